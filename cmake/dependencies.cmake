@@ -1,0 +1,18 @@
+# What bnc needs, each with the Debian package that has it.
+macro(bnc_require package debian)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} was not found: apt-get install ${debian} (scripts/build.sh installs everything bnc needs)")
+  endif()
+endmacro()
+
+list(APPEND CMAKE_PREFIX_PATH /usr/lib/llvm-22)
+bnc_require(LLVM llvm-22-dev 22 CONFIG)
+bnc_require(fmt libfmt-dev CONFIG)
+bnc_require(Boost libboost-program-options-dev COMPONENTS program_options)
+bnc_require(ZLIB zlib1g-dev)
+bnc_require(nlohmann_json nlohmann-json3-dev CONFIG)
+find_package(Threads REQUIRED)
+if(BNC_TESTS)
+  bnc_require(doctest doctest-dev CONFIG)
+endif()

@@ -1,0 +1,53 @@
+// Loops -> LLVM IR -> machine code. No LLVM type crosses this header.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/loops.h"
+#include "ir/target.h"
+
+namespace bnc::codegen {
+
+// "LLVM 22.1.8"
+std::string llvm_version();
+
+// `cpu` as LLVM names it; empty or "native" is this machine, "baseline" is x86-64. CompileError with a suggestion for an
+// unknown name, or when the JIT (`for_this_process`) could not run that CPU's code here.
+TargetDescription target_for(const std::string& cpu, bool for_this_process = false);
+std::vector<std::string> known_cpus();
+
+// How generated code meets the other threads of a step; called between dependent kernels when `threads` > 1.
+using Barrier = void (*)(void* context);
+// One thread's share of a step: `arguments` is the pointer table of the program's argument buffers.
+using StepFunction = void (*)(void* const* arguments, void* arena, int64_t n, int64_t thread, int64_t threads, Barrier barrier, void* barrier_context);
+
+class CompiledProgram {
+ public:
+  virtual ~CompiledProgram() = default;
+  virtual StepFunction step() const = 0;
+};
+
+// Compiles into this process.
+std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target);
+
+// The C function of an object: NAME_infer(n, inputs..., outputs..., workspace) and NAME_workspace_bytes(n).
+struct ObjectOptions {
+  std::string function_name;                // NAME
+  std::vector<std::string> inputs, outputs; // argument buffers by name, in the order of the C parameters
+  bool position_independent = true;
+};
+
+std::string emit_llvm(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object = nullptr);
+std::string emit_assembly(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object = nullptr);
+// The bytes of an ELF object file. `constant` buffers are embedded in it.
+std::string emit_object(const loops::Program& program, const TargetDescription& target, const ObjectOptions& object);
+// The C header that goes with it; `comment` tells what was compiled.
+std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment);
+
+// Multiply-adds of the widest vectors in registers only, a second or less; GFLOP/s of one thread.
+double measure_peak_gflops(const TargetDescription& target);
+
+}  // namespace bnc::codegen

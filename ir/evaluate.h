@@ -1,0 +1,36 @@
+// The reference evaluator: each op's own plain float64 implementation, applied in order. The oracle of every test.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "ir/graph.h"
+#include "ir/tensor.h"
+
+namespace bnc {
+
+// Values of inputs, parameters and states by name.
+using Bindings = std::map<std::string, Tensor>;
+
+struct Evaluation {
+  std::map<std::string, Tensor> outputs;    // role output
+  std::map<std::string, Tensor> gradients;  // by parameter name
+  std::map<std::string, Tensor> updates;    // by parameter or state name
+  double loss = 0;
+};
+
+// The batch size is taken from the bound inputs. Throws CompileError when an input is missing or has the wrong shape.
+Evaluation evaluate(const Graph& graph, const Bindings& bindings);
+// Every value of the graph, by result name; for tests and reports.
+std::map<std::string, Tensor> evaluate_all(const Graph& graph, const Bindings& bindings);
+// The value of one constant expression of parameters and states.
+Tensor evaluate_value(Value value, const Weights& weights);
+// The batch size that fits the bound inputs.
+int64_t batch_size_of(const Graph& graph, const Bindings& bindings);
+
+// Draws the initial value of a parameter or state: zeros, ones, constant(value), normal(mean, deviation), uniform(low,
+// high), xavier, he. The same seed, name and shape give the same bits on every machine.
+Tensor initialize(const std::string& name, const TensorType& type, const Symbol& initializer, uint64_t seed);
+Weights initial_weights(const Graph& graph, uint64_t seed);
+
+}  // namespace bnc

@@ -1,0 +1,307 @@
+// bnc's public C++ API: parse a network, run passes, compile it for training or frozen inference, bind tensors, run.
+//
+//   bnc::Network network = bnc::Network::from_file("model.bn");
+//   bnc::WeightStore weights = bnc::WeightStore::load("weights.safetensors");
+//   bnc::Session session = network.compile({.mode = bnc::Mode::infer, .batch = 1}, weights);
+//   session.bind("x", image);
+//   session.run();
+//   bnc::Array y = session.read("y");
+//
+// Everything a caller can get wrong throws bnc::Error, whose what() is the text the command would print. The library
+// never prints and never exits. Objects are movable, not copyable; a Session is used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bnc {
+
+// What a caller or user can cause: a wrong network, file, shape or option.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// "bnc 0.1.0 (LLVM 22.1.8)"
+std::string version();
+
+// A dense row-major array of f32 or i32, as networks take and give them.
+class Array {
+ public:
+  Array() = default;
+  Array(std::vector<int64_t> dims, std::vector<float> values);
+  Array(std::vector<int64_t> dims, std::vector<int32_t> values);
+
+  const std::vector<int64_t>& dims() const { return dims_; }
+  int64_t size() const;
+  bool is_float() const { return integers_.empty(); }
+  std::span<const float> floats() const { return floats_; }
+  std::span<const int32_t> integers() const { return integers_; }
+
+ private:
+  std::vector<int64_t> dims_;
+  std::vector<float> floats_;
+  std::vector<int32_t> integers_;
+};
+
+using NamedArrays = std::vector<std::pair<std::string, Array>>;
+
+// NumPy archives. Reading accepts f4, f8, i1..i8, u1..u8 and b1, little-endian, C order; floats become f32, integers i32.
+NamedArrays load_npz(const std::string& path);
+void save_npz(const std::string& path, const NamedArrays& arrays);
+
+// Named f32 tensors of a safetensors file, memory-mapped; in the order of the file.
+class WeightStore {
+ public:
+  WeightStore();
+  ~WeightStore();
+  WeightStore(WeightStore&&) noexcept;
+  WeightStore& operator=(WeightStore&&) noexcept;
+
+  static WeightStore load(const std::string& path);
+  // Written to a temporary file beside `path` and renamed, so that a failure leaves what was there.
+  void save(const std::string& path) const;
+
+  std::vector<std::string> names() const;
+  std::vector<int64_t> dims(const std::string& name) const;
+  std::span<const float> values(const std::string& name) const;
+  void set(const std::string& name, std::vector<int64_t> dims, std::vector<float> values);
+
+  struct Data;
+  Data& data() const { return *data_; }  // for the library itself
+
+ private:
+  std::unique_ptr<Data> data_;
+};
+
+enum class Mode { infer, train };
+enum class Stage { ast, graph, loops, llvm, assembly };
+
+struct CompileOptions {
+  Mode mode = Mode::infer;
+  std::optional<int64_t> batch;      // fixed batch size; without one the code takes any (inference only)
+  std::string cpu = "native";
+  int threads = 0;                   // 0: the cores this process may use
+  bool batch_statistics = false;     // inference that normalizes with the batch's own statistics (`eval --stats batch`)
+  bool optimizer = true;             // training: apply the train section's optimizer in the step
+  bool keep_gradients = false;       // training: `grad/NAME` can be read
+  std::vector<std::string> passes = {};   // instead of the mode's pipeline
+  std::string stop_after = {};            // run no pass behind this one
+  bool verify_each = false;
+  std::function<void(const std::string& pass, const std::string& graph)> on_change = {};
+  std::function<void(const std::string& pass, double milliseconds)> on_time = {};
+};
+
+struct TensorInfo {
+  std::string name;
+  std::string type;             // "f32[N, 784]"
+  std::vector<int64_t> dims;    // -factor where a dimension is factor * N
+  bool trainable = false;
+};
+
+// The counts the compiler knows of one compiled program.
+struct ProgramInfo {
+  double flops = 0, bytes = 0;      // of one run at the compiled batch size (one example when it is symbolic)
+  int64_t arena_bytes = 0;
+  double compile_ms = 0;            // from text to ready code
+  int kernels = 0;
+};
+
+// A compiled network with its buffers.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Copies `value` into the input of that name. All inputs of one run have the same batch size.
+  void bind(const std::string& input, const Array& value);
+  // Writes into the input's own buffer, for callers that fill it in place (a fixed batch size only).
+  std::span<float> input_floats(const std::string& input);
+  std::span<int32_t> input_integers(const std::string& input);
+  // Inference, or one training step.
+  void run();
+  // An output by name; `loss`; `grad/NAME`; `state/NAME`.
+  Array read(const std::string& name) const;
+  // Borrowed view of a float output, valid until the next run.
+  std::span<const float> view(const std::string& output) const;
+  std::vector<std::string> readable() const;
+
+  // Parameters and running statistics as they now are, in network order.
+  WeightStore weights() const;
+  // Everything a step changes beside those (momenta, step counter), for checkpoints.
+  NamedArrays hidden_state() const;
+  void restore(const WeightStore& weights, const NamedArrays& hidden_state);
+
+  const ProgramInfo& info() const;
+  int threads() const;
+
+  struct Data;
+  explicit Session(std::unique_ptr<Data> data);
+
+ private:
+  std::unique_ptr<Data> data_;
+};
+
+struct ObjectFiles {
+  std::string object;   // the bytes of an ELF object, weights embedded
+  std::string header;   // the text of its C header
+};
+
+struct Explanation {
+  struct Entry {
+    std::string op, path;         // batch_norm, "stage_1.batch_norm_1"
+    std::string place;            // FILE:LINE
+    std::string source_line;
+    bool folded = false;          // gone from the graph (folded or dropped)
+    std::string what;             // where it went, or why it stayed
+  };
+  std::vector<Entry> batch_norms, biases;
+  double flops_before = 0, flops_after = 0, bytes_before = 0, bytes_after = 0;
+  int64_t arena_before = 0, arena_after = 0;
+};
+
+struct GradientCheck {
+  std::string tensor;
+  double relative_error = 0;   // norm of the difference over norm of the numeric gradient
+  double tolerance = 0;
+  bool passed = false;
+};
+
+struct PassSummary {
+  std::string name, summary;
+};
+
+// A network as its .bn file describes it.
+class Network {
+ public:
+  static Network from_file(const std::string& path);
+  static Network from_text(const std::string& text, const std::string& path = "<text>");
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
+  ~Network();
+
+  const std::string& name() const;
+  std::vector<TensorInfo> inputs() const;
+  std::vector<TensorInfo> outputs() const;
+  std::vector<TensorInfo> parameters() const;   // and running statistics, in network order
+  bool trainable() const;                       // has a train section
+
+  WeightStore initialize(uint64_t seed) const;
+  // Throws unless the weights have exactly this network's names and shapes; the error lists what is missing, unknown or misshapen.
+  void check_weights(const WeightStore& weights) const;
+
+  // The network as text after parsing (ast, graph) or after the mode's pipeline and code generation.
+  std::string emit(Stage stage, const CompileOptions& options, const WeightStore* weights = nullptr) const;
+  // The whole module after those passes, as legal .bn text.
+  std::string optimize(const std::vector<std::string>& passes, const CompileOptions& options, const WeightStore* weights = nullptr) const;
+  Session compile(const CompileOptions& options, const WeightStore& weights) const;
+  ObjectFiles compile_object(const CompileOptions& options, const WeightStore& weights) const;
+
+  Explanation explain(const CompileOptions& options, const WeightStore* weights = nullptr) const;
+  std::vector<GradientCheck> check_gradients(uint64_t seed) const;
+  // Outputs (and loss, gradients, states in training mode) from the reference evaluator, named as Session::read names them.
+  NamedArrays evaluate_reference(const CompileOptions& options, const WeightStore& weights, const NamedArrays& inputs) const;
+
+  struct Data;
+  Data& data() const { return *data_; }
+
+ private:
+  explicit Network(std::unique_ptr<Data> data);
+  std::unique_ptr<Data> data_;
+};
+
+std::string format_file(const std::string& path);   // canonical layout, comments kept
+std::vector<PassSummary> passes();
+std::string ops_reference();      // docs/ops.md
+std::string passes_reference();   // docs/passes.md
+
+// A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C or as stored), labels as i32.
+class Dataset {
+ public:
+  // SPEC of the command line; `default_split` is "train" or "test".
+  static Dataset open(const std::string& spec, const std::string& default_split);
+  Dataset(Dataset&&) noexcept;
+  ~Dataset();
+  int64_t count() const;
+  const std::vector<int64_t>& example_dims() const;
+  int64_t classes() const;      // largest label + 1
+  // Copies examples `indices` into `x` and `y`; an i32 label or float target each.
+  void gather(std::span<const int64_t> indices, std::span<float> x, std::span<int32_t> y) const;
+
+  struct Data;
+
+ private:
+  explicit Dataset(std::unique_ptr<Data> data);
+  std::unique_ptr<Data> data_;
+};
+
+struct Progress {
+  int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
+  double loss = 0, accuracy = 0;          // running, of the training batches of this epoch
+  double examples_per_second = 0, seconds_left = 0;
+};
+
+struct TrainOptions {
+  std::string data, test;                 // data specifications; `test` may be empty
+  std::optional<int64_t> epochs, steps, batch;
+  std::optional<uint64_t> seed;
+  std::string out;                        // folder; empty writes nothing
+  std::string resume;                     // folder of an earlier run
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+  std::function<bool()> stop = {};        // polled between steps; true ends the run with a checkpoint
+};
+
+struct EvaluationResult {
+  double loss = 0, accuracy = 0;
+  int64_t count = 0;
+};
+
+struct TrainResult {
+  int64_t steps = 0;
+  bool stopped = false;
+  EvaluationResult train, test;
+  std::string weights_path, report_path, checkpoint_path;
+};
+
+TrainResult train(const Network& network, const TrainOptions& options);
+
+struct EvaluateOptions {
+  std::string data;
+  int64_t batch = 100;
+  bool batch_statistics = false;
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+};
+EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options);
+
+struct BenchOptions {
+  Mode mode = Mode::infer;
+  int64_t batch = 1;
+  double seconds = 3;
+  int threads = 0;
+  std::string cpu = "native";
+};
+struct BenchResult {
+  std::string model, mode;
+  int64_t batch = 0;
+  int threads = 0;
+  double median_ms = 0, min_ms = 0, p90_ms = 0;
+  int64_t runs = 0;
+  double compile_ms = 0, flops = 0, gflops = 0, peak_gflops = 0;
+  int64_t arena_bytes = 0;
+};
+// Fresh weights where none are given, random data.
+BenchResult bench(const Network& network, const BenchOptions& options, const WeightStore* weights = nullptr);
+
+}  // namespace bnc
