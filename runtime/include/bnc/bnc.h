@@ -18,6 +18,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,13 @@ class Array {
 };
 
 using NamedArrays = std::vector<std::pair<std::string, Array>>;
+
+// Replaces a file as a whole: written to a temporary file beside `path` and renamed, so that a failure (full disk, no
+// permission) throws Error and leaves what was there. What is not a regular file (a pipe, /dev/stdout) is written to directly.
+void write_file(const std::string& path, std::string_view bytes);
+
+// The candidate nearest to `name` by edit distance, for "did you mean ...?"; empty when none is near enough.
+std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 
 // NumPy archives. Reading accepts f4, f8, i1..i8, u1..u8 and b1, little-endian, C order; floats become f32, integers i32.
 NamedArrays load_npz(const std::string& path);
@@ -175,6 +183,13 @@ struct GradientCheck {
   bool passed = false;
 };
 
+// One value that is handed out both before and after some passes.
+struct EquivalenceCheck {
+  std::string value;           // "loss", "y", "grad/dense_1.weight", "update/batch_norm_1.mean"
+  double relative_error = 0;   // largest difference over largest magnitude
+  bool passed = false;
+};
+
 struct PassSummary {
   std::string name, summary;
 };
@@ -207,6 +222,9 @@ class Network {
 
   Explanation explain(const CompileOptions& options, const WeightStore* weights = nullptr) const;
   std::vector<GradientCheck> check_gradients(uint64_t seed) const;
+  // Evaluates the network by the reference evaluator on random weights and inputs before and after `passes`, and compares
+  // every output, loss, gradient and update that both have, with a tolerance of 1e-9.
+  std::vector<EquivalenceCheck> check_equivalence(const std::vector<std::string>& passes, uint64_t seed) const;
   // Outputs (and loss, gradients, states in training mode) from the reference evaluator, named as Session::read names them.
   NamedArrays evaluate_reference(const CompileOptions& options, const WeightStore& weights, const NamedArrays& inputs) const;
 
