@@ -46,6 +46,8 @@ struct ParameterRule {
   // Its type, from the operands before it and the attributes.
   std::function<TensorType(const InferContext&)> type;
   Symbol initializer;
+  // Whether to make it at all, from the same facts; empty: always.
+  std::function<bool(const InferContext&)> wanted = {};
 };
 
 struct OperandSpec {
@@ -98,7 +100,8 @@ class GradientContext {
   Value gradient(int k = 0) const { return result_gradients[k]; }
 };
 
-// One expression a dimension; at most one of them is a vector, and then the element is a vector too.
+// One expression a dimension. The lowering asks for elements with at most one vector among them; views may pass on
+// several (of equally many lanes) to their operand. With a vector in the index the element is a vector too.
 using Index = std::vector<loops::Expr>;
 
 // Gives an op's lowering the elements of its operands, however they are stored or computed.
@@ -118,7 +121,9 @@ using ElementFunction = std::function<loops::Expr(ElementContext&, const Index&)
 // result[index] is a function of operand elements: pointwise maps, broadcasts, views, slices, one-hot ...
 struct ElementLowering {
   ElementFunction element;     // the only result
-  bool pointwise = false;      // reads each operand only at `index` (broadcast where its dimensions are 1 or missing)
+  // Reads each operand only at `index`, broadcast where its dimensions are 1 or missing; an operand of one number a
+  // channel only at `index[axis]`. The index handed to `operand` has that operand's rank.
+  bool pointwise = false;
   int cost = 1;                // in units of one addition; fusion recomputes what is cheap
 };
 
@@ -170,8 +175,10 @@ struct OpDefinition {
   Lowering lowering;
   // Losses only: the type of the target operand for a prediction of that type.
   std::function<TensorType(const TensorType& prediction)> target_type;
-  // An example call in .bn for the documentation and the generic tests, e.g. "relu(x)" over `x: f32[N, 5]`.
+  // An example for the documentation and the generic tests: the network `network example(INPUTS) { return y = CALL }`,
+  // e.g. inputs "x: f32[N, 5]" and call "relu(x)". Of a source other than constant, the declaration itself.
   std::string example;
+  std::string example_inputs;
 
   template <class L> const L* lowering_as() const { return std::get_if<L>(&lowering); }
   int operand_index(const std::string& name) const;          // -1 when there is none
