@@ -1,0 +1,184 @@
+// Parsing of a subcommand's options, its help, and output.
+#include "tools/command.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace bnc::tools {
+
+bool Arguments::has(const std::string& option) const { return values_.count(option) > 0; }
+
+const std::string& Arguments::required(const std::string& option) const {
+  if (!has(option)) throw UsageError(fmt::format("the option '--{}' is required", option));
+  return values_[option].as<std::string>();
+}
+
+std::string Arguments::text(const std::string& option) const { return has(option) ? values_[option].as<std::string>() : std::string(); }
+
+std::optional<int64_t> Arguments::integer(const std::string& option, int64_t least) const {
+  if (!has(option)) return std::nullopt;
+  const int64_t value = values_[option].as<int64_t>();
+  if (value < least) throw UsageError(fmt::format("'--{}' must be at least {}, not {}", option, least, value));
+  return value;
+}
+
+double Arguments::positive(const std::string& option, double fallback) const {
+  if (!has(option)) return fallback;
+  const double value = values_[option].as<double>();
+  if (!(value > 0)) throw UsageError(fmt::format("'--{}' must be above 0, not {}", option, value));
+  return value;
+}
+
+std::string Arguments::choice(const std::string& option, const std::vector<std::string>& choices) const {
+  if (!has(option)) return choices.front();
+  const std::string value = text(option);
+  for (const std::string& choice : choices)
+    if (choice == value) return value;
+  const std::string nearest = nearest_name(value, choices);
+  throw UsageError(fmt::format("'--{}' must be one of {}, not '{}'{}", option, fmt::join(choices, ", "), value,
+                               nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+}
+
+std::vector<std::string> Arguments::list(const std::string& option) const {
+  std::vector<std::string> parts;
+  std::string part;
+  for (char c : text(option) + ",") {
+    if (c != ',') part += c;
+    else if (!part.empty()) parts.push_back(std::exchange(part, {}));
+  }
+  return parts;
+}
+
+Mode Arguments::mode(Mode fallback) const {
+  if (!has("mode")) return fallback;
+  return choice("mode", {"infer", "train"}) == "train" ? Mode::train : Mode::infer;
+}
+
+std::optional<WeightStore> Arguments::weights(const Network& network) const {
+  if (!has("weights")) return std::nullopt;
+  WeightStore weights = WeightStore::load(required("weights"));
+  network.check_weights(weights);
+  return weights;
+}
+
+CompileOptions Arguments::compile_options() const {
+  CompileOptions options;
+  options.cpu = cpu();
+  options.threads = threads();
+  options.verify_each = flag("verify-each");
+  options.stop_after = text("stop-after");
+  if (flag("print-changed"))
+    options.on_change = [](const std::string& pass, const std::string& graph) { message(fmt::format("# after {}\n{}", pass, graph)); };
+  if (flag("time-passes"))
+    options.on_time = [](const std::string& pass, double milliseconds) { message(fmt::format("{:10.3f} ms  {}", milliseconds, pass)); };
+  return options;
+}
+
+po::options_description pass_options() {
+  po::options_description options("Passes");
+  options.add_options()
+      ("verify-each", po::bool_switch(), "verify the graph after each pass")
+      ("print-changed", po::bool_switch(), "print the graph to stderr after each pass that changed it")
+      ("time-passes", po::bool_switch(), "print the time of each pass to stderr")
+      ("stop-after", po::value<std::string>()->value_name("PASS"), "run no pass behind this one")
+      ("list-passes", po::bool_switch(), "list all passes and exit");
+  return options;
+}
+
+void add_cpu_option(po::options_description& options) {
+  options.add_options()("cpu", po::value<std::string>()->value_name("NAME"),
+                        "the CPU to generate code for, by LLVM's name; `baseline` is any x86-64 (default: this machine's)");
+}
+
+namespace {
+
+po::options_description all_options(const Command& command) {
+  po::options_description options;
+  options.add(command.options);
+  po::options_description common("Common options");
+  common.add_options()
+      ("threads", po::value<int64_t>()->value_name("T"), "use at most T threads (default: the cores the process may use)")
+      ("json", po::bool_switch(), "print one JSON object a line on stdout and nothing else there")
+      ("help,h", po::bool_switch(), "print this help");
+  options.add(common);
+  return options;
+}
+
+std::string placeholder(const std::string& positional) { return positional == "model" ? "M.bn" : positional; }
+
+[[noreturn]] void fail_unknown_option(const po::options_description& options, std::string name) {
+  name.erase(0, name.find_first_not_of('-'));
+  std::vector<std::string> names;
+  for (const auto& option : options.options()) names.push_back(option->long_name());
+  const std::string nearest = nearest_name(name, names);
+  throw UsageError(fmt::format("unknown option '{}{}'{}", name.size() == 1 ? "-" : "--", name,
+                               nearest.empty() ? "" : fmt::format("; did you mean '--{}'?", nearest)));
+}
+
+// A switch that was not given counts as absent, so that `has` tells the same of switches and values.
+void drop_unset_switches(po::variables_map& values) {
+  for (auto entry = values.begin(); entry != values.end();) {
+    const bool* is_set = boost::any_cast<bool>(&entry->second.value());
+    entry = is_set && !*is_set ? values.erase(entry) : std::next(entry);
+  }
+}
+
+}  // namespace
+
+Arguments parse_arguments(const Command& command, const std::vector<std::string>& words) {
+  const po::options_description options = all_options(command);
+  po::options_description accepted;
+  accepted.add(options);
+  po::positional_options_description positional;
+  for (const std::string& name : command.positional) {
+    accepted.add_options()(name.c_str(), po::value<std::string>());
+    positional.add(name.c_str(), 1);
+  }
+  po::variables_map values;
+  try {
+    namespace style = po::command_line_style;
+    po::store(po::command_line_parser(words).options(accepted).positional(positional).style(style::unix_style & ~style::allow_guessing).run(), values);
+  } catch (const po::unknown_option& error) {
+    fail_unknown_option(options, error.get_option_name());
+  } catch (const po::too_many_positional_options_error&) {
+    throw UsageError(fmt::format("too many file names; `bnc {}` takes {}", command.name, command.usage));
+  } catch (const po::error& error) {
+    throw UsageError(error.what());
+  }
+  drop_unset_switches(values);
+  Arguments arguments(std::move(values));
+  if (!arguments.flag("help") && !arguments.flag("list-passes"))
+    for (const std::string& name : command.positional)
+      if (!arguments.has(name)) throw UsageError(fmt::format("the file {} is missing", placeholder(name)));
+  return arguments;
+}
+
+std::string help_text(const Command& command) {
+  std::ostringstream options;
+  options << all_options(command);
+  return fmt::format("usage: bnc {} {}\n\n{}\n\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(), command.example);
+}
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Error(fmt::format("error: cannot write to standard output: {}", std::strerror(errno)));
+}
+
+void print_json(const Json& object) { print(object.dump() + "\n"); }
+
+void message(std::string_view text) {
+  std::string line(text);
+  if (line.empty() || line.back() != '\n') line += '\n';
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+std::string list_of_passes() {
+  std::string text;
+  for (const PassSummary& pass : passes()) text += fmt::format("{:<24} {}\n", pass.name, pass.summary);
+  return text;
+}
+
+}  // namespace bnc::tools

@@ -1,0 +1,101 @@
+// A subcommand of `bnc`: its options, its help and what it does. Each stands in a file of its own and on one line of
+// the table in main.cpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/program_options.hpp>
+#include <nlohmann/json.hpp>
+
+#include "bnc/bnc.h"
+
+namespace bnc::tools {
+
+namespace po = boost::program_options;
+using Json = nlohmann::ordered_json;
+
+// Exit codes, fixed by the contract.
+enum ExitCode { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_bug = 70 };
+
+// The command line itself is wrong.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The options of one call, converted and checked.
+class Arguments {
+ public:
+  explicit Arguments(po::variables_map values) : values_(std::move(values)) {}
+
+  bool has(const std::string& option) const;
+  bool flag(const std::string& option) const { return has(option); }
+  // The text of an option that must be given; UsageError when it is not.
+  const std::string& required(const std::string& option) const;
+  // The text of an option, or an empty string.
+  std::string text(const std::string& option) const;
+  // A whole number not below `least`.
+  std::optional<int64_t> integer(const std::string& option, int64_t least = 1) const;
+  double positive(const std::string& option, double fallback) const;
+  // One of `choices`, the first where the option is not given.
+  std::string choice(const std::string& option, const std::vector<std::string>& choices) const;
+  // The parts of a comma-separated list, without empty ones.
+  std::vector<std::string> list(const std::string& option) const;
+
+  bool json() const { return flag("json"); }
+  // Of `--threads`; 0 where it is not given: the cores the process may use.
+  int threads() const { return static_cast<int>(integer("threads").value_or(0)); }
+  std::string cpu() const { return has("cpu") ? text("cpu") : "native"; }
+  Mode mode(Mode fallback = Mode::infer) const;
+  // The weights of `--weights`, if given, checked against the network.
+  std::optional<WeightStore> weights(const Network& network) const;
+  // `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`.
+  CompileOptions compile_options() const;
+
+ private:
+  po::variables_map values_;
+};
+
+struct Command {
+  std::string name, summary;
+  std::string usage;      // what follows `bnc NAME`
+  std::string example;    // a call that works as it stands
+  po::options_description options;
+  std::vector<std::string> positional;
+  int (*run)(const Arguments&);
+};
+
+// Options that several commands share.
+po::options_description pass_options();
+void add_cpu_option(po::options_description& options);
+
+// Parses what follows the subcommand; UsageError with a suggestion where that fails.
+Arguments parse_arguments(const Command& command, const std::vector<std::string>& words);
+std::string help_text(const Command& command);
+
+// Text to stdout; Error when it cannot be written.
+void print(std::string_view text);
+// One JSON object on a line of its own.
+void print_json(const Json& object);
+// A line to stderr.
+void message(std::string_view text);
+
+std::string list_of_passes();
+
+Command compile_command();
+Command opt_command();
+Command init_command();
+Command run_command();
+Command train_command();
+Command eval_command();
+Command bench_command();
+Command explain_command();
+Command gradcheck_command();
+Command fmt_command();
+
+}  // namespace bnc::tools

@@ -1,0 +1,134 @@
+// `bnc compile`: a network to an object file with its C header, or to any stage before that.
+#include <filesystem>
+#include <map>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "tools/command.h"
+
+extern char** environ;
+
+namespace bnc::tools {
+namespace {
+
+const std::vector<std::string> stages = {"obj", "ast", "graph", "loops", "llvm", "asm", "shared"};
+
+// A folder of its own under the system's one for temporary files, removed in the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = std::filesystem::temp_directory_path() / "bnc.XXXXXX";
+    if (!::mkdtemp(pattern.data())) throw Error(fmt::format("error: cannot make a temporary folder {}", pattern));
+    path_ = pattern;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  std::string file(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_whole(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (!file) throw Error(fmt::format("error: cannot read {}", path));
+  std::string bytes(std::filesystem::file_size(path), '\0');
+  const bool complete = std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  std::fclose(file);
+  if (!complete) throw Error(fmt::format("error: cannot read {}", path));
+  return bytes;
+}
+
+// The object as a shared library, linked by the system's C compiler.
+std::string link_shared(const std::string& object) {
+  const TemporaryFolder folder;
+  const std::string object_path = folder.file("network.o"), shared_path = folder.file("network.so");
+  write_file(object_path, object);
+  std::vector<std::string> words = {"cc", "-shared", "-o", shared_path, object_path, "-lm"};
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  pid_t child = 0;
+  if (::posix_spawnp(&child, "cc", nullptr, nullptr, pointers.data(), environ) != 0)
+    throw Error("error: cannot link a shared library: there is no C compiler `cc`\nhelp: apt-get install gcc, or use --emit obj");
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error(fmt::format("error: `{}` failed", fmt::join(words, " ")));
+  return read_whole(shared_path);
+}
+
+int compile_text(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
+  static const std::map<std::string, Stage> text_stages = {
+      {"ast", Stage::ast}, {"graph", Stage::graph}, {"loops", Stage::loops}, {"llvm", Stage::llvm}, {"asm", Stage::assembly}};
+  if (arguments.has("header")) throw UsageError(fmt::format("'--header' goes with '--emit obj' or '--emit shared', not '--emit {}'", stage));
+  const std::optional<WeightStore> weights = arguments.weights(network);
+  const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
+  if (arguments.has("output")) write_file(arguments.text("output"), text);
+  else if (!arguments.json()) print(text);
+  if (arguments.json()) {
+    Json object = {{"model", network.name()}, {"stage", stage}};
+    if (arguments.has("output")) object["output"] = arguments.text("output");
+    else object["text"] = text;
+    print_json(object);
+  }
+  return exit_done;
+}
+
+int compile_object(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
+  if (options.mode == Mode::train) throw UsageError(fmt::format("'--emit {}' makes inference code only; look at a training step with --emit graph, loops, llvm or asm", stage));
+  std::optional<WeightStore> weights = arguments.weights(network);
+  if (!weights) {
+    if (!network.parameters().empty()) message("warning: no '--weights': the object gets freshly initialized ones (seed 0)");
+    weights = network.initialize(0);
+  }
+  ObjectFiles files = network.compile_object(options, *weights);
+  const std::string extension = stage == "shared" ? ".so" : ".o";
+  if (stage == "shared") files.object = link_shared(files.object);
+  const std::string output = arguments.has("output") ? arguments.text("output") : std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
+  write_file(output, files.object);
+  if (arguments.has("header")) write_file(arguments.text("header"), files.header);
+  if (arguments.json()) {
+    Json object = {{"model", network.name()}, {"stage", stage}, {"output", output}, {"bytes", files.object.size()}};
+    if (arguments.has("header")) object["header"] = arguments.text("header");
+    print_json(object);
+  } else {
+    message(fmt::format("{}: {} bytes{}", output, files.object.size(), arguments.has("header") ? ", header " + arguments.text("header") : ""));
+  }
+  return exit_done;
+}
+
+int run(const Arguments& arguments) {
+  const std::string stage = arguments.choice("emit", stages);
+  const Network network = Network::from_file(arguments.required("model"));
+  CompileOptions options = arguments.compile_options();
+  options.mode = arguments.mode();
+  options.batch = arguments.integer("batch");
+  const bool is_text = stage != "obj" && stage != "shared";
+  return is_text ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
+}
+
+}  // namespace
+
+Command compile_command() {
+  Command command{"compile", "compiles a network to an object file and C header, or to an earlier stage", "M.bn [-o OUT] [--emit STAGE] [--weights W] [--header H.h] [options]",
+                  "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h", {}, {"model"}, run};
+  po::options_description options("Options");
+  options.add_options()
+      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write; text stages go to stdout without it")
+      ("emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")
+      ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")
+      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors), embedded in the object")
+      ("header", po::value<std::string>()->value_name("H.h"), "write the object's C header too")
+      ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any)");
+  add_cpu_option(options);
+  command.options.add(options).add(pass_options());
+  return command;
+}
+
+}  // namespace bnc::tools

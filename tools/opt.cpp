@@ -1,0 +1,55 @@
+// `bnc opt`: the module after some passes, as legal .bn text.
+#include <fmt/format.h>
+
+#include "tools/command.h"
+
+namespace bnc::tools {
+namespace {
+
+int check_equivalence(const Network& network, const std::vector<std::string>& passes, uint64_t seed, bool json) {
+  int failures = 0;
+  for (const EquivalenceCheck& check : network.check_equivalence(passes, seed)) {
+    failures += !check.passed;
+    if (json) {
+      print_json({{"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
+    } else if (!check.passed) {
+      message(fmt::format("error: '{}' differs by {:.3g} after {}", check.value, check.relative_error, fmt::join(passes, ",")));
+    }
+  }
+  return failures ? exit_failed : exit_done;
+}
+
+int run(const Arguments& arguments) {
+  const Network network = Network::from_file(arguments.required("model"));
+  const std::optional<WeightStore> weights = arguments.weights(network);
+  arguments.required("passes");
+  const std::vector<std::string> names = arguments.list("passes");
+  CompileOptions options = arguments.compile_options();
+  options.batch = arguments.integer("batch");
+  const std::string text = network.optimize(names, options, weights ? &*weights : nullptr);
+  if (arguments.has("output")) write_file(arguments.text("output"), text);
+  else if (!arguments.json()) print(text);
+  else print_json({{"model", network.name()}, {"passes", names}, {"text", text}});
+  if (!arguments.flag("check-equivalence")) return exit_done;
+  return check_equivalence(network, names, static_cast<uint64_t>(arguments.integer("seed", 0).value_or(1)), arguments.json());
+}
+
+}  // namespace
+
+Command opt_command() {
+  Command command{"opt", "prints a network after some passes, as legal .bn text", "M.bn --passes a,b,c [options]",
+                  "bnc opt examples/mnist_mlp.bn --passes canonicalize,freeze,fold-batch-norm", {}, {"model"}, run};
+  po::options_description options("Options");
+  options.add_options()
+      ("passes", po::value<std::string>()->value_name("a,b,c"), "the passes to run, in order")
+      ("weights,w", po::value<std::string>()->value_name("W"), "weights (safetensors) that constant-fold may compute with")
+      ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size")
+      ("output,o", po::value<std::string>()->value_name("OUT"), "write to OUT instead of stdout")
+      ("check-equivalence", po::bool_switch(), "evaluate the network before and after on random data; exit 1 where the two differ")
+      ("seed", po::value<int64_t>()->value_name("S"), "seed of that data (default 1)");
+  add_cpu_option(options);
+  command.options.add(options).add(pass_options());
+  return command;
+}
+
+}  // namespace bnc::tools

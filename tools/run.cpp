@@ -1,0 +1,75 @@
+// `bnc run`: one inference, or one training step without its update, over arrays in a file.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tools/command.h"
+
+namespace bnc::tools {
+namespace {
+
+const Array& find_array(const NamedArrays& arrays, const std::string& name, const std::string& path) {
+  std::vector<std::string> names;
+  for (const auto& [key, array] : arrays) {
+    if (key == name) return array;
+    names.push_back(key);
+  }
+  throw Error(fmt::format("error: {} holds no array '{}' for the network's input of that name\nnote: it holds {}", path, name,
+                          names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "))));
+}
+
+// The batch size of the arrays: of the first input that has the batch symbol in its type.
+std::optional<int64_t> batch_size(const Network& network, const NamedArrays& arrays, const std::string& path) {
+  std::optional<int64_t> batch;
+  for (const TensorInfo& input : network.inputs()) {
+    const Array& array = find_array(arrays, input.name, path);
+    for (size_t k = 0; k < input.dims.size() && k < array.dims().size(); ++k)
+      if (!batch && input.dims[k] < 0) batch = array.dims()[k] / -input.dims[k];
+  }
+  if (batch == 0) throw Error(fmt::format("error: the arrays of {} hold no example", path));
+  return batch;
+}
+
+int run(const Arguments& arguments) {
+  const Network network = Network::from_file(arguments.required("model"));
+  const std::string input = arguments.required("input"), output = arguments.required("output");
+  arguments.required("weights");
+  const WeightStore weights = *arguments.weights(network);
+  const NamedArrays arrays = load_npz(input);
+  CompileOptions options = arguments.compile_options();
+  options.mode = arguments.mode();
+  options.optimizer = false;
+  options.keep_gradients = options.mode == Mode::train;
+  options.batch = batch_size(network, arrays, input);
+  if (options.mode == Mode::train) find_array(arrays, "labels", input);
+
+  Session session = network.compile(options, weights);
+  for (const auto& [name, array] : arrays) session.bind(name, array);
+  session.run();
+  NamedArrays results;
+  std::vector<std::string> names = session.readable();
+  for (const std::string& name : names) results.emplace_back(name, session.read(name));
+  save_npz(output, results);
+  if (arguments.json()) print_json({{"model", network.name()}, {"output", output}, {"arrays", names}});
+  else message(fmt::format("{}: {}", output, fmt::join(names, ", ")));
+  return exit_done;
+}
+
+}  // namespace
+
+Command run_command() {
+  Command command{"run", "runs a network over the arrays of an .npz file", "M.bn --weights W --input IN.npz --output OUT.npz [options]",
+                  "bnc run examples/mnist_mlp.bn --weights run/weights.safetensors --input images.npz --output predictions.npz", {}, {"model"}, run};
+  po::options_description options("Options");
+  options.add_options()
+      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
+      ("input,i", po::value<std::string>()->value_name("IN"), "an .npz with one array an input, by name; for training also the targets as `labels`")
+      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write the results (.npz)")
+      ("mode", po::value<std::string>()->value_name("MODE"),
+       "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");
+  add_cpu_option(options);
+  command.options.add(options).add(pass_options());
+  return command;
+}
+
+}  // namespace bnc::tools
