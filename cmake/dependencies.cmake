@@ -7,7 +7,7 @@ macro(bnc_require package debian)
 endmacro()
 
 list(APPEND CMAKE_PREFIX_PATH /usr/lib/llvm-22)
-bnc_require(LLVM llvm-22-dev 22 CONFIG)
+bnc_require(LLVM llvm-22-dev 22.1 CONFIG)
 bnc_require(fmt libfmt-dev CONFIG)
 bnc_require(Boost libboost-program-options-dev COMPONENTS program_options)
 bnc_require(ZLIB zlib1g-dev)

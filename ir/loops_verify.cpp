@@ -1,0 +1,215 @@
+// Checks of loop programs: types, lanes, scopes, buffer numbers, declared reads and writes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "ir/diagnostic.h"
+#include "ir/loops.h"
+
+namespace bnc::loops {
+
+namespace {
+
+bool is_comparison(BinaryOp op) {
+  return op == BinaryOp::less || op == BinaryOp::less_equal || op == BinaryOp::equal || op == BinaryOp::not_equal;
+}
+
+class Verifier {
+ public:
+  Verifier(const Program& program, const Kernel& kernel) : program_(program), kernel_(kernel) {}
+
+  void run() {
+    variables_[batch_variable] = {Type{Scalar::i64, 1}, program_.batch.has_value()};
+    require(kernel_.tasks && kernel_.tasks->type == Type{Scalar::i64, 1}, "the number of tasks is an i64");
+    expression(kernel_.tasks);
+    variables_[kernel_.task_variable] = {Type{Scalar::i64, 1}, false};
+    require(kernel_.body != nullptr, "it has a body");
+    statement(kernel_.body);
+  }
+
+ private:
+  // `fixed`: the value is known once loops are unrolled.
+  struct Variable {
+    Type type;
+    bool fixed;
+  };
+  struct Registers {
+    Type type;
+    int64_t count;
+  };
+
+  void require(bool condition, const std::string& rule) const {
+    if (!condition) throw InternalError(fmt::format("loop program '{}', kernel '{}': {}{}", program_.name, kernel_.name, rule, place_));
+  }
+
+  void statements(const std::vector<Stmt>& body) {
+    auto variables = variables_;
+    auto registers = registers_;
+    for (const Stmt& s : body) statement(s);
+    variables_ = std::move(variables);
+    registers_ = std::move(registers);
+  }
+
+  void declare(const std::string& name, Variable variable) {
+    require(!name.empty() && !variables_.contains(name), fmt::format("variable '{}' is declared once", name));
+    variables_[name] = variable;
+  }
+
+  void statement(const Stmt& s) {
+    require(s != nullptr, "no statement is empty");
+    switch (s->kind) {
+      case StmtKind::block: statements(s->body); break;
+      case StmtKind::loop: loop(*s); break;
+      case StmtKind::store: store(*s); break;
+      case StmtKind::let:
+        expression(s->value);
+        declare(s->name, {s->value->type, fixed(s->value)});
+        break;
+      case StmtKind::declare_registers:
+        require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, fmt::format("register array '{}' is declared once and not empty", s->name));
+        registers_[s->name] = {s->type, s->count};
+        break;
+      case StmtKind::write_register:
+        expression(s->value);
+        register_element(s->name, s->index, s->value->type);
+        break;
+      case StmtKind::conditional:
+        expression(s->predicate);
+        require(s->predicate->type == Type{Scalar::boolean, 1}, "a condition is one boolean");
+        statements(s->body);
+        break;
+    }
+  }
+
+  void loop(const StmtNode& s) {
+    expression(s.begin);
+    expression(s.end);
+    require(s.begin->type == Type{Scalar::i64, 1} && s.end->type == Type{Scalar::i64, 1}, fmt::format("the bounds of loop '{}' are of type i64", s.name));
+    require(s.step > 0, fmt::format("the step of loop '{}' is positive", s.name));
+    bool unrolled = s.loop_kind == LoopKind::unrolled;
+    require(!unrolled || (fixed(s.begin) && fixed(s.end)), fmt::format("the unrolled loop '{}' has constant bounds", s.name));
+    auto outer = variables_;
+    declare(s.name, {Type{Scalar::i64, 1}, unrolled});
+    statements(s.body);
+    variables_ = std::move(outer);
+  }
+
+  void store(const StmtNode& s) {
+    const Buffer& target = buffer(s.buffer);
+    place_ = fmt::format(" (store to '{}')", target.name);
+    expression(s.index);
+    expression(s.value);
+    require(target.kind != BufferKind::constant, "constants are never written");
+    require(std::ranges::count(kernel_.writes, s.buffer) > 0, "it lists every buffer it writes");
+    require(s.index->type.scalar == Scalar::i64 || s.index->type.scalar == Scalar::i32, "an index is an integer");
+    require(s.value->type == Type{target.scalar, s.index->type.lanes}, "a stored value has the buffer's type and as many lanes as the index");
+    if (s.predicate) {
+      expression(s.predicate);
+      require(s.predicate->type == Type{Scalar::boolean, s.index->type.lanes}, "a predicate has a boolean for each lane");
+    }
+    place_.clear();
+  }
+
+  const Buffer& buffer(int id) const {
+    require(id >= 0 && id < static_cast<int>(program_.buffers.size()), fmt::format("buffer {} exists", id));
+    return program_.buffers[id];
+  }
+
+  void register_element(const std::string& name, const Expr& index, Type type) {
+    auto found = registers_.find(name);
+    require(found != registers_.end(), fmt::format("register array '{}' is declared before its use", name));
+    require(found->second.type == type, fmt::format("elements of register array '{}' keep its type", name));
+    expression(index);
+    require(fixed(index), fmt::format("the index {} into register array '{}' is constant once unrolled", to_string(index), name));
+    if (auto value = as_integer(index)) require(*value >= 0 && *value < found->second.count, fmt::format("index {} lies in register array '{}'", *value, name));
+  }
+
+  bool fixed(const Expr& x) const {
+    if (x->kind == ExprKind::variable) {
+      auto found = variables_.find(x->name);
+      return found != variables_.end() && found->second.fixed;
+    }
+    if (x->kind == ExprKind::load || x->kind == ExprKind::read_register) return false;
+    return std::ranges::all_of(x->args, [&](const Expr& arg) { return fixed(arg); });
+  }
+
+  void expression(const Expr& x) {
+    require(static_cast<bool>(x), "no expression is empty");
+    for (const Expr& arg : x->args) {
+      if (x->kind != ExprKind::read_register) expression(arg);
+    }
+    auto arg = [&](size_t i) { return x->args.at(i)->type; };
+    auto rule = [&](bool condition, const char* text) { require(condition, fmt::format("{}: {}", text, to_string(x, &program_))); };
+    Type type = x->type;
+    rule(type.lanes >= 1, "a value has at least one lane");
+    switch (x->kind) {
+      case ExprKind::integer: rule(!type.is_float() && type.lanes == 1, "an integer constant is a scalar integer"); break;
+      case ExprKind::real: rule(type.is_float() && type.lanes == 1, "a real constant is a scalar float"); break;
+      case ExprKind::variable: {
+        auto found = variables_.find(x->name);
+        require(found != variables_.end(), fmt::format("variable '{}' is declared before its use", x->name));
+        rule(found->second.type == type, "a variable keeps its type");
+        break;
+      }
+      case ExprKind::unary: unary(*x); break;
+      case ExprKind::binary: binary(*x); break;
+      case ExprKind::fma: rule(type.is_float() && arg(0) == type && arg(1) == type && arg(2) == type, "fma takes floats of its own type"); break;
+      case ExprKind::select: rule(arg(0) == type.with_lanes(type.lanes) || (arg(0).scalar == Scalar::boolean && arg(0).lanes == type.lanes), "a select has a boolean for each lane");
+        rule(arg(1) == type && arg(2) == type, "both values of a select have its type");
+        break;
+      case ExprKind::cast: rule(arg(0).lanes == type.lanes, "a cast keeps the lanes"); break;
+      case ExprKind::load: load(*x); break;
+      case ExprKind::ramp: rule(arg(0) == type.with_lanes(1) && !type.is_float() && type.lanes > 1, "a ramp counts up from a scalar integer"); break;
+      case ExprKind::broadcast: rule(arg(0) == type.with_lanes(1), "a broadcast repeats a scalar"); break;
+      case ExprKind::read_register: register_element(x->name, x->args.at(0), type); break;
+      case ExprKind::reduce_lanes: rule(arg(0).scalar == type.scalar && type.lanes == 1, "a reduction over lanes gives a scalar"); break;
+    }
+  }
+
+  void unary(const ExprNode& x) {
+    Type type = x.args.at(0)->type;
+    require(type == x.type, "a unary operation keeps its type");
+    bool any = x.unary_op == UnaryOp::negate || x.unary_op == UnaryOp::absolute;
+    if (x.unary_op == UnaryOp::logical_not) require(type.scalar == Scalar::boolean, "'not' takes booleans");
+    else require(type.is_float() || (any && type.scalar != Scalar::boolean), "a floating-point function takes floats");
+  }
+
+  void binary(const ExprNode& x) {
+    Type a = x.args.at(0)->type;
+    require(a == x.args.at(1)->type, "operands have one type");
+    bool comparison = is_comparison(x.binary_op);
+    require(x.type == (comparison ? Type{Scalar::boolean, a.lanes} : a), "the result of a binary operation has the type of its operands");
+    switch (x.binary_op) {
+      case BinaryOp::logical_and: case BinaryOp::logical_or: require(a.scalar == Scalar::boolean, "'and' and 'or' take booleans"); break;
+      case BinaryOp::modulo: case BinaryOp::bit_and: case BinaryOp::bit_or: case BinaryOp::bit_xor: case BinaryOp::shift_left: case BinaryOp::shift_right_logical:
+        require(!a.is_float() && a.scalar != Scalar::boolean, "modulo, shifts and bitwise operations take integers");
+        break;
+      default: require(comparison || a.scalar != Scalar::boolean, "arithmetic takes numbers");
+    }
+  }
+
+  void load(const ExprNode& x) {
+    const Buffer& source = buffer(x.buffer);
+    require(x.type.scalar == source.scalar, fmt::format("a load from '{}' has its element type", source.name));
+    require(source.kind == BufferKind::constant || std::ranges::count(kernel_.reads, x.buffer) + std::ranges::count(kernel_.writes, x.buffer) > 0,
+            fmt::format("it lists every buffer it reads, so also '{}'", source.name));
+    Type index = x.args.at(0)->type;
+    require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, fmt::format("the index into '{}' is an integer for each lane", source.name));
+    if (x.args.size() > 1) require(x.args[1]->type == Type{Scalar::boolean, x.type.lanes}, "a predicate has a boolean for each lane");
+  }
+
+  const Program& program_;
+  const Kernel& kernel_;
+  std::map<std::string, Variable> variables_;
+  std::map<std::string, Registers> registers_;
+  std::string place_;
+};
+
+}  // namespace
+
+void verify(const Program& program) {
+  for (const Kernel& kernel : program.kernels) Verifier(program, kernel).run();
+}
+
+}  // namespace bnc::loops
