@@ -1,0 +1,28 @@
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "frontend/frontend.h"
+
+namespace bnc {
+
+std::shared_ptr<const SourceFile> read_source(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) throw CompileError(fmt::format("cannot read `{}`: it is a folder", path));
+  errno = 0;
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) throw CompileError(fmt::format("cannot read `{}`: {}", path, std::strerror(errno ? errno : EIO)));
+  std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  if (stream.bad()) throw CompileError(fmt::format("cannot read `{}`: {}", path, std::strerror(errno ? errno : EIO)));
+  return make_source(std::move(text), path);
+}
+
+std::shared_ptr<const SourceFile> make_source(std::string text, std::string path) {
+  return std::make_shared<const SourceFile>(SourceFile{std::move(path), std::move(text)});
+}
+
+}  // namespace bnc
