@@ -65,7 +65,7 @@ class Attribute {
 using AttributeMap = std::map<std::string, Attribute>;
 
 // As it stands in .bn text; doubles print with the fewest digits that read back to the same value.
-std::string to_string(const Attribute& attribute);
+std::string to_string(const Attribute& attribute, const std::string& batch_symbol = "N");
 std::string format_number(double value);
 
 }  // namespace bnc

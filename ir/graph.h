@@ -49,6 +49,9 @@ class Node {
   const Attribute& attribute(const std::string& name) const;
 };
 
+// Whether the optimizer may change this parameter: not where its initializer says `trainable=false`.
+bool is_trainable(const Node& parameter);
+
 // What a graph hands out. `output` is what the network returns; `loss` is minimized; `gradient` and `update` name the
 // parameter or state they belong to. An update takes effect after everything else in the step has been computed.
 struct Output {
@@ -79,6 +82,8 @@ class Graph {
   void replace_all_uses(Value from, Value to);
   // Removes a node whose results nobody reads.
   void erase(Node* node);
+  // Gives a result another name, which must not be taken.
+  void rename(Value value, const std::string& name);
 
   // A name not yet taken that begins with `stem`.
   std::string fresh_name(const std::string& stem);
@@ -93,7 +98,8 @@ class Graph {
 
  private:
   Nodes nodes_;
-  std::unordered_map<std::string, int> taken_names_;
+  std::unordered_map<const Node*, Nodes::iterator> positions_;
+  std::unordered_map<std::string, int> taken_names_;  // with the last number tried behind each
 };
 
 // The nodes that read each value, computed once; out of date as soon as the graph changes.

@@ -23,7 +23,8 @@ class RandomStream {
   double normal();                 // mean 0, deviation 1 (Box and Muller)
 
  private:
-  std::array<uint32_t, 2> key_;
+  std::array<uint32_t, 2> key_;  // the seed
+  uint64_t purpose_;             // hash of the name, the counter's upper half
   uint64_t counter_ = 0;
   std::array<uint32_t, 4> block_{};
   int used_ = 4;
