@@ -31,6 +31,7 @@ class PassContext {
   Weights* weights = nullptr;           // with weights, constant-fold evaluates expressions of parameters into new ones
   TargetDescription target;
   std::optional<int64_t> batch;         // the batch size where it is fixed
+  bool embed_weights = false;           // lower-to-loops makes parameters and states constants of the program
   std::vector<Remark> remarks;
   std::string current_pass;             // set by the pass manager
 

@@ -1,0 +1,90 @@
+#include "passes/access.h"
+
+#include <fmt/format.h>
+
+namespace bnc {
+namespace {
+
+using loops::Expr;
+
+bool is_variable(const Expr& x, const std::string& name) { return x->kind == loops::ExprKind::variable && x->name == name; }
+
+std::string dimension_variable(size_t d) { return fmt::format("i{}", d); }
+
+Index symbolic_index(const Shape& shape) {
+  Index index;
+  for (size_t d = 0; d < shape.size(); ++d) index.push_back(shape[d].is_one() ? Expr(0) : loops::variable(dimension_variable(d)));
+  return index;
+}
+
+// Compares the index at which an operand of shape `shape` is read with the symbolic index over `space`.
+Access classify(const Shape& shape, const Index& index, const Shape& space) {
+  Access access;
+  if (shape.empty()) return access;
+  auto matches = [&](size_t operand_dim, size_t space_dim) {
+    if (shape[operand_dim].is_one() || loops::is_constant(index[operand_dim], 0)) return shape[operand_dim].is_one();
+    return is_variable(index[operand_dim], dimension_variable(space_dim));
+  };
+  const size_t rank = shape.size();
+  for (size_t d = 0; d < rank; ++d) {
+    if (rank > space.size() || !matches(d, space.size() - rank + d)) access.pointwise = false;
+  }
+  access.same_column = !space.empty() && matches(rank - 1, space.size() - 1);
+  access.same_row = !space.empty() && matches(0, 0);
+  return access;
+}
+
+// Records where operands are read and gives a placeholder value.
+class Probe : public ElementContext {
+ public:
+  Probe(const Node& node, int watched, const Shape& space) : ElementContext(node), watched_(watched), space_(space) {}
+
+  Expr operand(int k, const Index& index) override {
+    const TensorType& type = node.operands[k].type();
+    // An index longer than the operand's rank, or varying where the operand has one element, is broadcasting.
+    Index aligned(index.end() - std::min(index.size(), type.shape.size()), index.end());
+    if (k == watched_) access.merge(classify(type.shape, aligned, space_));
+    return type.dtype == DType::i32 ? loops::variable("element", {loops::Scalar::i32, 1}) : loops::variable("element", {loops::Scalar::f32, 1});
+  }
+  Expr extent(const Dim& dim) override {
+    return dim.batch ? Expr(dim.factor) * loops::variable(loops::batch_variable) : Expr(dim.factor);
+  }
+
+  Access access;
+
+ private:
+  int watched_;
+  const Shape& space_;
+};
+
+}  // namespace
+
+const Shape& iteration_shape(const Node& node) {
+  if (node.op->lowering_as<ReduceLowering>()) return node.operands[0].type().shape;
+  return node.results[0].type.shape;
+}
+
+Access access_of(const Node& node, int k) {
+  const Shape& space = iteration_shape(node);
+  if (node.op->lowering_as<ReduceLowering>()) return Access{.reads = true};
+  const Index index = symbolic_index(space);
+  if (const auto* contract = node.op->lowering_as<ContractLowering>()) {
+    const auto contraction = contract->space(node);
+    Index reduction;
+    for (size_t d = 0; d < contraction.reduction.size(); ++d) reduction.push_back(loops::variable(fmt::format("k{}", d)));
+    Access access = classify(node.operands[k].type().shape, (k == 0 ? contraction.left : contraction.right)(index, reduction), space);
+    access.pointwise = false;
+    access.reads = true;
+    return access;
+  }
+  const auto* element = node.op->lowering_as<ElementLowering>();
+  BNC_CHECK(element, node.op->name);
+  Probe probe(node, k, space);
+  element->element(probe, index);
+  return probe.access;
+}
+
+Dim leading_dim(const Shape& shape) { return shape.empty() ? Dim{} : shape.front(); }
+Dim last_dim(const Shape& shape) { return shape.empty() ? Dim{} : shape.back(); }
+
+}  // namespace bnc

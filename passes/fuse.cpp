@@ -1,0 +1,170 @@
+// fuse: puts the nodes in the order in which they run and groups them into kernels (Node::kernel).
+//
+// A greedy list scheduler: it opens a kernel with the first node that is ready, then takes in whatever is ready and fits
+// (KernelPlan), preferring nodes that continue what the kernel computes, until nothing more fits.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/builder.h"
+#include "passes/kernel_plan.h"
+#include "passes/passes.h"
+
+namespace bnc {
+namespace {
+
+bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>() != nullptr; }
+
+// Scalar arithmetic is cheaper to repeat than to hand over: each reader gets a copy of its own.
+bool duplicate_scalars(Graph& graph) {
+  bool changed = false;
+  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
+    Node* node = it->get();
+    if (!is_scalar_element(*node)) continue;
+    const Uses uses(graph);
+    std::vector<Node*> readers = uses.of(node->result());
+    std::sort(readers.begin(), readers.end());
+    readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
+    if (!uses.is_output(node->result()) && !readers.empty()) readers.pop_back();
+    for (Node* reader : readers) {
+      GraphBuilder builder = GraphBuilder::before(graph, reader);
+      builder.at(node->range);
+      const Value copy = builder.value(node->op->name, node->operands, node->attributes);
+      for (Value& operand : reader->operands) {
+        if (operand == node->result()) operand = copy;
+      }
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+class Scheduler {
+ public:
+  Scheduler(Graph& graph, PassContext& context) : graph_(graph), context_(context) {
+    const Uses uses(graph);
+    for (const auto& node : graph.nodes()) {
+      if (is_source(*node)) done_.insert(node.get());
+      else if (is_scalar_element(*node) && !uses.is_output(node->result())) attached_.insert(node.get());
+      else waiting_.push_back(node.get());
+    }
+    order_updates_after_readers();
+  }
+
+  std::vector<Node*> run() {
+    while (!waiting_.empty()) {
+      KernelPlan kernel(context_.batch);
+      while (Node* next = pick(kernel)) take(kernel, next);
+      BNC_CHECK(!kernel.empty(), "a cycle in the schedule of " + graph_.name);
+      ++kernels_;
+    }
+    return order_;
+  }
+
+ private:
+  // A parameter's new value is written over the old one, so whoever reads the old one goes first (where that is possible:
+  // otherwise lowering writes the new value elsewhere and copies it at the end).
+  void order_updates_after_readers() {
+    const Uses uses(graph_);
+    for (const Output& output : graph_.outputs) {
+      if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
+      const Value old = graph_.find(output.name);
+      for (Node* reader : uses.of(old)) {
+        if (reader != output.value.node && !reaches(output.value.node, reader)) after_[output.value.node].push_back(reader);
+      }
+    }
+  }
+
+  // Whether `to` depends on `from`, also by the order already decided.
+  bool reaches(const Node* from, const Node* to) const {
+    std::unordered_set<const Node*> seen;
+    std::vector<const Node*> stack{to};
+    while (!stack.empty()) {
+      const Node* node = stack.back();
+      stack.pop_back();
+      if (node == from) return true;
+      if (!seen.insert(node).second) continue;
+      for (Value operand : node->operands) {
+        if (operand) stack.push_back(operand.node);
+      }
+      if (auto it = after_.find(node); it != after_.end()) stack.insert(stack.end(), it->second.begin(), it->second.end());
+    }
+    return false;
+  }
+
+  bool ready(const Node* node) const {
+    auto is_done = [&](const Node* other) { return done_.count(other) || (attached_.count(other) && ready(other)); };
+    for (Value operand : node->operands) {
+      if (operand && !is_done(operand.node)) return false;
+    }
+    auto it = after_.find(node);
+    return it == after_.end() || std::all_of(it->second.begin(), it->second.end(), is_done);
+  }
+
+  // The next node for this kernel: one that continues it, else one that leaves all ways to split it open.
+  Node* pick(const KernelPlan& kernel) const {
+    Node* unrelated = nullptr;
+    for (Node* node : waiting_) {
+      if (!ready(node)) continue;
+      if (kernel.empty()) return node;
+      bool narrows = false;
+      if (!kernel.fits(*node, &narrows) || overwrites_what_it_reads(kernel, node)) continue;
+      if (kernel.feeds(*node)) return node;
+      if (!narrows && !unrelated) unrelated = node;
+    }
+    return unrelated;
+  }
+
+  // Whether the kernel reads a parameter that `node` overwrites, other than element by element on the way to it.
+  bool overwrites_what_it_reads(const KernelPlan& kernel, const Node* node) const {
+    auto it = after_.find(node);
+    if (it == after_.end()) return false;
+    return std::any_of(it->second.begin(), it->second.end(), [&](const Node* reader) {
+      return kernel.contains(reader) && !reaches_only_pointwise(reader, node);
+    });
+  }
+
+  bool reaches_only_pointwise(const Node* reader, const Node* node) const {
+    const auto* element = reader->op->lowering_as<ElementLowering>();
+    return element && element->pointwise && reaches(reader, node);
+  }
+
+  void take(KernelPlan& kernel, Node* node) {
+    kernel.add(node);
+    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), node));
+    place(node);
+  }
+
+  void place(Node* node) {
+    for (Value operand : node->operands) {
+      if (operand && attached_.erase(operand.node)) place(operand.node);
+    }
+    node->kernel = kernels_;
+    done_.insert(node);
+    order_.push_back(node);
+  }
+
+  Graph& graph_;
+  PassContext& context_;
+  std::vector<Node*> waiting_, order_;
+  std::unordered_set<const Node*> done_;
+  std::unordered_set<const Node*> attached_;  // scalar arithmetic that goes where its one reader goes
+  std::unordered_map<const Node*, std::vector<Node*>> after_;
+  int kernels_ = 0;
+};
+
+}  // namespace
+
+bool fuse(Graph& graph, PassContext& context) {
+  duplicate_scalars(graph);
+  const std::vector<Node*> order = Scheduler(graph, context).run();
+  std::unordered_map<const Node*, size_t> rank;
+  for (size_t i = 0; i < order.size(); ++i) rank[order[i]] = i + 1;  // sources, of rank 0, stay in front
+  graph.nodes().sort([&](const auto& a, const auto& b) {
+    auto of = [&](const Node* node) { auto it = rank.find(node); return it == rank.end() ? 0 : it->second; };
+    return of(a.get()) < of(b.get());
+  });
+  return true;
+}
+
+}  // namespace bnc

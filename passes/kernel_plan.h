@@ -1,0 +1,62 @@
+// Which nodes may share a kernel, and how its work is split into independent tasks.
+//
+// Within a task the nodes run stage after stage, without a barrier. That is sound when the task owns everything its
+// stages hand to one another:
+//   columns  a task owns a panel of the last dimension, with all rows: matrix products, per-channel moments, what follows
+//   rows     a task owns a block of the leading dimension: matrix products one after another, softmax
+//   tiles    both would do; a task owns a block of rows and a panel of columns
+//   single   one task does it all: for work too small to share
+#pragma once
+
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "passes/access.h"
+
+namespace bnc {
+
+enum class Partition { single, columns, rows, tiles };
+
+// Estimated floating-point operations of a node at a nominal batch size where N is symbolic.
+double work_of(const Node& node, std::optional<int64_t> batch);
+
+// Scalar arithmetic: every task that needs such a node's value computes it for itself.
+bool is_scalar_element(const Node& node);
+
+class KernelPlan {
+ public:
+  explicit KernelPlan(std::optional<int64_t> batch) : batch_(batch) {}
+
+  // Whether `node`, all of whose operands are computed before or in this kernel, can be part of it. `narrows` is set
+  // when that would take away a way to split the kernel.
+  bool fits(const Node& node, bool* narrows = nullptr) const;
+  void add(Node* node);
+
+  // Whether the kernel computes an operand of the node.
+  bool feeds(const Node& node) const;
+  bool contains(const Node* node) const { return members_.count(node) != 0; }
+  bool empty() const { return nodes_.empty(); }
+  const std::vector<Node*>& nodes() const { return nodes_; }
+  double work() const { return work_; }
+
+  Partition partition() const;
+  Dim column_extent() const { return columns_; }
+  Dim row_extent() const { return rows_; }
+
+ private:
+  bool columns_allow(const Node& node) const;
+  bool rows_allow(const Node& node) const;
+  bool operands_aligned(const Node& node, bool Access::*aligned) const;
+  bool reads_member(const Node& scalar) const;
+
+  std::optional<int64_t> batch_;
+  std::vector<Node*> nodes_;
+  std::unordered_set<const Node*> members_;
+  bool by_columns_ = true, by_rows_ = true;
+  Dim columns_, rows_;   // meaningful once a node of rank one or more is in
+  bool shaped_ = false;
+  double work_ = 0;
+};
+
+}  // namespace bnc

@@ -1,0 +1,91 @@
+#include "passes/lower/elements.h"
+
+namespace bnc::lower {
+namespace {
+
+bool same_index(const Index& a, const Index& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t d = 0; d < a.size(); ++d) {
+    const auto x = loops::as_integer(a[d]), y = loops::as_integer(b[d]);
+    if (a[d].get() != b[d].get() && !(x && y && *x == *y)) return false;
+  }
+  return true;
+}
+
+// NumPy broadcasting: surplus leading dimensions are dropped, dimensions of one element are read at 0.
+Index aligned(const Shape& shape, const Index& index) {
+  BNC_CHECK(index.size() >= shape.size(), "an index of too few dimensions");
+  Index result(index.end() - static_cast<ptrdiff_t>(shape.size()), index.end());
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d].is_one()) result[d] = Expr(0);
+  }
+  return result;
+}
+
+class OperandElements : public ElementContext {
+ public:
+  OperandElements(const Node& node, Elements& elements, const Lowering& lowering) : ElementContext(node), elements_(elements), lowering_(lowering) {}
+  Expr operand(int k, const Index& index) override {
+    const Value value = node.operands[k];
+    return elements_.value(value, aligned(value.type().shape, index));
+  }
+  Expr extent(const Dim& dim) override { return lowering_.extent(dim); }
+
+ private:
+  Elements& elements_;
+  const Lowering& lowering_;
+};
+
+}  // namespace
+
+Expr Elements::value(Value value, const Index& index) {
+  for (const Known& known : known_) {
+    if (known.value == value && same_index(known.index, index)) return known.element;
+  }
+  const Node& node = *value.node;
+  Expr element;
+  if (const Attribute* number = node.is("constant") ? &node.attribute("value") : nullptr; number && !number->get_if<NumberList>()) {
+    return loops::real(number->number());
+  }
+  element = bind(value.name(), lowering_.inlined.count(&node) ? compute(node, index) : load(value, index));
+  remember(value, index, element);
+  return element;
+}
+
+Expr Elements::compute(const Node& node, const Index& index) {
+  OperandElements operands(node, *this, lowering_);
+  return node.op->lowering_as<ElementLowering>()->element(operands, index);
+}
+
+Expr Elements::bind(const std::string& stem, Expr expression) {
+  if (expression->kind == loops::ExprKind::variable || expression->kind == loops::ExprKind::real || expression->kind == loops::ExprKind::integer) return expression;
+  const std::string name = lowering_.fresh(stem);
+  const loops::Type type = expression->type;
+  out_.push_back(loops::let(name, std::move(expression)));
+  return loops::variable(name, type);
+}
+
+Expr Elements::offset(const Shape& shape, const Index& index) const {
+  Expr position = 0;
+  for (size_t d = 0; d < shape.size(); ++d) position = position * lowering_.extent(shape[d]) + index[d];
+  return position;
+}
+
+Expr Elements::load(Value value, const Index& index) {
+  const int buffer = lowering_.buffer_of(value);
+  const Expr position = offset(value.type().shape, index);
+  const bool vector = position->type.lanes > 1 && position->kind != loops::ExprKind::broadcast;
+  const auto scalar = value.type().dtype == DType::i32 ? loops::Scalar::i32 : loops::Scalar::f32;
+  return loops::load(buffer, scalar, position, vector ? predicate_ : Expr());
+}
+
+void Elements::store(Value value, Expr element) {
+  const Index index = aligned(value.type().shape, index_);
+  const Expr position = offset(value.type().shape, index);
+  if (position->type.lanes > 1 && element->type.lanes == 1) element = loops::broadcast(element, position->type.lanes);
+  for (int buffer : lowering_.destinations(value)) {
+    out_.push_back(loops::store(buffer, position, element, position->type.lanes > 1 ? predicate_ : Expr()));
+  }
+}
+
+}  // namespace bnc::lower

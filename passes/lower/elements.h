@@ -1,0 +1,44 @@
+// Elements of values at an index: loads what is stored, computes what is inlined.
+#pragma once
+
+#include "passes/lower/lowering.h"
+
+namespace bnc::lower {
+
+// Valid within one scope of statements: what it computes is bound to `let`s appended to `out`, once.
+class Elements {
+ public:
+  // `index` is the place in the iteration space being computed; `predicate` guards loads of vectors that may reach past the end.
+  Elements(Lowering& lowering, std::vector<Stmt>& out, Index index, Expr predicate = {}) : lowering_(lowering), out_(out), index_(std::move(index)), predicate_(std::move(predicate)) {}
+
+  const Index& index() const { return index_; }
+  // Makes `element` the value at this index, instead of a load.
+  void define(Value value, Expr element) { remember(value, index_, std::move(element)); }
+  Expr value(Value value, const Index& index);
+  Expr value(Value value) { return this->value(value, index_); }
+  // Computes an element node's own element (whether or not it is inlined).
+  Expr compute(const Node& node, const Index& index);
+  // Binds an expression to a name.
+  Expr bind(const std::string& stem, Expr expression);
+  // Stores a root's element at this index to all its destinations.
+  void store(Value value, Expr element);
+  // The position of an element in its row-major buffer.
+  Expr offset(const Shape& shape, const Index& index) const;
+
+ private:
+  struct Known {
+    Value value;
+    Index index;
+    Expr element;
+  };
+  void remember(Value value, const Index& index, Expr element) { known_.push_back({value, index, std::move(element)}); }
+  Expr load(Value value, const Index& index);
+
+  Lowering& lowering_;
+  std::vector<Stmt>& out_;
+  Index index_;
+  Expr predicate_;
+  std::vector<Known> known_;
+};
+
+}  // namespace bnc::lower

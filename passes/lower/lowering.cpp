@@ -1,0 +1,155 @@
+#include "passes/lower/lowering.h"
+
+#include <fmt/format.h>
+
+namespace bnc::lower {
+
+std::optional<int64_t> Lowering::fixed(const Dim& dim) const {
+  if (!dim.batch) return dim.factor;
+  if (context.batch) return dim.factor * *context.batch;
+  return std::nullopt;
+}
+
+Dim Lowering::resolve(const Dim& dim) const {
+  const auto known = fixed(dim);
+  return known ? Dim{*known, false} : dim;
+}
+
+Expr Lowering::extent(const Dim& dim) const {
+  const auto known = fixed(dim);
+  return known ? Expr(*known) : Expr(dim.factor) * loops::variable(loops::batch_variable);
+}
+
+std::string Lowering::fresh(const std::string& stem) {
+  std::string name = stem;
+  for (char& c : name) {
+    if (c == '.' || c == '/') c = '_';
+  }
+  const int count = names_[name]++;
+  return count == 0 ? name : fmt::format("{}.{}", name, count);
+}
+
+int Lowering::arena_buffer(const std::string& name, Dim elements) {
+  loops::Buffer buffer;
+  buffer.name = fresh("%" + name);
+  buffer.elements = resolve(elements);
+  program.buffers.push_back(std::move(buffer));
+  return static_cast<int>(program.buffers.size()) - 1;
+}
+
+int Lowering::add_buffer(const std::string& name, DType dtype, const Shape& shape, loops::BufferKind kind) {
+  const auto elements = element_count(shape);
+  BNC_CHECK(elements, name);
+  const int id = arena_buffer(name, *elements);
+  loops::Buffer& buffer = program.buffers[id];
+  buffer.scalar = dtype == DType::i32 ? loops::Scalar::i32 : loops::Scalar::f32;
+  buffer.kind = kind;
+  if (kind != loops::BufferKind::arena) buffer.name = name;
+  if (kind == loops::BufferKind::argument) {
+    buffer.argument = 0;
+    for (const auto& other : program.buffers) {
+      if (&other != &buffer && other.kind == loops::BufferKind::argument) ++buffer.argument;
+    }
+  }
+  return id;
+}
+
+int Lowering::buffer_of(Value value) {
+  if (auto it = buffers.find(value); it != buffers.end()) return it->second;
+  const Node& node = *value.node;
+  BNC_CHECK(node.is("constant"), "no buffer for " + value.name());
+  const int id = add_buffer(value.name(), DType::f32, value.type().shape, loops::BufferKind::constant);
+  for (double number : node.attribute("value").numbers()) program.buffers[id].data.push_back(static_cast<float>(number));
+  return buffers[value] = id;
+}
+
+std::vector<int> Lowering::destinations(Value value) const {
+  std::vector<int> result;
+  if (auto it = buffers.find(value); it != buffers.end()) result.push_back(it->second);
+  if (auto it = also_stored_to.find(value); it != also_stored_to.end()) result.insert(result.end(), it->second.begin(), it->second.end());
+  return result;
+}
+
+Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& region) {
+  Ranges ranges;
+  if (space.size() < 2) {
+    // A vector has one row; a region of rows owns a part of it as columns.
+    const bool by_rows = !region.all_rows && !space.empty();
+    ranges = {Expr(0), Expr(1), 1, Expr(0), space.empty() ? Expr(1) : lowering.extent(space[0]), space.empty() ? 1 : lowering.fixed(space[0])};
+    if (by_rows) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.row_begin, region.row_end, region.rows);
+    else if (!region.all_columns) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.column_begin, region.column_end, region.columns);
+    return ranges;
+  }
+  Shape inner(space.begin() + 1, space.end() - 1);
+  const Dim inner_rows = *element_count(inner);
+  const Expr scale = lowering.extent(inner_rows);
+  const auto leading = region.all_rows ? lowering.fixed(space.front()) : region.rows;
+  const auto inner_fixed = lowering.fixed(inner_rows);
+  ranges.row_begin = (region.all_rows ? Expr(0) : region.row_begin) * scale;
+  ranges.row_end = (region.all_rows ? lowering.extent(space.front()) : region.row_end) * scale;
+  if (leading && inner_fixed) ranges.rows = *leading * *inner_fixed;
+  ranges.column_begin = region.all_columns ? Expr(0) : region.column_begin;
+  ranges.column_end = region.all_columns ? lowering.extent(space.back()) : region.column_end;
+  ranges.columns = region.all_columns ? lowering.fixed(space.back()) : region.columns;
+  return ranges;
+}
+
+std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors) {
+  const int lanes = lowering.target.float_lanes();
+  std::vector<ColumnRun> runs;
+  auto add = [&](Expr begin, Expr end, int run_vectors, int run_lanes, bool loop, bool masked) {
+    runs.push_back({std::move(begin), std::move(end), run_vectors, run_lanes, loop, masked});
+  };
+  if (!ranges.columns) {
+    // The number of columns is known only when the code runs: one vector at a time, the last one cut off by its mask.
+    if (lowering.target.masked_memory) add(ranges.column_begin, ranges.column_end, 1, lanes, true, true);
+    else add(ranges.column_begin, ranges.column_end, 1, 1, true, false);
+    return runs;
+  }
+  const int64_t width = static_cast<int64_t>(vectors) * lanes, full = *ranges.columns / width;
+  int64_t rest = *ranges.columns - full * width;
+  Expr begin = ranges.column_begin;
+  if (full > 0) {
+    add(begin, begin + Expr(full * width), vectors, lanes, full > 1, false);
+    begin = begin + Expr(full * width);
+  }
+  if (rest > 0 && !lowering.target.masked_memory) {
+    if (const int64_t whole = rest / lanes; whole > 0) {
+      add(begin, begin + Expr(whole * lanes), static_cast<int>(whole), lanes, false, false);
+      begin = begin + Expr(whole * lanes);
+      rest -= whole * lanes;
+    }
+    if (rest > 0) add(begin, begin + Expr(rest), 1, 1, rest > 1, false);
+  } else if (rest > 0) {
+    const int64_t tail_vectors = (rest + lanes - 1) / lanes;
+    add(begin, begin + Expr(rest), static_cast<int>(tail_vectors), lanes, false, rest % lanes != 0);
+  }
+  return runs;
+}
+
+Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<std::vector<Stmt>(Expr)>& body) {
+  if (!run.loop) return loops::block(body(run.begin));
+  const std::string name = lowering.fresh("column");
+  return loops::loop(name, run.begin, run.end, static_cast<int64_t>(run.vectors) * run.lanes, body(loops::variable(name)));
+}
+
+Expr column_index(const ColumnRun& run, Expr column) { return run.lanes == 1 ? column : loops::ramp(column, 1, run.lanes); }
+
+Expr column_predicate(const ColumnRun& run, Expr column) {
+  if (!run.masked) return {};
+  return column_index(run, column) < run.end;
+}
+
+Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column) {
+  if (space.empty()) return {};
+  Index index(space.size());
+  index.back() = column;
+  for (size_t d = space.size() - 1; d-- > 0;) {
+    const Expr extent = lowering.extent(space[d]);
+    index[d] = d == 0 ? row : row % extent;
+    if (d > 0) row = row / extent;
+  }
+  return index;
+}
+
+}  // namespace bnc::lower

@@ -1,0 +1,119 @@
+// Shared state of lower-to-loops: where values live, names, and the pieces that make a kernel's loops.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "ir/loops.h"
+#include "ir/op.h"
+#include "passes/kernel_plan.h"
+#include "passes/pass.h"
+
+namespace bnc::lower {
+
+using loops::Expr;
+using loops::Stmt;
+
+// Identity of a value, usable as a key.
+struct ValueHash {
+  size_t operator()(const Value& v) const { return std::hash<const void*>()(v.node) * 31 + static_cast<size_t>(v.index); }
+};
+
+// A set of nodes computed in one loop nest. `roots` are stored; what they read of the same kernel is either stored by an
+// earlier stage or computed inline.
+struct Stage {
+  enum class Kind { map, reduce, contract } kind;
+  std::vector<Node*> roots;
+  const Shape& space() const { return iteration_shape(*roots.front()); }
+};
+
+// Everything known of the program being made.
+class Lowering {
+ public:
+  Lowering(const Graph& graph, PassContext& context) : graph(graph), context(context), target(context.target) { program.name = graph.name; program.batch = context.batch; }
+
+  const Graph& graph;
+  PassContext& context;
+  const TargetDescription& target;
+  loops::Program program;
+  std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
+  std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to
+  std::unordered_map<const Node*, int> inlined;                           // nodes computed where they are read -> 1
+
+  Expr extent(const Dim& dim) const;
+  std::optional<int64_t> fixed(const Dim& dim) const;   // the extent where it is known at compile time
+  Dim resolve(const Dim& dim) const;                    // with a known batch size filled in
+  std::string fresh(const std::string& stem);
+  int add_buffer(const std::string& name, DType dtype, const Shape& shape, loops::BufferKind kind);
+  int arena_buffer(const std::string& name, Dim elements);
+  // The buffer of a value that is read; sources get theirs when first asked for.
+  int buffer_of(Value value);
+  // All buffers a stage writes a root's result to.
+  std::vector<int> destinations(Value value) const;
+
+ private:
+  std::map<std::string, int> names_;
+};
+
+// The part of the iteration space one task owns, in units of the leading dimension and of columns.
+struct Region {
+  Expr row_begin = 0, row_end;     // leading dimension
+  std::optional<int64_t> rows;     // how many, where known
+  Expr column_begin = 0, column_end;
+  std::optional<int64_t> columns;
+  bool all_rows = true, all_columns = true;
+};
+
+// A stage's own ranges within a region: `rows` counts all dimensions but the last, flattened.
+struct Ranges {
+  Expr row_begin, row_end;
+  std::optional<int64_t> rows;
+  Expr column_begin, column_end;
+  std::optional<int64_t> columns;
+};
+Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& region);
+
+// A run of columns handled with `vectors` vectors of `lanes` at a time.
+struct ColumnRun {
+  Expr begin, end;     // columns
+  int vectors = 1, lanes = 1;
+  bool loop = false;   // more than one step
+  bool masked = false; // the vectors may reach past `end`
+};
+// Splits columns into full steps of `vectors` vectors and what remains.
+std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors);
+// The loop (or the single step) over a run; `body` gets the first column of the step.
+Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<std::vector<Stmt>(Expr)>& body);
+// Which lanes of the vector that begins at `column` exist; absent where all do.
+Expr column_predicate(const ColumnRun& run, Expr column);
+// `column` as the index of a vector of the run's lanes.
+Expr column_index(const ColumnRun& run, Expr column);
+
+// The index over `space` for a flattened row and a column.
+Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column);
+
+// Register tile of a matrix product: `rows` x `vectors` accumulators.
+struct Tile {
+  int rows = 1, vectors = 1;
+};
+// The tile that a small model of the register file and of the loads predicts to be fastest, `least` to `most` vectors wide.
+Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::optional<int64_t> columns, int64_t least, int64_t most);
+
+// Operands of a matrix product copied into the order in which the register tile reads them.
+struct Packing {
+  int left = -1, right = -1;    // buffers; -1: read in place
+  Tile tile;
+};
+// Decides what to pack and appends the kernels that do it. Blocks of the left operand need regions that begin on a tile.
+Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows_start_on_tiles);
+
+std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nodes, const Uses& uses);
+
+std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region& region);
+std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region);
+std::vector<Stmt> lower_contract(Lowering& lowering, const Stage& stage, const Region& region, const Packing& packing);
+
+}  // namespace bnc::lower

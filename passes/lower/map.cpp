@@ -1,0 +1,46 @@
+// Loops of elementwise stages.
+#include "passes/lower/elements.h"
+
+namespace bnc::lower {
+
+// Rows are taken in blocks: within a block the columns run outside, so that what depends on the channel alone (scale,
+// shift, the reciprocal root of the variance) is computed once a block, and the block's lines stay in the first cache.
+constexpr int64_t row_block = 64;
+
+std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region& region) {
+  const Shape& space = stage.space();
+  const Ranges ranges = ranges_of(lowering, space, region);
+
+  auto element = [&](const ColumnRun& run, Expr row, Expr column) {
+    std::vector<Stmt> body;
+    Elements elements(lowering, body, index_at(lowering, space, row, space.empty() ? Expr(0) : column_index(run, column)), column_predicate(run, column));
+    for (Node* root : stage.roots) {
+      const Expr value = elements.bind(root->results[0].name, elements.compute(*root, elements.index()));
+      elements.define(root->result(), value);
+      elements.store(root->result(), value);
+    }
+    return body;
+  };
+  auto columns = [&](const std::function<std::vector<Stmt>(const ColumnRun&, Expr)>& body) {
+    std::vector<Stmt> result;
+    for (const ColumnRun& run : column_runs(lowering, ranges, 1)) {
+      result.push_back(over_columns(lowering, run, [&](Expr column) { return body(run, column); }));
+    }
+    return result;
+  };
+
+  if (ranges.rows == 1) return columns([&](const ColumnRun& run, Expr column) { return element(run, ranges.row_begin, column); });
+  auto rows = [&](Expr begin, Expr end) {
+    return columns([&](const ColumnRun& run, Expr column) {
+      const std::string row = lowering.fresh("row");
+      return std::vector<Stmt>{loops::loop(row, begin, end, 1, element(run, loops::variable(row), column))};
+    });
+  };
+  if (ranges.rows && *ranges.rows <= row_block) return rows(ranges.row_begin, ranges.row_end);
+  const std::string first = lowering.fresh("block");
+  const Expr begin = loops::variable(first);
+  return {loops::loop(first, ranges.row_begin, ranges.row_end, row_block,
+                      rows(begin, loops::binary(loops::BinaryOp::minimum, begin + Expr(row_block), ranges.row_end)))};
+}
+
+}  // namespace bnc::lower

@@ -1,0 +1,312 @@
+// Loops of reductions.
+//
+// A reduction runs over a flattened range of P elements for each kept element. Sums add up chunks of fixed length, and
+// then the chunks, so that the error grows with the root of P and the order never depends on the threads. Moments of a
+// chunk are taken about the chunk's first element and corrected by the chunk's own mean, and chunks are merged by
+// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979): exact for
+// a constant channel, and good to rounding for a mean far larger than the deviation.
+#include <algorithm>
+#include <limits>
+
+#include "passes/lower/elements.h"
+
+namespace bnc::lower {
+namespace {
+
+using loops::BinaryOp;
+using Kind = ReduceLowering::Kind;
+
+constexpr int64_t chunk = 128;
+constexpr int column_vectors = 4;  // independent accumulators, to hide the latency of additions
+
+const ReduceLowering& reduction_of(const Node& node) { return *node.op->lowering_as<ReduceLowering>(); }
+
+Expr identity(Kind kind, int lanes) {
+  const double value = kind == Kind::maximum ? -std::numeric_limits<double>::infinity() : 0.0;
+  return loops::constant_of({loops::Scalar::f32, lanes}, value);
+}
+
+BinaryOp combiner(Kind kind) { return kind == Kind::maximum ? BinaryOp::maximum : BinaryOp::add; }
+
+// One reduction of several vectors side by side: their accumulators and how an element is found.
+class Reducer {
+ public:
+  // `element(node, p, vector)` appends to its statement list what computes element `p` of the reduced range.
+  using ElementAt = std::function<Expr(const Node&, Expr p, int vector, std::vector<Stmt>&)>;
+
+  Reducer(Lowering& lowering, int lanes, int vectors, Expr count, std::optional<int64_t> fixed_count, ElementAt element)
+      : lowering_(lowering), type_{loops::Scalar::f32, lanes}, vectors_(vectors), count_(std::move(count)), fixed_count_(fixed_count), element_(std::move(element)) {}
+
+  // Appends the loops; the results of node n, vector v are then `result(n, v, which)`.
+  void run(const std::vector<Node*>& nodes, std::vector<Stmt>& out) {
+    for (Node* node : nodes) {
+      auto& registers = registers_[node];
+      const char* names[] = {"sum", "mean", "m2", "part"};
+      for (int i = 0; i < (is_moments(*node) ? 4 : 2); ++i) {
+        registers.push_back(lowering_.fresh(is_moments(*node) ? names[i] : (i == 0 ? "sum" : "total")));
+        out.push_back(loops::declare_registers(registers.back(), type_, vectors_));
+        for (int v = 0; v < vectors_; ++v) out.push_back(loops::write_register(registers.back(), v, identity(kind(*node), type_.lanes)));
+      }
+    }
+    const std::string first = lowering_.fresh("chunk");
+    std::vector<Stmt> body;
+    const Expr begin = loops::variable(first);
+    const bool one_chunk = fixed_count_ && *fixed_count_ <= chunk;
+    const Expr end = one_chunk ? count_ : loops::binary(BinaryOp::minimum, begin + Expr(chunk), count_);
+    for_each_kind(nodes, false, [&](const auto& group) { sum_chunk(group, begin, end, body); });
+    for_each_kind(nodes, true, [&](const auto& group) { moments_chunk(group, begin, end, body); });
+    out.push_back(loops::loop(first, 0, count_, chunk, std::move(body)));
+  }
+
+  Expr result(const Node& node, int vector, int which) const {
+    const auto& registers = registers_.at(&node);
+    if (is_moments(node)) return which == 0 ? read(registers[1], vector) : read(registers[2], vector) / loops::cast(loops::Scalar::f32, count_);
+    const Expr total = read(registers[1], vector);
+    return kind(node) == Kind::mean ? total / loops::cast(loops::Scalar::f32, count_) : total;
+  }
+
+ private:
+  static Kind kind(const Node& node) { return reduction_of(node).kind; }
+  static bool is_moments(const Node& node) { return kind(node) == Kind::moments; }
+  Expr read(const std::string& registers, int vector) const { return loops::read_register(registers, type_, vector); }
+
+  void for_each_kind(const std::vector<Node*>& nodes, bool moments, const std::function<void(const std::vector<Node*>&)>& body) {
+    std::vector<Node*> group;
+    for (Node* node : nodes) {
+      if (is_moments(*node) == moments) group.push_back(node);
+    }
+    if (!group.empty()) body(group);
+  }
+
+  // for p in [begin, end): for each node and vector, `step` of the element.
+  Stmt over_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, const std::function<void(const Node&, int, Expr, std::vector<Stmt>&)>& step) {
+    const std::string p = lowering_.fresh("p");
+    std::vector<Stmt> body;
+    for (int v = 0; v < vectors_; ++v) {
+      for (Node* node : nodes) step(*node, v, element_(*node, loops::variable(p), v, body), body);
+    }
+    return loops::loop(p, begin, end, 1, std::move(body));
+  }
+
+  void each(const std::vector<Node*>& nodes, const std::function<void(const Node&, int)>& body) {
+    for (Node* node : nodes) {
+      for (int v = 0; v < vectors_; ++v) body(*node, v);
+    }
+  }
+
+  void sum_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
+    each(nodes, [&](const Node& node, int v) { out.push_back(loops::write_register(registers_[&node][0], v, identity(kind(node), type_.lanes))); });
+    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      const auto& sum = registers_[&node][0];
+      body.push_back(loops::write_register(sum, v, loops::binary(combiner(kind(node)), read(sum, v), x)));
+    }));
+    each(nodes, [&](const Node& node, int v) {
+      const auto& r = registers_[&node];
+      out.push_back(loops::write_register(r[1], v, loops::binary(combiner(kind(node)), read(r[1], v), read(r[0], v))));
+    });
+  }
+
+  // Registers: 0 the running sum, 1 the mean so far, 2 the sum of squared deviations so far, 3 this chunk's.
+  void moments_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
+    const Expr chunk_count = bind("chunk_count", loops::cast(loops::Scalar::f32, end - begin), out);
+    const Expr before = bind("before", loops::cast(loops::Scalar::f32, begin), out);
+    const Expr weight = bind("weight", chunk_count / (before + chunk_count), out);
+    std::map<std::pair<const Node*, int>, Expr> pivots, means;
+    each(nodes, [&](const Node& node, int v) {
+      pivots[{&node, v}] = bind("pivot", element_(node, begin, v, out), out);
+      for (int r : {0, 3}) out.push_back(loops::write_register(registers_[&node][r], v, identity(Kind::sum, type_.lanes)));
+    });
+    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      const auto& sum = registers_[&node][0];
+      body.push_back(loops::write_register(sum, v, read(sum, v) + (x - pivots[{&node, v}])));
+    }));
+    each(nodes, [&](const Node& node, int v) {
+      means[{&node, v}] = bind("chunk_mean", pivots[{&node, v}] + read(registers_[&node][0], v) / chunk_count, out);
+    });
+    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      const auto& part = registers_[&node][3];
+      const std::string d = lowering_.fresh("d");
+      body.push_back(loops::let(d, x - means[{&node, v}]));
+      body.push_back(loops::write_register(part, v, loops::fma(loops::variable(d, type_), loops::variable(d, type_), read(part, v))));
+    }));
+    each(nodes, [&](const Node& node, int v) {
+      const auto& r = registers_[&node];
+      const Expr delta = bind("delta", means[{&node, v}] - read(r[1], v), out);
+      out.push_back(loops::write_register(r[1], v, loops::fma(delta, loops::broadcast(weight, type_.lanes), read(r[1], v))));
+      out.push_back(loops::write_register(r[2], v, read(r[2], v) + read(r[3], v) + delta * delta * (before * weight)));
+    });
+  }
+
+  Expr bind(const std::string& stem, Expr value, std::vector<Stmt>& out) {
+    const std::string name = lowering_.fresh(stem);
+    const loops::Type type = value->type;
+    out.push_back(loops::let(name, std::move(value)));
+    return loops::variable(name, type);
+  }
+
+  Lowering& lowering_;
+  loops::Type type_;
+  int vectors_;
+  Expr count_;
+  std::optional<int64_t> fixed_count_;
+  ElementAt element_;
+  std::map<const Node*, std::vector<std::string>> registers_;
+};
+
+// The result's index for the kept coordinates of an index over the operand.
+Index result_index(const Node& node, const Index& full) {
+  const auto axes = reduction_of(node).axes(node);
+  const bool keep = reduction_of(node).keep_dims && reduction_of(node).keep_dims(node);
+  Index index;
+  for (size_t d = 0; d < full.size(); ++d) {
+    if (!std::count(axes.begin(), axes.end(), static_cast<int>(d))) index.push_back(full[d]);
+    else if (keep) index.push_back(Expr(0));
+  }
+  return index;
+}
+
+void store_results(Lowering& lowering, const Stage& stage, const Index& full, Expr predicate, std::vector<Stmt>& out,
+                   const std::function<Expr(const Node&, int which)>& result) {
+  for (Node* root : stage.roots) {
+    Elements elements(lowering, out, result_index(*root, full), predicate);
+    for (size_t which = 0; which < root->results.size(); ++which) {
+      elements.store(root->result(static_cast<int>(which)), elements.bind(root->results[which].name, result(*root, static_cast<int>(which))));
+    }
+  }
+}
+
+// The reduced dimensions are all but the last: vectors of columns, each accumulating down its rows.
+std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Region& region) {
+  const Shape& space = stage.space();
+  Region whole_rows = region;
+  whole_rows.all_rows = true;
+  const Ranges ranges = ranges_of(lowering, space, whole_rows);
+  std::vector<Stmt> out;
+  for (const ColumnRun& run : column_runs(lowering, ranges, column_vectors)) {
+    out.push_back(over_columns(lowering, run, [&](Expr column) {
+      std::vector<Stmt> body;
+      auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
+      Reducer reducer(lowering, run.lanes, run.vectors, ranges.row_end, ranges.rows, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
+        Elements elements(lowering, to, index_at(lowering, space, p, column_index(run, place(v))), column_predicate(run, place(v)));
+        return elements.value(node.operands[0]);
+      });
+      reducer.run(stage.roots, body);
+      for (int v = 0; v < run.vectors; ++v) {
+        store_results(lowering, stage, index_at(lowering, space, Expr(0), column_index(run, place(v))), column_predicate(run, place(v)), body,
+                      [&](const Node& node, int which) { return reducer.result(node, v, which); });
+      }
+      return body;
+    }));
+  }
+  return out;
+}
+
+// The reduced dimensions are the last ones: for each kept element a vector runs along the columns of its rows.
+std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const Region& region, int first_axis) {
+  const Shape& space = stage.space();
+  const Shape kept(space.begin(), space.begin() + first_axis), inner(space.begin() + first_axis, space.end() - 1);
+  const Ranges whole = ranges_of(lowering, space, Region{});
+  Ranges outer{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
+  if (first_axis > 0) {
+    Shape outer_space = kept;
+    outer_space.push_back(Dim{});
+    outer = ranges_of(lowering, outer_space, region);
+  }
+  const Expr inner_rows = lowering.extent(*element_count(inner));
+
+  const std::string row = lowering.fresh("row"), part_row = lowering.fresh("inner");
+  std::vector<Stmt> body;
+  std::map<const Node*, std::string> totals;
+  for (Node* root : stage.roots) {
+    totals[root] = lowering.fresh("total");
+    body.push_back(loops::declare_registers(totals[root], {loops::Scalar::f32, 1}, 1));
+    body.push_back(loops::write_register(totals[root], 0, identity(reduction_of(*root).kind, 1)));
+  }
+  std::vector<Stmt> row_body;
+  for (const ColumnRun& run : column_runs(lowering, whole, 1)) {
+    const loops::Type type{loops::Scalar::f32, run.lanes};
+    std::map<const Node*, std::string> sums;
+    for (Node* root : stage.roots) {
+      sums[root] = lowering.fresh("sum");
+      row_body.push_back(loops::declare_registers(sums[root], type, 1));
+      row_body.push_back(loops::write_register(sums[root], 0, identity(reduction_of(*root).kind, run.lanes)));
+    }
+    row_body.push_back(over_columns(lowering, run, [&](Expr column) {
+      std::vector<Stmt> step;
+      const Expr full_row = loops::variable(row) * inner_rows + loops::variable(part_row);
+      const Expr predicate = column_predicate(run, column);
+      Elements elements(lowering, step, index_at(lowering, space, full_row, column_index(run, column)), predicate);
+      for (Node* root : stage.roots) {
+        const Kind kind = reduction_of(*root).kind;
+        Expr x = elements.value(root->operands[0]);
+        if (predicate) x = loops::select(predicate, x, identity(kind, run.lanes));
+        step.push_back(loops::write_register(sums[root], 0, loops::binary(combiner(kind), loops::read_register(sums[root], type, 0), x)));
+      }
+      return step;
+    }));
+    for (Node* root : stage.roots) {
+      const Kind kind = reduction_of(*root).kind;
+      const Expr sum = loops::read_register(sums[root], type, 0);
+      row_body.push_back(loops::write_register(totals[root], 0, loops::binary(combiner(kind), loops::read_register(totals[root], {loops::Scalar::f32, 1}, 0),
+                                                                              run.lanes > 1 ? loops::reduce_lanes(combiner(kind), sum) : sum)));
+    }
+  }
+  body.push_back(loops::loop(part_row, 0, inner_rows, 1, std::move(row_body)));
+  Index full(space.size(), Expr(0));
+  Expr rest = loops::variable(row);
+  for (int d = first_axis; d-- > 0;) {
+    const Expr extent = lowering.extent(space[d]);
+    full[d] = d == 0 ? rest : rest % extent;
+    if (d > 0) rest = rest / extent;
+  }
+  const Expr count = inner_rows * lowering.extent(space.back());
+  store_results(lowering, stage, full, {}, body, [&](const Node& node, int) {
+    const Expr total = loops::read_register(totals[&node], {loops::Scalar::f32, 1}, 0);
+    return reduction_of(node).kind == Kind::mean ? total / loops::cast(loops::Scalar::f32, count) : total;
+  });
+  return {loops::loop(row, outer.row_begin, outer.row_end, 1, std::move(body))};
+}
+
+// Any set of axes, one kept element after another.
+std::vector<Stmt> reduce_any(Lowering& lowering, const Stage& stage) {
+  const Shape& space = stage.space();
+  const auto axes = reduction_of(*stage.roots.front()).axes(*stage.roots.front());
+  auto is_reduced = [&](size_t d) { return std::count(axes.begin(), axes.end(), static_cast<int>(d)) > 0; };
+  Expr kept_count = 1, reduced_count = 1;
+  for (size_t d = 0; d < space.size(); ++d) (is_reduced(d) ? reduced_count : kept_count) = (is_reduced(d) ? reduced_count : kept_count) * lowering.extent(space[d]);
+  const std::string kept = lowering.fresh("kept");
+  auto full_index = [&](Expr p) {
+    Index index(space.size());
+    Expr q = loops::variable(kept);
+    for (size_t d = space.size(); d-- > 0;) {
+      Expr& rest = is_reduced(d) ? p : q;
+      const Expr extent = lowering.extent(space[d]);
+      index[d] = rest % extent;
+      rest = rest / extent;
+    }
+    return index;
+  };
+  std::vector<Stmt> body;
+  Reducer reducer(lowering, 1, 1, reduced_count, loops::as_integer(reduced_count), [&](const Node& node, Expr p, int, std::vector<Stmt>& to) {
+    Elements elements(lowering, to, full_index(p));
+    return elements.value(node.operands[0]);
+  });
+  reducer.run(stage.roots, body);
+  store_results(lowering, stage, full_index(Expr(0)), {}, body, [&](const Node& node, int which) { return reducer.result(node, 0, which); });
+  return {loops::loop(kept, 0, kept_count, 1, std::move(body))};
+}
+
+}  // namespace
+
+std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region) {
+  const int rank = static_cast<int>(stage.space().size());
+  const auto axes = reduction_of(*stage.roots.front()).axes(*stage.roots.front());
+  const bool moments = std::any_of(stage.roots.begin(), stage.roots.end(), [](const Node* node) { return reduction_of(*node).kind == Kind::moments; });
+  const bool consecutive = !axes.empty() && axes.back() - axes.front() + 1 == static_cast<int>(axes.size());
+  if (consecutive && axes.front() == 0 && axes.back() == rank - 2) return reduce_rows(lowering, stage, region);
+  if (consecutive && axes.back() == rank - 1 && !moments) return reduce_columns(lowering, stage, region, axes.front());
+  BNC_CHECK(region.all_rows && region.all_columns, "a reduction over scattered axes cannot be split");
+  return reduce_any(lowering, stage);
+}
+
+}  // namespace bnc::lower

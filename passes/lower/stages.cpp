@@ -1,0 +1,117 @@
+// Splits a kernel's nodes into stages, and decides what is computed where it is read instead of being stored.
+#include <algorithm>
+
+#include "passes/lower/lowering.h"
+
+namespace bnc::lower {
+namespace {
+
+constexpr int cheap = 2;            // recomputing costs no more than loading
+constexpr int epilogue_limit = 12;  // what may ride in the epilogue of a register tile, which repeats it for each accumulator
+
+struct Dependence {
+  const Node* node;
+  bool pointwise;   // read at the very index being computed
+};
+
+class StageMaker {
+ public:
+  StageMaker(Lowering& lowering, const std::vector<Node*>& nodes, const Uses& uses) : lowering_(lowering), uses_(uses), nodes_(nodes) {
+    for (Node* node : nodes) members_.insert(node);
+  }
+
+  std::vector<Stage> run() {
+    for (auto it = nodes_.rbegin(); it != nodes_.rend(); ++it) {
+      if (is_inline(**it)) lowering_.inlined[*it] = 1;
+    }
+    for (Node* node : nodes_) {
+      if (!lowering_.inlined.count(node)) assign(node);
+    }
+    return std::move(stages_);
+  }
+
+ private:
+  bool is_inline(Node& node) const {
+    const auto* element = node.op->lowering_as<ElementLowering>();
+    if (!element || uses_.is_output(node.result())) return false;
+    const auto& readers = uses_.of(node.result());
+    if (readers.empty()) return false;
+    const Shape& shape = node.results[0].type.shape;
+    for (size_t i = 0; i < readers.size(); ++i) {
+      const Node& reader = *readers[i];
+      if (!members_.count(&reader) || reader.op->lowering_as<ContractLowering>()) return false;
+      if (element->cost > cheap && iteration_shape(reader) != shape && !shape.empty()) return false;
+    }
+    return readers.size() == 1 || element->cost <= cheap || shape.empty();
+  }
+
+  // The stored nodes of this kernel that computing `node` reads, through what is inlined.
+  void dependences(const Node& node, bool pointwise, std::vector<Dependence>& found) const {
+    for (size_t k = 0; k < node.operands.size(); ++k) {
+      const Value operand = node.operands[k];
+      if (!operand || !members_.count(operand.node)) continue;
+      const Access access = access_of(node, static_cast<int>(k));
+      if (!access.reads) continue;
+      const bool same = pointwise && access.pointwise && operand.type().shape == iteration_shape(node);
+      if (lowering_.inlined.count(operand.node)) dependences(*operand.node, same, found);
+      else found.push_back({operand.node, same});
+    }
+  }
+
+  void assign(Node* node) {
+    const bool element = node->op->lowering_as<ElementLowering>() != nullptr;
+    std::vector<Dependence> found;
+    dependences(*node, element, found);
+    size_t first = 0;
+    for (const Dependence& dependence : found) {
+      const size_t stage = stage_of_.at(dependence.node);
+      first = std::max(first, stage + (dependence.pointwise && joins(stages_[stage], *node) ? 0 : 1));
+    }
+    size_t stage = first;
+    while (stage < stages_.size() && !joins(stages_[stage], *node)) ++stage;
+    if (stage == stages_.size()) stages_.push_back({kind_of(*node), {}});
+    stages_[stage].roots.push_back(node);
+    stage_of_[node] = stage;
+  }
+
+  static Stage::Kind kind_of(const Node& node) {
+    if (node.op->lowering_as<ContractLowering>()) return Stage::Kind::contract;
+    return node.op->lowering_as<ReduceLowering>() ? Stage::Kind::reduce : Stage::Kind::map;
+  }
+
+  // The cost of one element, with what is inlined into it.
+  int cost_of(const Node& node) const {
+    int cost = node.op->lowering_as<ElementLowering>()->cost;
+    for (Value operand : node.operands) {
+      if (operand && lowering_.inlined.count(operand.node)) cost += cost_of(*operand.node);
+    }
+    return cost;
+  }
+
+  bool joins(const Stage& stage, const Node& node) const {
+    const Node& head = *stage.roots.front();
+    if (iteration_shape(head) != iteration_shape(node)) return false;
+    switch (kind_of(node)) {
+      case Stage::Kind::contract: return false;
+      case Stage::Kind::reduce:
+        if (stage.kind != Stage::Kind::reduce) return false;
+        return head.op->lowering_as<ReduceLowering>()->axes(head) == node.op->lowering_as<ReduceLowering>()->axes(node);
+      case Stage::Kind::map:
+        return stage.kind == Stage::Kind::map || (stage.kind == Stage::Kind::contract && cost_of(node) <= epilogue_limit);
+    }
+    return false;
+  }
+
+  Lowering& lowering_;
+  const Uses& uses_;
+  const std::vector<Node*>& nodes_;
+  std::set<const Node*> members_;
+  std::vector<Stage> stages_;
+  std::unordered_map<const Node*, size_t> stage_of_;
+};
+
+}  // namespace
+
+std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nodes, const Uses& uses) { return StageMaker(lowering, nodes, uses).run(); }
+
+}  // namespace bnc::lower

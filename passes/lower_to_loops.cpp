@@ -1,0 +1,308 @@
+// lower-to-loops: one loop nest a kernel.
+//
+// Each kernel of the fused graph becomes stages (passes/lower/stages.cpp), its work is split into tasks as its plan says
+// (passes/kernel_plan.h), and each stage's loops run over the part a task owns.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "passes/lower/elements.h"
+#include "passes/passes.h"
+
+namespace bnc {
+namespace lower {
+namespace {
+
+struct FusedKernel {
+  KernelPlan plan;
+  std::vector<Stage> stages;
+};
+
+class Driver {
+ public:
+  Driver(const Graph& graph, PassContext& context) : uses_(graph), lowering_(graph, context) {}
+
+  loops::Program run() {
+    make_argument_buffers();
+    collect_kernels();
+    place_results();
+    for (size_t k = 0; k < kernels_.size(); ++k) emit(kernels_[k]);
+    for (const auto& [value, buffer] : copies_) emit_copy(value, buffer);
+    for (loops::Kernel& kernel : lowering_.program.kernels) find_accesses(kernel);
+    loops::verify(lowering_.program);
+    return std::move(lowering_.program);
+  }
+
+ private:
+  void make_argument_buffers() {
+    for (const char* kind : {"input", "parameter", "state"}) {
+      for (Node* node : lowering_.graph.nodes_of(kind)) add_source(*node);
+    }
+  }
+
+  void add_source(Node& node) {
+    const Result& result = node.results[0];
+    const Weight* weight = lowering_.context.embed_weights && !node.is("input") ? lowering_.context.weights->find(result.name) : nullptr;
+    const int id = lowering_.add_buffer(result.name, result.type.dtype, result.type.shape, weight ? loops::BufferKind::constant : loops::BufferKind::argument);
+    if (weight) lowering_.program.buffers[id].data.assign(weight->data.begin(), weight->data.end());
+    lowering_.buffers[node.result()] = id;
+  }
+
+  void collect_kernels() {
+    std::vector<std::vector<Node*>> members;
+    std::map<int, size_t> index;
+    for (const auto& node : lowering_.graph.nodes()) {
+      if (node->op->lowering_as<SourceLowering>()) continue;
+      BNC_CHECK(node->kernel >= 0, "fuse has not run on " + node->results[0].name);
+      auto [it, added] = index.emplace(node->kernel, members.size());
+      if (added) members.emplace_back();
+      members[it->second].push_back(node.get());
+    }
+    for (const auto& nodes : members) {
+      FusedKernel kernel{KernelPlan(lowering_.context.batch), make_stages(lowering_, nodes, uses_)};
+      for (Node* node : nodes) {
+        if (!is_scalar_element(*node) || !lowering_.inlined.count(node)) kernel.plan.add(node);
+      }
+      kernels_.push_back(std::move(kernel));
+    }
+    for (size_t k = 0; k < kernels_.size(); ++k) {
+      for (size_t s = 0; s < kernels_[k].stages.size(); ++s) {
+        for (const Node* root : kernels_[k].stages[s].roots) places_[root] = {k, s};
+      }
+    }
+  }
+
+  // Gives every stored value its buffer: an output's, the parameter's that it updates, or one in the arena.
+  void place_results() {
+    for (const Output& output : lowering_.graph.outputs) {
+      const TensorType& type = output.value.type();
+      int buffer = 0;
+      bool direct = true;
+      if (output.role == Output::Role::update) {
+        const Value old = lowering_.graph.find(output.name);
+        buffer = lowering_.buffer_of(old);
+        direct = may_overwrite(old, output.value);
+      } else {
+        const char* prefix = output.role == Output::Role::output ? "output/" : output.role == Output::Role::gradient ? "grad/" : "";
+        buffer = lowering_.add_buffer(prefix + (output.role == Output::Role::loss ? "loss" : output.name), type.dtype, type.shape, loops::BufferKind::argument);
+      }
+      if (!direct || !places_.count(output.value.node)) copies_.push_back({output.value, buffer});
+      else if (lowering_.buffers.emplace(output.value, buffer).second == false) lowering_.also_stored_to[output.value].push_back(buffer);
+    }
+    for (const FusedKernel& kernel : kernels_) {
+      for (const Stage& stage : kernel.stages) {
+        for (Node* root : stage.roots) {
+          for (size_t i = 0; i < root->results.size(); ++i) place_in_arena(root->result(static_cast<int>(i)));
+        }
+      }
+    }
+  }
+
+  void place_in_arena(Value value) {
+    if (lowering_.buffers.count(value)) return;
+    lowering_.buffers[value] = lowering_.add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::arena);
+  }
+
+  // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value.
+  bool may_overwrite(Value old, Value updated) const {
+    auto place = places_.find(updated.node);
+    if (place == places_.end()) return false;
+    for (const Node* reader : uses_.of(old)) {
+      std::set<const Node*> roots;
+      collect_roots(reader, roots);
+      for (const Node* root : roots) {
+        if (root != updated.node && places_.at(root) >= place->second) return false;
+        if (root == updated.node && !reads_pointwise(root, old)) return false;
+      }
+    }
+    return true;
+  }
+
+  // The stored nodes into which `node` is inlined; itself when it is stored.
+  void collect_roots(const Node* node, std::set<const Node*>& roots) const {
+    if (!lowering_.inlined.count(node)) {
+      roots.insert(node);
+      return;
+    }
+    for (const Node* reader : uses_.of(Value{const_cast<Node*>(node), 0})) collect_roots(reader, roots);
+  }
+
+  // Whether `node`, with what is inlined into it, reads `value` only at the index being computed.
+  bool reads_pointwise(const Node* node, Value value) const {
+    if (!node->op->lowering_as<ElementLowering>()) return false;
+    for (size_t k = 0; k < node->operands.size(); ++k) {
+      const Value operand = node->operands[k];
+      if (!operand || (operand != value && !lowering_.inlined.count(operand.node))) continue;
+      const Access access = access_of(*node, static_cast<int>(k));
+      if (operand == value && (!access.pointwise || operand.type().shape != node->results[0].type.shape)) return false;
+      if (operand != value && !reads_pointwise(operand.node, value)) return false;
+    }
+    return true;
+  }
+
+  void emit(const FusedKernel& fused) {
+    const Partition partition = fused.plan.partition();
+    const bool by_columns = partition == Partition::columns || partition == Partition::tiles;
+    const bool by_rows = partition == Partition::rows || partition == Partition::tiles;
+    const int64_t columns = by_columns ? *lowering_.fixed(fused.plan.column_extent()) : 0;
+    const int lanes = lowering_.target.float_lanes();
+
+    const int64_t most_vectors = by_columns ? panel_vectors(fused, columns, partition) : 7;
+    std::map<const Stage*, Packing> packings;
+    for (const Stage& stage : fused.stages) {
+      if (stage.kind != Stage::Kind::contract) continue;
+      const Ranges whole = ranges_of(lowering_, stage.space(), Region{});
+      const Tile tile = choose_tile(lowering_, whole.rows, whole.columns, by_columns ? most_vectors : 1, most_vectors);
+      packings[&stage] = pack_operands(lowering_, *stage.roots.front(), tile, !by_rows || stage.space().size() == 2);
+    }
+
+    loops::Kernel kernel;
+    kernel.name = lowering_.fresh(fused.stages.front().roots.front()->results[0].name + "_kernel");
+    kernel.task_variable = lowering_.fresh("task");
+    const Expr task = loops::variable(kernel.task_variable);
+    const int64_t width = most_vectors * lanes;
+    const Expr row_count = by_rows ? lowering_.extent(fused.plan.row_extent()) : Expr(1);
+    const int64_t block = by_rows ? row_block(fused, packings, partition) : 1;
+    const Expr row_tasks = by_rows ? (row_count + Expr(block - 1)) / Expr(block) : Expr(1);
+    const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
+    kernel.tasks = row_tasks * Expr(column_tasks);
+
+    auto stages = [&](const Region& region) {
+      std::vector<Stmt> body;
+      for (const Stage& stage : fused.stages) {
+        auto part = stage.kind == Stage::Kind::map ? lower_map(lowering_, stage, region)
+                    : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, region)
+                                                        : lower_contract(lowering_, stage, region, packings.at(&stage));
+        body.insert(body.end(), part.begin(), part.end());
+      }
+      return body;
+    };
+    const Expr column_task = by_rows ? task / row_tasks : task, row_task = by_columns ? task % row_tasks : task;
+    kernel.body = loops::block(split_rows(by_rows, row_task, row_count, block, [&](Region region) {
+      return split_columns(by_columns, region, column_task, columns, width, stages);
+    }));
+    for (const Node* node : fused.plan.nodes()) kernel.flops += work_of(*node, lowering_.context.batch.value_or(1));
+    lowering_.program.kernels.push_back(std::move(kernel));
+  }
+
+  // The body for full panels and, where the last one is narrower, another for it.
+  std::vector<Stmt> split_columns(bool split, Region region, Expr task, int64_t columns, int64_t width, const std::function<std::vector<Stmt>(const Region&)>& body) {
+    if (!split) return body(region);
+    region.all_columns = false;
+    const int64_t full = columns / width, rest = columns % width;
+    auto panel = [&](Expr begin, int64_t count) {
+      Region part = region;
+      part.column_begin = begin;
+      part.column_end = begin + Expr(count);
+      part.columns = count;
+      return body(part);
+    };
+    if (rest == 0) return panel(task * Expr(width), width);
+    if (full == 0) return panel(Expr(0), rest);
+    return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
+  }
+
+  std::vector<Stmt> split_rows(bool split, Expr task, Expr count, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
+    Region region;
+    if (!split) return body(region);
+    region.all_rows = false;
+    const auto fixed = loops::as_integer(count);
+    auto rows = [&](Expr begin, Expr end, std::optional<int64_t> known) {
+      Region part = region;
+      part.row_begin = begin;
+      part.row_end = end;
+      part.rows = known;
+      return body(part);
+    };
+    const Expr begin = task * Expr(block);
+    if (!fixed) return rows(begin, loops::binary(loops::BinaryOp::minimum, begin + Expr(block), count), std::nullopt);
+    const int64_t full = *fixed / block, rest = *fixed % block;
+    if (rest == 0) return rows(begin, begin + Expr(block), block);
+    if (full == 0) return rows(Expr(0), Expr(rest), rest);
+    return {loops::conditional(task < Expr(full), rows(begin, begin + Expr(block), block)),
+            loops::conditional(task == Expr(full), rows(Expr(full * block), Expr(*fixed), rest))};
+  }
+
+  // How many vectors wide a task's panel of columns is: the register tile's width, narrow enough for two tasks at least.
+  int64_t panel_vectors(const FusedKernel& fused, int64_t columns, Partition partition) const {
+    const int lanes = lowering_.target.float_lanes();
+    const int64_t vectors = (columns + lanes - 1) / lanes;
+    const int64_t most = partition == Partition::columns ? std::max<int64_t>(1, (vectors + 1) / 2) : 7;
+    const Stage* heaviest = nullptr;
+    for (const Stage& stage : fused.stages) {
+      if (stage.kind == Stage::Kind::contract && (!heaviest || work_of(*stage.roots.front(), 32) > work_of(*heaviest->roots.front(), 32))) heaviest = &stage;
+    }
+    if (!heaviest) return std::min<int64_t>(most, 4);
+    const Ranges whole = ranges_of(lowering_, heaviest->space(), Region{});
+    return choose_tile(lowering_, whole.rows, whole.columns, 1, most).vectors;
+  }
+
+  // How many units of the leading dimension a task owns: a multiple of the register tile, enough to be worth a task.
+  int64_t row_block(const FusedKernel& fused, const std::map<const Stage*, Packing>& packings, Partition partition) const {
+    int64_t tile = 1;
+    for (const auto& [stage, packing] : packings) tile = std::max<int64_t>(tile, packing.tile.rows);
+    const auto rows = lowering_.fixed(fused.plan.row_extent());
+    const int64_t few = partition == Partition::tiles ? 64 : 32, wanted = rows ? std::max<int64_t>(*rows / 8, 1) : few;
+    return std::max<int64_t>(1, (std::min(wanted, few) + tile - 1) / tile) * tile;
+  }
+
+  // An output that is an input or a parameter as it stands, or a new value that had to wait for the last reader of the old one.
+  void emit_copy(Value value, int buffer) {
+    std::vector<Stmt> body;
+    Shape flat{*element_count(value.type().shape)};
+    const Ranges ranges = ranges_of(lowering_, flat, Region{});
+    const auto scalar = value.type().dtype == DType::i32 ? loops::Scalar::i32 : loops::Scalar::f32;
+    for (const ColumnRun& run : column_runs(lowering_, ranges, 1)) {
+      body.push_back(over_columns(lowering_, run, [&](Expr column) {
+        const Expr index = column_index(run, column), predicate = column_predicate(run, column);
+        Expr element;
+        if (value.node->is("constant") && !value.node->attribute("value").get_if<NumberList>()) element = loops::constant_of({scalar, run.lanes}, value.node->attribute("value").number());
+        else element = loops::load(lowering_.buffer_of(value), scalar, index, predicate);
+        return std::vector<Stmt>{loops::store(buffer, index, element, predicate)};
+      }));
+    }
+    loops::Kernel kernel;
+    kernel.name = lowering_.fresh(lowering_.program.buffers[buffer].name + "_copy");
+    kernel.tasks = 1;
+    kernel.task_variable = lowering_.fresh("task");
+    kernel.body = loops::block(std::move(body));
+    lowering_.program.kernels.push_back(std::move(kernel));
+  }
+
+  static void visit(const Expr& x, std::set<int>& reads) {
+    if (!x) return;
+    if (x->kind == loops::ExprKind::load) reads.insert(x->buffer);
+    for (const Expr& arg : x->args) visit(arg, reads);
+  }
+
+  static void visit(const Stmt& stmt, std::set<int>& reads, std::set<int>& writes) {
+    if (stmt->kind == loops::StmtKind::store) writes.insert(stmt->buffer);
+    for (const Expr* x : {&stmt->begin, &stmt->end, &stmt->index, &stmt->value, &stmt->predicate}) visit(*x, reads);
+    for (const Stmt& child : stmt->body) visit(child, reads, writes);
+  }
+
+  void find_accesses(loops::Kernel& kernel) const {
+    std::set<int> reads, writes;
+    visit(kernel.body, reads, writes);
+    kernel.reads.assign(reads.begin(), reads.end());
+    kernel.writes.assign(writes.begin(), writes.end());
+    const int64_t batch = lowering_.context.batch.value_or(1);
+    for (const auto* ids : {&kernel.reads, &kernel.writes}) {
+      for (int id : *ids) kernel.bytes += 4.0 * static_cast<double>(lowering_.program.buffers[id].elements.at(batch));
+    }
+  }
+
+  Uses uses_;
+  Lowering lowering_;
+  std::vector<FusedKernel> kernels_;
+  std::map<const Node*, std::pair<size_t, size_t>> places_;   // kernel and stage of each stored node
+  std::vector<std::pair<Value, int>> copies_;
+};
+
+}  // namespace
+}  // namespace lower
+
+loops::Program lower_to_loops(const Graph& graph, PassContext& context) { return lower::Driver(graph, context).run(); }
+
+}  // namespace bnc

@@ -1,0 +1,77 @@
+// plan-memory: gives every arena buffer a place; buffers alive at the same time never overlap.
+//
+// Sizes are constants or multiples of the batch size. The two kinds live in two areas, the constant one first, so that
+// offsets stay valid for every batch size. Within an area: largest first, at the lowest place that is free for as long
+// as the buffer lives (first fit by decreasing size).
+#include <algorithm>
+
+#include "passes/passes.h"
+
+namespace bnc {
+namespace {
+
+constexpr int64_t alignment = 64;  // bytes: a cache line and the widest vector
+
+struct Interval {
+  int buffer;
+  size_t first, last;   // kernels, inclusive
+  int64_t bytes, offset = 0;
+};
+
+bool overlap_in_time(const Interval& a, const Interval& b) { return a.first <= b.last && b.first <= a.last; }
+
+std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
+  std::vector<Interval> result;
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    const loops::Buffer& buffer = program.buffers[b];
+    if (buffer.kind != loops::BufferKind::arena || buffer.elements.batch != batch) continue;
+    const int64_t bytes = (buffer.elements.factor * 4 + alignment - 1) / alignment * alignment;
+    Interval interval{static_cast<int>(b), program.kernels.size(), 0, bytes};
+    for (size_t k = 0; k < program.kernels.size(); ++k) {
+      const auto& kernel = program.kernels[k];
+      auto touches = [&](const std::vector<int>& ids) { return std::find(ids.begin(), ids.end(), interval.buffer) != ids.end(); };
+      if (!touches(kernel.reads) && !touches(kernel.writes)) continue;
+      interval.first = std::min(interval.first, k);
+      interval.last = std::max(interval.last, k);
+    }
+    if (interval.first <= interval.last) result.push_back(interval);
+  }
+  return result;
+}
+
+// Places the intervals and returns the size of the area.
+int64_t place(std::vector<Interval>& intervals) {
+  std::stable_sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.bytes > b.bytes; });
+  std::vector<Interval> placed;
+  int64_t size = 0;
+  for (Interval& interval : intervals) {
+    std::vector<Interval> busy;
+    for (const Interval& other : placed) {
+      if (overlap_in_time(interval, other)) busy.push_back(other);
+    }
+    std::sort(busy.begin(), busy.end(), [](const Interval& a, const Interval& b) { return a.offset < b.offset; });
+    for (const Interval& other : busy) {
+      if (interval.offset + interval.bytes <= other.offset) break;
+      interval.offset = std::max(interval.offset, other.offset + other.bytes);
+    }
+    size = std::max(size, interval.offset + interval.bytes);
+    placed.push_back(interval);
+  }
+  return size;
+}
+
+}  // namespace
+
+bool plan_memory(loops::Program& program, PassContext&) {
+  std::vector<Interval> constant = intervals_of(program, false), batch = intervals_of(program, true);
+  program.arena_bytes = place(constant);
+  program.arena_bytes_per_example = place(batch);
+  for (const Interval& interval : constant) program.buffers[interval.buffer].offset = interval.offset;
+  for (const Interval& interval : batch) {
+    program.buffers[interval.buffer].offset = program.arena_bytes;
+    program.buffers[interval.buffer].batch_offset = interval.offset;
+  }
+  return true;
+}
+
+}  // namespace bnc
