@@ -7,8 +7,8 @@
 //   session.run();
 //   bnc::Array y = session.read("y");
 //
-// Everything a caller can get wrong throws bnc::Error, whose what() is the text the command would print. The library
-// never prints and never exits. Objects are movable, not copyable; a Session is used by one thread at a time.
+// Everything a caller can get wrong throws bnc::Error, whose what() is the text the command would print; any other exception
+// (a std::logic_error) is a bug in bnc. The library never prints and never exits. Objects are movable, not copyable; a Session is used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ class Array {
 
   const std::vector<int64_t>& dims() const { return dims_; }
   int64_t size() const;
-  bool is_float() const { return integers_.empty(); }
+  bool is_float() const { return is_float_; }
   std::span<const float> floats() const { return floats_; }
   std::span<const int32_t> integers() const { return integers_; }
 
@@ -50,6 +50,7 @@ class Array {
   std::vector<int64_t> dims_;
   std::vector<float> floats_;
   std::vector<int32_t> integers_;
+  bool is_float_ = true;
 };
 
 using NamedArrays = std::vector<std::pair<std::string, Array>>;

@@ -1,0 +1,143 @@
+#include "runtime/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/error.h"
+
+namespace bnc {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t longest_header = 100'000'000;
+
+struct Entry {
+  std::string name;
+  std::vector<int64_t> dims;
+  uint64_t begin = 0, end = 0;
+};
+
+Json parse_header(Bytes text, const std::string& path) {
+  std::set<std::string> names;
+  std::optional<std::string> twice;
+  const auto check_names = [&](int depth, Json::parse_event_t event, Json& key) {
+    if (event == Json::parse_event_t::key && depth == 1 && !names.insert(key.get<std::string>()).second && !twice) twice = key.get<std::string>();
+    return true;
+  };
+  Json header;
+  try {
+    header = Json::parse(text.begin(), text.end(), check_names);
+  } catch (const Json::parse_error& error) {
+    fail("{}: not a safetensors file: its header is no valid JSON at byte {}", path, error.byte);
+  }
+  if (!header.is_object()) fail("{}: not a safetensors file: its header is no JSON object", path);
+  if (twice) fail("{}: tensor `{}` stands in the header twice", path, *twice);
+  return header;
+}
+
+// A list of unsigned integers below 2^62, as shapes and offsets are.
+std::optional<std::vector<int64_t>> integers(const Json& entry, const char* key) {
+  const auto found = entry.find(key);
+  if (found == entry.end() || !found->is_array()) return std::nullopt;
+  std::vector<int64_t> list;
+  for (const Json& item : *found) {
+    if (!item.is_number_unsigned() || item.get<uint64_t>() >= (uint64_t{1} << 62)) return std::nullopt;
+    list.push_back(static_cast<int64_t>(item.get<uint64_t>()));
+  }
+  return list;
+}
+
+Entry parse_entry(const std::string& name, const Json& json, const std::string& path) {
+  if (!json.is_object()) fail("{}: the header entry of tensor `{}` is no JSON object", path, name);
+  const auto dtype = json.find("dtype");
+  if (dtype == json.end() || !dtype->is_string()) fail("{}: tensor `{}` has no dtype", path, name);
+  if (*dtype != "F32") fail("{}: tensor `{}` is {}; bnc reads F32 only", path, name, dtype->get<std::string>());
+  const auto dims = integers(json, "shape");
+  if (!dims) fail("{}: tensor `{}` has no valid shape", path, name);
+  const auto offsets = integers(json, "data_offsets");
+  if (!offsets || offsets->size() != 2 || (*offsets)[0] > (*offsets)[1]) fail("{}: tensor `{}` has no valid data_offsets", path, name);
+  uint64_t bytes = sizeof(float);
+  for (const int64_t dim : *dims) {
+    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) fail("{}: the shape of tensor `{}` is too large", path, name);
+  }
+  const uint64_t begin = static_cast<uint64_t>((*offsets)[0]), end = static_cast<uint64_t>((*offsets)[1]);
+  if (end - begin != bytes) {
+    fail("{}: tensor `{}` of shape [{}] takes {} bytes, but its data_offsets span {}", path, name, fmt::join(*dims, ", "), bytes, end - begin);
+  }
+  return {name, *dims, begin, end};
+}
+
+// Every byte of the data belongs to exactly one tensor.
+void check_layout(const std::vector<Entry>& entries, uint64_t data_bytes, const std::string& path) {
+  uint64_t position = 0;
+  const Entry* previous = nullptr;
+  for (const Entry& entry : entries) {
+    if (entry.begin < position) fail("{}: the data of tensors `{}` and `{}` overlap", path, previous->name, entry.name);
+    if (entry.begin > position) fail("{}: {} bytes before tensor `{}` belong to no tensor", path, entry.begin - position, entry.name);
+    position = entry.end;
+    previous = &entry;
+  }
+  if (position > data_bytes) fail("{}: truncated: its header describes {} bytes of data, but the file holds {}", path, position, data_bytes);
+  if (position < data_bytes) fail("{}: oversized: {} bytes behind the last tensor belong to none", path, data_bytes - position);
+}
+
+}  // namespace
+
+Weights parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
+  const Bytes bytes = file->bytes();
+  if (bytes.size() < 8) fail("{}: not a safetensors file: {} bytes are too short for the header's length", path, bytes.size());
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  if (header_bytes > longest_header) fail("{}: not a safetensors file: it claims a header of {} bytes", path, header_bytes);
+  if (header_bytes > bytes.size() - 8) fail("{}: truncated: its header takes {} bytes, but {} follow", path, header_bytes, bytes.size() - 8);
+
+  const Json header = parse_header(bytes.subspan(8, header_bytes), path);
+  std::vector<Entry> entries;
+  for (const auto& [name, json] : header.items()) {
+    if (name != "__metadata__") entries.push_back(parse_entry(name, json, path));
+  }
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  const Bytes data = bytes.subspan(8 + header_bytes);
+  check_layout(entries, data.size(), path);
+
+  Weights weights;
+  for (const Entry& entry : entries) {
+    const uint8_t* begin = data.data() + entry.begin;
+    const size_t count = (entry.end - entry.begin) / sizeof(float);
+    if (reinterpret_cast<uintptr_t>(begin) % alignof(float) == 0) {
+      weights.set(entry.name, Weight{entry.dims, {reinterpret_cast<const float*>(begin), count}, file});
+    } else {
+      std::vector<float> copy(count);
+      if (count > 0) std::memcpy(copy.data(), begin, count * sizeof(float));
+      weights.set(entry.name, Weight::owned(entry.dims, std::move(copy)));
+    }
+  }
+  return weights;
+}
+
+std::string write_safetensors(const Weights& weights) {
+  Json header = Json::object();
+  uint64_t position = 0;
+  for (const auto& [name, weight] : weights.entries()) {
+    const uint64_t end = position + weight.data.size_bytes();
+    header[name] = {{"dtype", "F32"}, {"shape", weight.dims}, {"data_offsets", {position, end}}};
+    position = end;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const uint64_t header_bytes = text.size();
+  std::string bytes(8, '\0');
+  std::memcpy(bytes.data(), &header_bytes, 8);
+  bytes += text;
+  bytes.reserve(bytes.size() + position);
+  for (const auto& [name, weight] : weights.entries()) bytes.append(reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes());
+  return bytes;
+}
+
+}  // namespace bnc

@@ -1,0 +1,51 @@
+#include "runtime/weight_store.h"
+
+#include "runtime/error.h"
+#include "runtime/file_bytes.h"
+#include "runtime/safetensors.h"
+
+namespace bnc {
+
+WeightStore::WeightStore() : data_(std::make_unique<Data>()) {}
+WeightStore::~WeightStore() = default;
+WeightStore::WeightStore(WeightStore&&) noexcept = default;
+WeightStore& WeightStore::operator=(WeightStore&&) noexcept = default;
+
+WeightStore WeightStore::load(const std::string& path) {
+  return at_boundary([&] {
+    WeightStore store = make_store(parse_safetensors(FileBytes::open(path), path));
+    store.data_->path = path;
+    return store;
+  });
+}
+
+void WeightStore::save(const std::string& path) const {
+  at_boundary([&] { write_file(path, write_safetensors(data_->weights)); });
+}
+
+std::vector<std::string> WeightStore::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, weight] : data_->weights.entries()) names.push_back(name);
+  return names;
+}
+
+namespace {
+
+const Weight& find(const WeightStore& store, const std::string& name) {
+  if (const Weight* weight = store.data().weights.find(name)) return *weight;
+  const std::string near = nearest_name(name, store.names());
+  fail("no tensor `{}` among the weights{}", name, near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
+}
+
+}  // namespace
+
+std::vector<int64_t> WeightStore::dims(const std::string& name) const { return find(*this, name).dims; }
+
+std::span<const float> WeightStore::values(const std::string& name) const { return find(*this, name).data; }
+
+void WeightStore::set(const std::string& name, std::vector<int64_t> dims, std::vector<float> values) {
+  const Array checked(dims, std::move(values));
+  data_->weights.set(name, Weight::owned(std::move(dims), {checked.floats().begin(), checked.floats().end()}));
+}
+
+}  // namespace bnc

@@ -1,0 +1,192 @@
+// Layout after PKWARE's APPNOTE.TXT 6.3: local headers with data, the central directory, its end record.
+#include "runtime/zip.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "runtime/error.h"
+
+namespace bnc {
+
+namespace {
+
+constexpr uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50;
+constexpr uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50;
+constexpr size_t local_bytes = 30, central_bytes = 46, end_bytes = 22, end64_bytes = 56, locator64_bytes = 20;
+
+// Little-endian fields at checked positions.
+class Reader {
+ public:
+  Reader(Bytes bytes, const std::string& path) : bytes_(bytes), path_(path) {}
+
+  Bytes slice(uint64_t position, uint64_t count) const {
+    if (position > bytes_.size() || count > bytes_.size() - position) fail("{}: the zip archive is truncated or damaged", path_);
+    return bytes_.subspan(position, count);
+  }
+  uint64_t read(uint64_t position, int width) const {
+    const Bytes field = slice(position, static_cast<uint64_t>(width));
+    uint64_t value = 0;
+    for (int k = width - 1; k >= 0; --k) value = value << 8 | field[static_cast<size_t>(k)];
+    return value;
+  }
+  uint64_t size() const { return bytes_.size(); }
+
+ private:
+  Bytes bytes_;
+  const std::string& path_;
+};
+
+struct Directory {
+  uint64_t position = 0, bytes = 0, entries = 0;
+};
+
+Directory find_directory(const Reader& reader, const std::string& path) {
+  const uint64_t size = reader.size();
+  const uint64_t lowest = size > end_bytes + 65535 ? size - end_bytes - 65535 : 0;
+  for (uint64_t at = size >= end_bytes ? size - end_bytes + 1 : 0; at-- > lowest;) {
+    if (reader.read(at, 4) != end_signature || at + end_bytes + reader.read(at + 20, 2) != size) continue;
+    Directory directory{reader.read(at + 16, 4), reader.read(at + 12, 4), reader.read(at + 10, 2)};
+    if (at >= locator64_bytes && reader.read(at - locator64_bytes, 4) == locator64_signature) {
+      const uint64_t end64 = reader.read(at - locator64_bytes + 8, 8);
+      reader.slice(end64, end64_bytes);
+      if (reader.read(end64, 4) != end64_signature) fail("{}: the zip archive's ZIP64 record is damaged", path);
+      directory = {reader.read(end64 + 48, 8), reader.read(end64 + 40, 8), reader.read(end64 + 32, 8)};
+    }
+    return directory;
+  }
+  fail("{}: not a zip archive, or cut short", path);
+}
+
+struct CentralEntry {
+  std::string name;
+  uint64_t flags = 0, method = 0, crc = 0, compressed = 0, size = 0, local = 0;
+};
+
+// Replaces the sizes and offset that do not fit in 32 bits by those of the ZIP64 extra field.
+void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, CentralEntry& entry) {
+  const uint64_t end = position + length;
+  while (position + 4 <= end) {
+    const uint64_t id = reader.read(position, 2), bytes = reader.read(position + 2, 2);
+    position += 4;
+    if (id == 1) {
+      uint64_t at = position;
+      for (uint64_t* field : {&entry.size, &entry.compressed, &entry.local}) {
+        if (*field != 0xffffffff || at + 8 > position + bytes) continue;
+        *field = reader.read(at, 8);
+        at += 8;
+      }
+    }
+    position += bytes;
+  }
+}
+
+std::vector<CentralEntry> read_directory(const Reader& reader, const std::string& path) {
+  const Directory directory = find_directory(reader, path);
+  reader.slice(directory.position, directory.bytes);
+  std::vector<CentralEntry> entries;
+  uint64_t at = directory.position;
+  const uint64_t end = directory.position + directory.bytes;
+  while (at < end) {
+    if (reader.read(at, 4) != central_signature) fail("{}: the zip archive's directory is damaged", path);
+    const uint64_t name = reader.read(at + 28, 2), extra = reader.read(at + 30, 2), comment = reader.read(at + 32, 2);
+    const Bytes text = reader.slice(at + central_bytes, name);
+    CentralEntry entry{{text.begin(), text.end()}, reader.read(at + 8, 2), reader.read(at + 10, 2), reader.read(at + 16, 4),
+                       reader.read(at + 20, 4), reader.read(at + 24, 4), reader.read(at + 42, 4)};
+    read_zip64_extra(reader, at + central_bytes + name, extra, entry);
+    entries.push_back(std::move(entry));
+    at += central_bytes + name + extra + comment;
+  }
+  if (at != end || entries.size() != directory.entries) fail("{}: the zip archive's directory is damaged", path);
+  return entries;
+}
+
+std::vector<uint8_t> inflate_raw(Bytes input, uint64_t size, const std::string& path, const std::string& name) {
+  // Deflate shrinks at most 1032 times: a larger claim is damage, and not worth the memory.
+  if (size / 1032 > input.size()) fail("{}: `{}` is damaged", path, name);
+  if (std::max<uint64_t>(size, input.size()) > std::numeric_limits<uInt>::max()) fail("{}: `{}` is deflated and above 4 GiB", path, name);
+  std::vector<uint8_t> output(size);
+  uint8_t nothing = 0;
+  z_stream stream{};
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) fail("cannot read {}: zlib cannot start", path);
+  stream.next_in = const_cast<Bytef*>(input.data());
+  stream.avail_in = static_cast<uInt>(input.size());
+  stream.next_out = size > 0 ? output.data() : &nothing;
+  stream.avail_out = static_cast<uInt>(size);
+  const int status = inflate(&stream, Z_FINISH);
+  const bool whole = status == Z_STREAM_END && stream.total_out == size;
+  inflateEnd(&stream);
+  if (!whole) fail("{}: the deflated data of `{}` is damaged", path, name);
+  return output;
+}
+
+std::vector<uint8_t> read_entry(const Reader& reader, const CentralEntry& entry, const std::string& path) {
+  if (entry.flags & 1) fail("{}: `{}` is encrypted", path, entry.name);
+  reader.slice(entry.local, local_bytes);
+  if (reader.read(entry.local, 4) != local_signature) fail("{}: the zip entry of `{}` is damaged", path, entry.name);
+  const uint64_t data = entry.local + local_bytes + reader.read(entry.local + 26, 2) + reader.read(entry.local + 28, 2);
+  const Bytes input = reader.slice(data, entry.compressed);
+  std::vector<uint8_t> bytes;
+  if (entry.method == 0) {
+    if (entry.compressed != entry.size) fail("{}: the sizes of `{}` disagree", path, entry.name);
+    bytes.assign(input.begin(), input.end());
+  } else if (entry.method == 8) {
+    bytes = inflate_raw(input, entry.size, path, entry.name);
+  } else {
+    fail("{}: `{}` is compressed by method {}; bnc reads stored and deflated entries", path, entry.name, entry.method);
+  }
+  if (crc32_z(0, bytes.data(), bytes.size()) != entry.crc) fail("{}: `{}` is damaged: its checksum is wrong", path, entry.name);
+  return bytes;
+}
+
+class Writer {
+ public:
+  std::string bytes;
+  Writer& field(uint64_t value, int width) {
+    for (int k = 0; k < width; ++k) bytes.push_back(static_cast<char>(value >> (8 * k) & 0xff));
+    return *this;
+  }
+  // The fields that local headers and directory entries share.
+  void common(uint32_t crc, uint64_t size, uint64_t name) {
+    field(20, 2).field(0x800, 2).field(0, 2).field(0, 2).field(0x21, 2);  // version 2.0, UTF-8 name, stored, 1980-01-01
+    field(crc, 4).field(size, 4).field(size, 4).field(name, 2).field(0, 2);
+  }
+};
+
+}  // namespace
+
+std::vector<ZipEntry> read_zip(Bytes archive, const std::string& path) {
+  const Reader reader(archive, path);
+  std::vector<ZipEntry> entries;
+  std::set<std::string> names;
+  for (const CentralEntry& entry : read_directory(reader, path)) {
+    if (!names.insert(entry.name).second) fail("{}: `{}` stands in the zip archive twice", path, entry.name);
+    entries.push_back({entry.name, read_entry(reader, entry, path)});
+  }
+  return entries;
+}
+
+std::string write_zip(const std::vector<std::pair<std::string, std::string>>& entries) {
+  Writer file, directory;
+  for (const auto& [name, data] : entries) {
+    const uint32_t crc = static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()));
+    const uint64_t local = file.bytes.size();
+    if (local + data.size() > 0xfffffffe) fail("an archive above 4 GiB cannot be written");
+    file.field(local_signature, 4).common(crc, data.size(), name.size());
+    file.bytes += name;
+    file.bytes += data;
+    directory.field(central_signature, 4).field(20, 2).common(crc, data.size(), name.size());
+    directory.field(0, 2).field(0, 2).field(0, 2).field(0, 4).field(local, 4);  // no comment, disk 0, no attributes
+    directory.bytes += name;
+  }
+  if (entries.size() > 0xfffe || file.bytes.size() > 0xfffffffe) fail("an archive above 4 GiB or of more than 65534 arrays cannot be written");
+  const uint64_t position = file.bytes.size(), length = directory.bytes.size();
+  file.bytes += directory.bytes;
+  file.field(end_signature, 4).field(0, 2).field(0, 2).field(entries.size(), 2).field(entries.size(), 2).field(length, 4).field(position, 4).field(0, 2);
+  return std::move(file.bytes);
+}
+
+}  // namespace bnc
