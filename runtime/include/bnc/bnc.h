@@ -7,8 +7,9 @@
 //   session.run();
 //   bnc::Array y = session.read("y");
 //
-// Everything a caller can get wrong throws bnc::Error, whose what() is the text the command would print; any other exception
-// (a std::logic_error) is a bug in bnc. The library never prints and never exits. Objects are movable, not copyable; a Session is used by one thread at a time.
+// Everything a caller can get wrong throws bnc::Error, whose what() is the text the command would print; any other
+// exception (a std::logic_error) is a bug in bnc. The library never prints and never exits. Objects are movable, not
+// copyable; a Session is used by one thread at a time.
 #pragma once
 
 #include <cstdint>
