@@ -1,5 +1,8 @@
 // `bnc train`: trains a network, with checkpoints; Ctrl-C stops it in good order.
+#include <algorithm>
+#include <cctype>
 #include <csignal>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -43,14 +46,23 @@ Json to_json(const Progress& progress) {
           {"examples_per_second", progress.examples_per_second}};
 }
 
+// A word as a shell reads it back.
+std::string quoted(const std::string& word) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_-./:,=+@%", c); };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string text = "'";
+  for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 // The options of this call that a resumed one needs again.
 std::string resume_command(const Arguments& arguments, const std::string& out) {
-  std::string text = fmt::format("bnc train {}", arguments.required("model"));
-  for (const char* option : {"data", "test"})
-    if (arguments.has(option)) text += fmt::format(" --{} {}", option, arguments.text(option));
+  std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
+  for (const char* option : {"data", "test", "cpu"})
+    if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
   for (const char* option : {"epochs", "steps", "batch", "seed", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
-  return text + " --resume " + out;
+  return text + " --resume " + quoted(out);
 }
 
 void report_text(const TrainResult& result) {
