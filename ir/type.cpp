@@ -5,14 +5,14 @@
 
 namespace bnc {
 
-static std::string show(const Dim& dim, const std::string& batch_symbol) {
+std::string to_string(const Dim& dim, const std::string& batch_symbol) {
   if (!dim.batch) return fmt::format("{}", dim.factor);
   return dim.factor == 1 ? batch_symbol : fmt::format("{}*{}", dim.factor, batch_symbol);
 }
 
 std::string to_string(const Shape& shape, const std::string& batch_symbol) {
   std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + show(shape[i], batch_symbol);
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + to_string(shape[i], batch_symbol);
   return text + "]";
 }
 

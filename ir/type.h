@@ -34,6 +34,7 @@ struct TensorType {
 std::string to_string(const TensorType& type, const std::string& batch_symbol = "N");
 std::string to_string(const Shape& shape, const std::string& batch_symbol = "N");
 std::string to_string(DType dtype);
+std::string to_string(const Dim& dim, const std::string& batch_symbol = "N");
 
 // The product of all dimensions as one dimension; empty when the batch size would appear twice or the product exceeds 2^62.
 std::optional<Dim> element_count(const Shape& shape);

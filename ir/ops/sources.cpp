@@ -64,7 +64,7 @@ OpDefinition constant_op() {
   op.attributes = {{"value", AttributeKind::numbers, {}, "a number, or one for each element"},
                    {"shape", AttributeKind::shape, Attribute(Shape{}), "the result's dimensions"},
                    {"dtype", AttributeKind::symbol, Attribute("f32"), "the element type", {"f32", "i32"}}};
-  op.constraints = {"C1: one number, or as many as the shape has elements."};
+  op.constraints = {"one number, or as many as `shape` has elements"};
   op.infer = infer_constant;
   op.evaluate = evaluate_constant;
   op.example = "constant([1, 2, 3], shape=[3])";

@@ -1,0 +1,80 @@
+#include "ir/ops/loss.h"
+
+namespace bnc {
+
+namespace {
+
+TensorType labels_of(const TensorType& prediction) {
+  return {DType::i32, Shape(prediction.shape.begin(), prediction.shape.end() - (prediction.rank() > 0))};
+}
+
+std::vector<TensorType> infer_loss(const InferContext& cx) {
+  const TensorType &prediction = cx.type(0), &target = cx.type(1);
+  if (prediction.dtype != DType::f32 || prediction.rank() < 2 || prediction.shape.back().batch)
+    ops::fail(cx, 1, fmt::format("the prediction must be f32[.., classes] with at least 2 dimensions, got {}", cx.show(prediction)));
+  if (target != labels_of(prediction))
+    ops::fail(cx, 2, fmt::format("the target of a prediction {} must be {}, got {}", cx.show(prediction), cx.show(labels_of(prediction)), cx.show(target)),
+              "the target holds class numbers, one for each row of the prediction");
+  return {TensorType{}};
+}
+
+Value one_hot(GraphBuilder& b, const Node& node) {
+  return b.value("one_hot", {node.operands[1]}, {{"classes", node.operands[0].type().shape.back().factor}});
+}
+
+Value averaged_over_rows(GraphBuilder& b, const Node& node, Value sum) {
+  std::vector<int> rows = ops::other_axes(node.operands[0].type().rank(), node.operands[0].type().rank() - 1);
+  return ops::averaged(b, node, sum, node.operands[0], ops::to_attribute(rows));
+}
+
+std::vector<Value> gradient(GradientContext& cx) {
+  GraphBuilder& b = cx.builder;
+  Value difference = b.sub(b.value("softmax", {cx.operand(0)}), one_hot(b, cx.node));
+  return {b.mul(difference, averaged_over_rows(b, cx.node, cx.gradient())), Value{}};
+}
+
+std::vector<Value> rewrite(GraphBuilder& b, Node& node) {
+  Value chosen = b.mul(b.value("log_softmax", {node.operands[0]}), one_hot(b, node));
+  return {averaged_over_rows(b, node, b.neg(b.value("reduce_sum", {chosen})))};
+}
+
+std::vector<Tensor> evaluate_loss(const EvaluateContext& cx) {
+  const Tensor &x = cx.operand(0), &target = cx.operand(1);
+  int64_t classes = x.dims.back(), rows = target.size();
+  double loss = 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    const double* logits = &x.data[row * classes];
+    double maximum = logits[0], sum = 0;
+    for (int64_t c = 0; c < classes; ++c) maximum = ops::maximum(maximum, logits[c]);
+    for (int64_t c = 0; c < classes; ++c) sum += std::exp(logits[c] - maximum);
+    for (int64_t c = 0; c < classes; ++c)
+      if (target.data[row] == static_cast<double>(c)) loss -= logits[c] - maximum - std::log(sum);
+  }
+  return {Tensor::filled(DType::f32, {}, ops::averages(cx.node) ? loss / static_cast<double>(rows) : loss)};
+}
+
+}  // namespace
+
+OpDefinition softmax_cross_entropy_op() {
+  return {
+      .name = "softmax_cross_entropy",
+      .category = OpCategory::loss,
+      .summary = "Cross-entropy of class numbers, from logits.",
+      .description = "loss = mean (or sum) over all rows of -log_softmax(prediction)[row, target[row]]. Gradient softmax(prediction) - one_hot(target), "
+                     "divided by the number of rows for the mean. A target outside [0, classes) counts as 0 in the loss.",
+      .operands = {ops::tensor_operand("prediction", "`f32[.., classes]`, logits"), ops::fixed_operand("target", "`i32[..]`, class numbers")},
+      .attributes = {ops::reduction_attribute("over the batch (all rows)")},
+      .results = {{"loss", "`f32[]`"}},
+      .constraints = {"`prediction` is f32 of at least 2 dimensions, the last of them not the batch",
+                      "`target` is i32, the shape of `prediction` without its last dimension"},
+      .infer = infer_loss,
+      .gradient = gradient,
+      .evaluate = evaluate_loss,
+      .lowering = DecomposeLowering{rewrite},
+      .target_type = labels_of,
+      .example = "softmax_cross_entropy(x, labels)",
+      .example_inputs = "x: f32[N, 5], labels: i32[N]",
+  };
+}
+
+}  // namespace bnc
