@@ -1,0 +1,132 @@
+// Runs a graph as generated code and holds it against the reference evaluator.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "codegen/codegen.h"
+#include "ir/evaluate.h"
+#include "ir/random.h"
+#include "passes/pass.h"
+
+namespace bnc::test {
+
+inline Tensor random_tensor(const TensorType& type, int64_t batch, const std::string& name, double low = -1, double high = 1, int64_t classes = 3) {
+  RandomStream stream(7, name);
+  Tensor tensor = Tensor::filled(type.dtype, concrete(type.shape, batch), 0);
+  for (double& x : tensor.data) {
+    x = type.dtype == DType::i32 ? static_cast<double>(stream.below(static_cast<uint64_t>(classes)))
+                                 : static_cast<double>(static_cast<float>(low + (high - low) * stream.uniform()));
+  }
+  return tensor;
+}
+
+// Random values for every input, parameter and state; variances are positive.
+inline Bindings random_bindings(const Graph& graph, int64_t batch, int64_t classes = 3) {
+  Bindings bindings;
+  for (const char* kind : {"input", "parameter", "state"}) {
+    for (Node* node : graph.nodes_of(kind)) {
+      const Result& result = node->results[0];
+      const bool variance = result.name.ends_with("variance");
+      bindings[result.name] = random_tensor(result.type, batch, result.name, variance ? 0.5 : -1, variance ? 2 : 1, classes);
+    }
+  }
+  return bindings;
+}
+
+struct CodeOptions {
+  std::vector<std::string> passes = {"canonicalize", "decompose", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
+  std::string cpu = "native";
+  bool fixed_batch = true;
+  int threads = 1;   // simulated one after another is not possible with barriers, so kernels are run by real threads elsewhere
+  TrainSection* train = nullptr;
+};
+
+// Every argument buffer after one run: outputs (`output/NAME`, `loss`, `grad/NAME`), parameters and states (updated).
+inline std::map<std::string, Tensor> run_generated(const Graph& original, const Bindings& bindings, const CodeOptions& options = {}) {
+  const int64_t batch = batch_size_of(original, bindings);
+  Graph graph = original.clone();
+  PassContext context;
+  context.target = codegen::target_for(options.cpu, true);
+  context.train = options.train;
+  if (options.fixed_batch) context.batch = batch;
+  run_passes(graph, options.passes, context);
+  loops::Program program = lower_to_loops(graph, context);
+  plan_memory(program, context);
+  INFO(loops::to_string(program));
+  const auto compiled = codegen::jit(program, context.target);
+
+  std::vector<std::vector<char>> storage(program.buffers.size());
+  std::vector<void*> arguments;
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    const auto& buffer = program.buffers[b];
+    if (buffer.kind != loops::BufferKind::argument) continue;
+    const int64_t count = buffer.elements.at(batch);
+    storage[b].resize(static_cast<size_t>(count) * 4, 0);
+    if (auto it = bindings.find(buffer.name); it != bindings.end()) {
+      for (int64_t i = 0; i < count; ++i) {
+        const float real = static_cast<float>(it->second.data[i]);
+        const int32_t whole = static_cast<int32_t>(it->second.data[i]);
+        std::memcpy(&storage[b][i * 4], buffer.scalar == loops::Scalar::i32 ? static_cast<const void*>(&whole) : &real, 4);
+      }
+    }
+    arguments.resize(std::max<size_t>(arguments.size(), buffer.argument + 1));
+    arguments[buffer.argument] = storage[b].data();
+  }
+  // Filled with NaN, so that reading what was never written shows.
+  const size_t arena_bytes = program.arena_bytes + batch * program.arena_bytes_per_example;
+  std::vector<float> arena(arena_bytes / 4 + 32, std::nanf(""));
+  void* base = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(arena.data()) + 63) / 64 * 64);
+  compiled->step()(arguments.data(), base, batch, 0, 1, nullptr, nullptr);
+
+  std::map<std::string, Tensor> result;
+  for (size_t b = 0; b < program.buffers.size(); ++b) {
+    const auto& buffer = program.buffers[b];
+    if (buffer.kind != loops::BufferKind::argument) continue;
+    Tensor tensor;
+    for (size_t i = 0; i < storage[b].size() / 4; ++i) {
+      float real;
+      int32_t whole;
+      std::memcpy(&real, &storage[b][i * 4], 4);
+      std::memcpy(&whole, &storage[b][i * 4], 4);
+      tensor.data.push_back(buffer.scalar == loops::Scalar::i32 ? whole : real);
+    }
+    result[buffer.name] = std::move(tensor);
+  }
+  return result;
+}
+
+// Norm of the difference over norm of the reference; 0 where both vanish.
+inline double relative_error(const Tensor& got, const Tensor& expected) {
+  REQUIRE(got.data.size() == expected.data.size());
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < got.data.size(); ++i) {
+    if (std::isnan(expected.data[i]) && std::isnan(got.data[i])) continue;
+    if (expected.data[i] == got.data[i]) { norm += std::isfinite(got.data[i]) ? got.data[i] * got.data[i] : 0; continue; }
+    difference += (got.data[i] - expected.data[i]) * (got.data[i] - expected.data[i]);
+    norm += expected.data[i] * expected.data[i];
+  }
+  return difference == 0 ? 0 : std::sqrt(difference) / std::max(std::sqrt(norm), 1e-30);
+}
+
+// Everything the graph hands out, generated against reference.
+inline void check_generated(const Graph& graph, const Bindings& bindings, const CodeOptions& options = {}, double tolerance = 2e-6) {
+  const Evaluation reference = evaluate(graph, bindings);
+  const auto got = run_generated(graph, bindings, options);
+  auto compare = [&](const std::string& name, const Tensor& expected) {
+    INFO("tensor ", name, ", cpu ", options.cpu, ", fixed batch ", options.fixed_batch);
+    REQUIRE(got.count(name) == 1);
+    CHECK(relative_error(got.at(name), expected) <= tolerance);
+  };
+  for (const auto& [name, tensor] : reference.outputs) compare("output/" + name, tensor);
+  for (const auto& [name, tensor] : reference.gradients) compare("grad/" + name, tensor);
+  for (const auto& [name, tensor] : reference.updates) compare(name, tensor);
+  if (graph.output(Output::Role::loss)) compare("loss", Tensor{DType::f32, {}, {reference.loss}});
+}
+
+}  // namespace bnc::test

@@ -1,0 +1,155 @@
+// Generated code of fused kernels against the reference evaluator, at sizes around the vector length.
+#include <doctest/doctest.h>
+
+#include "ir/builder.h"
+#include "support/generated_code.h"
+
+using namespace bnc;
+
+namespace {
+
+constexpr int64_t odd_sizes[] = {1, 3, 15, 16, 17, 33, 100};
+const Dim batch_dim{1, true};
+const Symbol normal{"normal", {}};
+
+TensorType matrix(int64_t columns) { return {DType::f32, {batch_dim, Dim{columns, false}}}; }
+TensorType vector(int64_t size) { return {DType::f32, {Dim{size, false}}}; }
+TensorType weight(int64_t rows, int64_t columns) { return {DType::f32, {Dim{rows, false}, Dim{columns, false}}}; }
+
+void hand_out(Graph& graph, const std::string& name, Value value) { graph.outputs.push_back({Output::Role::output, name, value}); }
+
+void check_all_modes(const Graph& graph, int64_t batch, double tolerance = 2e-6) {
+  const Bindings bindings = test::random_bindings(graph, batch);
+  for (const char* cpu : {"native", "haswell", "x86-64"}) {
+    for (bool fixed : {true, false}) {
+      test::CodeOptions options;
+      options.cpu = cpu;
+      options.fixed_batch = fixed;
+      test::check_generated(graph, bindings, options, tolerance);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("matrix products of all sizes and orientations") {
+  for (int64_t rows : odd_sizes) {
+    for (int64_t columns : {1, 10, 16, 17, 100}) {
+      for (int orientation = 0; orientation < 3; ++orientation) {
+        Graph graph;
+        graph.name = "product";
+        GraphBuilder builder(graph);
+        const bool left_transposed = orientation == 1, right_transposed = orientation == 2;
+        const Value x = builder.input("x", matrix(33));
+        const Value other = left_transposed ? builder.input("d", matrix(columns)) : builder.parameter("w", right_transposed ? weight(columns, 33) : weight(33, columns), normal);
+        hand_out(graph, "y", builder.value("matmul", {x, other}, {{"transpose_left", left_transposed}, {"transpose_right", right_transposed}}));
+        INFO("rows ", rows, " columns ", columns, " orientation ", orientation);
+        check_all_modes(graph, rows);
+      }
+    }
+  }
+}
+
+TEST_CASE("a product large enough to be packed") {
+  Graph graph;
+  graph.name = "packed";
+  GraphBuilder builder(graph);
+  const Value x = builder.input("x", matrix(600));
+  hand_out(graph, "y", builder.value("matmul", {x, builder.parameter("w", weight(600, 512), normal)}));
+  hand_out(graph, "g", builder.value("matmul", {x, x}, {{"transpose_left", true}}));
+  for (int64_t batch : {130, 200}) check_all_modes(graph, batch);
+}
+
+TEST_CASE("elementwise chains, broadcasting and several outputs") {
+  for (int64_t size : odd_sizes) {
+    Graph graph;
+    graph.name = "chain";
+    GraphBuilder builder(graph);
+    const Value x = builder.input("x", matrix(size)), row = builder.parameter("row", vector(size), normal);
+    const Value column = builder.value("reduce_sum", {x}, {{"axes", IntList{1}}, {"keep_dims", true}});
+    const Value y = builder.value("sigmoid", {builder.add(builder.mul(x, row), column)});
+    hand_out(graph, "y", y);
+    hand_out(graph, "z", builder.value("relu", {builder.sub(y, builder.constant(0.5))}));
+    hand_out(graph, "t", builder.value("transpose", {y}));
+    hand_out(graph, "total", builder.value("reduce_sum", {y}));
+    check_all_modes(graph, 17);
+  }
+}
+
+TEST_CASE("reductions along every axis") {
+  for (int64_t batch : {1, 5, 129, 300}) {
+    Graph graph;
+    graph.name = "reductions";
+    GraphBuilder builder(graph);
+    const Value x = builder.input("x", {DType::f32, {batch_dim, Dim{3, false}, Dim{19, false}}});
+    for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
+      for (const IntList& axes : {IntList{0}, IntList{1}, IntList{2}, IntList{0, 1}, IntList{1, 2}, IntList{0, 2}, IntList{0, 1, 2}}) {
+        const std::string name = std::string(op) + std::to_string(axes.size()) + std::to_string(axes.front()) + std::to_string(axes.back());
+        hand_out(graph, name, builder.value(op, {x}, {{"axes", axes}}));
+        hand_out(graph, name + "_kept", builder.value(op, {x}, {{"axes", axes}, {"keep_dims", true}}));
+      }
+    }
+    check_all_modes(graph, batch, 5e-6);
+  }
+}
+
+TEST_CASE("moments keep their digits where the mean is far larger than the deviation") {
+  for (int64_t batch : {2, 60, 129, 1000}) {
+    for (int axis : {-1, 0}) {
+      Graph graph;
+      graph.name = "moments_of_offset";
+      GraphBuilder builder(graph);
+      const Value x = builder.input("x", matrix(axis == 0 ? 300 : 21));
+      Node* moments = builder.create("moments", {x}, {{"axis", axis}});
+      hand_out(graph, "mean", moments->result(0));
+      hand_out(graph, "variance", moments->result(1));
+      Bindings bindings = test::random_bindings(graph, batch);
+      RandomStream stream(1, "offset");
+      for (double& value : bindings["x"].data) value = static_cast<double>(static_cast<float>(1e4 + stream.normal()));
+      test::check_generated(graph, bindings, {}, 1e-5);
+    }
+  }
+}
+
+TEST_CASE("a constant channel has variance exactly zero") {
+  for (int64_t batch : {3, 60, 131, 700}) {
+    Graph graph;
+    graph.name = "constant_channel";
+    GraphBuilder builder(graph);
+    Node* moments = builder.create("moments", {builder.input("x", matrix(5))}, {});
+    hand_out(graph, "mean", moments->result(0));
+    hand_out(graph, "variance", moments->result(1));
+    Bindings bindings;
+    bindings["x"] = Tensor::filled(DType::f32, {batch, 5}, static_cast<double>(0.1f));
+    const auto got = test::run_generated(graph, bindings);
+    for (double variance : got.at("output/variance").data) CHECK(variance == 0);
+    for (double mean : got.at("output/mean").data) CHECK(mean == static_cast<double>(0.1f));
+  }
+}
+
+TEST_CASE("updates in place see the old values only") {
+  Graph graph;
+  graph.name = "updates";
+  GraphBuilder builder(graph);
+  const Value x = builder.input("x", matrix(20));
+  const Value w = builder.parameter("w", weight(20, 20), normal), v = builder.state("v", weight(20, 20), normal);
+  const Value y = builder.value("matmul", {x, w});
+  const Value gradient = builder.value("matmul", {x, y}, {{"transpose_left", true}});
+  const Value velocity = builder.add(builder.scale(v, 0.9), gradient);
+  hand_out(graph, "y", y);
+  hand_out(graph, "back", builder.value("matmul", {y, w}, {{"transpose_right", true}}));
+  graph.outputs.push_back({Output::Role::update, "v", velocity});
+  graph.outputs.push_back({Output::Role::update, "w", builder.sub(w, builder.scale(velocity, 0.01))});
+  check_all_modes(graph, 33);
+}
+
+TEST_CASE("two parameters that trade places") {
+  Graph graph;
+  graph.name = "swap";
+  GraphBuilder builder(graph);
+  const Value a = builder.parameter("a", vector(20), normal), b = builder.parameter("b", vector(20), normal);
+  hand_out(graph, "sum", builder.add(a, builder.input("x", matrix(20))));
+  graph.outputs.push_back({Output::Role::update, "a", builder.scale(b, 2)});
+  graph.outputs.push_back({Output::Role::update, "b", builder.scale(a, 3)});
+  check_all_modes(graph, 3);
+}
