@@ -111,9 +111,10 @@ class Driver {
     for (const Node* reader : uses_.of(old)) {
       std::set<const Node*> roots;
       collect_roots(reader, roots);
+      // Within the kernel other tasks may be ahead of this one: there only what this task itself reads may be overwritten.
       for (const Node* root : roots) {
         if (root != updated.node && places_.at(root) >= place->second) return false;
-        if (root == updated.node && !reads_pointwise(root, old)) return false;
+        if (places_.at(root).first == place->second.first && !reads_pointwise(root, old)) return false;
       }
     }
     return true;
