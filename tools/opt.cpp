@@ -6,15 +6,12 @@
 namespace bnc::tools {
 namespace {
 
-int check_equivalence(const Network& network, const std::vector<std::string>& passes, uint64_t seed, bool json) {
+int check_equivalence(const std::vector<EquivalenceCheck>& checks, bool json) {
   int failures = 0;
-  for (const EquivalenceCheck& check : network.check_equivalence(passes, seed)) {
+  for (const EquivalenceCheck& check : checks) {
     failures += !check.passed;
-    if (json) {
-      print_json({{"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
-    } else if (!check.passed) {
-      message(fmt::format("error: '{}' differs by {:.3g} after {}", check.value, check.relative_error, fmt::join(passes, ",")));
-    }
+    if (json) print_json({{"pass", check.pass}, {"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
+    else if (!check.passed) message(fmt::format("error: '{}' differs by {:.3g} after {}", check.value, check.relative_error, check.pass));
   }
   return failures ? exit_failed : exit_done;
 }
@@ -31,7 +28,8 @@ int run(const Arguments& arguments) {
   else if (!arguments.json()) print(text);
   else print_json({{"model", network.name()}, {"passes", names}, {"text", text}});
   if (!arguments.flag("check-equivalence")) return exit_done;
-  return check_equivalence(network, names, static_cast<uint64_t>(arguments.integer("seed", 0).value_or(1)), arguments.json());
+  const auto seed = static_cast<uint64_t>(arguments.integer("seed", 0).value_or(1));
+  return check_equivalence(network.check_equivalence(names, seed, weights.has_value()), arguments.json());
 }
 
 }  // namespace

@@ -185,8 +185,9 @@ struct GradientCheck {
   bool passed = false;
 };
 
-// One value that is handed out both before and after some passes.
+// One value that is handed out both before and after one pass.
 struct EquivalenceCheck {
+  std::string pass;
   std::string value;           // "loss", "y", "grad/dense_1.weight", "update/batch_norm_1.mean"
   double relative_error = 0;   // largest difference over largest magnitude
   bool passed = false;
@@ -224,9 +225,10 @@ class Network {
 
   Explanation explain(const CompileOptions& options, const WeightStore* weights = nullptr) const;
   std::vector<GradientCheck> check_gradients(uint64_t seed) const;
-  // Evaluates the network by the reference evaluator on random weights and inputs before and after `passes`, and compares
-  // every output, loss, gradient and update that both have, with a tolerance of 1e-9.
-  std::vector<EquivalenceCheck> check_equivalence(const std::vector<std::string>& passes, uint64_t seed) const;
+  // Evaluates the network by the reference evaluator on random weights and inputs before and after each of `passes`, and
+  // compares every output, loss, gradient and update that both have, with a tolerance of 1e-9; 1e-5 with `fold_weights`, where
+  // constant-fold computes new weights and rounds them. The step to training (`prepare-training`) is not compared: it is meant to differ.
+  std::vector<EquivalenceCheck> check_equivalence(const std::vector<std::string>& passes, uint64_t seed, bool fold_weights = false) const;
   // Outputs (and loss, gradients, states in training mode) from the reference evaluator, named as Session::read names them.
   NamedArrays evaluate_reference(const CompileOptions& options, const WeightStore& weights, const NamedArrays& inputs) const;
 
