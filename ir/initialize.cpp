@@ -58,8 +58,7 @@ const Initializer* find_initializer(const std::string& name) {
 
 [[noreturn]] void refuse(const std::string& what, const std::string& name, const std::vector<std::string>& known, const SourceRange& range) {
   Diagnostic diagnostic{Severity::error, range, fmt::format("unknown {} `{}`", what, name), {}};
-  const std::string nearest = nearest_name(name, known);
-  diagnostic.help(nearest.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean `{}`?", nearest));
+  diagnostic.help(suggestion(name, known));
   throw CompileError(std::move(diagnostic));
 }
 

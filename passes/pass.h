@@ -27,11 +27,13 @@ struct Remark {
 // What passes may look at beside the graph, and where they leave their remarks.
 class PassContext {
  public:
-  const TrainSection* train = nullptr;  // what attach-loss and attach-optimizer read
+  const TrainSection* train = nullptr;  // what prepare-training and attach-optimizer read
   Weights* weights = nullptr;           // with weights, constant-fold evaluates expressions of parameters into new ones
   TargetDescription target;
   std::optional<int64_t> batch;         // the batch size where it is fixed
   bool embed_weights = false;           // lower-to-loops makes parameters and states constants of the program
+  bool batch_statistics = false;        // freeze: normalize with the batch's own statistics (`eval --stats batch`)
+  bool keep_gradients = false;          // attach-optimizer: the gradients stay outputs
   std::vector<Remark> remarks;
   std::string current_pass;             // set by the pass manager
 

@@ -1,0 +1,72 @@
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace bnc {
+
+namespace {
+
+[[noreturn]] void fail(const TrainSection& train, const std::string& text, const std::string& help) {
+  Diagnostic diagnostic{Severity::error, train.optimizer_range, text, {}};
+  diagnostic.help(help);
+  throw CompileError(std::move(diagnostic));
+}
+
+// Stochastic gradient descent in PyTorch's form: v = momentum*v + g; w = w - rate*v, or with Nesterov's look-ahead
+// w = w - rate*(g + momentum*v).
+struct Sgd {
+  double rate = 0, momentum = 0;
+  bool nesterov = false;
+
+  explicit Sgd(const TrainSection& train) {
+    const Symbol& optimizer = train.optimizer;
+    if (optimizer.name != "sgd") fail(train, fmt::format("unknown optimizer `{}`", optimizer.name), suggestion(optimizer.name, {"sgd"}));
+    const std::vector<std::string> known = {"rate", "momentum", "nesterov"};
+    for (const auto& [name, value] : optimizer.arguments) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) fail(train, fmt::format("sgd has no argument `{}`", name), suggestion(name, known));
+      const bool fits = name == "nesterov" ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
+      if (!fits) fail(train, fmt::format("`{}` of sgd is {}", name, to_string(value)), name == "nesterov" ? "it is true or false" : "it is a number");
+    }
+    if (!optimizer.find("rate")) fail(train, "sgd needs a learning rate", "write sgd(rate=0.01)");
+    rate = optimizer.number("rate", 0);
+    momentum = optimizer.number("momentum", 0);
+    nesterov = optimizer.flag("nesterov");
+    if (nesterov && momentum == 0) fail(train, "nesterov needs a momentum", "write sgd(rate=..., momentum=0.9, nesterov)");
+  }
+
+  void update(Graph& graph, const std::string& name, Value gradient) const {
+    const Value parameter = graph.find(name);
+    GraphBuilder builder(graph);
+    Value direction = gradient;
+    if (momentum != 0) {
+      const std::string velocity_name = fmt::format("optimizer.{}.velocity", name);
+      const Value velocity = GraphBuilder::after(graph, parameter.node).state(velocity_name, parameter.type(), Symbol{"zeros", {}});
+      const Value next = builder.add(builder.scale(velocity, momentum), gradient);
+      graph.outputs.push_back({Output::Role::update, velocity_name, next});
+      direction = nesterov ? builder.add(gradient, builder.scale(next, momentum)) : next;
+    }
+    graph.outputs.push_back({Output::Role::update, name, builder.sub(parameter, builder.scale(direction, rate))});
+  }
+};
+
+}  // namespace
+
+// A parameter whose gradient is a zero constant is one the loss does not depend on: it stays, and needs no velocity.
+bool attach_optimizer(Graph& graph, PassContext& cx) {
+  if (!cx.train) throw CompileError(fmt::format("attach-optimizer: the network {} has no train section", graph.name));
+  const Sgd sgd(*cx.train);
+  const std::vector<Output> outputs = graph.outputs;
+  bool changed = false;
+  for (const Output& output : outputs) {
+    if (output.role != Output::Role::gradient || !graph.find(output.name).node->is("parameter")) continue;
+    if (is_constant(output.value, 0) || graph.output(Output::Role::update, output.name)) continue;
+    sgd.update(graph, output.name, output.value);
+    changed = true;
+  }
+  if (!cx.keep_gradients) changed |= std::erase_if(graph.outputs, [](const Output& output) { return output.role == Output::Role::gradient; }) > 0;
+  return changed;
+}
+
+}  // namespace bnc

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <numeric>
+
+#include "ir/op.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace bnc {
+
+namespace {
+
+// What takes the place of the node's only result; absent where the rule does not apply.
+using Rewrite = Value (*)(GraphBuilder&, Node&);
+
+Value only_if_same_type(Value replacement, const Node& node) { return replacement.type() == node.results[0].type ? replacement : Value{}; }
+
+Value constant_to_the_right(GraphBuilder& builder, Node& node) {
+  const Value a = node.operands[0], b = node.operands[1];
+  return a.node->is("constant") && !b.node->is("constant") ? builder.value(node.op->name, {b, a}) : Value{};
+}
+
+// x + 0, x - 0
+Value drop_zero(GraphBuilder&, Node& node) { return is_constant(node.operands[1], 0) ? only_if_same_type(node.operands[0], node) : Value{}; }
+
+// x * 1, x / 1
+Value drop_one(GraphBuilder&, Node& node) { return is_constant(node.operands[1], 1) ? only_if_same_type(node.operands[0], node) : Value{}; }
+
+// a + -b = a - b and -b + a = a - b
+Value add_of_negated(GraphBuilder& builder, Node& node) {
+  const Value a = node.operands[0], b = node.operands[1];
+  if (b.node->is("neg")) return builder.sub(a, b.node->operands[0]);
+  if (a.node->is("neg")) return builder.sub(b, a.node->operands[0]);
+  return {};
+}
+
+// a - -b = a + b
+Value sub_of_negated(GraphBuilder& builder, Node& node) {
+  const Value b = node.operands[1];
+  return b.node->is("neg") ? builder.add(node.operands[0], b.node->operands[0]) : Value{};
+}
+
+Value double_negation(GraphBuilder&, Node& node) {
+  const Node& inner = *node.operands[0].node;
+  return inner.is("neg") ? inner.operands[0] : Value{};
+}
+
+// relu(relu(x)) = relu(x)
+Value same_twice(GraphBuilder&, Node& node) { return node.operands[0].node->op == node.op ? node.operands[0] : Value{}; }
+
+Value same_shape(GraphBuilder&, Node& node) { return only_if_same_type(node.operands[0], node); }
+
+Value reshape_of_reshape(GraphBuilder& builder, Node& node) {
+  const Node& inner = *node.operands[0].node;
+  return inner.is("reshape") ? builder.value("reshape", {inner.operands[0]}, {{"shape", node.results[0].type.shape}}) : Value{};
+}
+
+IntList permutation_of(const Node& node) {
+  IntList permutation = node.attribute("permutation").integers();
+  const int rank = node.results[0].type.rank();
+  if (permutation.empty())
+    for (int i = rank - 1; i >= 0; --i) permutation.push_back(i);
+  for (int64_t& axis : permutation) axis += axis < 0 ? rank : 0;
+  return permutation;
+}
+
+Value identity_transpose(GraphBuilder&, Node& node) {
+  const IntList permutation = permutation_of(node);
+  return std::is_sorted(permutation.begin(), permutation.end()) ? node.operands[0] : Value{};
+}
+
+Value transpose_of_transpose(GraphBuilder& builder, Node& node) {
+  const Node& inner = *node.operands[0].node;
+  if (!inner.is("transpose")) return {};
+  const IntList first = permutation_of(inner);
+  IntList both;
+  for (int64_t axis : permutation_of(node)) both.push_back(first[axis]);
+  return builder.value("transpose", {inner.operands[0]}, {{"permutation", both}});
+}
+
+Value concat_of_one(GraphBuilder&, Node& node) { return node.operands.size() == 1 ? node.operands[0] : Value{}; }
+
+// A reduction over axes of extent 1 only moves no number: it is a reshape.
+Value reduce_of_ones(GraphBuilder& builder, Node& node) {
+  const TensorType& type = node.operands[0].type();
+  IntList axes = node.attribute("axes").integers();
+  if (axes.empty()) {
+    axes.resize(type.rank());
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  const bool ones = std::all_of(axes.begin(), axes.end(), [&](int64_t axis) { return type.shape[axis < 0 ? axis + type.rank() : axis].is_one(); });
+  return ones ? builder.reshape(node.operands[0], node.results[0].type.shape) : Value{};
+}
+
+struct Rule {
+  const char* op;
+  Rewrite rewrite;
+};
+
+const Rule rules[] = {
+    {"add", constant_to_the_right},
+    {"mul", constant_to_the_right},
+    {"add", drop_zero},
+    {"sub", drop_zero},
+    {"mul", drop_one},
+    {"div", drop_one},
+    {"add", add_of_negated},
+    {"sub", sub_of_negated},
+    {"neg", double_negation},
+    {"relu", same_twice},
+    {"reshape", same_shape},
+    {"broadcast_to", same_shape},
+    {"slice", same_shape},
+    {"reshape", reshape_of_reshape},
+    {"transpose", identity_transpose},
+    {"transpose", transpose_of_transpose},
+    {"concat", concat_of_one},
+    {"reduce_sum", reduce_of_ones},
+    {"reduce_mean", reduce_of_ones},
+    {"reduce_max", reduce_of_ones},
+};
+
+bool rewrite(Graph& graph, Node& node) {
+  GraphBuilder builder = GraphBuilder::before(graph, &node);
+  if (const auto* lowering = node.op->lowering_as<DecomposeLowering>(); lowering && lowering->canonical) {
+    replace_node(graph, node, lowering->rewrite(builder, node));
+    return true;
+  }
+  for (const Rule& rule : rules) {
+    if (!node.is(rule.op)) continue;
+    if (const Value replacement = rule.rewrite(builder, node)) {
+      replace_node(graph, node, {replacement});
+      return true;
+    }
+  }
+  return false;
+}
+
+bool sweep(Graph& graph) {
+  bool changed = false;
+  for (auto place = graph.nodes().begin(); place != graph.nodes().end();) changed |= rewrite(graph, **place++);
+  return changed;
+}
+
+}  // namespace
+
+bool canonicalize(Graph& graph, PassContext&) {
+  bool changed = false;
+  while (sweep(graph)) changed = true;
+  return changed;
+}
+
+}  // namespace bnc

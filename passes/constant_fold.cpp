@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <fmt/format.h>
+#include <unordered_set>
+
+#include "ir/evaluate.h"
+#include "ir/op.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace bnc {
+
+namespace {
+
+// Larger results of constant expressions stay expressions: they would bloat the printed graph and the object file.
+constexpr int64_t largest_constant = 1 << 16;
+
+std::optional<int64_t> static_size(const TensorType& type) {
+  const std::optional<Dim> count = element_count(type.shape);
+  return count && !count->batch ? std::optional(count->factor) : std::nullopt;
+}
+
+bool is_weight(const Node& node) { return node.is("parameter") || node.is("state"); }
+
+// element_count depends on its operand's shape only, which is known once the batch size is.
+std::optional<double> known_count(const Node& node, const PassContext& cx) {
+  if (!node.is("element_count")) return {};
+  const TensorType& type = node.operands[0].type();
+  IntList axes = node.attribute("axes").integers();
+  Shape spanned;
+  for (int i = 0; i < type.rank(); ++i)
+    if (axes.empty() || std::any_of(axes.begin(), axes.end(), [&](int64_t axis) { return axis == i || axis + type.rank() == i; }))
+      spanned.push_back(type.shape[i]);
+  const std::optional<Dim> count = element_count(spanned);
+  if (!count || (count->batch && !cx.batch)) return {};
+  return static_cast<double>(count->at(cx.batch.value_or(1)));
+}
+
+// Constants print in the shortest form: one number where all elements are the same.
+Value add_constant(GraphBuilder& builder, const Tensor& tensor, const TensorType& type) {
+  const bool uniform = !tensor.data.empty() && std::all_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return x == tensor.data[0]; });
+  return uniform ? builder.constant(tensor.data[0], type) : builder.constant(tensor);
+}
+
+class Folder {
+ public:
+  Folder(Graph& graph, PassContext& cx) : graph_(graph), cx_(cx) {
+    const bool trains = graph.output(Output::Role::update) || graph.output(Output::Role::gradient);
+    folds_weights_ = cx.weights && !trains;
+  }
+
+  bool run() {
+    bool changed = fold_constants();
+    if (folds_weights_) changed |= fold_weight_expressions();
+    return changed;
+  }
+
+ private:
+  bool fold_constants() {
+    bool changed = false;
+    for (auto place = graph_.nodes().begin(); place != graph_.nodes().end();) {
+      Node& node = **place++;
+      GraphBuilder builder = GraphBuilder::before(graph_, &node);
+      if (const auto count = known_count(node, cx_)) replace_node(graph_, node, {builder.constant(*count)});
+      else if (is_constant_expression(node)) replace_node(graph_, node, evaluate_constant(builder, node));
+      else continue;
+      changed = true;
+    }
+    return changed;
+  }
+
+  static bool is_constant_expression(const Node& node) {
+    if (node.operands.empty() || !node.op->evaluate) return false;
+    const bool operands = std::all_of(node.operands.begin(), node.operands.end(), [](Value v) { return !v || v.node->is("constant"); });
+    return operands && fits(node);
+  }
+
+  static bool fits(const Node& node) {
+    const auto small = [](const TensorType& type) { const auto size = static_size(type); return size && *size <= largest_constant; };
+    return std::all_of(node.results.begin(), node.results.end(), [&](const Result& r) { return small(r.type); }) &&
+           std::all_of(node.operands.begin(), node.operands.end(), [&](Value v) { return !v || small(v.type()); });
+  }
+
+  static std::vector<Value> evaluate_constant(GraphBuilder& builder, Node& node) {
+    std::vector<Value> values;
+    for (size_t i = 0; i < node.results.size(); ++i)
+      values.push_back(add_constant(builder, evaluate_value(node.result(static_cast<int>(i)), {}), node.results[i].type));
+    return values;
+  }
+
+  // Expressions of parameters, states and constants alone; the outermost of each becomes a new parameter.
+  bool fold_weight_expressions() {
+    std::unordered_set<const Node*> known;
+    for (const auto& node : graph_.nodes())
+      if (is_known(*node, known)) known.insert(node.get());
+    std::vector<Value> frontier;
+    const Uses uses(graph_);
+    for (const auto& node : graph_.nodes())
+      for (size_t i = 0; i < node->results.size(); ++i) {
+        const Value value = node->result(static_cast<int>(i));
+        if (!known.count(node.get()) || is_weight(*node) || node->is("constant")) continue;
+        const auto& users = uses.of(value);
+        const bool read_outside = std::any_of(users.begin(), users.end(), [&](const Node* user) { return !known.count(user); });
+        if (read_outside || uses.is_output(value)) frontier.push_back(value);
+      }
+    for (const Value& value : frontier) make_parameter(value);
+    return !frontier.empty();
+  }
+
+  bool is_known(const Node& node, const std::unordered_set<const Node*>& known) const {
+    if (is_weight(node)) return cx_.weights->find(node.results[0].name);
+    if (node.is("constant")) return true;
+    if (node.operands.empty() || !node.op->evaluate) return false;
+    const bool is_static = std::all_of(node.results.begin(), node.results.end(), [](const Result& r) { return static_size(r.type) && r.type.dtype == DType::f32; });
+    return is_static && std::all_of(node.operands.begin(), node.operands.end(), [&](Value v) { return !v || known.count(v.node); });
+  }
+
+  // Rounded to f32 here, once: the expression is evaluated from the original weights in float64.
+  void make_parameter(Value value) {
+    const std::string name = graph_.fresh_name(origin(value.node) + ".folded");
+    cx_.weights->set(name, Weight::from_tensor(evaluate_value(value, *cx_.weights)));
+    const Value folded = GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
+    folded.node->provenance = value.node->provenance;
+    graph_.replace_all_uses(value, folded);
+  }
+
+  // The parameter an expression came from: the first one in it, read from the left, or else the first state.
+  static std::string origin(const Node* node) {
+    const std::string parameter = leftmost(node, "parameter");
+    return parameter.empty() ? leftmost(node, "state") : parameter;
+  }
+
+  static std::string leftmost(const Node* node, const char* kind) {
+    if (node->is(kind)) return node->results[0].name;
+    for (const Value& operand : node->operands)
+      if (operand)
+        if (std::string name = leftmost(operand.node, kind); !name.empty()) return name;
+    return "";
+  }
+
+  Graph& graph_;
+  PassContext& cx_;
+  bool folds_weights_ = false;
+};
+
+}  // namespace
+
+bool constant_fold(Graph& graph, PassContext& cx) { return Folder(graph, cx).run(); }
+
+}  // namespace bnc

@@ -1,0 +1,26 @@
+#include <algorithm>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace bnc {
+
+// Frozen inference reads the stored statistics and changes nothing (bn-infer).
+bool freeze(Graph& graph, PassContext& cx) {
+  const size_t before = graph.outputs.size();
+  std::erase_if(graph.outputs, [](const Output& output) { return output.role != Output::Role::output; });
+  bool changed = graph.outputs.size() != before;
+  const Attribute mode(cx.batch_statistics ? "train" : "infer");
+  for (Node* node : graph.nodes_of("batch_norm")) {
+    if (node->attribute("mode") == mode) continue;
+    node->attributes["mode"] = mode;
+    changed = true;
+  }
+  for (Node* node : graph.nodes_of("dropout")) {
+    replace_node(graph, *node, {node->operands[0]});
+    changed = true;
+  }
+  return changed;
+}
+
+}  // namespace bnc

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "ir/op.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+#include "passes/train_loss.h"
+
+namespace bnc {
+
+namespace {
+
+bool is_training_batch_norm(const Node& node) { return node.is("batch_norm") && node.attribute("mode").symbol().name == "train"; }
+
+IntList axes_but(int rank, int64_t axis) {
+  IntList axes;
+  for (int i = 0; i < rank; ++i)
+    if (i != (axis < 0 ? axis + rank : axis)) axes.push_back(i);
+  return axes;
+}
+
+// bn-one: with a single element a channel the variance is 0 and every output is beta.
+void refuse_single_element(const Graph& graph, const Node& node, const PassContext& cx) {
+  if (node.attribute("allow_single").boolean()) return;
+  const TensorType& type = node.operands[0].type();
+  Dim elements;
+  for (int64_t axis : axes_but(type.rank(), node.attribute("axis").integer())) {
+    elements.batch |= type.shape[axis].batch;
+    elements.factor *= type.shape[axis].factor;
+  }
+  if (elements.factor != 1 || (elements.batch && cx.batch != 1)) return;
+  const std::string path = layer_path(node);
+  Diagnostic diagnostic{Severity::error, node.range, "", {}};
+  diagnostic.text = fmt::format("{} normalizes over one element a channel: its operand `{}` is {}{}, so its variance would be 0",
+                                path.empty() ? "batch_norm" : path, node.operands[0].name(), to_string(type, graph.batch_symbol),
+                                elements.batch ? " and the batch size is 1" : "");
+  diagnostic.help(elements.batch ? "train with a batch of at least 2, or write allow_single=true" : "normalize a tensor with more elements a channel, or write allow_single=true");
+  throw CompileError(std::move(diagnostic));
+}
+
+// Moves the running statistics of one training batch norm (bn-running, bn-variance).
+class RunningStatistics {
+ public:
+  RunningStatistics(Graph& graph, Node& node) : graph_(graph), builder_(graph), node_(node) { builder_.at(node.range); }
+
+  void run() {
+    const Value weight = weight_of_batch();
+    const bool unbiased = node_.attribute("unbiased").boolean();
+    for (const char* statistic : {"mean", "variance"}) {
+      const Value stored = operand(statistic);
+      if (!stored || !stored.node->is("state")) continue;
+      const bool is_variance = stored == operand("variance");
+      const Value batch = node_.result(is_variance ? 2 : 1);
+      const Value current = next_value(stored);
+      const Value step = builder_.sub(is_variance && unbiased ? corrected(batch) : batch, current);
+      set_next(stored, builder_.add(current, builder_.mul(step, weight)));
+    }
+  }
+
+ private:
+  Value operand(const char* name) const { return node_.operands[node_.op->operand_index(name)]; }
+
+  Output* update_of(Value state) const {
+    for (Output& output : graph_.outputs)
+      if (output.role == Output::Role::update && output.name == state.name()) return &output;
+    return nullptr;
+  }
+
+  // Batch norms that share a state move it one after the other.
+  Value next_value(Value state) const {
+    const Output* update = update_of(state);
+    return update ? update->value : state;
+  }
+
+  void set_next(Value state, Value next) {
+    if (Output* update = update_of(state)) update->value = next;
+    else graph_.outputs.push_back({Output::Role::update, state.name(), next});
+  }
+
+  // w in s + w*(batch - s): 1-d; (1-d)/(1-d^t), which makes s the average corrected for its start; or 1/t.
+  Value weight_of_batch() {
+    const Symbol& stats = node_.attribute("stats").symbol();
+    if (stats.name == "cumulative") return builder_.div(builder_.constant(1), count_step());
+    const double decay = stats.number("decay", 0.9);
+    if (!stats.flag("corrected")) return builder_.constant(1 - decay);
+    const Value steps = count_step();
+    return decay > 0 ? builder_.div(builder_.constant(1 - decay), one_minus_power(decay, steps)) : builder_.constant(1);
+  }
+
+  Value count_step() {
+    const Value count = operand("count");
+    BNC_CHECK(count, "batch_norm without its operand count");
+    const Value next = builder_.add(next_value(count), builder_.constant(1));
+    if (count.node->is("state")) set_next(count, next);
+    return next;
+  }
+
+  // 1 - d^t = 2h/(1+h) with h = tanh(-t*log(d)/2): loses no digits where d^t is near 1.
+  Value one_minus_power(double decay, Value t) {
+    const Value h = builder_.value("tanh", {builder_.scale(t, -std::log(decay) / 2)});
+    return builder_.div(builder_.scale(h, 2), builder_.add(h, builder_.constant(1)));
+  }
+
+  // Bessel's m/(m-1). Where m may be 1 the divisor is max(m-1, 1): a variance of 0 stays 0.
+  Value corrected(Value variance) {
+    const IntList axes = axes_but(node_.operands[0].type().rank(), node_.attribute("axis").integer());
+    const Value m = axes.empty() ? builder_.constant(1) : builder_.value("element_count", {node_.operands[0]}, {{"axes", axes}});
+    Value divisor = builder_.sub(m, builder_.constant(1));
+    if (node_.attribute("allow_single").boolean())
+      divisor = builder_.add(builder_.value("relu", {builder_.sub(divisor, builder_.constant(1))}), builder_.constant(1));
+    return builder_.mul(variance, builder_.div(m, divisor));
+  }
+
+  Graph& graph_;
+  GraphBuilder builder_;
+  Node& node_;
+};
+
+// Each dropout draws from a stream of its own, anew in each step.
+void prepare_dropouts(Graph& graph) {
+  std::vector<Node*> dropouts;
+  for (Node* node : graph.nodes_of("dropout"))
+    if (!node->operands[1]) dropouts.push_back(node);
+  if (dropouts.empty()) return;
+  const TensorType counter{DType::i32, {}};
+  const Value step = GraphBuilder::before(graph, dropouts.front()).state("training.step", counter, Symbol{"zeros", {}});
+  for (size_t i = 0; i < dropouts.size(); ++i) {
+    dropouts[i]->operands[1] = step;
+    dropouts[i]->attributes["stream"] = static_cast<int64_t>(i);
+  }
+  GraphBuilder builder(graph);
+  graph.outputs.push_back({Output::Role::update, "training.step", builder.add(step, builder.constant(1, counter))});
+}
+
+}  // namespace
+
+bool prepare_training(Graph& graph, PassContext& cx) {
+  if (graph.output(Output::Role::loss)) return false;
+  for (Node* node : graph.nodes_of("batch_norm"))
+    if (node->attribute("mode").symbol().name == "auto") node->attributes["mode"] = "train";
+  for (Node* node : graph.nodes_of("batch_norm")) {
+    if (!is_training_batch_norm(*node)) continue;
+    refuse_single_element(graph, *node, cx);
+    RunningStatistics(graph, *node).run();
+  }
+  prepare_dropouts(graph);
+  append_loss(graph, cx.train);
+  return true;
+}
+
+}  // namespace bnc

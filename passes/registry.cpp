@@ -1,0 +1,71 @@
+#include "passes/passes.h"
+
+#include <map>
+
+namespace bnc {
+
+// One entry a pass: name, summary, what it does and when it declines, function.
+const std::vector<PassInfo>& all_passes() {
+  static const std::vector<PassInfo> passes = {
+      {"canonicalize", "brings a graph into its simplest form",
+       "Rewrites layers (dense, flatten) into plain ops, removes identities (x+0, x*1, a reshape to the same shape, double negation and "
+       "transposition), joins reshapes and transposes, and orders constants to the right of commutative ops. Never x*0: NaN and infinity "
+       "must go through.",
+       canonicalize},
+      {"constant-fold", "computes what is known when compiling",
+       "Evaluates expressions of constants, and element counts once the batch size is known. Given weights, and in a graph that does not "
+       "train, each outermost expression of parameters and states becomes a new parameter NAME.folded: evaluated in float64, rounded to f32 "
+       "once. Constants of more than 65536 elements stay expressions.",
+       constant_fold},
+      {"common-subexpressions", "computes equal expressions once",
+       "Merges nodes of equal op, operands and attributes. Leaves what prepare-training has not told apart yet: dropouts without a step, and "
+       "batch norms of mode auto.",
+       common_subexpressions},
+      {"dead-code", "removes what no output needs",
+       "Inputs stay, being the network's signature; so do parameters and states that a gradient or update names.", dead_code},
+      {"prepare-training", "appends the loss and the updates of running statistics",
+       "Appends the train section's loss with its target as input, turns batch norms of mode auto to train and gives each the update of its "
+       "running statistics (bn-running, bn-variance), gives each dropout a step and a stream. An error where a batch norm would see one "
+       "element a channel (bn-one).",
+       prepare_training},
+      {"build-backward", "appends the gradients of the loss",
+       "Reverse-mode differentiation by each op's rule, from the last node to the first. Every trainable parameter and floating-point input "
+       "gets a gradient; zeros where the loss does not depend on it.",
+       build_backward},
+      {"attach-optimizer", "turns gradients into updates of the parameters",
+       "sgd(rate, momentum=0, nesterov) in PyTorch's form; velocities are states optimizer.NAME.velocity. Skips parameters whose gradient is "
+       "the constant 0. The gradients are no outputs afterwards, unless they were asked for.",
+       attach_optimizer},
+      {"freeze", "leaves inference only",
+       "Drops the loss, gradients, updates and dropouts; batch norms read their stored statistics (bn-infer), or the batch's own where that was "
+       "asked for.",
+       freeze},
+      {"decompose", "splits what has no lowering of its own into parts that have", "Rewrites each op by its definition until none is left to rewrite.",
+       decompose},
+      {"fuse", "groups nodes into kernels", "Sets Node::kernel: everything between two barriers becomes one kernel.", fuse},
+      {"plan-memory", "places buffers in the arena", "Buffers alive at the same time never overlap. Runs on loops, behind lower-to-loops.", plan_memory},
+  };
+  return passes;
+}
+
+const PassInfo* find_pass(const std::string& name) {
+  for (const PassInfo& pass : all_passes())
+    if (pass.name == name) return &pass;
+  return nullptr;
+}
+
+const std::vector<std::string>& pipeline(const std::string& name) {
+  static const std::map<std::string, std::vector<std::string>> pipelines = {
+      {"training",
+       {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer", "canonicalize", "constant-fold",
+        "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "fuse"}},
+      {"inference",
+       {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose",
+        "constant-fold", "common-subexpressions", "dead-code", "fuse"}},
+  };
+  const auto found = pipelines.find(name);
+  BNC_CHECK(found != pipelines.end(), "no pipeline " + name);
+  return found->second;
+}
+
+}  // namespace bnc
