@@ -73,6 +73,6 @@ void internal_check_failed(const char* condition, const char* file, int line, co
 // The candidate nearest to `name` by edit distance, or an empty string when none is near enough to suggest.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 // A help line for an unknown name: "did you mean `x`?", or all there are where none is near.
-std::string suggestion(std::string_view name, const std::vector<std::string>& candidates);
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace bnc

@@ -58,7 +58,7 @@ const Initializer* find_initializer(const std::string& name) {
 
 [[noreturn]] void refuse(const std::string& what, const std::string& name, const std::vector<std::string>& known, const SourceRange& range) {
   Diagnostic diagnostic{Severity::error, range, fmt::format("unknown {} `{}`", what, name), {}};
-  diagnostic.help(suggestion(name, known));
+  diagnostic.help(did_you_mean(name, known));
   throw CompileError(std::move(diagnostic));
 }
 

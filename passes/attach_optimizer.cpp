@@ -22,10 +22,10 @@ struct Sgd {
 
   explicit Sgd(const TrainSection& train) {
     const Symbol& optimizer = train.optimizer;
-    if (optimizer.name != "sgd") fail(train, fmt::format("unknown optimizer `{}`", optimizer.name), suggestion(optimizer.name, {"sgd"}));
+    if (optimizer.name != "sgd") fail(train, fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, {"sgd"}));
     const std::vector<std::string> known = {"rate", "momentum", "nesterov"};
     for (const auto& [name, value] : optimizer.arguments) {
-      if (std::find(known.begin(), known.end(), name) == known.end()) fail(train, fmt::format("sgd has no argument `{}`", name), suggestion(name, known));
+      if (std::find(known.begin(), known.end(), name) == known.end()) fail(train, fmt::format("sgd has no argument `{}`", name), did_you_mean(name, known));
       const bool fits = name == "nesterov" ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
       if (!fits) fail(train, fmt::format("`{}` of sgd is {}", name, to_string(value)), name == "nesterov" ? "it is true or false" : "it is a number");
     }

@@ -20,7 +20,7 @@ static const GraphPass& find_graph_pass(const std::string& name) {
     std::vector<std::string> names;
     for (const PassInfo& known : all_passes()) names.push_back(known.name);
     Diagnostic diagnostic{Severity::error, {}, fmt::format("unknown pass `{}`", name), {}};
-    diagnostic.help(suggestion(name, names));
+    diagnostic.help(did_you_mean(name, names));
     throw CompileError(std::move(diagnostic));
   }
   const GraphPass* run = std::get_if<GraphPass>(&pass->run);

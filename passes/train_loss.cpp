@@ -19,7 +19,7 @@ class LossBuilder {
       std::vector<std::string> names;
       for (const OpDefinition& op : all_ops())
         if (op.category == OpCategory::loss) names.push_back(op.name);
-      fail(fmt::format("unknown loss `{}`", train_.loss.name), suggestion(train_.loss.name, names));
+      fail(fmt::format("unknown loss `{}`", train_.loss.name), did_you_mean(train_.loss.name, names));
     }
     for (const auto& [name, value] : train_.loss.arguments) argument(name, value);
     if (!prediction_) prediction_ = only_output();
@@ -57,7 +57,7 @@ class LossBuilder {
     } else {
       std::vector<std::string> names = {"prediction"};
       for (const AttributeSpec& known : op_->attributes) names.push_back(known.name);
-      fail(fmt::format("{} has no argument `{}`", op_->name, name), suggestion(name, names));
+      fail(fmt::format("{} has no argument `{}`", op_->name, name), did_you_mean(name, names));
     }
   }
 
