@@ -245,7 +245,8 @@ std::vector<PassSummary> passes();
 std::string ops_reference();      // docs/ops.md
 std::string passes_reference();   // docs/passes.md
 
-// A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C or as stored), labels as i32.
+// A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C), or an archive's `x` as stored (u1 counts as
+// pixels); targets are i32 labels, or an archive's `y` of floats.
 class Dataset {
  public:
   // SPEC of the command line; `default_split` is "train" or "test".
@@ -254,11 +255,15 @@ class Dataset {
   ~Dataset();
   int64_t count() const;
   const std::vector<int64_t>& example_dims() const;
+  bool has_labels() const;      // i32 labels, not float targets
   int64_t classes() const;      // largest label + 1
-  // Copies examples `indices` into `x` and `y`; an i32 label or float target each.
+  const std::vector<int64_t>& target_dims() const;   // of one example; [] for labels
+  // Copies examples `indices` into `x`, and their labels or float targets into `y`.
   void gather(std::span<const int64_t> indices, std::span<float> x, std::span<int32_t> y) const;
+  void gather(std::span<const int64_t> indices, std::span<float> x, std::span<float> y) const;
 
   struct Data;
+  const Data& data() const { return *data_; }
 
  private:
   explicit Dataset(std::unique_ptr<Data> data);

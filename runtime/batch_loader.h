@@ -1,0 +1,70 @@
+// Batches of a data set in shuffled order, made by a thread ahead of the training step.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "bnc/bnc.h"
+
+namespace bnc {
+
+// The order of examples in an epoch: a permutation that depends on seed and epoch alone.
+std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch);
+
+// How a data set's targets are handed to a network's target input.
+enum class TargetKind {
+  labels,   // i32
+  floats,   // as the data set has them
+  number,   // the label as a float
+  one_hot,  // the label as a row of zeros and a one
+};
+
+struct BatchShape {
+  int64_t batch = 0;
+  TargetKind targets = TargetKind::labels;
+  int64_t classes = 0;   // length of a one-hot row
+};
+
+struct Batch {
+  std::vector<float> x;
+  std::vector<float> float_targets;
+  std::vector<int32_t> labels;    // empty where the data set has float targets
+  // What goes into the target input.
+  const void* target(TargetKind kind) const { return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data(); }
+};
+
+// Fills `batch` with those examples; vectors keep their memory from batch to batch.
+void fill_batch(const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch);
+
+class BatchLoader {
+ public:
+  // Batches from step `first` (counted from 0 over all epochs) on. Examples that fill no batch at the end of an epoch are left out.
+  BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first);
+  ~BatchLoader();
+  BatchLoader(const BatchLoader&) = delete;
+  BatchLoader& operator=(const BatchLoader&) = delete;
+
+  // The next batch, valid until the next call.
+  const Batch& next();
+
+ private:
+  static constexpr int64_t slots = 4;
+  void produce(int64_t step);
+
+  const Dataset& data_;
+  const BatchShape shape_;
+  const uint64_t seed_;
+  Batch ring_[slots];
+  std::mutex mutex_;
+  std::condition_variable made_, taken_;
+  int64_t produced_ = 0, released_ = 0;   // batches made, and given back, since the start
+  bool holding_ = false, stop_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+}  // namespace bnc

@@ -1,0 +1,149 @@
+// Data sets by their specification on the command line.
+#include "runtime/dataset.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "runtime/error.h"
+
+namespace bnc {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* fashion_folder = "/usr/share/datasets/fashion-mnist";
+
+struct Specification {
+  std::string source, split;
+  bool split_given = false;
+};
+
+Specification parse_specification(const std::string& spec, const std::string& default_split) {
+  for (const std::string split : {"train", "test"}) {
+    if (spec.size() > split.size() + 1 && spec.ends_with(":" + split)) return {spec.substr(0, spec.size() - split.size() - 1), split, true};
+  }
+  return {spec, default_split};
+}
+
+// The file of that name in the folder, or its gzipped form; empty where there is neither.
+std::string find_file(const std::string& folder, const std::string& name) {
+  for (const std::string& candidate : {name, name + ".gz"}) {
+    std::error_code ignored;
+    if (fs::exists(fs::path(folder) / candidate, ignored)) return (fs::path(folder) / candidate).string();
+  }
+  return "";
+}
+
+std::vector<std::string> cifar10_files(const std::string& folder, const std::string& split) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (split == "test" ? name == "test_batch.bin" : name.starts_with("data_batch_") && name.ends_with(".bin")) files.push_back(entry.path().string());
+  }
+  if (error) fail("cannot read {}: {}", folder, error.message());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void read_folder(const std::string& folder, const std::string& split, Dataset::Data& data) {
+  const std::string stem = split == "test" ? "t10k" : "train";
+  const std::string images = find_file(folder, stem + "-images-idx3-ubyte"), labels = find_file(folder, stem + "-labels-idx1-ubyte");
+  if (!images.empty() && !labels.empty()) return read_idx(images, labels, data);
+  if (images.empty() != labels.empty()) fail("{} holds {}, but no {}-{}", folder, images + labels, stem, images.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte");
+  const std::vector<std::string> batches = cifar10_files(folder, split);
+  if (!batches.empty()) return read_cifar10(batches, data);
+  fail("{} holds no {} data: neither {}-images-idx3-ubyte[.gz] (IDX) nor {} (CIFAR-10)", folder, split == "test" ? "test" : "training", stem,
+       split == "test" ? "test_batch.bin" : "data_batch_*.bin");
+}
+
+void read_specification(const Specification& spec, Dataset::Data& data) {
+  std::error_code ignored;
+  if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
+    if (!fs::is_directory(fashion_folder, ignored)) fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
+    data.class_names = {"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
+    return read_folder(fashion_folder, spec.split, data);
+  }
+  if (fs::is_directory(spec.source, ignored)) return read_folder(spec.source, spec.split, data);
+  if (!fs::exists(spec.source, ignored)) {
+    const std::string near = nearest_name(spec.source, {"fashion-mnist"});
+    fail("no data set `{}`{}\nhelp: give fashion-mnist, a folder of IDX files or CIFAR-10 batches, or an .npz file with x and y", spec.source,
+         near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
+  }
+  if (!spec.source.ends_with(".npz")) fail("{} is no data set: give a folder of IDX files or CIFAR-10 batches, or an .npz file with x and y", spec.source);
+  if (spec.split_given) fail("{} has no splits: give it without `:{}`", spec.source, spec.split);
+  read_npz_dataset(spec.source, data);
+}
+
+// A pixel as a float in [0, 1], rounded once.
+const std::array<float, 256> pixel_values = [] {
+  std::array<float, 256> values{};
+  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(static_cast<double>(k) / 255.0);
+  return values;
+}();
+
+}  // namespace
+
+Dataset::Dataset(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Dataset::Dataset(Dataset&&) noexcept = default;
+Dataset::~Dataset() = default;
+
+Dataset Dataset::open(const std::string& spec, const std::string& default_split) {
+  return at_boundary([&] {
+    auto data = std::make_unique<Data>();
+    data->spec = spec;
+    read_specification(parse_specification(spec, default_split), *data);
+    if (data->count == 0) fail("{} holds no examples", data->files.front());
+    data->example_size = 1;
+    for (const int64_t dim : data->example_dims) data->example_size *= dim;
+    return Dataset(std::move(data));
+  });
+}
+
+int64_t Dataset::count() const { return data_->count; }
+const std::vector<int64_t>& Dataset::example_dims() const { return data_->example_dims; }
+bool Dataset::has_labels() const { return !data_->labels.empty(); }
+const std::vector<int64_t>& Dataset::target_dims() const { return data_->target_dims; }
+
+int64_t Dataset::classes() const { return data_->labels.empty() ? 0 : int64_t{*std::max_element(data_->labels.begin(), data_->labels.end())} + 1; }
+
+void Dataset::Data::gather_x(std::span<const int64_t> indices, std::span<float> x) const {
+  if (x.size() != indices.size() * static_cast<size_t>(example_size)) fail("{} examples take {} values, not {}", indices.size(), indices.size() * example_size, x.size());
+  float* to = x.data();
+  for (const int64_t index : indices) {
+    if (index < 0 || index >= count) fail("example {} is out of range: {} holds {}", index, spec, count);
+    if (values.empty()) {
+      const uint8_t* from = pixels.data() + index * example_size;
+      for (int64_t k = 0; k < example_size; ++k) to[k] = pixel_values[from[k]];
+    } else {
+      std::copy_n(values.data() + index * example_size, example_size, to);
+    }
+    to += example_size;
+  }
+}
+
+void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::span<int32_t> y) const {
+  if (!has_labels()) fail("{} has no labels but float targets", data_->spec);
+  if (y.size() != indices.size()) fail("{} examples have as many labels, not {}", indices.size(), y.size());
+  data_->gather_x(indices, x);
+  for (size_t k = 0; k < indices.size(); ++k) y[k] = data_->labels[static_cast<size_t>(indices[k])];
+}
+
+void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::span<float> y) const {
+  if (has_labels()) fail("{} has labels and no float targets", data_->spec);
+  if (y.size() != indices.size() * static_cast<size_t>(data_->target_size)) fail("{} examples have {} targets, not {}", indices.size(), indices.size() * data_->target_size, y.size());
+  data_->gather_x(indices, x);
+  for (size_t k = 0; k < indices.size(); ++k) std::copy_n(data_->targets.data() + indices[k] * data_->target_size, data_->target_size, y.data() + k * static_cast<size_t>(data_->target_size));
+}
+
+void Dataset::Data::check_labels(int64_t classes, const std::string& network) const {
+  for (size_t k = 0; k < labels.size(); ++k) {
+    if (labels[k] < 0 || labels[k] >= classes) {
+      fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}", labels_file, labels[k], k, network, classes, classes - 1);
+    }
+  }
+}
+
+}  // namespace bnc

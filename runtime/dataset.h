@@ -1,0 +1,40 @@
+// What a Dataset holds, and the readers of the file formats it comes from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bnc/bnc.h"
+#include "runtime/file_bytes.h"
+
+namespace bnc {
+
+struct Dataset::Data {
+  std::string spec;
+  std::vector<std::string> files;
+  int64_t count = 0;
+  std::vector<int64_t> example_dims;   // H, W, C of an image
+  int64_t example_size = 0;
+  std::vector<uint8_t> pixels;         // count * example_size, or empty and `values` is filled
+  std::vector<float> values;
+  std::vector<int32_t> labels;         // count, or empty and `targets` is filled
+  std::string labels_file;
+  std::vector<int64_t> target_dims;
+  int64_t target_size = 1;
+  std::vector<float> targets;
+  std::vector<std::string> class_names;  // empty where they are not known
+
+  void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
+  // Throws Error, naming file and example, unless every label is in [0, classes).
+  void check_labels(int64_t classes, const std::string& network) const;
+};
+
+// The images (N x H x W or N x H x W x C of bytes) and labels of two IDX files, gzipped or not.
+void read_idx(const std::string& images, const std::string& labels, Dataset::Data& data);
+// Records of a label byte and 32 x 32 pixels in planes R, G, B, of all `files` in order.
+void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
+// Arrays `x` and `y` of a NumPy archive.
+void read_npz_dataset(const std::string& path, Dataset::Data& data);
+
+}  // namespace bnc

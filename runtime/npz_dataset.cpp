@@ -1,0 +1,42 @@
+// Data sets as NumPy archives with `x` and `y`.
+#include "runtime/dataset.h"
+#include "runtime/error.h"
+#include "runtime/npz.h"
+
+namespace bnc {
+
+void read_npz_dataset(const std::string& path, Dataset::Data& data) {
+  const std::vector<StoredArray> arrays = read_npz(path);
+  const auto find = [&](const std::string& name) -> const StoredArray& {
+    std::vector<std::string> names;
+    for (const StoredArray& stored : arrays) {
+      if (stored.name == name) return stored;
+      names.push_back(stored.name);
+    }
+    fail("{}: a data set needs arrays `x` and `y`, but there is no `{}` (it holds: {})", path, name, fmt::join(names, ", "));
+  };
+  const StoredArray &x = find("x"), &y = find("y");
+  for (const StoredArray* stored : {&x, &y}) {
+    if (stored->array.dims().empty()) fail("{}: array `{}` is a single number, not one row an example", path, stored->name);
+  }
+  if (x.array.dims()[0] != y.array.dims()[0]) fail("{}: `x` holds {} examples, but `y` {}", path, x.array.dims()[0], y.array.dims()[0]);
+
+  data.files = {path};
+  data.labels_file = path;
+  data.count = x.array.dims()[0];
+  data.example_dims.assign(x.array.dims().begin() + 1, x.array.dims().end());
+  if (x.dtype == "u1") data.pixels.assign(x.array.integers().begin(), x.array.integers().end());
+  else if (x.array.is_float()) data.values.assign(x.array.floats().begin(), x.array.floats().end());
+  else data.values.assign(x.array.integers().begin(), x.array.integers().end());
+
+  if (y.array.is_float()) {
+    data.target_dims.assign(y.array.dims().begin() + 1, y.array.dims().end());
+    data.targets.assign(y.array.floats().begin(), y.array.floats().end());
+    for (const int64_t dim : data.target_dims) data.target_size *= dim;
+  } else {
+    if (y.array.size() != data.count) fail("{}: integer `y` is one label an example, not of shape [{}]", path, fmt::join(y.array.dims(), ", "));
+    data.labels.assign(y.array.integers().begin(), y.array.integers().end());
+  }
+}
+
+}  // namespace bnc

@@ -1,0 +1,92 @@
+#include "runtime/thread_pool.h"
+
+#include <sched.h>
+
+#include <chrono>
+
+#include "runtime/error.h"
+
+namespace bnc {
+
+namespace {
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Returns once `word` is no longer `old`. Sleeping threads cost a system call to wake, so short waits spin.
+void wait_while(const std::atomic<uint32_t>& word, uint32_t old) {
+  constexpr auto spin_time = std::chrono::microseconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + spin_time;
+  do {
+    for (int k = 0; k < 32; ++k) {
+      if (word.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  word.wait(old, std::memory_order_acquire);
+}
+
+void arrive_and_wait(void* barrier) { static_cast<Barrier*>(barrier)->wait(); }
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void Barrier::wait() {
+  const uint32_t phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == participants_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.fetch_add(1, std::memory_order_release);
+    phase_.notify_all();
+  } else {
+    wait_while(phase_, phase);
+  }
+}
+
+ThreadPool::ThreadPool(int threads) : barrier_(threads) {
+  BNC_CHECK(threads >= 1);
+  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  jobs_.fetch_add(1, std::memory_order_release);
+  jobs_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(codegen::StepFunction step, void* const* arguments, void* arena, int64_t n) {
+  job_ = {step, arguments, arena, n};
+  if (!workers_.empty()) {
+    jobs_.fetch_add(1, std::memory_order_release);
+    jobs_.notify_all();
+  }
+  share(0);
+}
+
+void ThreadPool::share(int64_t thread) {
+  job_.step(job_.arguments, job_.arena, job_.n, thread, threads(), arrive_and_wait, &barrier_);
+  if (threads() > 1) barrier_.wait();
+}
+
+void ThreadPool::work(int64_t thread) {
+  for (uint32_t seen = 0;;) {
+    wait_while(jobs_, seen);
+    // Jobs come one at a time: the next is not handed out before this one's last barrier.
+    ++seen;
+    if (stop_) return;
+    share(thread);
+  }
+}
+
+}  // namespace bnc
