@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <numeric>
 
-#include "ir/op.h"
+#include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -59,7 +58,6 @@ IntList permutation_of(const Node& node) {
   const int rank = node.results[0].type.rank();
   if (permutation.empty())
     for (int i = rank - 1; i >= 0; --i) permutation.push_back(i);
-  for (int64_t& axis : permutation) axis += axis < 0 ? rank : 0;
   return permutation;
 }
 
@@ -82,12 +80,8 @@ Value concat_of_one(GraphBuilder&, Node& node) { return node.operands.size() == 
 // A reduction over axes of extent 1 only moves no number: it is a reshape.
 Value reduce_of_ones(GraphBuilder& builder, Node& node) {
   const TensorType& type = node.operands[0].type();
-  IntList axes = node.attribute("axes").integers();
-  if (axes.empty()) {
-    axes.resize(type.rank());
-    std::iota(axes.begin(), axes.end(), 0);
-  }
-  const bool ones = std::all_of(axes.begin(), axes.end(), [&](int64_t axis) { return type.shape[axis < 0 ? axis + type.rank() : axis].is_one(); });
+  const std::vector<int> axes = ops::axes_of(node);
+  const bool ones = std::all_of(axes.begin(), axes.end(), [&](int axis) { return type.shape[axis].is_one(); });
   return ones ? builder.reshape(node.operands[0], node.results[0].type.shape) : Value{};
 }
 

@@ -3,7 +3,7 @@
 #include <unordered_set>
 
 #include "ir/evaluate.h"
-#include "ir/op.h"
+#include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -25,11 +25,8 @@ bool is_weight(const Node& node) { return node.is("parameter") || node.is("state
 std::optional<double> known_count(const Node& node, const PassContext& cx) {
   if (!node.is("element_count")) return {};
   const TensorType& type = node.operands[0].type();
-  IntList axes = node.attribute("axes").integers();
   Shape spanned;
-  for (int i = 0; i < type.rank(); ++i)
-    if (axes.empty() || std::any_of(axes.begin(), axes.end(), [&](int64_t axis) { return axis == i || axis + type.rank() == i; }))
-      spanned.push_back(type.shape[i]);
+  for (int axis : ops::axes_of(node)) spanned.push_back(type.shape[axis]);
   const std::optional<Dim> count = element_count(spanned);
   if (!count || (count->batch && !cx.batch)) return {};
   return static_cast<double>(count->at(cx.batch.value_or(1)));

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include "ir/op.h"
+#include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "passes/train_loss.h"
@@ -13,19 +13,15 @@ namespace {
 
 bool is_training_batch_norm(const Node& node) { return node.is("batch_norm") && node.attribute("mode").symbol().name == "train"; }
 
-IntList axes_but(int rank, int64_t axis) {
-  IntList axes;
-  for (int i = 0; i < rank; ++i)
-    if (i != (axis < 0 ? axis + rank : axis)) axes.push_back(i);
-  return axes;
-}
+// The axes a batch norm averages over.
+std::vector<int> averaged_axes(const Node& batch_norm) { return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm)); }
 
 // bn-one: with a single element a channel the variance is 0 and every output is beta.
 void refuse_single_element(const Graph& graph, const Node& node, const PassContext& cx) {
   if (node.attribute("allow_single").boolean()) return;
   const TensorType& type = node.operands[0].type();
   Dim elements;
-  for (int64_t axis : axes_but(type.rank(), node.attribute("axis").integer())) {
+  for (int axis : averaged_axes(node)) {
     elements.batch |= type.shape[axis].batch;
     elements.factor *= type.shape[axis].factor;
   }
@@ -104,8 +100,7 @@ class RunningStatistics {
 
   // Bessel's m/(m-1). Where m may be 1 the divisor is max(m-1, 1): a variance of 0 stays 0.
   Value corrected(Value variance) {
-    const IntList axes = axes_but(node_.operands[0].type().rank(), node_.attribute("axis").integer());
-    const Value m = axes.empty() ? builder_.constant(1) : builder_.value("element_count", {node_.operands[0]}, {{"axes", axes}});
+    const Value m = builder_.value("element_count", {node_.operands[0]}, {{"axes", ops::to_attribute(averaged_axes(node_))}});
     Value divisor = builder_.sub(m, builder_.constant(1));
     if (node_.attribute("allow_single").boolean())
       divisor = builder_.add(builder_.value("relu", {builder_.sub(divisor, builder_.constant(1))}), builder_.constant(1));
