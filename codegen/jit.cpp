@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 
+#include "codegen/arguments.h"
 #include "codegen/llvm_support.h"
 #include "ir/diagnostic.h"
 
@@ -72,9 +73,9 @@ class JitProgram : public CompiledProgram {
   // Constants stay outside of the linked code, so that large weights cost one copy and no relocation.
   const void* copy_constant(const loops::Buffer& buffer) {
     if (buffer.kind != loops::BufferKind::constant) return nullptr;
-    size_t bytes = buffer.data.size() * sizeof(float);
-    AlignedBytes memory(::operator new(std::max<size_t>(bytes, 64), std::align_val_t(64)));
-    std::memcpy(memory.get(), buffer.data.data(), bytes);
+    std::string bytes = constant_bytes(buffer);
+    AlignedBytes memory(::operator new(std::max<size_t>(bytes.size(), 64), std::align_val_t(64)));
+    std::memcpy(memory.get(), bytes.data(), bytes.size());
     constants_.push_back(std::move(memory));
     return constants_.back().get();
   }

@@ -1,0 +1,81 @@
+// Emission of loop programs as LLVM IR: expressions, then kernels on top of them. Modules are put together in
+// emit_module.cpp.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "codegen/llvm_support.h"
+
+namespace bnc::codegen {
+
+struct ModuleContext {
+  llvm::Module& module;
+  const loops::Program& program;
+  const TargetDescription& target;
+  const ModuleOptions& options;
+  std::vector<llvm::Constant*> constants;  // by buffer number: where the data of `constant` buffers lies
+};
+
+llvm::Type* llvm_type(llvm::LLVMContext& context, loops::Scalar scalar);
+llvm::Type* llvm_type(llvm::LLVMContext& context, loops::Type type);
+// What is said of every function: the CPU, full vector width, no exceptions.
+void add_function_attributes(llvm::Function& function, const TargetDescription& target);
+
+// exp, log, log1p, tanh, sigmoid and erf of f32 scalars or vectors within 2 ulp; of f64 by calls into libm. See math.cpp.
+llvm::Value* emit_math(llvm::IRBuilder<>& builder, const TargetDescription& target, loops::UnaryOp op, llvm::Value* x);
+// The nearest integer below, or the nearest with ties to even, also where the target has no instruction for it.
+llvm::Value* emit_rounding(llvm::IRBuilder<>& builder, const TargetDescription& target, loops::UnaryOp op, llvm::Value* x);
+// a * b + c, in one instruction where the target has it.
+llvm::Value* emit_fma(llvm::IRBuilder<>& builder, const TargetDescription& target, llvm::Value* a, llvm::Value* b, llvm::Value* c);
+
+// Emits expressions over the variables it knows; memory and registers are the business of the derived emitter.
+class ExpressionEmitter {
+ public:
+  ExpressionEmitter(const ModuleContext& context, llvm::BasicBlock* block);
+  virtual ~ExpressionEmitter() = default;
+
+  llvm::Value* emit(const loops::Expr& x);
+  llvm::IRBuilder<>& builder() { return builder_; }
+
+  struct Variable {
+    llvm::Value* value;
+    int64_t multiple = 1;  // a number that is known to divide it
+  };
+  void define(const std::string& name, Variable variable) { variables_[name] = variable; }
+
+ protected:
+  virtual llvm::Value* emit_load(const loops::ExprNode& x);
+  virtual llvm::Value* emit_register(const loops::ExprNode& x);
+
+  llvm::Type* type_of(loops::Type type) { return llvm_type(builder_.getContext(), type); }
+  llvm::Value* splat(llvm::Value* scalar, int lanes) { return lanes == 1 ? scalar : builder_.CreateVectorSplat(lanes, scalar); }
+  // A number that divides the index; of a vector, its first lane.
+  int64_t multiple_of(const loops::Expr& x) const;
+
+  const ModuleContext& context_;
+  llvm::IRBuilder<> builder_;
+  std::unordered_map<std::string, Variable> variables_;
+  // Shared subexpressions of one statement are emitted once.
+  std::unordered_map<const loops::ExprNode*, llvm::Value*> emitted_;
+
+ private:
+  llvm::Value* emit_node(const loops::ExprNode& x);
+  llvm::Value* emit_unary(const loops::ExprNode& x);
+  llvm::Value* emit_binary(const loops::ExprNode& x);
+  llvm::Value* emit_float_binary(loops::BinaryOp op, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_integer_binary(const loops::ExprNode& x, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_division(loops::BinaryOp op, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_extremum(bool minimum, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_cast(const loops::ExprNode& x);
+  llvm::Value* emit_ramp(const loops::ExprNode& x);
+  llvm::Value* emit_reduction(const loops::ExprNode& x);
+};
+
+// The internal function `void kernel(ptr arguments, ptr arena, i64 n, i64 first_task, i64 last_task)`.
+llvm::Function* emit_kernel(const ModuleContext& context, const loops::Kernel& kernel);
+
+}  // namespace bnc::codegen

@@ -1,0 +1,392 @@
+// Kernels: statements, memory accesses and registers. One LLVM function a kernel, with a loop over its tasks.
+#include <llvm/IR/MDBuilder.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <numeric>
+
+#include "codegen/emit.h"
+#include "ir/diagnostic.h"
+
+namespace bnc::codegen {
+
+using loops::Buffer;
+using loops::BufferKind;
+using loops::Expr;
+using loops::ExprKind;
+using loops::ExprNode;
+using loops::Kernel;
+using loops::Scalar;
+using loops::Stmt;
+using loops::StmtKind;
+using loops::StmtNode;
+
+namespace {
+
+class KernelEmitter : public ExpressionEmitter {
+ public:
+  KernelEmitter(const ModuleContext& context, const Kernel& kernel, llvm::Function* function)
+      : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)), kernel_(kernel), function_(function) {}
+
+  void run() {
+    llvm::Value* n = function_->getArg(2);
+    if (context_.program.batch) n = builder_.getInt64(*context_.program.batch);
+    define(loops::batch_variable, {n});
+    locate_buffers(n);
+    entry_ = builder_.GetInsertBlock();
+    llvm::BasicBlock* body = new_block("body");
+    builder_.SetInsertPoint(body);
+    emit_loop(kernel_.task_variable, {function_->getArg(3)}, function_->getArg(4), 1, [&] { emit_statement(kernel_.body); });
+    builder_.CreateRetVoid();
+    builder_.SetInsertPoint(entry_);
+    builder_.CreateBr(body);
+  }
+
+ protected:
+  llvm::Value* emit_load(const ExprNode& x) override;
+  llvm::Value* emit_register(const ExprNode& x) override { return builder_.CreateLoad(type_of(x.type), register_element(x.name, x.args[0])); }
+
+ private:
+  // Where a buffer lies during this kernel, and what its accesses cannot overlap.
+  struct Location {
+    llvm::Value* pointer = nullptr;
+    llvm::MDNode* scope = nullptr;
+    llvm::MDNode* others = nullptr;
+  };
+
+  void locate_buffers(llvm::Value* n);
+  llvm::Value* pointer_of(const Buffer& buffer, llvm::Value* n);
+  void annotate_locations();
+  bool may_share_memory(int a, int b) const;
+
+  llvm::Type* memory_type(Scalar scalar) { return scalar == Scalar::boolean ? builder_.getInt8Ty() : llvm_type(builder_.getContext(), scalar); }
+  llvm::Type* memory_type(loops::Type type) {
+    return type.lanes == 1 ? memory_type(type.scalar) : llvm::FixedVectorType::get(memory_type(type.scalar), type.lanes);
+  }
+  llvm::Value* element(int buffer, llvm::Value* index, int64_t offset = 0);
+  llvm::Align alignment(int buffer, const Expr& index) const;
+  llvm::Instruction* annotate(llvm::Instruction* access, int buffer);
+  llvm::Value* read(int buffer, loops::Type type, const Expr& index, const Expr& predicate);
+  llvm::Value* read_lanes(int buffer, loops::Type type, const ExprNode& ramp);
+  void write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate);
+  llvm::Value* reversed(llvm::Value* vector, int lanes);
+  llvm::Value* mask_of(const Expr& predicate, int lanes);
+
+  void emit_statement(const Stmt& s);
+  void emit_body(const std::vector<Stmt>& body);
+  void emit_loop_statement(const StmtNode& s);
+  void emit_loop(const std::string& variable, Variable begin, llvm::Value* end, int64_t step, const std::function<void()>& body);
+  void emit_let(const StmtNode& s);
+  void emit_conditional(const StmtNode& s);
+  void declare_registers(const StmtNode& s);
+  llvm::AllocaInst* register_element(const std::string& name, const Expr& index);
+
+  // With the values of unrolled loop variables and constant lets filled in.
+  Expr resolve(const Expr& x) { return x ? loops::substitute(x, replacements_) : x; }
+  llvm::BasicBlock* new_block(const char* name) { return llvm::BasicBlock::Create(function_->getContext(), name, function_); }
+
+  const Kernel& kernel_;
+  llvm::Function* function_;
+  llvm::BasicBlock* entry_ = nullptr;
+  std::map<int, Location> locations_;
+  std::map<std::string, Expr> replacements_;
+  std::unordered_map<std::string, std::vector<llvm::AllocaInst*>> registers_;
+};
+
+// ---------------------------------------------------------------------------------------------------- memory
+
+void KernelEmitter::locate_buffers(llvm::Value* n) {
+  for (const std::vector<int>* list : {&kernel_.reads, &kernel_.writes}) {
+    for (int id : *list) {
+      if (!locations_.contains(id)) locations_[id].pointer = pointer_of(context_.program.buffers[id], n);
+    }
+  }
+  annotate_locations();
+}
+
+llvm::Value* KernelEmitter::pointer_of(const Buffer& buffer, llvm::Value* n) {
+  switch (buffer.kind) {
+    case BufferKind::constant: return context_.constants[&buffer - context_.program.buffers.data()];
+    case BufferKind::argument: {
+      llvm::Value* slot = builder_.CreateConstInBoundsGEP1_64(builder_.getPtrTy(), function_->getArg(0), buffer.argument);
+      auto* pointer = builder_.CreateLoad(builder_.getPtrTy(), slot, buffer.name);
+      pointer->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(pointer->getContext(), {}));
+      return pointer;
+    }
+    case BufferKind::arena: break;
+  }
+  llvm::Value* offset = builder_.CreateAdd(builder_.getInt64(buffer.offset), builder_.CreateMul(builder_.getInt64(buffer.batch_offset), n));
+  return builder_.CreateInBoundsGEP(builder_.getInt8Ty(), function_->getArg(1), offset, buffer.name);
+}
+
+// An argument that is written may be the same memory as another of its size: an update in place.
+bool KernelEmitter::may_share_memory(int a, int b) const {
+  const Buffer &x = context_.program.buffers[a], &y = context_.program.buffers[b];
+  if (a == b) return true;
+  auto written = [&](int id) { return std::ranges::count(kernel_.writes, id) > 0; };
+  return x.kind == BufferKind::argument && y.kind == BufferKind::argument && x.elements == y.elements && (written(a) || written(b));
+}
+
+void KernelEmitter::annotate_locations() {
+  llvm::MDBuilder metadata(function_->getContext());
+  llvm::MDNode* domain = metadata.createAnonymousAliasScopeDomain(kernel_.name);
+  std::map<int, llvm::MDNode*> scopes;
+  for (auto& [id, location] : locations_) scopes[id] = metadata.createAnonymousAliasScope(domain, context_.program.buffers[id].name);
+  for (auto& [id, location] : locations_) {
+    llvm::SmallVector<llvm::Metadata*> others;
+    for (auto& [other, scope] : scopes) {
+      if (!may_share_memory(id, other)) others.push_back(scope);
+    }
+    location.scope = llvm::MDNode::get(function_->getContext(), {scopes[id]});
+    location.others = llvm::MDNode::get(function_->getContext(), others);
+  }
+}
+
+llvm::Instruction* KernelEmitter::annotate(llvm::Instruction* access, int buffer) {
+  if (context_.program.buffers[buffer].kind == BufferKind::constant) {
+    access->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(access->getContext(), {}));
+    return access;
+  }
+  const Location& location = locations_.at(buffer);
+  access->setMetadata(llvm::LLVMContext::MD_alias_scope, location.scope);
+  access->setMetadata(llvm::LLVMContext::MD_noalias, location.others);
+  return access;
+}
+
+llvm::Value* KernelEmitter::element(int buffer, llvm::Value* index, int64_t offset) {
+  const Buffer& b = context_.program.buffers[buffer];
+  llvm::Value* base = b.kind == BufferKind::constant ? context_.constants[buffer] : locations_.at(buffer).pointer;
+  llvm::Type* type = memory_type(b.scalar);
+  llvm::Value* pointer = builder_.CreateInBoundsGEP(type, base, index);
+  return offset ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(offset)) : pointer;
+}
+
+// Arena and constants begin at multiples of 64 bytes; of arguments only the elements are aligned.
+llvm::Align KernelEmitter::alignment(int buffer, const Expr& index) const {
+  const Buffer& b = context_.program.buffers[buffer];
+  uint64_t size = b.scalar == Scalar::boolean ? 1 : b.scalar == Scalar::i32 || b.scalar == Scalar::f32 ? 4 : 8;
+  if (b.kind == BufferKind::argument) return llvm::Align(size);
+  uint64_t bytes = static_cast<uint64_t>(multiple_of(index)) % 64 * size;
+  return llvm::Align(std::min<uint64_t>(64, bytes == 0 ? 64 : bytes & -bytes));
+}
+
+llvm::Value* KernelEmitter::reversed(llvm::Value* vector, int lanes) {
+  llvm::SmallVector<int> order;
+  for (int i = lanes; i-- > 0;) order.push_back(i);
+  return builder_.CreateShuffleVector(vector, order);
+}
+
+llvm::Value* KernelEmitter::mask_of(const Expr& predicate, int lanes) {
+  if (!predicate) return llvm::ConstantInt::getTrue(llvm::FixedVectorType::get(builder_.getInt1Ty(), lanes));
+  llvm::Value* mask = emit(predicate);
+  return lanes == 1 ? builder_.CreateVectorSplat(1, mask) : mask;
+}
+
+llvm::Value* KernelEmitter::emit_load(const ExprNode& x) {
+  llvm::Value* value = read(x.buffer, x.type, x.args[0], x.args.size() > 1 ? x.args[1] : Expr());
+  return x.type.scalar == Scalar::boolean ? builder_.CreateICmpNE(value, llvm::Constant::getNullValue(value->getType())) : value;
+}
+
+llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index, const Expr& predicate) {
+  llvm::Type* memory = memory_type(type);
+  int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : type.lanes == 1 ? 1 : 0;
+  if (stride == 1) {
+    llvm::Value* first = emit(type.lanes == 1 ? index : index->args[0]);
+    llvm::Value* pointer = element(buffer, first);
+    llvm::Align align = alignment(buffer, index);
+    if (!predicate) return annotate(builder_.CreateAlignedLoad(memory, pointer, align), buffer);
+    llvm::Type* vector = type.lanes == 1 ? llvm::FixedVectorType::get(memory, 1) : memory;
+    llvm::Value* value = annotate(builder_.CreateMaskedLoad(vector, pointer, align, mask_of(predicate, type.lanes), llvm::Constant::getNullValue(vector)), buffer);
+    return type.lanes == 1 ? builder_.CreateExtractElement(value, uint64_t(0)) : value;
+  }
+  if (stride == -1 && !predicate) {
+    llvm::Value* last = element(buffer, emit(index->args[0]), 1 - type.lanes);
+    return reversed(annotate(builder_.CreateAlignedLoad(memory, last, alignment(buffer, Expr(1))), buffer), type.lanes);
+  }
+  if (stride != 0 && !predicate) return read_lanes(buffer, type, *index);
+  llvm::Value* pointers = element(buffer, emit(index));
+  return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), mask_of(predicate, type.lanes), llvm::Constant::getNullValue(memory)), buffer);
+}
+
+// A ramp of any other stride: scalar loads at constant distances.
+llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprNode& ramp) {
+  llvm::Type* memory = memory_type(type);
+  llvm::Value* first = emit(ramp.args[0]);
+  llvm::Value* vector = llvm::PoisonValue::get(memory);
+  for (int i = 0; i < type.lanes; ++i) {
+    llvm::Value* pointer = element(buffer, first, i * ramp.integer_value);
+    llvm::Value* lane = annotate(builder_.CreateAlignedLoad(memory->getScalarType(), pointer, alignment(buffer, Expr(1))), buffer);
+    vector = builder_.CreateInsertElement(vector, lane, uint64_t(i));
+  }
+  return vector;
+}
+
+void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate) {
+  int lanes = index->type.lanes;
+  int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : lanes == 1 ? 1 : 0;
+  if (stride == 1) {
+    llvm::Value* pointer = element(buffer, emit(lanes == 1 ? index : index->args[0]));
+    llvm::Align align = alignment(buffer, index);
+    if (!predicate) {
+      annotate(builder_.CreateAlignedStore(value, pointer, align), buffer);
+      return;
+    }
+    if (lanes == 1) value = builder_.CreateVectorSplat(1, value);
+    annotate(builder_.CreateMaskedStore(value, pointer, align, mask_of(predicate, lanes)), buffer);
+    return;
+  }
+  if (stride != 0 && !predicate) {
+    llvm::Value* first = emit(index->args[0]);
+    for (int i = 0; i < lanes; ++i) {
+      llvm::Value* pointer = element(buffer, first, i * stride);
+      annotate(builder_.CreateAlignedStore(builder_.CreateExtractElement(value, uint64_t(i)), pointer, alignment(buffer, Expr(1))), buffer);
+    }
+    return;
+  }
+  annotate(builder_.CreateMaskedScatter(value, element(buffer, emit(index)), alignment(buffer, Expr(1)), mask_of(predicate, lanes)), buffer);
+}
+
+// ------------------------------------------------------------------------------------------------ statements
+
+void KernelEmitter::emit_body(const std::vector<Stmt>& body) {
+  auto variables = variables_;
+  auto replacements = replacements_;
+  for (const Stmt& s : body) emit_statement(s);
+  variables_ = std::move(variables);
+  replacements_ = std::move(replacements);
+}
+
+void KernelEmitter::emit_statement(const Stmt& s) {
+  emitted_.clear();
+  switch (s->kind) {
+    case StmtKind::block: emit_body(s->body); break;
+    case StmtKind::loop: emit_loop_statement(*s); break;
+    case StmtKind::store: {
+      Expr index = resolve(s->index), value = resolve(s->value), predicate = resolve(s->predicate);
+      if (predicate && loops::is_constant(predicate, 0)) break;
+      if (predicate && loops::is_constant(predicate, 1)) predicate = {};
+      llvm::Value* stored = emit(value);
+      if (value->type.scalar == Scalar::boolean) stored = builder_.CreateZExt(stored, memory_type(value->type));
+      write(s->buffer, stored, index, predicate);
+      break;
+    }
+    case StmtKind::let: emit_let(*s); break;
+    case StmtKind::declare_registers: declare_registers(*s); break;
+    case StmtKind::write_register: {
+      llvm::Value* value = emit(resolve(s->value));
+      builder_.CreateStore(value, register_element(s->name, resolve(s->index)));
+      break;
+    }
+    case StmtKind::conditional: emit_conditional(*s); break;
+  }
+}
+
+// Constants, ramps and broadcasts stay visible to the index algebra; everything else is a value.
+void KernelEmitter::emit_let(const StmtNode& s) {
+  Expr value = resolve(s.value);
+  bool vector = value->kind == ExprKind::ramp || value->kind == ExprKind::broadcast;
+  if (value->kind == ExprKind::integer || value->kind == ExprKind::real) {
+    replacements_[s.name] = value;
+  } else if (vector && !value->type.is_float()) {
+    std::string base = s.name + ".base";
+    define(base, {emit(value->args[0]), multiple_of(value->args[0])});
+    Expr first = loops::variable(base, value->type.with_lanes(1));
+    replacements_[s.name] = value->kind == ExprKind::ramp ? loops::ramp(first, value->integer_value, value->type.lanes) : loops::broadcast(first, value->type.lanes);
+  } else {
+    replacements_.erase(s.name);
+    define(s.name, {emit(value), multiple_of(value)});
+  }
+}
+
+void KernelEmitter::emit_loop_statement(const StmtNode& s) {
+  Expr begin = resolve(s.begin), end = resolve(s.end);
+  auto first = loops::as_integer(begin), last = loops::as_integer(end);
+  bool once = first && last && *first < *last && *first + s.step >= *last;
+  if (s.loop_kind == loops::LoopKind::unrolled || once) {
+    BNC_CHECK(first && last, "unrolled loop " + s.name);
+    auto outer = replacements_;
+    for (int64_t i = *first; i < *last; i += s.step) {
+      replacements_[s.name] = Expr(i);
+      emit_body(s.body);
+    }
+    replacements_ = std::move(outer);
+    return;
+  }
+  if (first && last && *first >= *last) return;
+  llvm::Value* from = emit(begin);
+  emit_loop(s.name, {from, std::gcd(multiple_of(begin), s.step)}, emit(end), s.step, [&] { emit_body(s.body); });
+}
+
+// if (begin < end) do { body } while ((variable += step) < end)
+void KernelEmitter::emit_loop(const std::string& variable, Variable begin, llvm::Value* end, int64_t step, const std::function<void()>& body) {
+  llvm::BasicBlock *before = new_block("before"), *repeat = new_block("loop"), *after = new_block("after");
+  builder_.CreateCondBr(builder_.CreateICmpSLT(begin.value, end), before, after);
+  builder_.SetInsertPoint(before);
+  builder_.CreateBr(repeat);
+  builder_.SetInsertPoint(repeat);
+  llvm::PHINode* counter = builder_.CreatePHI(builder_.getInt64Ty(), 2, variable);
+  counter->addIncoming(begin.value, before);
+  auto outer = variables_;
+  auto outer_replacements = replacements_;
+  replacements_.erase(variable);
+  define(variable, {counter, begin.multiple});
+  body();
+  variables_ = std::move(outer);
+  replacements_ = std::move(outer_replacements);
+  llvm::Value* next = builder_.CreateNSWAdd(counter, builder_.getInt64(step));
+  counter->addIncoming(next, builder_.GetInsertBlock());
+  llvm::BranchInst* latch = builder_.CreateCondBr(builder_.CreateICmpSLT(next, end), repeat, after);
+  llvm::LLVMContext& llvm = function_->getContext();
+  llvm::MDNode* no_unrolling = llvm::MDNode::get(llvm, llvm::MDString::get(llvm, "llvm.loop.unroll.disable"));
+  llvm::MDNode* id = llvm::MDNode::getDistinct(llvm, {nullptr, no_unrolling});
+  id->replaceOperandWith(0, id);
+  latch->setMetadata(llvm::LLVMContext::MD_loop, id);
+  builder_.SetInsertPoint(after);
+  emitted_.clear();
+}
+
+void KernelEmitter::emit_conditional(const StmtNode& s) {
+  Expr condition = resolve(s.predicate);
+  if (auto known = loops::as_integer(condition)) {
+    if (*known) emit_body(s.body);
+    return;
+  }
+  llvm::BasicBlock *then = new_block("then"), *after = new_block("after");
+  builder_.CreateCondBr(emit(condition), then, after);
+  builder_.SetInsertPoint(then);
+  emit_body(s.body);
+  builder_.CreateBr(after);
+  builder_.SetInsertPoint(after);
+  emitted_.clear();
+}
+
+// One stack slot an element; the optimizer turns each into a register.
+void KernelEmitter::declare_registers(const StmtNode& s) {
+  llvm::IRBuilder<> entry(entry_);
+  auto& slots = registers_[s.name];
+  slots.clear();
+  for (int64_t i = 0; i < s.count; ++i) slots.push_back(entry.CreateAlloca(type_of(s.type), nullptr, s.name));
+}
+
+llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const Expr& index) {
+  auto position = loops::as_integer(index);
+  auto& slots = registers_.at(name);
+  BNC_CHECK(position && *position >= 0 && *position < static_cast<int64_t>(slots.size()), name + "[" + loops::to_string(index) + "]");
+  return slots[*position];
+}
+
+}  // namespace
+
+llvm::Function* emit_kernel(const ModuleContext& context, const Kernel& kernel) {
+  llvm::LLVMContext& llvm = context.module.getContext();
+  llvm::Type *pointer = llvm::PointerType::getUnqual(llvm), *index = llvm::Type::getInt64Ty(llvm);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), {pointer, pointer, index, index, index}, false);
+  auto* function = llvm::Function::Create(type, llvm::Function::InternalLinkage, context.program.name + "." + kernel.name, context.module);
+  add_function_attributes(*function, context.target);
+  function->addFnAttr(llvm::Attribute::NoInline);
+  KernelEmitter(context, kernel, function).run();
+  return function;
+}
+
+}  // namespace bnc::codegen

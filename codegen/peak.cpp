@@ -1,0 +1,48 @@
+// The machine's multiply-add peak, measured with code of our own generator.
+#include <chrono>
+#include <cmath>
+
+#include "codegen/codegen.h"
+
+namespace bnc::codegen {
+
+namespace {
+
+// Chains of multiply-adds that depend on nothing but themselves; their sums are stored so that they are computed.
+// Zen 4 and Skylake need 8 to 10 chains to hide the latency; half of the registers leave room for the two factors.
+loops::Program multiply_add_chains(const TargetDescription& target, int chains, int64_t repeats) {
+  using namespace loops;
+  int lanes = target.float_lanes();
+  Type vector{Scalar::f32, lanes};
+  Expr i = variable("i");
+  std::vector<Stmt> body{declare_registers("sum", vector, chains), let("a", load(0, Scalar::f32, ramp(0, 1, lanes))), let("b", load(0, Scalar::f32, ramp(lanes, 1, lanes)))};
+  Expr sum = read_register("sum", vector, i);
+  body.push_back(loop("i", 0, chains, 1, {write_register("sum", i, cast(Scalar::f32, broadcast(i, lanes)))}, LoopKind::unrolled));
+  body.push_back(loop("repeat", 0, repeats, 1, {loop("i", 0, chains, 1, {write_register("sum", i, fma(variable("a", vector), variable("b", vector), sum))}, LoopKind::unrolled)}));
+  body.push_back(loop("i", 0, chains, 1, {store(1, ramp(i * lanes, 1, lanes), sum)}, LoopKind::unrolled));
+  Program program{.name = "peak", .batch = 1};
+  program.buffers = {{.name = "factors", .elements = {2 * lanes}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "sums", .elements = {chains * lanes}, .kind = BufferKind::argument, .argument = 1}};
+  program.kernels = {{.name = "chains", .tasks = 1, .task_variable = "task", .body = block(std::move(body)), .reads = {0}, .writes = {1}}};
+  return program;
+}
+
+}  // namespace
+
+double measure_peak_gflops(const TargetDescription& target) {
+  constexpr int runs = 40;
+  constexpr int64_t repeats = 400'000;
+  int chains = target.vector_registers / 2 - 4;
+  auto compiled = jit(multiply_add_chains(target, chains, repeats), target);
+  std::vector<float> factors(2 * target.float_lanes(), 0.5f), sums(chains * target.float_lanes());
+  void* arguments[] = {factors.data(), sums.data()};
+  double best = INFINITY;
+  for (int run = 0; run < runs; ++run) {
+    auto begin = std::chrono::steady_clock::now();
+    compiled->step()(arguments, nullptr, 1, 0, 1, nullptr, nullptr);
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  return 2e-9 * chains * target.float_lanes() * static_cast<double>(repeats) / best;
+}
+
+}  // namespace bnc::codegen
