@@ -1,5 +1,6 @@
 #include "ir/builder.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace bnc {
@@ -54,8 +55,9 @@ Node* GraphBuilder::create(const std::string& name, std::vector<Value> operands,
   node->range = range_;
   for (TensorType& type : op->infer(InferContext(*op, node->operands, node->attributes, range_, graph_.batch_symbol)))
     node->results.push_back(Result{std::move(type), ""});
-  if (!stem_.empty()) node->results[0].name = graph_.fresh_name(stem_);
-  stem_.clear();
+  for (size_t k = 0; k < std::min(stems_.size(), node->results.size()); ++k)
+    if (!stems_[k].empty()) node->results[k].name = graph_.fresh_name(stems_[k]);
+  stems_.clear();
   return graph_.insert(position_, std::move(node));
 }
 

@@ -19,8 +19,9 @@ class GraphBuilder {
   Graph& graph() { return graph_; }
   // Nodes made from here on carry this place and this provenance.
   void at(const SourceRange& range) { range_ = range; }
-  // The first result of the next node gets a name from this stem.
-  void named(std::string stem) { stem_ = std::move(stem); }
+  // The results of the next node get names from these stems, as far as they go.
+  void named(std::vector<std::string> stems) { stems_ = std::move(stems); }
+  void named(std::string stem) { stems_ = {std::move(stem)}; }
 
   // Operands in definition order, absent ones as Value{}; attributes left out take their defaults. Throws CompileError
   // from the op's shape rule.
@@ -47,7 +48,7 @@ class GraphBuilder {
   Graph& graph_;
   Graph::Nodes::iterator position_;
   SourceRange range_;
-  std::string stem_;
+  std::vector<std::string> stems_;
 };
 
 }  // namespace bnc
