@@ -77,7 +77,6 @@ struct Statement {
   std::vector<Name> names = {};
   ExpressionPtr value = {};
   std::vector<Argument> results = {};
-  std::vector<Argument> options = {};  // of a declaration: `trainable=false`
   std::vector<Statement> body = {}, otherwise = {};
 };
 

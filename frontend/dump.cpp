@@ -69,7 +69,6 @@ class Dumper {
     Indent indent(*this);
     for (const Name& each : statement.names) name("name", each);
     if (statement.value) expression(*statement.value);
-    arguments(statement.options);
     arguments(statement.results);
     if (statement.kind != Statement::Kind::repeat && statement.kind != Statement::Kind::conditional) return;
     line("body");

@@ -181,13 +181,6 @@ Statement Parser::declaration_statement() {
     expect("=", fmt::format("and a value for `{}`", statement.names[0].text));
     statement.value = expression();
   }
-  while (statement.kind == Statement::Kind::declare && accept(",")) {
-    const Token& key = expect_name("an option such as `trainable=false`");
-    Argument option{std::string(key.text), key.range, nullptr};
-    expect("=", fmt::format("after `{}`", option.name));
-    option.value = expression();
-    statement.options.push_back(std::move(option));
-  }
   end_of_statement();
   return statement;
 }

@@ -1,6 +1,7 @@
 #include "ir/builder.h"
 
 #include <algorithm>
+#include <utility>
 #include <fmt/format.h>
 
 namespace bnc {
@@ -44,6 +45,7 @@ static AttributeMap complete(const OpDefinition& op, AttributeMap given) {
 }
 
 Node* GraphBuilder::create(const std::string& name, std::vector<Value> operands, AttributeMap attributes) {
+  const std::vector<std::string> stems = std::exchange(stems_, {});
   const OpDefinition* op = find_op(name);
   BNC_CHECK(op, fmt::format("no op {}", name));
   const bool variadic = !op->operands.empty() && op->operands.back().variadic;
@@ -55,9 +57,8 @@ Node* GraphBuilder::create(const std::string& name, std::vector<Value> operands,
   node->range = range_;
   for (TensorType& type : op->infer(InferContext(*op, node->operands, node->attributes, range_, graph_.batch_symbol)))
     node->results.push_back(Result{std::move(type), ""});
-  for (size_t k = 0; k < std::min(stems_.size(), node->results.size()); ++k)
-    if (!stems_[k].empty()) node->results[k].name = graph_.fresh_name(stems_[k]);
-  stems_.clear();
+  for (size_t k = 0; k < std::min(stems.size(), node->results.size()); ++k)
+    if (!stems[k].empty()) node->results[k].name = graph_.fresh_name(stems[k]);
   return graph_.insert(position_, std::move(node));
 }
 
