@@ -1,0 +1,171 @@
+#include "op_cases.h"
+
+namespace bnc::test {
+
+namespace {
+
+void add_maps(std::vector<OpCase>& cases) {
+  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "exp", "log", "sqrt", "rsqrt", "neg"})
+    for (const TensorType& type : {f32({N, {5}}), f32({{17}}), f32({})}) cases.push_back({op, {type}});
+  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient"})
+    for (const TensorType& type : {f32({N, {17}}), f32({{3}, {1}})}) cases.push_back({op, {type, type}});
+  cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
+  cases.push_back({"elu", {f32({N, {16}})}, {{"alpha", 0.5}}});
+  for (const char* op : {"add", "sub", "mul", "div"}) {
+    cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}});
+    cases.push_back({op, {f32({N, {1}, {5}}), f32({{3}, {1}})}});
+    cases.push_back({op, {f32({}), f32({N, {7}})}});
+    cases.push_back({op, {f32({{4}, {1}}), f32({{1}})}});
+  }
+}
+
+void add_linear(std::vector<OpCase>& cases) {
+  for (bool tl : {false, true})
+    for (bool tr : {false, true})
+      cases.push_back({"matmul", {tl ? f32({{7}, N}) : f32({N, {7}}), tr ? f32({{5}, {7}}) : f32({{7}, {5}})}, {{"transpose_left", tl}, {"transpose_right", tr}}});
+  cases.push_back({"matmul", {f32({N, {7}}), f32({N, {3}})}, {{"transpose_left", true}}});
+  cases.push_back({"matmul", {f32({N, {3}, {2}, {7}}), f32({{7}, {1}})}});
+  cases.push_back({"matmul", {f32({N, {2}, {7}}), f32({{3}, {7}})}, {{"transpose_right", true}}});
+  cases.push_back({"dense", {f32({N, {7}}), f32({{7}, {5}}), f32({{5}})}});
+  cases.push_back({"dense", {f32({N, {3}, {7}}), f32({{7}, {1}}), f32({{1}})}});
+  cases.push_back({"dense", {f32({N, {7}}), f32({{7}, {5}}), {}}, {}, 1});
+  cases.push_back({"bias", {f32({N, {5}}), f32({{5}})}});
+  cases.push_back({"bias", {f32({N, {5}, {3}}), f32({{5}})}, {{"axis", 1}}});
+  cases.push_back({"bias", {f32({{5}}), f32({{5}})}});
+}
+
+void add_normalization(std::vector<OpCase>& cases) {
+  struct Form {
+    TensorType x, channels;
+    int axis;
+  };
+  const Form forms[] = {{f32({N, {5}}), f32({{5}}), -1}, {f32({N, {4}, {3}}), f32({{4}}), 1}, {f32({{2}, N, {2}, {3}}), f32({{2}}), 0}, {f32({{17}, {1}}), f32({{1}}), -1}};
+  for (const auto& [x, c, axis] : forms) {
+    AttributeMap at = {{"axis", axis}}, with_epsilon = {{"axis", axis}, {"epsilon", 0.01}};
+    cases.push_back({"moments", {x}, at});
+    cases.push_back({"normalize", {x, c, c}, with_epsilon});
+    cases.push_back({"scale_shift", {x, c, c}, at});
+    cases.push_back({"moments_gradient", {x, c, c, c}, at});
+    cases.push_back({"moments_gradient", {x, c, {}, c}, at});
+    cases.push_back({"moments_gradient", {x, c, c, {}}, at});
+    cases.push_back({"batch_norm_gradient_sums", {x, x, c, c}, with_epsilon});
+    cases.push_back({"batch_norm_input_gradient", {x, x, c, c, c, c, c}, with_epsilon});
+    for (const char* mode : {"train", "infer", "auto"}) {
+      cases.push_back({"batch_norm", {x, c, c, c, c, {}}, {{"axis", axis}, {"mode", mode}}});
+      cases.push_back({"batch_norm", {x, c, c, c, c, f32({})}, {{"axis", axis}, {"mode", mode}, {"epsilon", 0.1}, {"stats", "cumulative"}}, 7});
+    }
+  }
+}
+
+void add_reductions(std::vector<OpCase>& cases) {
+  for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"})
+    for (bool keep : {false, true}) {
+      cases.push_back({op, {f32({N, {5}})}, {{"axes", IntList{1}}, {"keep_dims", keep}}});
+      cases.push_back({op, {f32({N, {3}, {2}})}, {{"axes", IntList{-1, 0}}, {"keep_dims", keep}}});
+      cases.push_back({op, {f32({N, {5}, {1}})}, {{"keep_dims", keep}}, 1});
+      cases.push_back({op, {f32({})}, {{"keep_dims", keep}}});
+    }
+  cases.push_back({"reduce_max_gradient", {f32({N, {1}}), f32({N, {5}}), f32({N, {1}})}});
+  cases.push_back({"element_count", {f32({N, {5}, {3}})}, {{"axes", IntList{0, 2}}}});
+  cases.push_back({"element_count", {i32({{2, true}, {5}})}});
+  for (const char* op : {"softmax", "log_softmax"}) {
+    cases.push_back({op, {f32({N, {5}})}});
+    cases.push_back({op, {f32({N, {5}, {2}})}, {{"axis", 1}}});
+    cases.push_back({op, {f32({N, {3}})}, {{"axis", 0}}});
+    cases.push_back({op, {f32({{1}})}});
+  }
+}
+
+void add_shapes(std::vector<OpCase>& cases) {
+  cases.push_back({"reshape", {f32({N, {6}, {5}})}, {{"shape", Shape{{2, true}, {3}, {5}}}}});
+  cases.push_back({"reshape", {f32({N, {3}, {4}})}, {{"shape", Shape{N, {2}, {1}, {6}}}}});
+  cases.push_back({"reshape", {f32({N, {3}, {4}})}, {{"shape", Shape{{12, true}}}}});
+  cases.push_back({"reshape", {f32({{12, true}})}, {{"shape", Shape{{3}, N, {4}}}}});
+  cases.push_back({"reshape", {f32({{1}, {1}})}, {{"shape", Shape{}}}});
+  cases.push_back({"reshape", {i32({{4}, {3}})}, {{"shape", Shape{{1}, {12}}}}});
+  cases.push_back({"flatten", {f32({N, {3}, {4}})}});
+  cases.push_back({"flatten", {f32({N})}});
+  cases.push_back({"broadcast_to", {f32({{5}, {1}})}, {{"shape", Shape{N, {5}, {3}}}}});
+  cases.push_back({"broadcast_to", {f32({})}, {{"shape", Shape{N, {17}}}}});
+  cases.push_back({"broadcast_to", {f32({N, {1}})}, {{"shape", Shape{N, {1}}}}});
+  cases.push_back({"transpose", {f32({N, {5}})}});
+  cases.push_back({"transpose", {f32({N, {5}, {2}})}, {{"permutation", IntList{2, 0, 1}}}});
+  cases.push_back({"transpose", {i32({N, {5}, {2}})}, {{"permutation", IntList{0, 2, 1}}}});
+  cases.push_back({"slice", {f32({N, {7}})}, {{"axis", 1}, {"begin", 2}, {"end", 6}}});
+  cases.push_back({"slice", {f32({N, {7}, {2}})}, {{"axis", -2}, {"begin", 1}, {"end", 7}, {"step", 4}}});
+  cases.push_back({"slice", {i32({{17}, N})}, {{"axis", 0}, {"begin", 16}, {"end", 17}, {"step", 3}}});
+  cases.push_back({"slice_gradient", {f32({N, {3}})}, {{"axis", 1}, {"begin", 0}, {"extent", 8}}});
+  cases.push_back({"slice_gradient", {f32({N, {3}, {2}})}, {{"axis", -2}, {"begin", 1}, {"step", 2}, {"extent", 6}}});
+  cases.push_back({"concat", {f32({N, {5}}), f32({N, {1}}), f32({N, {3}})}});
+  cases.push_back({"concat", {f32({N, {5}, {2}}), f32({N, {4}, {2}})}, {{"axis", 1}}});
+  cases.push_back({"concat", {i32({{5}})}});
+  cases.push_back({"one_hot", {i32({N})}, {{"classes", 5}}});
+  cases.push_back({"one_hot", {i32({N, {2}})}, {{"classes", 3}}});
+}
+
+void add_random_and_losses(std::vector<OpCase>& cases) {
+  cases.push_back({"dropout", {f32({N, {5}}), {}}});
+  cases.push_back({"dropout", {f32({N, {17}}), i32({})}, {{"rate", 0.25}, {"stream", 3}}});
+  cases.push_back({"dropout", {f32({N, {3}, {4}}), i32({})}, {{"rate", 0.0}}});
+  for (const char* reduction : {"mean", "sum"}) {
+    cases.push_back({"softmax_cross_entropy", {f32({N, {5}}), i32({N})}, {{"reduction", reduction}}});
+    cases.push_back({"softmax_cross_entropy", {f32({N, {2}, {3}}), i32({N, {2}})}, {{"reduction", reduction}}, 1});
+    for (const char* op : {"mean_squared_error", "binary_cross_entropy_with_logits"}) {
+      cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}, {{"reduction", reduction}}});
+      cases.push_back({op, {f32({N}), f32({N})}, {{"reduction", reduction}}, 1});
+    }
+  }
+}
+
+bool needs_positive(const OpCase& test, size_t operand) {
+  const OpDefinition& op = *find_op(test.op);
+  const std::string& name = op.operands[std::min(operand, op.operands.size() - 1)].name;
+  return name == "variance" || test.op == "log" || test.op == "sqrt" || test.op == "rsqrt" || (test.op == "div" && operand == 1);
+}
+
+}  // namespace
+
+const std::vector<OpCase>& op_cases() {
+  static const std::vector<OpCase> cases = [] {
+    std::vector<OpCase> all;
+    add_maps(all);
+    add_linear(all);
+    add_normalization(all);
+    add_reductions(all);
+    add_shapes(all);
+    add_random_and_losses(all);
+    return all;
+  }();
+  return cases;
+}
+
+OpGraph make_graph(const OpCase& test) {
+  OpGraph result;
+  result.graph.name = "case";
+  GraphBuilder builder(result.graph);
+  std::vector<Value> operands;
+  for (size_t k = 0; k < test.operands.size(); ++k)
+    operands.push_back(test.operands[k] ? builder.input("x" + std::to_string(k), *test.operands[k]) : Value{});
+  result.node = builder.create(test.op, operands, test.attributes);
+  for (size_t k = 0; k < result.node->results.size(); ++k)
+    result.graph.outputs.push_back({Output::Role::output, "y" + std::to_string(k), result.node->result(static_cast<int>(k))});
+  return result;
+}
+
+Bindings make_bindings(const OpCase& test, uint64_t seed) {
+  Bindings bindings;
+  for (size_t k = 0; k < test.operands.size(); ++k) {
+    if (!test.operands[k]) continue;
+    const std::string name = "x" + std::to_string(k);
+    RandomStream random(seed, name);
+    Tensor tensor = Tensor::filled(test.operands[k]->dtype, concrete(test.operands[k]->shape, test.batch), 0);
+    for (double& element : tensor.data) {
+      if (tensor.dtype == DType::i32) element = static_cast<double>(random.below(3));
+      else element = static_cast<float>(needs_positive(test, k) ? 0.25 + 2 * random.uniform() : 2 * random.normal());
+    }
+    bindings[name] = tensor;
+  }
+  return bindings;
+}
+
+}  // namespace bnc::test
