@@ -52,7 +52,10 @@ class VectorMath {
     llvm::Value* shifted = fma(x, real(1.44269504f), real(to_integer));
     llvm::Value* n = builder_.CreateFSub(shifted, real(to_integer));
     llvm::Value* r = fma(n, real(-log2_low), fma(n, real(-log2_high), x));
-    llvm::Value* value = builder_.CreateFAdd(fma(multiply(r, r), polynomial(r, exp_coefficients), r), real(1));
+    // 1 + r + r^2 p(r), where what 1 + r rounds off is put back.
+    llvm::Value* one_more = builder_.CreateFAdd(r, real(1));
+    llvm::Value* lost = builder_.CreateFSub(r, builder_.CreateFSub(one_more, real(1)));
+    llvm::Value* value = builder_.CreateFAdd(fma(multiply(r, r), polynomial(r, exp_coefficients), lost), one_more);
     llvm::Value* power = builder_.CreateSub(to_bits(shifted), integer(std::bit_cast<int32_t>(to_integer)));
     llvm::Value* half = builder_.CreateAShr(power, 1);
     return multiply(multiply(value, power_of_two(half)), power_of_two(builder_.CreateSub(power, half)));
@@ -79,16 +82,21 @@ class VectorMath {
 
   llvm::Value* tanh(llvm::Value* x) {
     llvm::Value *size = absolute(x), *square = multiply(x, x);
-    llvm::Value* near_zero = fma(multiply(x, square), polynomial(square, tanh_coefficients), x);
+    llvm::Value* near_zero = fma(multiply(size, square), polynomial(square, tanh_coefficients), size);
     llvm::Value* grown = builder_.CreateFAdd(exp(builder_.CreateFAdd(size, size)), real(1));
     llvm::Value* far = builder_.CreateFSub(real(1), builder_.CreateFDiv(real(2), grown));
-    return select(less(size, tanh_limit), near_zero, with_sign_of(far, x));
+    return with_sign_of(select(less(size, tanh_limit), near_zero, far), x);
   }
 
   // 1 / (1 + e^-x) for x >= 0 and e^x / (1 + e^x) below: nothing overflows, and small results keep their bits.
   llvm::Value* sigmoid(llvm::Value* x) {
     llvm::Value* small = exp(builder_.CreateFNeg(absolute(x)));
-    return builder_.CreateFDiv(select(less(x, 0), small, real(1)), builder_.CreateFAdd(small, real(1)));
+    llvm::Value* divisor = builder_.CreateFAdd(small, real(1));
+    llvm::Value* quotient = builder_.CreateFDiv(select(less(x, 0), small, real(1)), divisor);
+    // What the divisor rounds off, relative to it, is put back; 1.457 - d/2 is near enough to 1/d on [1, 2].
+    llvm::Value* lost = builder_.CreateFSub(small, builder_.CreateFSub(divisor, real(1)));
+    llvm::Value* relative = multiply(lost, fma(divisor, real(-0.5f), real(1.457f)));
+    return builder_.CreateFSub(quotient, multiply(quotient, relative));
   }
 
   llvm::Value* erf(llvm::Value* x) {
