@@ -35,6 +35,7 @@ class PassContext {
   bool batch_statistics = false;        // freeze: normalize with the batch's own statistics (`eval --stats batch`)
   bool keep_gradients = false;          // attach-optimizer: the gradients stay outputs
   std::vector<Remark> remarks;
+  std::vector<Diagnostic> warnings;     // what the user must hear of although compilation goes on
   std::string current_pass;             // set by the pass manager
 
   void done(const Node* node, const std::string& text) { remark(Remark::Kind::done, node, text); }

@@ -1,0 +1,101 @@
+// fold-batch-norm: inference-mode batch norms vanish into the layers around them (batch-norm.md: bn-infer, folding).
+#include <fmt/format.h>
+
+#include "ir/ops/common.h"
+#include "passes/check_variances.h"
+#include "passes/fold_rules.h"
+#include "passes/passes.h"
+
+namespace bnc {
+
+namespace {
+
+bool is_candidate(const FoldScope& scope, const Node& node) {
+  return (node.is("batch_norm") || node.is("scale_shift")) && !scope.is_constant(node.operands[0]) && why_not_affine(scope, node).empty();
+}
+
+// The statistics that an inference-mode batch norm hands out are those it was given.
+void bypass_statistics(Graph& graph, Node& node) {
+  if (!node.is("batch_norm")) return;
+  graph.replace_all_uses(node.result(1), node.operands[3]);
+  graph.replace_all_uses(node.result(2), node.operands[4]);
+}
+
+// Erases what nobody reads, for it would count as a reader itself. Parameters stay, for dead-code to judge.
+bool erase_unread(Graph& graph) {
+  const size_t size = graph.nodes().size();
+  std::unordered_map<const Node*, int> readers;
+  for (const auto& node : graph.nodes())
+    for (const Value& operand : node->operands)
+      if (operand) ++readers[operand.node];
+  for (const Output& output : graph.outputs) ++readers[output.value.node];
+  for (auto position = graph.nodes().end(); position != graph.nodes().begin();) {
+    Node* node = (--position)->get();
+    if (node->op->category == OpCategory::source && !node->is("constant")) continue;
+    if (readers[node] > 0) continue;
+    for (const Value& operand : node->operands)
+      if (operand) --readers[operand.node];
+    ++position;
+    graph.erase(node);
+  }
+  return graph.nodes().size() != size;
+}
+
+bool fold_backward(Graph& graph, const FoldScope& scope, Node& node, PassContext& cx) {
+  const ProducerFolding folding = fold_into_producer(scope, node.operands[0], ops::axis_of(node));
+  if (!folding.refusal.empty()) return false;
+  cx.done(&node, fmt::format("folded into {}, which computes its operand", folding.place));
+  GraphBuilder builder = GraphBuilder::before(graph, &node);
+  builder.at(node.range);
+  replace(graph, node.result(), folding.apply(builder, affine_of(builder, node)));
+  return true;
+}
+
+bool fold_forward(Graph& graph, const FoldScope& scope, Node& node, PassContext& cx) {
+  const ConsumerFolding folding = fold_into_consumers(scope, node.result(), ops::axis_of(node));
+  if (!folding.refusal.empty()) return false;
+  cx.done(&node, fmt::format("folded into {}, which reads its result", folding.place));
+  GraphBuilder builder = GraphBuilder::before(graph, &node);
+  builder.at(node.range);
+  folding.apply(graph, node.operands[0], affine_of(builder, node));
+  return true;
+}
+
+bool fold_one(Graph& graph, PassContext& cx) {
+  const FoldScope scope(graph);
+  for (const auto fold : {fold_backward, fold_forward})
+    for (const auto& node : graph.nodes())
+      if (is_candidate(scope, *node) && fold(graph, scope, *node, cx)) {
+        bypass_statistics(graph, *node);
+        erase_unread(graph);
+        return true;
+      }
+  return false;
+}
+
+void explain_what_stays(const Graph& graph, PassContext& cx) {
+  const FoldScope scope(graph);
+  for (const auto& node : graph.nodes()) {
+    if (!node->is("batch_norm") && !node->is("scale_shift")) continue;
+    if (const std::string reason = why_not_affine(scope, *node); !reason.empty()) {
+      cx.decline(node.get(), reason);
+      continue;
+    }
+    const std::string backward = fold_into_producer(scope, node->operands[0], ops::axis_of(*node)).refusal;
+    const std::string forward = fold_into_consumers(scope, node->result(), ops::axis_of(*node)).refusal;
+    cx.decline(node.get(), fmt::format("not into what computes its operand: {}; not into what reads its result: {}", backward, forward));
+  }
+}
+
+}  // namespace
+
+bool fold_batch_norm(Graph& graph, PassContext& cx) {
+  if (cx.weights)
+    for (Diagnostic& warning : check_running_variances(graph, *cx.weights)) cx.warnings.push_back(std::move(warning));
+  bool changed = erase_unread(graph);
+  while (fold_one(graph, cx)) changed = true;
+  explain_what_stays(graph, cx);
+  return changed;
+}
+
+}  // namespace bnc

@@ -1,0 +1,77 @@
+// The rules by which a per-channel affine map y = x * scale + shift disappears into its neighbours: one small function
+// an op and direction, in a table by op name. A rule first decides, without touching the graph, and hands back either
+// the reason why not or the function that does it; so a rule can ask others before it agrees.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "ir/builder.h"
+
+namespace bnc {
+
+// One number a channel each: expressions of parameters, states and constants. An absent shift is zero.
+struct Affine {
+  Value scale, shift;
+};
+
+// What the rules may ask of the graph; out of date as soon as the graph changes.
+class FoldScope {
+ public:
+  explicit FoldScope(const Graph& graph);
+
+  const Graph& graph;
+  const Uses uses;
+
+  // Known when freezing: depends on parameters, states and constants only.
+  bool is_constant(Value value) const { return constant_.at(value.node); }
+  // Why the value must stay as it is although one reader wants it changed: others read it, or it is an output. Empty
+  // when it is free to change.
+  std::string held_by(Value value) const;
+
+ private:
+  std::unordered_map<const Node*, bool> constant_;
+};
+
+// How an affine map vanishes into what computes a value (`apply` returns the value with the map applied) ...
+struct ProducerFolding {
+  std::string refusal;  // why not; empty when it can be done
+  std::string place;    // the nodes that take it up
+  std::function<Value(GraphBuilder&, const Affine&)> apply;
+};
+// ... or into everything that reads one: `apply` rewrites all readers of the map's result to read its operand `x`.
+struct ConsumerFolding {
+  std::string refusal;
+  std::string place;
+  std::function<void(Graph&, Value x, const Affine&)> apply;
+};
+
+// `axis` is the channel axis of the value, counted from the front.
+ProducerFolding fold_into_producer(const FoldScope& scope, Value value, int axis);
+ConsumerFolding fold_into_consumers(const FoldScope& scope, Value value, int axis);
+
+// A rule's node computes the value with channels on `axis`; or reads it as operand number `operand`.
+using ProducerRule = ProducerFolding (*)(const FoldScope&, Node& node, int axis);
+using ConsumerRule = ConsumerFolding (*)(const FoldScope&, Node& node, int operand, int axis);
+const std::map<std::string, ProducerRule>& producer_rules();
+const std::map<std::string, ConsumerRule>& consumer_rules();
+
+// The affine map that an inference-mode batch_norm or a scale_shift is, built at the builder's place ...
+Affine affine_of(GraphBuilder& builder, const Node& node);
+// ... and why the node is none that freezing could know; empty when it is one.
+std::string why_not_affine(const FoldScope& scope, const Node& node);
+
+// A node in the stead of `node`: it takes over its place in the source and its name.
+Value rebuild(GraphBuilder& builder, Node& node, const std::string& op, std::vector<Value> operands, AttributeMap attributes = {});
+// All that read `from` read `to`, which takes over its name.
+void replace(Graph& graph, Value from, Value to);
+
+// Why no rule carries a channel-wise map across this node.
+std::string why_no_rule(const Node& node);
+
+// `value` with the shift added, if there is one.
+Value add_shift(GraphBuilder& builder, Value value, Value shift, int axis);
+
+}  // namespace bnc

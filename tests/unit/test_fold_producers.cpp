@@ -1,0 +1,345 @@
+// fold-batch-norm into what computes the operand, one case a rule and one a reason to decline (batch-norm.md: folding).
+// All sizes differ from one another, so that a wrong axis cannot go unnoticed.
+#include "fold_support.h"
+
+using namespace bnc;
+using namespace bnc::testing;
+
+namespace {
+
+void check_folded(RandomNetwork& net, const std::string& place, int folded = 1) {
+  const PassContext context = check_fold(net);
+  CHECK(count(net.graph, "batch_norm") == 0);
+  CHECK(count(net.graph, "scale_shift") == 0);
+  const auto done = remarks(context, Remark::Kind::done);
+  REQUIRE(done.size() == static_cast<size_t>(folded));
+  CHECK_MESSAGE(done[0].find(place) != std::string::npos, done[0]);
+  CHECK(remarks(context, Remark::Kind::declined).empty());
+}
+
+}  // namespace
+
+TEST_SUITE("fold-batch-norm into producers") {
+  TEST_CASE("matmul: the columns are scaled, a bias appears") {
+    RandomNetwork net(1);
+    const Value x = net.input(batched({5}));
+    net.output(net.batch_norm(net.matmul(x, 7)));
+    check_folded(net, "folded into matmul");
+    CHECK(count(net.graph, "matmul") == 1);
+    CHECK(count(net.graph, "bias") == 1);
+  }
+
+  TEST_CASE("matmul of a transposed weight, with leading dimensions") {
+    RandomNetwork net(2);
+    const Value x = net.input(batched({4, 5}));
+    const Value product = net.builder().value("matmul", {x, net.parameter(shape_of({7, 5}))}, {{"transpose_right", true}});
+    net.output(net.batch_norm(product));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("an existing bias changes with the scale") {
+    RandomNetwork net(3);
+    net.output(net.batch_norm(net.bias(net.matmul(net.input(batched({5})), 7))));
+    check_folded(net, "matmul");
+    CHECK(count(net.graph, "bias") == 1);
+  }
+
+  TEST_CASE("a bias written as an addition, on either side, or of one number for all channels") {
+    for (const int form : {0, 1, 2, 3}) {
+      RandomNetwork net(4 + form);
+      const Value product = net.matmul(net.input(batched({5})), 7);
+      const Value bias = form == 2 ? net.builder().constant(0.25) : net.parameter(shape_of({7}));
+      const Value sum = form == 1 ? net.builder().add(bias, product) : form == 3 ? net.builder().sub(product, bias) : net.builder().add(product, bias);
+      net.output(net.batch_norm(sum));
+      check_folded(net, "matmul");
+      CHECK(count(net.graph, "bias") == 0);
+    }
+  }
+
+  TEST_CASE("a constant minus the product") {
+    RandomNetwork net(8);
+    net.output(net.batch_norm(net.builder().sub(net.parameter(shape_of({7})), net.matmul(net.input(batched({5})), 7))));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("dense that canonicalize has not seen, with and without bias") {
+    for (const bool biased : {true, false}) {
+      RandomNetwork net(9);
+      const Value x = net.input(batched({5})), weight = net.parameter(shape_of({5, 7}));
+      net.output(net.batch_norm(net.builder().value("dense", {x, weight, biased ? net.parameter(shape_of({7})) : Value{}})));
+      check_folded(net, "dense");
+      CHECK(count(net.graph, "dense") == 1);
+      CHECK(count(net.graph, "bias") == 0);
+    }
+  }
+
+  TEST_CASE("scale_shift, on the last axis and on another one") {
+    for (const int axis : {-1, 1}) {
+      RandomNetwork net(10);
+      const Value x = net.relu(net.input(batched({5, 7})));
+      const int64_t channels = axis == -1 ? 7 : 5;
+      const Value y = net.builder().value("scale_shift", {x, net.parameter(shape_of({channels})), net.parameter(shape_of({channels}))}, {{"axis", axis}});
+      net.output(net.batch_norm(y, axis));
+      const PassContext context = check_fold(net);
+      CHECK(count(net.graph, "batch_norm") == 0);
+      CHECK(count(net.graph, "scale_shift") == 1);
+      CHECK(remarks(context, Remark::Kind::done).size() == 1);
+    }
+  }
+
+  TEST_CASE("mul by one number a channel, by one for all, by one an element") {
+    for (const std::vector<int64_t>& dims : {std::vector<int64_t>{7}, {}, {5, 7}, {5, 1}}) {
+      RandomNetwork net(11);
+      const Value x = net.relu(net.input(batched({5, 7})));
+      net.output(net.batch_norm(net.builder().mul(net.parameter(shape_of(dims)), x)));
+      check_fold(net);
+      CHECK(count(net.graph, "batch_norm") == 0);
+    }
+  }
+
+  TEST_CASE("a chain of batch norms folds to a fixed point") {
+    RandomNetwork net(12);
+    net.output(net.batch_norm(net.batch_norm(net.batch_norm(net.matmul(net.input(batched({5})), 7)))));
+    check_folded(net, "matmul", 3);
+  }
+
+  TEST_CASE("two batch norms with nothing to fold into become one") {
+    RandomNetwork net(13);
+    net.output(net.relu(net.batch_norm(net.batch_norm(net.input(batched({5, 7}))))));
+    const PassContext context = check_fold(net);
+    CHECK(count(net.graph, "batch_norm") == 1);
+    CHECK(remarks(context, Remark::Kind::done).size() == 1);
+    CHECK(remarks(context, Remark::Kind::declined).size() == 1);
+  }
+
+  TEST_CASE("through a reshape that splits the columns: the scale repeats") {
+    RandomNetwork net(14);
+    const Value product = net.bias(net.matmul(net.input(batched({5})), 2 * 3 * 7));
+    net.output(net.batch_norm(net.builder().reshape(product, batched({2, 3, 7}))));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("through a reshape to channels that are not the last axis") {
+    RandomNetwork net(15);
+    const Value product = net.matmul(net.input(batched({5})), 2 * 3 * 7);
+    net.output(net.batch_norm(net.builder().reshape(product, batched({2, 3, 7})), 2));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("through a reshape that merges the batch with positions") {
+    RandomNetwork net(16);
+    const Value product = net.matmul(net.input(batched({4, 5})), 7);
+    net.output(net.batch_norm(net.builder().reshape(product, {Dim{4, true}, Dim{7}})));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("through transposes") {
+    RandomNetwork net(17);
+    const Value product = net.matmul(net.input(batched({4, 2, 5})), 7);  // [N, 4, 2, 7] -> [4, 7, N, 2]
+    net.output(net.batch_norm(net.builder().value("transpose", {product}, {{"permutation", IntList{1, 3, 0, 2}}}), 1));
+    check_folded(net, "matmul");
+
+    RandomNetwork reversed(18);  // [N, 4, 7] -> [7, 4, N]
+    reversed.output(reversed.batch_norm(reversed.builder().value("transpose", {reversed.matmul(reversed.input(batched({4, 5})), 7)}), 0));
+    check_folded(reversed, "matmul");
+  }
+
+  TEST_CASE("through a concatenation along the channels: each branch gets its part") {
+    RandomNetwork net(19);
+    const Value x = net.input(batched({5}));
+    net.output(net.batch_norm(net.builder().value("concat", {net.matmul(x, 2), net.bias(net.matmul(x, 7)), net.matmul(x, 3)})));
+    check_folded(net, " and ");
+  }
+
+  TEST_CASE("through a concatenation along another axis: each branch gets the whole") {
+    RandomNetwork net(20);
+    const Value a = net.matmul(net.input(batched({4, 5}), "a"), 7), b = net.matmul(net.input(batched({3, 5}), "b"), 7);
+    net.output(net.batch_norm(net.builder().value("concat", {a, b}, {{"axis", 1}})));
+    check_folded(net, " and ");
+  }
+
+  TEST_CASE("through sums and differences of branches") {
+    for (const char* op : {"add", "sub"}) {
+      RandomNetwork net(21);
+      const Value x = net.input(batched({5}));
+      net.output(net.batch_norm(net.builder().value(op, {net.matmul(x, 7), net.bias(net.matmul(net.relu(x), 7))})));
+      check_folded(net, " and ");
+      CHECK(count(net.graph, "bias") == 2);
+    }
+  }
+
+  TEST_CASE("through a sum whose right branch has a lower rank") {
+    RandomNetwork net(22);
+    const Value a = net.matmul(net.input(batched({4, 5}), "a"), 7), b = net.matmul(net.input(shape_of({4, 3}), "b"), 7);
+    net.output(net.batch_norm(net.builder().add(a, b)));
+    check_folded(net, " and ");
+  }
+
+  TEST_CASE("through averages, slices and dropout without a step") {
+    RandomNetwork net(23);
+    const Value product = net.matmul(net.input(batched({4, 6, 5})), 7);
+    const Value part = net.builder().value("slice", {product}, {{"axis", 1}, {"begin", 1}, {"end", 4}, {"step", 2}});
+    const Value mean = net.builder().value("reduce_mean", {part}, {{"axes", IntList{1}}});
+    const Value kept = net.builder().value("dropout", {mean, Value{}});
+    net.output(net.batch_norm(net.builder().value("reduce_mean", {kept}, {{"axes", IntList{-2}}, {"keep_dims", true}})));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("a weight with two uses is scaled for each of them anew") {
+    RandomNetwork net(24);
+    const Value weight = net.parameter(shape_of({5, 5}), "weight"), x = net.input(batched({5}));
+    const Value a = net.batch_norm(net.builder().value("matmul", {x, weight}));
+    const Value b = net.batch_norm(net.builder().value("matmul", {net.relu(a), weight}));
+    net.output(net.builder().value("matmul", {net.relu(b), weight}));
+    check_folded(net, "matmul", 2);
+    CHECK(Uses(net.graph).of(weight).size() == 3);
+  }
+
+  TEST_CASE("the statistics that an inference batch norm hands out are the stored ones") {
+    RandomNetwork net(25);
+    Node* node = net.batch_norm_node(net.matmul(net.input(batched({5})), 7));
+    net.output(node->result(0));
+    net.output(node->result(1));
+    net.output(node->result(2));
+    check_folded(net, "matmul");
+  }
+
+  TEST_CASE("the folded value keeps the batch norm's name") {
+    RandomNetwork net(26);
+    const Value normalized = net.batch_norm(net.matmul(net.input(batched({5})), 7));
+    net.graph.rename(normalized, "normalized");
+    net.output(normalized);
+    check_fold(net);
+    CHECK(net.graph.outputs[0].value.name() == "normalized");
+  }
+
+  TEST_CASE("infinity and NaN in the input reach the output, also where gamma is zero") {
+    for (const double poison : {static_cast<double>(INFINITY), static_cast<double>(NAN)}) {
+      RandomNetwork net(27);
+      const Value x = net.input(batched({5}));
+      const Value product = net.matmul(x, 7);
+      net.output(net.batch_norm(product));
+      net.bindings.at("gamma").data[2] = 0;
+      net.bindings.at(x.name()).data[1] = poison;
+      PassContext context;
+      fold_batch_norm(net.graph, context);
+      const Tensor y = evaluate(net.graph, net.bindings).outputs.at("y0");
+      for (int channel = 0; channel < 7; ++channel) CHECK_FALSE(std::isfinite(y.data[channel]));
+      CHECK(std::isfinite(y.data[7]));
+    }
+  }
+}
+
+TEST_SUITE("fold-batch-norm declines producers") {
+  TEST_CASE("a nonlinearity between") {
+    RandomNetwork net(40);
+    net.output(net.batch_norm(net.relu(net.matmul(net.input(batched({5})), 7))));
+    check_declined(net, "is a nonlinearity");
+  }
+  TEST_CASE("the input itself") {
+    RandomNetwork net(41);
+    net.output(net.batch_norm(net.input(batched({5}))));
+    check_declined(net, "`x` is an input of the network");
+  }
+  TEST_CASE("the raw result has another user") {
+    RandomNetwork net(42);
+    const Value raw = net.matmul(net.input(batched({5})), 7);
+    net.output(net.builder().add(net.batch_norm(raw), net.relu(raw)));
+    check_declined(net, "has 2 users: ");
+  }
+  TEST_CASE("the raw result is an output") {
+    RandomNetwork net(43);
+    const Value raw = net.matmul(net.input(batched({5})), 7);
+    net.output(raw);
+    net.output(net.batch_norm(raw));
+    check_declined(net, "is an output of the network");
+  }
+  TEST_CASE("a value between has another user") {
+    RandomNetwork net(44);
+    const Value raw = net.matmul(net.input(batched({5})), 7);
+    net.output(net.batch_norm(net.bias(raw)));
+    net.output(net.relu(raw));
+    check_declined(net, "has 2 users: bias");
+  }
+  TEST_CASE("channels on the rows of a matmul") {
+    RandomNetwork net(45);
+    net.output(net.batch_norm(net.matmul(net.input(batched({7, 5})), 7), 1));
+    check_declined(net, "the channels are on axis 1, the columns of matmul");
+  }
+  TEST_CASE("a matmul of two computed operands") {
+    RandomNetwork net(46);
+    const Value x = net.input(shape_of({5, 5}));
+    net.output(net.batch_norm(net.builder().value("matmul", {x, net.relu(x)})));
+    check_declined(net, "both operands of matmul");
+  }
+  TEST_CASE("a bias on another axis") {
+    RandomNetwork net(47);
+    net.output(net.batch_norm(net.bias(net.matmul(net.input(batched({7, 5})), 7), 1)));
+    check_declined(net, "adds along axis 1, the channels are on axis 2");
+  }
+  TEST_CASE("a bias whose own producer cannot take the scale") {
+    RandomNetwork net(48);
+    net.output(net.batch_norm(net.bias(net.relu(net.input(batched({5}))))));
+    check_declined(net, "relu");
+  }
+  TEST_CASE("a scale on another axis") {
+    RandomNetwork net(49);
+    const Value x = net.relu(net.input(batched({7, 7})));
+    net.output(net.batch_norm(net.batch_norm(x, 1), 2));
+    CHECK(remarks(check_fold(net), Remark::Kind::declined).size() == 2);
+    CHECK(count(net.graph, "batch_norm") == 2);
+  }
+  TEST_CASE("a reshape that merges the channels with positions") {
+    RandomNetwork net(50);
+    net.output(net.batch_norm(net.builder().reshape(net.matmul(net.input(batched({4, 5})), 7), batched({28}))));
+    check_declined(net, "merges the channels");
+  }
+  TEST_CASE("one branch of a concatenation or sum that cannot") {
+    RandomNetwork net(51);
+    const Value x = net.input(batched({5}));
+    net.output(net.batch_norm(net.builder().value("concat", {net.matmul(x, 7), net.relu(x)})));
+    check_declined(net, "relu");
+    RandomNetwork sum(52);
+    const Value z = sum.input(batched({5}));
+    sum.output(sum.batch_norm(sum.builder().add(sum.matmul(z, 5), z)));
+    check_declined(sum, "users: matmul");
+  }
+  TEST_CASE("a branch of a sum that is repeated along the channels") {
+    RandomNetwork net(53);
+    const Value x = net.input(batched({5}));
+    net.output(net.batch_norm(net.builder().add(net.matmul(x, 7), net.matmul(net.relu(x), 1))));
+    check_declined(net, "repeats matmul");
+  }
+  TEST_CASE("the product of two computed values") {
+    RandomNetwork net(54);
+    const Value x = net.input(batched({5}));
+    net.output(net.batch_norm(net.builder().mul(net.matmul(x, 7), net.matmul(net.relu(x), 7))));
+    check_declined(net, "both factors of mul");
+  }
+  TEST_CASE("a slice or an average of the channels themselves") {
+    RandomNetwork net(55);
+    net.output(net.batch_norm(net.builder().value("slice", {net.matmul(net.input(batched({5})), 7)}, {{"axis", -1}, {"begin", 2}, {"end", 6}})));
+    check_declined(net, "takes some of the channels only");
+    RandomNetwork mean(56);
+    mean.output(mean.batch_norm(mean.builder().value("reduce_mean", {mean.matmul(mean.input(batched({5})), 7)}, {{"axes", IntList{-1}}, {"keep_dims", true}})));
+    check_declined(mean, "averages over the channels");
+  }
+  TEST_CASE("statistics of the batch itself") {
+    for (const char* mode : {"train", "auto"}) {
+      RandomNetwork net(57);
+      net.output(net.batch_norm(net.matmul(net.input(batched({5})), 7), -1, mode));
+      PassContext context;
+      CHECK_FALSE(fold_batch_norm(net.graph, context));
+      REQUIRE(context.remarks.size() == 1);
+      CHECK(context.remarks[0].text.find(fmt::format("it is in mode {}", mode)) != std::string::npos);
+    }
+  }
+  TEST_CASE("a scale computed from the input") {
+    RandomNetwork net(58);
+    const Value x = net.input(batched({5})), gamma = net.input(shape_of({7}), "gamma_input");
+    Node* node = net.batch_norm_node(net.matmul(x, 7));
+    node->operands[1] = gamma;
+    net.output(node->result());
+    check_declined(net, "its gamma is computed from the network's input by input `gamma_input`");
+  }
+}
