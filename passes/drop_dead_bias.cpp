@@ -127,7 +127,7 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
 }  // namespace
 
 bool drop_dead_bias(Graph& graph, PassContext& cx) {
-  bool changed = false;
+  bool changed = dead_code(graph, cx);  // a dead node would count as a reader
   while (drop_one(graph, cx)) changed = true;
   explain_what_stays(graph, cx);
   return changed;

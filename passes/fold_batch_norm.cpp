@@ -21,26 +21,6 @@ void bypass_statistics(Graph& graph, Node& node) {
   graph.replace_all_uses(node.result(2), node.operands[4]);
 }
 
-// Erases what nobody reads, for it would count as a reader itself. Parameters stay, for dead-code to judge.
-bool erase_unread(Graph& graph) {
-  const size_t size = graph.nodes().size();
-  std::unordered_map<const Node*, int> readers;
-  for (const auto& node : graph.nodes())
-    for (const Value& operand : node->operands)
-      if (operand) ++readers[operand.node];
-  for (const Output& output : graph.outputs) ++readers[output.value.node];
-  for (auto position = graph.nodes().end(); position != graph.nodes().begin();) {
-    Node* node = (--position)->get();
-    if (node->op->category == OpCategory::source && !node->is("constant")) continue;
-    if (readers[node] > 0) continue;
-    for (const Value& operand : node->operands)
-      if (operand) --readers[operand.node];
-    ++position;
-    graph.erase(node);
-  }
-  return graph.nodes().size() != size;
-}
-
 bool fold_backward(Graph& graph, const FoldScope& scope, Node& node, PassContext& cx) {
   const ProducerFolding folding = fold_into_producer(scope, node.operands[0], ops::axis_of(node));
   if (!folding.refusal.empty()) return false;
@@ -67,7 +47,7 @@ bool fold_one(Graph& graph, PassContext& cx) {
     for (const auto& node : graph.nodes())
       if (is_candidate(scope, *node) && fold(graph, scope, *node, cx)) {
         bypass_statistics(graph, *node);
-        erase_unread(graph);
+        dead_code(graph, cx);
         return true;
       }
   return false;
@@ -92,7 +72,8 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
 bool fold_batch_norm(Graph& graph, PassContext& cx) {
   if (cx.weights)
     for (Diagnostic& warning : check_running_variances(graph, *cx.weights)) cx.warnings.push_back(std::move(warning));
-  bool changed = erase_unread(graph);
+  // A dead node would count as a reader.
+  bool changed = dead_code(graph, cx);
   while (fold_one(graph, cx)) changed = true;
   explain_what_stays(graph, cx);
   return changed;

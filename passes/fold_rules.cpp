@@ -17,7 +17,8 @@ FoldScope::FoldScope(const Graph& graph) : graph(graph), uses(graph) {
 }
 
 std::string FoldScope::held_by(Value value) const {
-  const std::vector<Node*>& users = uses.of(value);
+  std::vector<Node*> users = uses.of(value);
+  std::erase_if(users, [](const Node* user) { return user->is("element_count"); });  // reads the shape only
   if (uses.is_output(value)) return fmt::format("{} is an output of the network", describe(*value.node));
   if (users.size() > 1) return fmt::format("{} has {} users: {} and {}", describe(*value.node), users.size(), describe(*users[0]), describe(*users[1]));
   if (users.size() == 1 && std::count(users[0]->operands.begin(), users[0]->operands.end(), value) > 1)

@@ -28,6 +28,12 @@ const std::vector<PassInfo>& all_passes() {
        "running statistics (bn-running, bn-variance), gives each dropout a step and a stream. An error where a batch norm would see one "
        "element a channel (bn-one).",
        prepare_training},
+      {"drop-dead-bias", "takes away biases that a training batch norm subtracts again",
+       "A bias, or an addition of one constant a channel, in front of a batch norm in mode train changes only the batch's mean: it goes, also through "
+       "reshape and transpose, and whoever reads that mean (the running statistics) has it added back. It stays in the file, untrained. Declines where "
+       "the batch norm is in mode infer, where something else reads the biased value or it is an output, and where the bias runs along another axis "
+       "than the channels.",
+       drop_dead_bias},
       {"build-backward", "appends the gradients of the loss",
        "Reverse-mode differentiation by each op's rule, from the last node to the first. Every trainable parameter and floating-point input "
        "gets a gradient; zeros where the loss does not depend on it.",
@@ -40,6 +46,13 @@ const std::vector<PassInfo>& all_passes() {
        "Drops the loss, gradients, updates and dropouts; batch norms read their stored statistics (bn-infer), or the batch's own where that was "
        "asked for.",
        freeze},
+      {"fold-batch-norm", "folds batch norms into the layers around them",
+       "In mode infer y = x*s + t with s = gamma*rsqrt(variance + epsilon), t = beta - mean*s. Folds it into what computes x (matmul, dense, bias, mul, "
+       "scale_shift, batch_norm), through reshape, transpose, slice, concat, add, sub and averages, if nobody else reads what lies between; else into "
+       "everything that reads y (matmul, dense, and per-channel arithmetic), through the same views. Repeats until nothing folds. Shared weights are "
+       "scaled for each use anew. Declines at nonlinearities, at values with other users or outputs, at a scale along another axis, and where a weight "
+       "is computed from the input. Given weights, refuses a stored variance with variance + epsilon <= 0.",
+       fold_batch_norm},
       {"decompose", "splits what has no lowering of its own into parts that have", "Rewrites each op by its definition until none is left to rewrite.",
        decompose},
       {"fuse", "groups nodes into kernels", "Sets Node::kernel: everything between two barriers becomes one kernel.", fuse},
