@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bnc/bnc.h"
+#include "runtime/aligned_buffer.h"
 
 namespace bnc {
 
@@ -30,9 +31,9 @@ struct BatchShape {
 };
 
 struct Batch {
-  std::vector<float> x;
-  std::vector<float> float_targets;
-  std::vector<int32_t> labels;    // empty where the data set has float targets
+  AlignedVector<float> x;
+  AlignedVector<float> float_targets;
+  AlignedVector<int32_t> labels;    // empty where the data set has float targets
   // What goes into the target input.
   const void* target(TargetKind kind) const { return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data(); }
 };

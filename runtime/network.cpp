@@ -1,0 +1,168 @@
+// Networks: what they consist of, their weights, and their text at each stage.
+#include "runtime/network.h"
+
+#include <chrono>
+
+#include "codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "ir/evaluate.h"
+#include "ir/gradcheck.h"
+#include "ir/print.h"
+#include "runtime/equivalence.h"
+#include "runtime/error.h"
+#include "runtime/weight_store.h"
+
+namespace bnc {
+
+Network::Network(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+Network::~Network() = default;
+
+namespace {
+
+std::unique_ptr<Network::Data> parse(const std::function<std::shared_ptr<const SourceFile>()>& read) {
+  return at_boundary([&] {
+    const auto start = std::chrono::steady_clock::now();
+    auto data = std::make_unique<Network::Data>();
+    data->source = read();
+    data->module = parse_module(data->source);
+    data->parse_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (data->module.networks.empty()) fail("{} holds no network", data->source->path);
+    return data;
+  });
+}
+
+std::vector<TensorInfo> outputs_of(const Graph& graph) {
+  std::vector<TensorInfo> infos;
+  for (const Output& output : graph.outputs) {
+    if (output.role == Output::Role::output) infos.push_back(describe(output.name, output.value.type(), graph));
+  }
+  return infos;
+}
+
+}  // namespace
+
+Network Network::from_file(const std::string& path) {
+  return Network(parse([&] { return read_source(path); }));
+}
+
+Network Network::from_text(const std::string& text, const std::string& path) {
+  return Network(parse([&] { return make_source(text, path); }));
+}
+
+const std::string& Network::name() const { return data_->graph().name; }
+bool Network::trainable() const { return data_->train() != nullptr; }
+
+std::vector<TensorInfo> Network::inputs() const {
+  std::vector<TensorInfo> infos;
+  for (const Node* node : data_->graph().nodes_of("input")) infos.push_back(describe(node->results[0].name, node->results[0].type, data_->graph()));
+  return infos;
+}
+
+std::vector<TensorInfo> Network::outputs() const { return outputs_of(data_->graph()); }
+
+std::vector<TensorInfo> Network::parameters() const {
+  std::vector<TensorInfo> infos;
+  for (const Node* node : weight_nodes(data_->graph())) {
+    infos.push_back(describe(node->results[0].name, node->results[0].type, data_->graph()));
+    infos.back().trainable = is_trainable(*node);
+  }
+  return infos;
+}
+
+WeightStore Network::initialize(uint64_t seed) const {
+  return at_boundary([&] { return make_store(initial_weights(data_->graph(), seed)); });
+}
+
+void Network::check_weights(const WeightStore& store) const {
+  const Weights& weights = store.data().weights;
+  std::vector<std::string> problems, known, unknown;
+  for (const TensorInfo& info : parameters()) {
+    known.push_back(info.name);
+    const Weight* weight = weights.find(info.name);
+    if (!weight) problems.push_back(fmt::format("missing: `{}` {}", info.name, info.type));
+    else if (weight->dims != info.dims) problems.push_back(fmt::format("misshapen: `{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
+  }
+  for (const auto& [name, weight] : weights.entries()) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const std::string near = nearest_name(name, known);
+    problems.push_back(fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
+  }
+  if (problems.empty()) return;
+  const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";
+  fail("{} not fit network `{}`\n  {}", source, this->name(), fmt::join(problems, "\n  "));
+}
+
+std::string Network::emit(Stage stage, const CompileOptions& options, const WeightStore* weights) const {
+  return at_boundary([&]() -> std::string {
+    if (stage == Stage::ast) return dump_ast(data_->source);
+    const bool as_parsed = options.mode == Mode::infer && !weights && options.passes.empty() && options.stop_after.empty();
+    if (stage == Stage::graph && as_parsed) return print(data_->graph());
+    if (weights) check_weights(*weights);
+    Compilation compilation(*data_, options, weights ? &weights->data().weights : nullptr);
+    compilation.run_passes(compilation.passes());
+    if (stage == Stage::graph) return print(compilation.graph);
+    const loops::Program program = compilation.lower();
+    if (stage == Stage::loops) return loops::to_string(program);
+    return stage == Stage::llvm ? codegen::emit_llvm(program, compilation.context.target) : codegen::emit_assembly(program, compilation.context.target);
+  });
+}
+
+std::string Network::optimize(const std::vector<std::string>& passes, const CompileOptions& options, const WeightStore* weights) const {
+  return at_boundary([&] {
+    if (weights) check_weights(*weights);
+    Compilation compilation(*data_, options, weights ? &weights->data().weights : nullptr);
+    compilation.run_passes(passes);
+    Module module;
+    for (const Graph& graph : data_->module.networks) module.networks.push_back(&graph == &data_->graph() ? compilation.graph.clone() : graph.clone());
+    module.train = data_->module.train;
+    return print(module);
+  });
+}
+
+ObjectFiles Network::compile_object(const CompileOptions& options, const WeightStore& weights) const {
+  return at_boundary([&] {
+    check_weights(weights);
+    if (options.mode == Mode::train) fail("an object holds inference code only");
+    Compilation compilation(*data_, options, &weights.data().weights);
+    compilation.run_passes(compilation.passes());
+    const loops::Program program = compilation.lower(true);
+    codegen::ObjectOptions object;
+    object.function_name = name();
+    for (const TensorInfo& input : inputs()) object.inputs.push_back(input.name);
+    for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);
+    const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(), compilation.context.target.cpu);
+    return ObjectFiles{codegen::emit_object(program, compilation.context.target, object), codegen::emit_header(program, object, comment)};
+  });
+}
+
+std::vector<GradientCheck> Network::check_gradients(uint64_t seed) const {
+  return at_boundary([&] {
+    constexpr int64_t batch_size = 4;
+    CompileOptions options;
+    options.mode = Mode::train;
+    options.batch = batch_size;
+    Compilation compilation(*data_, options, nullptr);
+    compilation.run_passes({"canonicalize", "prepare-training", "build-backward", "canonicalize"});
+    GradientCheckSettings settings;
+    settings.seed = seed;
+    std::vector<GradientCheck> checks;
+    for (const GradientComparison& comparison : bnc::check_gradients(compilation.graph, random_bindings(compilation.graph, batch_size, seed), settings)) {
+      checks.push_back({comparison.tensor, comparison.relative_error, settings.tolerance, comparison.passed});
+    }
+    return checks;
+  });
+}
+
+std::vector<EquivalenceCheck> Network::check_equivalence(const std::vector<std::string>& passes, uint64_t seed, bool fold_weights) const {
+  return at_boundary([&] { return bnc::check_equivalence(data_->module, passes, seed, fold_weights); });
+}
+
+std::string format_file(const std::string& path) {
+  return at_boundary([&] { return format_source(read_source(path)); });
+}
+
+std::string version() { return fmt::format("bnc {} ({})", BNC_VERSION, codegen::llvm_version()); }
+
+}  // namespace bnc

@@ -1,0 +1,209 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "ir/evaluate.h"
+#include "runtime/error.h"
+#include "runtime/weight_store.h"
+
+namespace bnc {
+
+namespace {
+
+// Waking another thread costs some microseconds: less work than this is done by one.
+constexpr double least_flops_a_thread = 4e5, least_bytes_a_thread = 1e6;
+
+int choose_threads(int wanted, const ProgramInfo& info, std::optional<int64_t> batch) {
+  const int limit = wanted > 0 ? wanted : usable_cores();
+  if (!batch) return limit;
+  const double worth = std::max(info.flops / least_flops_a_thread, info.bytes / least_bytes_a_thread);
+  return std::clamp(static_cast<int>(worth), 1, limit);
+}
+
+// The bytes of `elements` at that batch size; Error when nobody has so much memory.
+size_t checked_bytes(const Dim& elements, int64_t batch) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(elements.factor, elements.batch ? batch : 1, &bytes) || __builtin_mul_overflow(bytes, 4, &bytes)) {
+    fail("a batch of {} takes more memory than can be addressed", batch);
+  }
+  return static_cast<size_t>(bytes);
+}
+
+Dim elements_of(const TensorType& type) {
+  const auto count = element_count(type.shape);
+  BNC_CHECK(count.has_value());
+  return *count;
+}
+
+}  // namespace
+
+Session::Data::Data(const Network::Data& network, const CompileOptions& options, const Weights* folded, const Weights& initial)
+    : mode(options.mode), network_name(network.graph().name), batch_symbol(network.graph().batch_symbol), weights(initial) {
+  const auto start = std::chrono::steady_clock::now();
+  Compilation compilation(network, options, folded, true);
+  compilation.run_passes(compilation.passes());
+  const loops::Program program = compilation.lower();
+  code = codegen::jit(program, compilation.context.target);
+
+  fixed_batch = compilation.context.batch;
+  arena_bytes = program.arena_bytes;
+  arena_bytes_per_example = program.arena_bytes_per_example;
+  info.kernels = static_cast<int>(program.kernels.size());
+  for (const loops::Kernel& kernel : program.kernels) {
+    info.flops += kernel.flops;
+    info.bytes += kernel.bytes;
+  }
+  info.arena_bytes = arena_bytes + arena_bytes_per_example * fixed_batch.value_or(1);
+  for (const Node* node : weight_nodes(network.graph())) {
+    weight_order.push_back(node->results[0].name);
+    if (node->is("state")) statistics.push_back(node->results[0].name);
+    if (options.mode == Mode::train && options.keep_gradients && is_trainable(*node)) gradient_types[node->results[0].name] = node->results[0].type;
+  }
+  make_slots(program, compilation.graph);
+  if (fixed_batch) set_batch(*fixed_batch);
+  fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : initial);
+  pool = std::make_unique<ThreadPool>(choose_threads(options.threads, info, fixed_batch));
+  info.compile_ms = network.parse_ms + std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+void Session::Data::make_slots(const loops::Program& program, const Graph& graph) {
+  for (const loops::Buffer& buffer : program.buffers) {
+    if (buffer.kind != loops::BufferKind::argument) continue;
+    const size_t position = static_cast<size_t>(buffer.argument);
+    if (slots.size() <= position) slots.resize(position + 1);
+    slots[position].name = buffer.name;
+  }
+  for (Slot& slot : slots) {
+    if (const Value source = graph.find(slot.name); source && (source.node->is("input") || source.node->is("parameter") || source.node->is("state"))) {
+      slot.kind = source.node->is("input") ? Slot::Kind::input : source.node->is("parameter") ? Slot::Kind::parameter : Slot::Kind::state;
+      slot.type = source.type();
+    } else {
+      const bool is_output = slot.name.starts_with("output/"), is_gradient = slot.name.starts_with("grad/");
+      const Output* output = is_output     ? graph.output(Output::Role::output, slot.name.substr(7))
+                             : is_gradient ? graph.output(Output::Role::gradient, slot.name.substr(5))
+                                           : graph.output(Output::Role::loss);
+      BNC_CHECK(output, "the argument buffer " + slot.name + " is nothing the graph hands out");
+      slot.type = output->value.type();
+    }
+    const Dim elements = elements_of(slot.type);
+    if (!elements.batch) {
+      slot.memory = AlignedBuffer(checked_bytes(elements, 1));
+      slot.batch = slot.kind == Slot::Kind::input ? 0 : -1;
+    }
+    slot.pointer = slot.memory.get();
+    arguments.push_back(slot.pointer);
+  }
+}
+
+void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
+  for (Slot& slot : slots) {
+    if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
+    if (const Weight* weight = values.find(slot.name)) {
+      BNC_CHECK(weight->data.size_bytes() == slot.memory.bytes(), slot.name);
+      std::copy(weight->data.begin(), weight->data.end(), slot.floats());
+      continue;
+    }
+    // Made by a pass: momenta, the step counter. They start the same way in every run.
+    const Tensor start = initialize(slot.name, slot.type, graph.find(slot.name).node->attribute("initializer").symbol(), 0);
+    if (slot.type.dtype == DType::f32) std::copy(start.data.begin(), start.data.end(), slot.floats());
+    else std::copy(start.data.begin(), start.data.end(), slot.integers());
+  }
+}
+
+void Session::Data::set_batch(int64_t wanted) {
+  batch = wanted;
+  if (wanted <= capacity) return;
+  for (size_t k = 0; k < slots.size(); ++k) {
+    const Dim elements = elements_of(slots[k].type);
+    if (!elements.batch) continue;
+    AlignedBuffer memory(checked_bytes(elements, wanted));
+    if (slots[k].memory.get()) std::memcpy(memory.get(), slots[k].memory.get(), slots[k].memory.bytes());
+    slots[k].memory = std::move(memory);
+    slots[k].pointer = arguments[k] = slots[k].memory.get();
+  }
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(arena_bytes_per_example, wanted, &bytes) || __builtin_add_overflow(bytes, arena_bytes, &bytes)) {
+    fail("a batch of {} takes more memory than can be addressed", wanted);
+  }
+  arena = AlignedBuffer(static_cast<size_t>(bytes));
+  capacity = wanted;
+}
+
+Slot* Session::Data::find(const std::string& name, Slot::Kind kind) {
+  for (Slot& slot : slots) {
+    if (slot.kind == kind && slot.name == name) return &slot;
+  }
+  return nullptr;
+}
+
+Slot& Session::Data::input(const std::string& name) {
+  if (Slot* slot = find(name, Slot::Kind::input)) {
+    slot->pointer = arguments[static_cast<size_t>(slot - slots.data())] = slot->memory.get();
+    return *slot;
+  }
+  std::vector<std::string> names;
+  for (const Slot& slot : slots) {
+    if (slot.kind == Slot::Kind::input) names.push_back(slot.name);
+  }
+  fail("network `{}` has no input `{}`\nhelp: {}", network_name, name, did_you_mean(name, names));
+}
+
+const Slot* Session::Data::result(const std::string& name) const {
+  const auto named = [&](const std::string& buffer, bool is_result) -> const Slot* {
+    for (const Slot& slot : slots) {
+      if (slot.name == buffer && (slot.kind == Slot::Kind::result) == is_result) return &slot;
+    }
+    return nullptr;
+  };
+  if (const Slot* output = named("output/" + name, true)) return output;
+  if (name == "loss" || name.starts_with("grad/")) return named(name, true);
+  if (mode != Mode::train || !name.starts_with("state/")) return nullptr;
+  const std::string state = name.substr(6);
+  return std::find(statistics.begin(), statistics.end(), state) == statistics.end() ? nullptr : named(state, false);
+}
+
+void Session::Data::lend(const std::string& name, const void* memory) {
+  Slot& slot = input(name);
+  BNC_CHECK(fixed_batch.has_value());
+  slot.batch = *fixed_batch;
+  slot.pointer = arguments[static_cast<size_t>(&slot - slots.data())] = const_cast<void*>(memory);
+}
+
+void Session::Data::run() {
+  const Slot* first = nullptr;
+  for (const Slot& slot : slots) {
+    if (slot.kind != Slot::Kind::input) continue;
+    if (slot.batch == 0) fail("input `{}` of network `{}` has not been bound", slot.name, network_name);
+    if (slot.batch < 0) continue;
+    if (first && first->batch != slot.batch) {
+      fail("the inputs of a run have one batch size, but `{}` has {} and `{}` has {}", first->name, first->batch, slot.name, slot.batch);
+    }
+    if (!first) first = &slot;
+  }
+  set_batch(first ? first->batch : fixed_batch.value_or(1));
+  pool->run(code->step(), arguments.data(), arena.get(), batch);
+}
+
+Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {
+  return at_boundary([&] {
+    network.check_weights(weights);
+    return Session(std::make_unique<Session::Data>(network.data(), options, nullptr, weights.data().weights));
+  });
+}
+
+Session Network::compile(const CompileOptions& options, const WeightStore& weights) const {
+  return at_boundary([&] {
+    check_weights(weights);
+    const Weights* folded = options.mode == Mode::infer ? &weights.data().weights : nullptr;
+    return Session(std::make_unique<Session::Data>(*data_, options, folded, weights.data().weights));
+  });
+}
+
+Session::Session(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+}  // namespace bnc

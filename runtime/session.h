@@ -1,0 +1,69 @@
+// What a Session holds.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bnc/bnc.h"
+#include "codegen/codegen.h"
+#include "ir/graph.h"
+#include "ir/tensor.h"
+#include "runtime/aligned_buffer.h"
+#include "runtime/network.h"
+#include "runtime/thread_pool.h"
+
+namespace bnc {
+
+// One argument of the generated code.
+struct Slot {
+  enum class Kind { input, parameter, state, result };
+  Kind kind = Kind::result;
+  std::string name;      // of the buffer: `x`, `dense_1.weight`, `output/y`, `loss`, `grad/dense_1.weight`
+  TensorType type;
+  AlignedBuffer memory;
+  void* pointer = nullptr;  // `memory`, or what the caller lent
+  int64_t batch = 0;        // inputs: the batch size bound; 0 while nothing is. A type without batch counts as -1.
+
+  float* floats() const { return static_cast<float*>(pointer); }
+  int32_t* integers() const { return static_cast<int32_t*>(pointer); }
+};
+
+struct Session::Data {
+  Data(const Network::Data& network, const CompileOptions& options, const Weights* weights, const Weights& initial);
+
+  void set_batch(int64_t batch);
+  Slot* find(const std::string& name, Slot::Kind kind);
+  // The input of that name, reading its own memory again if it was lent another. Error with a suggestion for an unknown name.
+  Slot& input(const std::string& name);
+  const Slot* result(const std::string& name) const;   // by its public name; null where there is none
+  // Makes the step read an input from memory of the caller, aligned to 64 bytes, until it is lent or bound another. Fixed batch size only.
+  void lend(const std::string& input, const void* memory);
+  void run();
+
+  Mode mode;
+  std::string network_name, batch_symbol;
+  std::optional<int64_t> fixed_batch;
+  int64_t batch = 0;                     // for which the buffers are large enough and the next run is
+  int64_t capacity = 0;
+  std::vector<Slot> slots;               // in argument order
+  std::vector<void*> arguments;
+  int64_t arena_bytes = 0, arena_bytes_per_example = 0;
+  AlignedBuffer arena;
+  std::unique_ptr<codegen::CompiledProgram> code;
+  std::unique_ptr<ThreadPool> pool;
+  Weights weights;                       // the network's, as given; the slots hold what has changed since
+  std::vector<std::string> weight_order, statistics;   // the network's parameters and states, and its states alone
+  std::map<std::string, TensorType> gradient_types;    // of trainable tensors, when gradients are kept
+  ProgramInfo info;
+
+ private:
+  void make_slots(const loops::Program& program, const Graph& graph);
+  void fill_slots(const Graph& graph, const Weights& values);
+};
+
+// A session whose batch norms and biases are not folded into the weights, so that restore() may change them.
+Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights);
+
+}  // namespace bnc
