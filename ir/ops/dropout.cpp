@@ -78,7 +78,7 @@ OpDefinition dropout_op() {
       .summary = "Sets a random share of the elements to 0 in training.",
       .description = "Without `step` the identity. With it y = x*mask/(1 - rate), where mask is 0 with probability `rate` and a pure function of `stream`, "
                      "`step` and the element's row-major position: the same on any number of threads, and again in the gradient. NaN stays NaN. "
-                     "(Srivastava et al., \"Dropout\", 2014, in the form that scales in training.)",
+                     "After Srivastava et al., \"Dropout\", 2014, in the form that scales in training.",
       .operands = {ops::tensor_operand("x", "any shape"),
                    {.name = "step", .doc = "`i32[]`, the training step; absent in inference", .optional = true, .differentiable = false}},
       .attributes = {{.name = "rate", .kind = AttributeKind::number, .fallback = 0.5, .doc = "the probability of 0"},

@@ -1,0 +1,270 @@
+// Shape rules: what they give, and for each numbered constraint of each op a call that breaks it.
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "ir/op.h"
+#include "support/op_cases.h"
+
+using namespace bnc;
+using namespace bnc::test;
+
+namespace {
+
+struct Refusal {
+  std::string op;
+  int constraint;
+  std::vector<std::optional<TensorType>> operands;
+  AttributeMap attributes;
+  std::vector<std::string> mentions;  // what the message must name
+};
+
+std::string error_of(const Refusal& refusal) {
+  try {
+    make_graph({refusal.op, refusal.operands, refusal.attributes});
+  } catch (const CompileError& error) {
+    return error.diagnostics().at(0).text;
+  }
+  return "";
+}
+
+const TensorType x = f32({N, {5}}), c5 = f32({{5}}), c3 = f32({{3}}), labels = i32({N});
+
+// i32 where f32 is needed, for every operand that must be f32.
+void add_wrong_element_types(std::vector<Refusal>& all) {
+  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "exp", "log", "sqrt", "rsqrt", "neg",
+                         "softmax", "log_softmax", "reduce_sum", "reduce_mean", "reduce_max", "moments"})
+    all.push_back({op, 1, {i32({N, {5}})}, {}, {"i32[N, 5]", "f32"}});
+  for (const char* op : {"add", "sub", "mul", "div", "relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
+                         "hard_swish_gradient", "mean_squared_error", "binary_cross_entropy_with_logits", "matmul", "bias"})
+    all.push_back({op, 1, {x, i32({N, {5}})}, {}, {"i32[N, 5]"}});
+  for (const char* op : {"mul", "div"}) all.push_back({op, 1, {i32({N}), i32({N})}, {}, {"i32[N]", "must be f32"}});
+  const TensorType i5 = i32({{5}});
+  for (const char* op : {"normalize", "scale_shift"}) all.push_back({op, 1, {x, c5, i5}, {}, {"i32[5]"}});
+  all.push_back({"dense", 1, {x, f32({{5}, {3}}), i32({{3}})}, {}, {"bias", "i32[3]"}});
+  all.push_back({"batch_norm", 1, {x, i5, c5, c5, c5}, {}, {"gamma", "i32[5]"}});
+  all.push_back({"moments_gradient", 1, {x, c5, i5}, {}, {"mean_gradient", "i32[5]"}});
+  all.push_back({"batch_norm_gradient_sums", 1, {x, x, i5, c5}, {}, {"mean", "i32[5]"}});
+  all.push_back({"batch_norm_input_gradient", 1, {x, x, c5, c5, c5, c5, i5}, {}, {"gamma_gradient", "i32[5]"}});
+  all.push_back({"reduce_max_gradient", 1, {x, i32({N, {5}}), x}, {}, {"i32[N, 5]"}});
+  all.push_back({"slice_gradient", 1, {i32({N, {2}})}, {{"axis", 1}, {"begin", 0}, {"extent", 4}}, {"i32[N, 2]"}});
+  all.push_back({"dropout", 1, {i32({N})}, {}, {"i32[N]"}});
+  all.push_back({"one_hot", 1, {x}, {{"classes", 3}}, {"f32[N, 5]"}});
+}
+
+void add_linear(std::vector<Refusal>& all) {
+  all.push_back({"matmul", 2, {f32({N}), f32({{5}, {3}})}, {}, {"f32[N]", "f32[5, 3]"}});
+  all.push_back({"matmul", 2, {x, f32({{2}, {5}, {3}})}, {}, {"f32[2, 5, 3]"}});
+  all.push_back({"matmul", 3, {f32({N, {2}, {5}}), f32({{2}, {3}})}, {{"transpose_left", true}}, {"f32[N, 2, 5]"}});
+  all.push_back({"matmul", 4, {f32({N, {784}}), f32({{100}, {10}})}, {}, {"784", "100", "f32[N, 784]", "f32[100, 10]"}});
+  all.push_back({"matmul", 4, {x, f32({{5}, {3}})}, {{"transpose_left", true}}, {"N and 5", "transpose_left=true"}});
+  all.push_back({"dense", 2, {f32({{5}}), f32({{5}, {3}})}, {}, {"f32[5]"}});
+  all.push_back({"dense", 3, {x, f32({{7}, {3}})}, {}, {"f32[N, 5]", "f32[7, 3]", "f32[5, units]"}});
+  all.push_back({"dense", 3, {x, c5}, {}, {"f32[5]"}});
+  all.push_back({"dense", 4, {x, f32({{5}, {3}}), c5}, {}, {"f32[3]", "f32[5]"}});
+  all.push_back({"bias", 2, {x, c5}, {{"axis", 2}}, {"axis 2", "f32[N, 5]"}});
+  all.push_back({"bias", 2, {x, c5}, {{"axis", 0}}, {"batch"}});
+  all.push_back({"bias", 3, {x, c3}, {}, {"f32[N, 5]", "f32[3]"}});
+}
+
+void add_normalization(std::vector<Refusal>& all) {
+  const AttributeMap last = {{"axis", 0}};
+  all.push_back({"moments", 2, {x}, last, {"batch"}});
+  all.push_back({"moments", 3, {c5}, {}, {"f32[5]"}});
+  all.push_back({"batch_norm", 2, {c5, c5, c5, c5, c5}, {}, {"f32[5]"}});
+  all.push_back({"batch_norm", 2, {x, c5, c5, c5, c5}, {{"axis", -3}}, {"axis -3"}});
+  all.push_back({"batch_norm", 3, {x, c5, c5, c3, c5}, {}, {"mean", "f32[5]", "f32[3]"}});
+  all.push_back({"batch_norm", 4, {x, c5, c5, c5, c5}, {{"epsilon", 0.0}}, {"epsilon"}});
+  all.push_back({"batch_norm", 5, {x, c5, c5, c5, c5}, {{"stats", Symbol{"ema", {{"decay", 1.5}}}}}, {"1.5"}});
+  all.push_back({"batch_norm", 5, {x, c5, c5, c5, c5}, {{"stats", Symbol{"ema", {{"momentum", 0.1}}}}}, {"momentum"}});
+  all.push_back({"batch_norm", 5, {x, c5, c5, c5, c5}, {{"stats", Symbol{"cumulative", {{"decay", 0.1}}}}}, {"decay"}});
+  all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5}, {{"stats", "cumulative"}, {"mode", "train"}}, {"cumulative", "count"}});
+  all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5, c5}, {{"stats", "cumulative"}}, {"f32[5]"}});
+  all.push_back({"batch_norm", 7, {f32({{1}, {5}}), c5, c5, c5, c5}, {{"mode", "train"}}, {"f32[1, 5]"}});
+  for (const char* op : {"normalize", "scale_shift"}) {
+    all.push_back({op, 2, {x, c5, c5}, last, {"batch"}});
+    all.push_back({op, 3, {x, c5, c3}, {}, {"f32[5]", "f32[3]"}});
+  }
+  all.push_back({"normalize", 4, {x, c5, c5}, {{"epsilon", -1e-5}}, {"-"}});
+  all.push_back({"moments_gradient", 2, {x, c5, c5}, last, {"batch"}});
+  all.push_back({"moments_gradient", 3, {x, c5, c3}, {}, {"mean_gradient", "f32[3]"}});
+  all.push_back({"moments_gradient", 4, {x, c5, {}, {}}, {}, {"neither"}});
+  const std::vector<std::optional<TensorType>> sums = {x, x, c5, c5}, input = {x, x, c5, c5, c5, c5, c5};
+  for (const auto& [op, operands] : {std::pair{"batch_norm_gradient_sums", sums}, std::pair{"batch_norm_input_gradient", input}}) {
+    auto unlike = operands, uneven = operands;
+    unlike[0] = f32({N, {6}});
+    uneven.back() = c3;
+    all.push_back({op, 2, unlike, {}, {"f32[N, 6]", "f32[N, 5]"}});
+    all.push_back({op, 3, operands, last, {"batch"}});
+    all.push_back({op, 4, uneven, {}, {"f32[3]"}});
+    all.push_back({op, 5, operands, {{"epsilon", 0.0}}, {"epsilon"}});
+  }
+}
+
+void add_maps_and_reductions(std::vector<Refusal>& all) {
+  for (const char* op : {"add", "sub", "mul", "div"}) all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient",
+                         "mean_squared_error", "binary_cross_entropy_with_logits"})
+    all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+  for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
+    all.push_back({op, 2, {x}, {{"axes", IntList{2}}}, {"axis 2"}});
+    all.push_back({op, 2, {x}, {{"axes", IntList{1, -1}}}, {"twice"}});
+  }
+  all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
+  all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});
+  for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
+  all.push_back({"softmax_cross_entropy", 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
+  all.push_back({"softmax_cross_entropy", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
+  all.push_back({"softmax_cross_entropy", 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
+  all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
+  all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});
+}
+
+void add_shapes(std::vector<Refusal>& all) {
+  all.push_back({"reshape", 1, {x}, {{"shape", Shape{N, {0}}}}, {"0"}});
+  all.push_back({"reshape", 2, {x}, {{"shape", Shape{N, N}}}, {"batch size twice"}});
+  all.push_back({"reshape", 3, {x}, {{"shape", Shape{N, {4}}}}, {"f32[N, 5]", "f32[N, 4]", "5*N", "4*N"}});
+  all.push_back({"reshape", 3, {x}, {{"shape", Shape{{5}}}}, {"5*N"}});
+  all.push_back({"broadcast_to", 1, {x}, {{"shape", Shape{{-1}}}}, {"-1"}});
+  all.push_back({"broadcast_to", 2, {x}, {{"shape", Shape{N, {6}}}}, {"f32[N, 5]", "f32[N, 6]"}});
+  all.push_back({"broadcast_to", 2, {x}, {{"shape", Shape{{5}}}}, {"f32[5]"}});
+  all.push_back({"flatten", 1, {f32({})}, {}, {"f32[]"}});
+  all.push_back({"transpose", 1, {x}, {{"permutation", IntList{0, 0}}}, {"[0, 0]", "f32[N, 5]"}});
+  const AttributeMap good = {{"axis", 1}, {"begin", 1}, {"end", 4}};
+  auto with = [](AttributeMap attributes, const char* name, int value) {
+    attributes[name] = value;
+    return attributes;
+  };
+  all.push_back({"slice", 1, {x}, with(good, "axis", 0), {"batch"}});
+  all.push_back({"slice", 2, {x}, with(good, "end", 6), {"[1, 6)", "f32[N, 5]"}});
+  all.push_back({"slice", 2, {x}, with(good, "begin", 4), {"[4, 4)"}});
+  all.push_back({"slice", 3, {x}, with(good, "step", 0), {"0"}});
+  const AttributeMap spread = {{"axis", 1}, {"begin", 1}, {"extent", 10}, {"step", 2}};
+  all.push_back({"slice_gradient", 2, {x}, with(spread, "axis", 0), {"batch"}});
+  all.push_back({"slice_gradient", 3, {x}, with(spread, "step", 0), {"0"}});
+  all.push_back({"slice_gradient", 4, {x}, with(spread, "extent", 9), {"f32[N, 5]", "9"}});
+  all.push_back({"concat", 1, {x, x}, {{"axis", 0}}, {"batch"}});
+  all.push_back({"concat", 1, {x, x}, {{"axis", 2}}, {"axis 2"}});
+  all.push_back({"concat", 2, {x, f32({N, {2}, {5}})}, {}, {"f32[N, 5]", "f32[N, 2, 5]"}});
+  all.push_back({"concat", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]"}});
+  const TensorType huge = f32({{int64_t{1} << 62}});
+  all.push_back({"concat", 3, {huge, huge}, {}, {"2^62"}});
+  all.push_back({"one_hot", 2, {labels}, {{"classes", 0}}, {"0"}});
+}
+
+std::vector<Refusal> refusals() {
+  std::vector<Refusal> all;
+  add_wrong_element_types(all);
+  add_linear(all);
+  add_normalization(all);
+  add_maps_and_reductions(all);
+  add_shapes(all);
+  return all;
+}
+
+std::vector<TensorType> types_of(const OpCase& test) {
+  const OpGraph graph = make_graph(test);
+  std::vector<TensorType> types;
+  for (const Result& result : graph.node->results) types.push_back(result.type);
+  return types;
+}
+
+}  // namespace
+
+TEST_CASE("each broken constraint is refused by its number, naming what is wrong") {
+  for (const Refusal& refusal : refusals()) {
+    const std::string text = error_of(refusal);
+    INFO(OpCase{refusal.op, refusal.operands, refusal.attributes}.describe(), ": ", text);
+    CHECK(text.starts_with(refusal.op + ": "));
+    CHECK(text.ends_with("(C" + std::to_string(refusal.constraint) + ")"));
+    for (const std::string& part : refusal.mentions) CHECK(text.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("every constraint of every op has a call that breaks it") {
+  std::set<std::pair<std::string, int>> broken = {{"dense", 5}, {"constant", 1}};  // tested by themselves below
+  for (const Refusal& refusal : refusals()) broken.insert({refusal.op, refusal.constraint});
+  for (const OpDefinition& op : all_ops())
+    for (size_t k = 1; k <= op.constraints.size(); ++k) {
+      INFO(op.name, " C", k, ": ", op.constraints[k - 1]);
+      CHECK(broken.count({op.name, static_cast<int>(k)}));
+    }
+}
+
+TEST_CASE("a new dense weight needs units and features") {
+  auto weight = [](TensorType type, int units) {
+    Graph graph;
+    std::vector<Value> operands = {GraphBuilder(graph).input("x", type)};
+    AttributeMap attributes = {{"units", units}};
+    return find_op("dense")->operands[1].parameter->type(InferContext(*find_op("dense"), operands, attributes, {}, "N"));
+  };
+  CHECK(weight(f32({N, {7}}), 5) == f32({{7}, {5}}));
+  CHECK_THROWS_WITH_AS(weight(f32({N, {7}}), 0), doctest::Contains("(C5)"), CompileError);
+  CHECK_THROWS_WITH_AS(weight(f32({{7}, N}), 5), doctest::Contains("(C2)"), CompileError);
+  CHECK_THROWS_WITH_AS(weight(f32({N}), 5), doctest::Contains("(C2)"), CompileError);
+}
+
+TEST_CASE("a constant takes one number, or one for each element") {
+  Graph graph;
+  GraphBuilder builder(graph);
+  auto constant = [&](NumberList value, Shape shape) { return builder.value("constant", {}, {{"value", value}, {"shape", shape}}).type(); };
+  CHECK(constant({1}, {N, {3}}) == f32({N, {3}}));
+  CHECK(constant({1, 2, 3}, {{3}}) == f32({{3}}));
+  CHECK_THROWS_WITH_AS(constant({1, 2}, {{3}}), doctest::Contains("(C1)"), CompileError);
+  CHECK_THROWS_WITH_AS(constant({1, 2}, {{2, true}}), doctest::Contains("(C1)"), CompileError);
+}
+
+TEST_CASE("results too large to count, or with the batch size twice, are refused at the node") {
+  const TensorType large = f32({{int64_t{1} << 40}});
+  CHECK_THROWS_WITH_AS(make_graph({"broadcast_to", {large}, {{"shape", Shape{{int64_t{1} << 23}, {int64_t{1} << 40}}}}}), doctest::Contains("2^62"), CompileError);
+  CHECK_THROWS_WITH_AS(make_graph({"add", {f32({N, {1}}), f32({{1}, N})}}), doctest::Contains("batch size twice"), CompileError);
+  CHECK_THROWS_WITH_AS(make_graph({"matmul", {x, f32({N, {5}})}, {{"transpose_right", true}}}), doctest::Contains("batch size twice"), CompileError);
+  CHECK_THROWS_WITH_AS(make_graph({"one_hot", {i32({{int64_t{1} << 60}})}, {{"classes", 8}}}), doctest::Contains("2^62"),
+                       CompileError);
+}
+
+TEST_CASE("an error names each operand, its type and where it came from") {
+  Refusal refusal{"matmul", 4, {x, f32({{4}, {3}})}, {}, {}};
+  try {
+    make_graph({refusal.op, refusal.operands});
+    FAIL("accepted");
+  } catch (const CompileError& error) {
+    const auto& notes = error.diagnostics().at(0).attached;
+    REQUIRE(notes.size() == 2);
+    CHECK(notes[0].text.find("`x0`") != std::string::npos);
+    CHECK(notes[1].text.find("f32[4, 3]") != std::string::npos);
+  }
+}
+
+TEST_CASE("the batch size moves through shapes") {
+  CHECK(types_of({"reshape", {f32({N, {4}, {8}})}, {{"shape", Shape{{4, true}, {8}}}}}) == std::vector{f32({{4, true}, {8}})});
+  CHECK(types_of({"reshape", {f32({{6, true}, {2}})}, {{"shape", Shape{{3}, {2, true}, {2}}}}}) == std::vector{f32({{3}, {2, true}, {2}})});
+  CHECK(types_of({"flatten", {f32({{4}, N, {2}})}}) == std::vector{f32({{4}, {2, true}})});
+  CHECK(types_of({"flatten", {f32({N})}}) == std::vector{f32({N, {1}})});
+  CHECK(types_of({"matmul", {x, x}, {{"transpose_left", true}}}) == std::vector{f32({{5}, {5}})});
+  CHECK(types_of({"matmul", {f32({N, {2}, {5}}), f32({{3}, {5}})}, {{"transpose_right", true}}}) == std::vector{f32({N, {2}, {3}})});
+  CHECK(types_of({"reduce_sum", {f32({N, {5}, {2}})}, {{"axes", IntList{0, -1}}}}) == std::vector{f32({{5}})});
+  CHECK(types_of({"add", {f32({{5}, {1}}), f32({N, {1}, {3}})}}) == std::vector{f32({N, {5}, {3}})});
+  CHECK(types_of({"add", {i32({}), i32({N})}}) == std::vector{i32({N})});
+  CHECK(types_of({"slice", {x}, {{"axis", -1}, {"begin", 0}, {"end", 5}, {"step", 2}}}) == std::vector{f32({N, {3}})});
+  CHECK(types_of({"batch_norm", {f32({N, {3}, {5}}), c3, c3, c3, c3}, {{"axis", 1}}}) == std::vector{f32({N, {3}, {5}}), c3, c3});
+}
+
+TEST_CASE("batch_norm names a likely mistake in its statistics") {
+  auto help = [](Symbol stats) {
+    try {
+      make_graph({"batch_norm", {x, c5, c5, c5, c5}, {{"stats", std::move(stats)}}});
+    } catch (const CompileError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(help({"ema", {{"decoy", 0.9}}}).find("did you mean `decay`?") != std::string::npos);
+  CHECK(help({"ema", {{"momentum", 0.9}}}).find("decay = 1 - PyTorch's momentum") != std::string::npos);
+}
+
+TEST_CASE("losses say what their target must be") {
+  CHECK(find_op("softmax_cross_entropy")->target_type(f32({N, {2}, {10}})) == i32({N, {2}}));
+  CHECK(find_op("mean_squared_error")->target_type(x) == x);
+  CHECK(find_op("binary_cross_entropy_with_logits")->target_type(x) == x);
+}
