@@ -24,7 +24,7 @@ const std::vector<PassInfo>& all_passes() {
       {"dead-code", "removes what no output needs",
        "Inputs stay, being the network's signature; so do parameters and states that a gradient or update names.", dead_code},
       {"prepare-training", "appends the loss and the updates of running statistics",
-       "Appends the train section's loss with its target as input, turns batch norms of mode auto to train and gives each the update of its "
+       "Appends the train section's loss of the first output with its target as input, turns batch norms of mode auto to train and gives each the update of its "
        "running statistics (bn-running, bn-variance), gives each dropout a step and a stream. An error where a batch norm would see one "
        "element a channel (bn-one).",
        prepare_training},

@@ -5,8 +5,8 @@
 
 namespace bnc {
 
-// Appends the loss that `train` asks for, with its target as a new input unless the network has an input of that name.
-// CompileError at the loss when it is unknown, has wrong arguments, or does not fit what the network returns.
+// Appends the loss that `train` asks for of the network's first output, with its target as a new input unless the
+// network has an input of that name. CompileError at the loss where it does not fit what the network returns.
 void append_loss(Graph& graph, const TrainSection* train);
 
 }  // namespace bnc
