@@ -1,9 +1,9 @@
 // Stored variances below zero (batch-norm.md: traps): refused or set to zero, never silently used.
-#include "fold_support.h"
+#include "support/random_network.h"
 #include "passes/check_variances.h"
 
 using namespace bnc;
-using namespace bnc::testing;
+using namespace bnc::test;
 
 namespace {
 

@@ -1,8 +1,8 @@
 // drop-dead-bias: y, the loss, all gradients and all running statistics stay; one case a form and one a reason to decline.
-#include "fold_support.h"
+#include "support/random_network.h"
 
 using namespace bnc;
-using namespace bnc::testing;
+using namespace bnc::test;
 
 namespace {
 

@@ -1,8 +1,8 @@
 // fold-batch-norm into what reads the result, one case a rule and one a reason to decline (batch-norm.md: folding).
-#include "fold_support.h"
+#include "support/random_network.h"
 
 using namespace bnc;
-using namespace bnc::testing;
+using namespace bnc::test;
 
 namespace {
 

@@ -1,9 +1,9 @@
 // fold-batch-norm into what computes the operand, one case a rule and one a reason to decline (batch-norm.md: folding).
 // All sizes differ from one another, so that a wrong axis cannot go unnoticed.
-#include "fold_support.h"
+#include "support/random_network.h"
 
 using namespace bnc;
-using namespace bnc::testing;
+using namespace bnc::test;
 
 namespace {
 

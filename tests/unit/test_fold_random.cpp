@@ -1,8 +1,8 @@
 // fold-batch-norm on random networks, and the proof that these tests can fail: what folding adds is mutated node by node.
-#include "fold_support.h"
+#include "support/random_network.h"
 
 using namespace bnc;
-using namespace bnc::testing;
+using namespace bnc::test;
 
 namespace {
 

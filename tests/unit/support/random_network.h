@@ -15,7 +15,7 @@
 #include "ir/verify.h"
 #include "passes/passes.h"
 
-namespace bnc::testing {
+namespace bnc::test {
 
 inline Shape shape_of(std::vector<int64_t> dims) {
   Shape shape;
@@ -139,4 +139,4 @@ inline void check_declined(RandomNetwork& net, const std::string& part) {
   CHECK(count(net.graph, "batch_norm") == 1);
 }
 
-}  // namespace bnc::testing
+}  // namespace bnc::test
