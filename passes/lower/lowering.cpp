@@ -106,6 +106,10 @@ std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& range
     else add(ranges.column_begin, ranges.column_end, 1, 1, true, false);
     return runs;
   }
+  if (*ranges.columns == 1) {
+    add(ranges.column_begin, ranges.column_end, 1, 1, false, false);
+    return runs;
+  }
   const int64_t width = static_cast<int64_t>(vectors) * lanes, full = *ranges.columns / width;
   int64_t rest = *ranges.columns - full * width;
   Expr begin = ranges.column_begin;

@@ -1,10 +1,11 @@
 // Loops of reductions.
 //
 // A reduction runs over a flattened range of P elements for each kept element. Sums add up chunks of fixed length, and
-// then the chunks, so that the error grows with the root of P and the order never depends on the threads. Moments of a
-// chunk are taken about the chunk's first element and corrected by the chunk's own mean, and chunks are merged by
-// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979): exact for
-// a constant channel, and good to rounding for a mean far larger than the deviation.
+// then the chunks, so that the error grows with the root of P and the order never depends on the threads.
+// Moments are taken of the distance to a pivot, the first chunk's mean, so that a mean far larger than the deviation
+// costs no digits. Each chunk's squared deviations are about its own mean, found first; chunks are merged by Chan, Golub
+// and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). A constant channel
+// gives exactly 0.
 #include <algorithm>
 #include <limits>
 
@@ -49,6 +50,7 @@ class Reducer {
       }
     }
     const std::string first = lowering_.fresh("chunk");
+    for_each_kind(nodes, true, [&](const auto& group) { find_pivots(group, out); });
     std::vector<Stmt> body;
     const Expr begin = loops::variable(first);
     const bool one_chunk = fixed_count_ && *fixed_count_ <= chunk;
@@ -60,7 +62,7 @@ class Reducer {
 
   Expr result(const Node& node, int vector, int which) const {
     const auto& registers = registers_.at(&node);
-    if (is_moments(node)) return which == 0 ? read(registers[1], vector) : read(registers[2], vector) / loops::cast(loops::Scalar::f32, count_);
+    if (is_moments(node)) return which == 0 ? pivots_.at({&node, vector}) + read(registers[1], vector) : read(registers[2], vector) / loops::cast(loops::Scalar::f32, count_);
     const Expr total = read(registers[1], vector);
     return kind(node) == Kind::mean ? total / loops::cast(loops::Scalar::f32, count_) : total;
   }
@@ -106,28 +108,44 @@ class Reducer {
     });
   }
 
-  // Registers: 0 the running sum, 1 the mean so far, 2 the sum of squared deviations so far, 3 this chunk's.
+  // The mean of the first chunk, to rounding; the first element itself where the channel is constant.
+  void find_pivots(const std::vector<Node*>& nodes, std::vector<Stmt>& out) {
+    const Expr end = loops::binary(BinaryOp::minimum, Expr(chunk), count_);
+    each(nodes, [&](const Node& node, int v) { pivots_[{&node, v}] = bind("first", element_(node, 0, v, out), out); });
+    sum_distances(nodes, 0, end, out);
+    const Expr inverse = bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, end), out);
+    each(nodes, [&](const Node& node, int v) {
+      Expr& pivot = pivots_[{&node, v}];
+      pivot = bind("pivot", pivot + read(registers_[&node][0], v) * inverse, out);
+    });
+  }
+
+  // Register 0 becomes the sum of distances to the pivot.
+  void sum_distances(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
+    each(nodes, [&](const Node& node, int v) { out.push_back(loops::write_register(registers_[&node][0], v, identity(Kind::sum, type_.lanes))); });
+    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      const auto& sum = registers_[&node][0];
+      body.push_back(loops::write_register(sum, v, read(sum, v) + (x - pivots_[{&node, v}])));
+    }));
+  }
+
+  // Registers: 0 this chunk's sum, 1 the mean so far and 2 the sum of squared deviations so far, 3 this chunk's. Means
+  // are relative to the pivot.
   void moments_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
     const Expr chunk_count = bind("chunk_count", loops::cast(loops::Scalar::f32, end - begin), out);
     const Expr before = bind("before", loops::cast(loops::Scalar::f32, begin), out);
+    const Expr inverse = bind("inverse_count", loops::real(1) / chunk_count, out);
     const Expr weight = bind("weight", chunk_count / (before + chunk_count), out);
-    std::map<std::pair<const Node*, int>, Expr> pivots, means;
+    sum_distances(nodes, begin, end, out);
+    std::map<std::pair<const Node*, int>, Expr> means;
     each(nodes, [&](const Node& node, int v) {
-      pivots[{&node, v}] = bind("pivot", element_(node, begin, v, out), out);
-      for (int r : {0, 3}) out.push_back(loops::write_register(registers_[&node][r], v, identity(Kind::sum, type_.lanes)));
-    });
-    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
-      const auto& sum = registers_[&node][0];
-      body.push_back(loops::write_register(sum, v, read(sum, v) + (x - pivots[{&node, v}])));
-    }));
-    each(nodes, [&](const Node& node, int v) {
-      means[{&node, v}] = bind("chunk_mean", pivots[{&node, v}] + read(registers_[&node][0], v) / chunk_count, out);
+      means[{&node, v}] = bind("chunk_mean", read(registers_[&node][0], v) * inverse, out);
+      out.push_back(loops::write_register(registers_[&node][3], v, identity(Kind::sum, type_.lanes)));
     });
     out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
       const auto& part = registers_[&node][3];
-      const std::string d = lowering_.fresh("d");
-      body.push_back(loops::let(d, x - means[{&node, v}]));
-      body.push_back(loops::write_register(part, v, loops::fma(loops::variable(d, type_), loops::variable(d, type_), read(part, v))));
+      const Expr d = bind("d", (x - pivots_[{&node, v}]) - means[{&node, v}], body);
+      body.push_back(loops::write_register(part, v, loops::fma(d, d, read(part, v))));
     }));
     each(nodes, [&](const Node& node, int v) {
       const auto& r = registers_[&node];
@@ -151,6 +169,7 @@ class Reducer {
   std::optional<int64_t> fixed_count_;
   ElementAt element_;
   std::map<const Node*, std::vector<std::string>> registers_;
+  std::map<std::pair<const Node*, int>, Expr> pivots_;
 };
 
 // The result's index for the kept coordinates of an index over the operand.

@@ -95,11 +95,11 @@ TEST_CASE("reductions along every axis") {
 
 TEST_CASE("moments keep their digits where the mean is far larger than the deviation") {
   for (int64_t batch : {2, 60, 129, 1000}) {
-    for (int axis : {-1, 0}) {
+    for (int axis : {-1, 1}) {
       Graph graph;
       graph.name = "moments_of_offset";
       GraphBuilder builder(graph);
-      const Value x = builder.input("x", matrix(axis == 0 ? 300 : 21));
+      const Value x = builder.input("x", {DType::f32, {batch_dim, Dim{5, false}, Dim{21, false}}});
       Node* moments = builder.create("moments", {x}, {{"axis", axis}});
       hand_out(graph, "mean", moments->result(0));
       hand_out(graph, "variance", moments->result(1));
