@@ -23,7 +23,8 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
   inside.function = &block;
   inside.use = call.range;
   inside.stems = stems;
-  const Argument* name = bind_arguments(block, call, inside);
+  std::map<std::string, SourceRange> places;
+  const Argument* name = bind_arguments(block, call, inside, places);
   std::string stem = block.name + (std::isdigit(static_cast<unsigned char>(block.name.back())) ? "_" : "");
   inside.prefix = instance(stem, name, call.range) + ".";
   inside.caller = scope_;
@@ -36,7 +37,7 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
   for (const Name& parameter : block.parameters) {
     bool given = inside.variables.contains(parameter.text);
     if (!given) inside.variables[parameter.text] = evaluate_symbol(*parameter.fallback, {});
-    check_parameter(block, parameter, inside.variables[parameter.text], given ? call.range : parameter.fallback->range);
+    check_parameter(block, parameter, inside.variables[parameter.text], given ? places[parameter.text] : parameter.fallback->range);
   }
   execute(block.body);
   if (!inside.returned) {
@@ -48,8 +49,8 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
   return std::move(*inside.returned);
 }
 
-// Puts what the call gives into the variables of the block; returns the argument `name`, if any.
-const Argument* Elaborator::bind_arguments(const ast::Function& block, const Expression& call, Scope& inside) {
+// Puts what the call gives into the variables of the block, and where it stands into `places`; returns the argument `name`, if any.
+const Argument* Elaborator::bind_arguments(const ast::Function& block, const Expression& call, Scope& inside, std::map<std::string, SourceRange>& places) {
   const Argument* instance_name = nullptr;
   Strings names;
   for (const Name& parameter : block.parameters) names.push_back(parameter.text);
@@ -73,6 +74,7 @@ const Argument* Elaborator::bind_arguments(const ast::Function& block, const Exp
     }
     if (inside.variables.contains(name)) fail(argument.name_range, fmt::format("`{}` of block `{}` is given twice", name, block.name));
     inside.variables[name] = evaluate_symbol(*argument.value, {});
+    places[name] = argument.value->range;
   }
   for (const Name& parameter : block.parameters)
     if (!parameter.fallback && !inside.variables.contains(parameter.text)) fail(call.range, fmt::format("block `{}` needs `{}`", block.name, parameter.text));
@@ -93,7 +95,7 @@ void Elaborator::check_parameter(const ast::Function& block, const Name& paramet
   else return match_type(parameter, tensor(term, range, fmt::format("`{}` of block `{}`", parameter.text, block.name)), range);
   if (parameter.type->has_shape) fail_at(parameter.type->range, fmt::format("`{}` has no shape", wanted));
   if (fits) return;
-  Diagnostic diagnostic{Severity::error, range, fmt::format("`{}` of block `{}` is a {}, but this is {}", parameter.text, block.name, wanted, describe(term, graph_.batch_symbol)), {}};
+  Diagnostic diagnostic{Severity::error, range, fmt::format("`{}` of block `{}` is {} {}, but this is {}", parameter.text, block.name, wanted == "integer" ? "an" : "a", wanted, describe(term, graph_.batch_symbol)), {}};
   diagnostic.note("declared here", parameter.range);
   throw CompileError(std::move(diagnostic));
 }
@@ -117,7 +119,7 @@ void Elaborator::match_type(const Name& parameter, const Value& value, const Sou
     if (dim.kind == Expression::Kind::name && !look_up(dim.text)) {
       scope_->variables[dim.text] = Term::of(given.shape[k]);
     } else if (Dim wanted = dimension(dim); wanted != given.shape[k]) {
-      mismatch(fmt::format("dimension {} should be {}", k, to_string(Shape{wanted}, graph_.batch_symbol)));
+      mismatch(fmt::format("dimension {} should be {}", k, describe(Term::of(wanted), graph_.batch_symbol)));
     }
   }
 }

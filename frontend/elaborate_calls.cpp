@@ -63,9 +63,10 @@ class OpCall {
       for (const Term& each : *list) positional_tensor(*each.get_if<Value>(), argument);
       return;
     }
+    bool needs_tensor = next_operand_ < op_.operands.size() && !op_.operands[next_operand_].optional && !op_.operands[next_operand_].parameter;
+    if (needs_tensor && (!open || (term.is<Symbol>() && open->kind != AttributeKind::symbol)))
+      elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", op_.operands[next_operand_].name, op_.name));
     if (!open) {
-      bool missing = next_operand_ < op_.operands.size() && !op_.operands[next_operand_].optional;
-      if (missing) elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", op_.operands[next_operand_].name, op_.name));
       fail_at(argument.value->range, fmt::format("`{}` has no attribute for {}", op_.name, show(term)), takes());
     }
     set_attribute(*open, term, argument);
@@ -261,13 +262,17 @@ class OpCall {
 
 Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spec, const Term& term, const SourceRange& range) const {
   std::optional<Attribute> attribute = to_attribute(term, spec.kind);
+  const Term::List* list = term.get_if<Term::List>();
+  for (size_t k = 0; !attribute && list && k < list->size(); ++k)
+    if (!to_attribute((*list)[k], spec.kind))
+      fail_at(range, fmt::format("`{}` of `{}` is {}, but element {} is {}", spec.name, op.name, describe(spec.kind), k, describe((*list)[k], graph_.batch_symbol)));
   if (!attribute) {
     fail_at(range, fmt::format("`{}` of `{}` is {}, but this is {}", spec.name, op.name, describe(spec.kind), describe(term, graph_.batch_symbol)),
             term.is<Value>() ? "it has to be known at compile time" : "");
   }
   const Symbol* symbol = attribute->get_if<Symbol>();
   if (symbol && !spec.choices.empty() && std::find(spec.choices.begin(), spec.choices.end(), symbol->name) == spec.choices.end())
-    fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name), suggestion_or_list(symbol->name, spec.choices, "it is one of"));
+    fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name), suggestion_or_list(symbol->name, spec.choices, "the choices are"));
   return std::move(*attribute);
 }
 
@@ -323,7 +328,9 @@ std::string Elaborator::instance(const std::string& stem, const Argument* name, 
     chosen = value.text;
     if (taken(chosen)) {
       Diagnostic diagnostic{Severity::error, value.range, fmt::format("a second layer named `{}`", chosen), {}};
-      if (scope_->instances.contains(chosen)) diagnostic.note("the first one", scope_->instances[chosen]);
+      bool layer = scope_->instances.contains(chosen);
+      if (!layer) diagnostic.text = fmt::format("there are already parameters named `{}.*`", chosen);
+      diagnostic.note("the first one", layer ? scope_->instances[chosen] : parameters_.lower_bound(scope_->prefix + chosen + ".")->second.node->range);
       if (!repeats_.empty()) diagnostic.help("inside `repeat`, leave `name` out: layers are numbered");
       throw CompileError(std::move(diagnostic));
     }

@@ -13,7 +13,7 @@ using namespace ast;
 namespace {
 
 constexpr size_t max_nodes = 100'000;
-constexpr int max_statements = 1'000'000, max_depth = 400;
+constexpr int max_statements = 1'000'000, max_depth = 400, max_uses = 8;
 
 }  // namespace
 
@@ -25,11 +25,14 @@ DepthGuard::DepthGuard(Elaborator& elaborator, const SourceRange& range) : elabo
 // Records an error, with a note for each block on the way to its place.
 void Elaborator::report(const CompileError& error) {
   std::vector<Diagnostic> diagnostics = error.diagnostics();
+  int uses = 0;
   for (Scope* scope = scope_; scope; scope = scope->caller) {
     scope->failed = true;
-    if (!scope->caller) continue;
+    if (!scope->caller || ++uses > max_uses) continue;
     for (Diagnostic& diagnostic : diagnostics) diagnostic.note(fmt::format("in this use of block `{}`", scope->function->name), scope->use);
   }
+  if (uses > max_uses)
+    for (Diagnostic& diagnostic : diagnostics) diagnostic.note(fmt::format("in {} more blocks around it", uses - max_uses));
   ++errors_;
   reporter_.add(CompileError(std::move(diagnostics)));
   if (reporter_.full()) throw Stop{};

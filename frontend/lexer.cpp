@@ -136,6 +136,7 @@ class Lexer {
     else if (c == '!') help = "write `not`";
     else if (c == ';') help = "a statement ends where its line ends; no `;` is needed";
     else if (c == '"' || c == '\'') help = "there are no strings; names such as `same` stand without quotes";
+    else if (static_cast<unsigned char>(c) >= 0x80) help = "names are made of the letters a to z and A to Z, digits and `_`";
     bool printable = static_cast<unsigned char>(c) >= 0x80 || (c >= 0x20 && c < 0x7f);
     std::string shown = printable ? std::string(text_.substr(at_, length)) : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     report(range(at_, length), fmt::format("unexpected character `{}`", shown), help);

@@ -11,7 +11,7 @@ namespace bnc {
 using namespace ast;
 
 ast::Module parse_syntax(const std::shared_ptr<const SourceFile>& source) {
-  Reporter reporter;
+  Reporter reporter(Reporter::Once::a_line);
   std::vector<Token> tokens = lex(source, reporter);
   ast::Module module = Parser(std::move(tokens), reporter).module();
   reporter.finish();
@@ -36,6 +36,7 @@ ast::Module Parser::module() {
 }
 
 void Parser::declaration(ast::Module& module) {
+  start_ = at_;
   if (at("block")) {
     module.blocks.push_back(function());
   } else if (at("network")) {
@@ -102,7 +103,7 @@ ast::Train Parser::train() {
   ast::Train train{std::string(name.text), name.range, {}};
   const Token& open = expect("{", "before the settings");
   while (!at_end_of_body()) {
-    size_t start = at_;
+    size_t start = start_ = at_;
     try {
       const Token& key = expect_name("a setting such as `loss = ...`");
       Argument setting{std::string(key.text), key.range, nullptr};
@@ -138,6 +139,7 @@ std::vector<Statement> Parser::block(const std::string& what) {
 }
 
 Statement Parser::statement() {
+  start_ = at_;
   if (at("repeat")) return repeat();
   if (at("if")) return conditional();
   if (at("return")) return result();
@@ -294,11 +296,7 @@ const Token& Parser::expect_name(const std::string& what) {
 // An unclosed bracket is reported behind the last thing that still belongs to it.
 void Parser::expect_closing(std::string_view close, const Token& open, const std::string& expected) {
   if (accept(close)) return;
-  SourceRange place = peek().range;
-  if (peek().first_on_line || peek().kind == Token::Kind::end) {
-    place = previous().range;
-    place.column += place.length, place.length = 1;
-  }
+  SourceRange place = peek().first_on_line || peek().kind == Token::Kind::end ? behind_previous() : peek().range;
   Diagnostic diagnostic{Severity::error, place, fmt::format("expected {}, found {}", expected, found()), {}};
   diagnostic.note(fmt::format("the `{}` that is open here", open.text), open.range);
   throw CompileError(std::move(diagnostic));
@@ -316,12 +314,21 @@ bool Parser::begins_declaration() const {
 
 bool Parser::at_end_of_body() const { return at("}") || peek().kind == Token::Kind::end || begins_declaration() || reporter_.full(); }
 
+SourceRange Parser::behind_previous() const {
+  SourceRange place = previous().range;
+  place.column += place.length, place.length = 1;
+  return place;
+}
+
 std::string Parser::found() const {
   if (peek().kind == Token::Kind::end) return "the end of the file";
   return fmt::format("`{}`", peek().text);
 }
 
+// What a line lacks at its end is reported there, not at the start of the next line.
 void Parser::unexpected(const std::string& expected, const std::string& help) {
+  if (at_ > start_ && (peek().first_on_line || peek().kind == Token::Kind::end))
+    fail_at(behind_previous(), fmt::format("expected {}, found the end of the line", expected), help);
   fail_at(peek().range, fmt::format("expected {}, found {}", expected, found()), help);
 }
 

@@ -63,6 +63,7 @@ class Parser {
 
   // Errors.
   std::string found() const;
+  SourceRange behind_previous() const;
   [[noreturn]] void unexpected(const std::string& expected, const std::string& help = "");
   void skip_statement(size_t start);
   void skip_to_declaration();
@@ -70,6 +71,7 @@ class Parser {
   std::vector<Token> tokens_;
   Reporter& reporter_;
   size_t at_ = 0;
+  size_t start_ = 0;  // where the current statement or declaration begins
   int depth_ = 0;
   friend class NestingGuard;
 };

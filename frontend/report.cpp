@@ -61,7 +61,7 @@ void Reporter::add(const CompileError& error) {
   for (const Diagnostic& diagnostic : error.diagnostics()) {
     if (full()) return;
     const SourceRange& range = diagnostic.range;
-    if (!range.known() || places_.insert({range.line, range.column}).second) diagnostics_.push_back(diagnostic);
+    if (!range.known() || places_.insert({range.line, once_ == Once::a_line ? 0 : range.column}).second) diagnostics_.push_back(diagnostic);
   }
 }
 

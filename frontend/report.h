@@ -26,9 +26,12 @@ std::string quoted_list(const std::vector<std::string>& names, const std::string
 // "1 operand", "2 operands".
 std::string counted(size_t count, const std::string& noun);
 
-// Collects diagnostics: one a place, because what a loop or a block repeats is one mistake.
+// Collects diagnostics: one a place, because what a loop or a block repeats is one mistake; of syntax errors one a line,
+// because a second one there mostly follows from the first.
 class Reporter {
  public:
+  enum class Once { a_place, a_line };
+  explicit Reporter(Once once = Once::a_place) : once_(once) {}
   void add(const CompileError& error);
   bool empty() const { return diagnostics_.empty(); }
   bool full() const { return diagnostics_.size() >= 20; }
@@ -38,6 +41,7 @@ class Reporter {
  private:
   std::vector<Diagnostic> diagnostics_;
   std::set<std::tuple<int, int>> places_;
+  Once once_;
 };
 
 }  // namespace bnc

@@ -40,14 +40,26 @@ static const char* name_of(Severity severity) {
 
 // The source line and, under the range, `^~~~`. Columns count bytes; a UTF-8 continuation byte takes no room on the screen.
 static std::string excerpt(const SourceRange& range) {
-  const std::string_view line = range.file->line(range.line);
+  std::string_view line = range.file->line(range.line);
+  int column = range.column;
+  // Of a very long line only the neighbourhood of the caret.
+  constexpr int before = 80, longest = 200;
+  if (line.size() > longest && column > before) {
+    line.remove_prefix(column - before);
+    while (!line.empty() && (line[0] & 0xC0) == 0x80) line.remove_prefix(1);
+    column = range.column - static_cast<int>(line.data() - range.file->line(range.line).data());
+  }
+  if (line.size() > longest) {
+    line = line.substr(0, longest);
+    while (!line.empty() && (line.back() & 0x80)) line.remove_suffix(1);
+  }
   std::string marks;
-  for (int i = 0; i < std::max<int>(line.size(), range.column); ++i) {
+  for (int i = 0; i < std::max<int>(line.size(), column); ++i) {
     const char byte = i < static_cast<int>(line.size()) ? line[i] : ' ';
     if ((byte & 0xC0) == 0x80) continue;
-    if (i + 1 == range.column) marks += '^';
-    else if (i + 1 < range.column) marks += byte == '\t' ? '\t' : ' ';
-    else if (i + 1 < range.column + range.length) marks += '~';
+    if (i + 1 == column) marks += '^';
+    else if (i + 1 < column) marks += byte == '\t' ? '\t' : ' ';
+    else if (i + 1 < column + range.length) marks += '~';
   }
   return fmt::format("{}\n{}\n", line, marks);
 }
