@@ -12,7 +12,7 @@ namespace bnc::tools {
 bool Arguments::has(const std::string& option) const { return values_.count(option) > 0; }
 
 const std::string& Arguments::required(const std::string& option) const {
-  if (!has(option)) throw UsageError(fmt::format("the option '--{}' is required", option));
+  if (!has(option)) throw UsageError(fmt::format("the option `--{}` is required", option));
   return values_[option].as<std::string>();
 }
 
@@ -21,14 +21,14 @@ std::string Arguments::text(const std::string& option) const { return has(option
 std::optional<int64_t> Arguments::integer(const std::string& option, int64_t least) const {
   if (!has(option)) return std::nullopt;
   const int64_t value = values_[option].as<int64_t>();
-  if (value < least) throw UsageError(fmt::format("'--{}' must be at least {}, not {}", option, least, value));
+  if (value < least) throw UsageError(fmt::format("`--{}` must be at least {}, not {}", option, least, value));
   return value;
 }
 
 double Arguments::positive(const std::string& option, double fallback) const {
   if (!has(option)) return fallback;
   const double value = values_[option].as<double>();
-  if (!(value > 0)) throw UsageError(fmt::format("'--{}' must be above 0, not {}", option, value));
+  if (!(value > 0)) throw UsageError(fmt::format("`--{}` must be above 0, not {}", option, value));
   return value;
 }
 
@@ -38,8 +38,8 @@ std::string Arguments::choice(const std::string& option, const std::vector<std::
   for (const std::string& choice : choices)
     if (choice == value) return value;
   const std::string nearest = nearest_name(value, choices);
-  throw UsageError(fmt::format("'--{}' must be one of {}, not '{}'{}", option, fmt::join(choices, ", "), value,
-                               nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+  throw UsageError(fmt::format("`--{}` must be one of {}, not `{}`{}", option, fmt::join(choices, ", "), value,
+                               nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest)));
 }
 
 std::vector<std::string> Arguments::list(const std::string& option) const {
@@ -114,8 +114,8 @@ std::string placeholder(const std::string& positional) { return positional == "m
   std::vector<std::string> names;
   for (const auto& option : options.options()) names.push_back(option->long_name());
   const std::string nearest = nearest_name(name, names);
-  throw UsageError(fmt::format("unknown option '{}{}'{}", name.size() == 1 ? "-" : "--", name,
-                               nearest.empty() ? "" : fmt::format("; did you mean '--{}'?", nearest)));
+  throw UsageError(fmt::format("unknown option `{}{}`{}", name.size() == 1 ? "-" : "--", name,
+                               nearest.empty() ? "" : fmt::format("; did you mean `--{}`?", nearest)));
 }
 
 // A switch that was not given counts as absent, so that `has` tells the same of switches and values.
@@ -159,7 +159,7 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
 std::string help_text(const Command& command) {
   std::ostringstream options;
   options << all_options(command);
-  return fmt::format("usage: bnc {} {}\n\n{}\n\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(), command.example);
+  return fmt::format("usage: bnc {} {}\n\n{}\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(), command.example);
 }
 
 void print(std::string_view text) {

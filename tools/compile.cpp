@@ -66,7 +66,7 @@ std::string link_shared(const std::string& object) {
 int compile_text(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
   static const std::map<std::string, Stage> text_stages = {
       {"ast", Stage::ast}, {"graph", Stage::graph}, {"loops", Stage::loops}, {"llvm", Stage::llvm}, {"asm", Stage::assembly}};
-  if (arguments.has("header")) throw UsageError(fmt::format("'--header' goes with '--emit obj' or '--emit shared', not '--emit {}'", stage));
+  if (arguments.has("header")) throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   const std::optional<WeightStore> weights = arguments.weights(network);
   const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
   if (arguments.has("output")) write_file(arguments.text("output"), text);
@@ -81,10 +81,10 @@ int compile_text(const Arguments& arguments, const Network& network, const std::
 }
 
 int compile_object(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
-  if (options.mode == Mode::train) throw UsageError(fmt::format("'--emit {}' makes inference code only; look at a training step with --emit graph, loops, llvm or asm", stage));
+  if (options.mode == Mode::train) throw UsageError(fmt::format("`--emit {}` makes inference code only; look at a training step with --emit graph, loops, llvm or asm", stage));
   std::optional<WeightStore> weights = arguments.weights(network);
   if (!weights) {
-    if (!network.parameters().empty()) message("warning: no '--weights': the object gets freshly initialized ones (seed 0)");
+    if (!network.parameters().empty()) message("warning: no `--weights`: the object gets freshly initialized ones (seed 0)");
     weights = network.initialize(0);
   }
   ObjectFiles files = network.compile_object(options, *weights);

@@ -46,8 +46,8 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
   }
   const std::string nearest = nearest_name(word, names);
   const bool is_option = word.rfind('-', 0) == 0;
-  throw UsageError(fmt::format("unknown {} '{}'{}", is_option ? "option" : "command", word,
-                               nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+  throw UsageError(fmt::format("unknown {} `{}`{}", is_option ? "option" : "command", word,
+                               nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest)));
 }
 
 int dispatch(const std::vector<std::string>& words, std::string& command_name) {

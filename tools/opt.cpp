@@ -11,7 +11,7 @@ int check_equivalence(const std::vector<EquivalenceCheck>& checks, bool json) {
   for (const EquivalenceCheck& check : checks) {
     failures += !check.passed;
     if (json) print_json({{"pass", check.pass}, {"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
-    else if (!check.passed) message(fmt::format("error: '{}' differs by {:.3g} after {}", check.value, check.relative_error, check.pass));
+    else if (!check.passed) message(fmt::format("error: `{}` differs by {:.3g} after {}", check.value, check.relative_error, check.pass));
   }
   return failures ? exit_failed : exit_done;
 }

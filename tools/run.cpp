@@ -14,7 +14,7 @@ const Array& find_array(const NamedArrays& arrays, const std::string& name, cons
     if (key == name) return array;
     names.push_back(key);
   }
-  throw Error(fmt::format("error: {} holds no array '{}' for the network's input of that name\nnote: it holds {}", path, name,
+  throw Error(fmt::format("error: {} holds no array `{}` for the network's input of that name\nnote: it holds {}", path, name,
                           names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "))));
 }
 

@@ -28,7 +28,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.test = arguments.text("test");
   options.epochs = arguments.integer("epochs");
   options.steps = arguments.integer("steps");
-  if (options.epochs && options.steps) throw UsageError("give '--epochs' or '--steps', not both");
+  if (options.epochs && options.steps) throw UsageError("give `--epochs` or `--steps`, not both");
   options.batch = arguments.integer("batch");
   if (const auto seed = arguments.integer("seed", 0)) options.seed = static_cast<uint64_t>(*seed);
   options.resume = arguments.text("resume");
@@ -86,7 +86,7 @@ int run(const Arguments& arguments) {
   display.finish();
   if (result.stopped) {
     message(fmt::format("stopped after step {}", result.steps));
-    if (result.checkpoint_path.empty()) message("note: nothing was kept: the run had no '--out DIR'");
+    if (result.checkpoint_path.empty()) message("note: nothing was kept: the run had no `--out DIR`");
     else message(fmt::format("the checkpoint is in {}; go on with:\n  {}", result.checkpoint_path, resume_command(arguments, options.out)));
   }
   if (arguments.json()) {

@@ -66,9 +66,9 @@ def source(name, text):
 
 def source_errors():
     cases = {
-        "misspelt op": ("batch_nrom(x)", ["'batch_nrom'", "batch_norm", ":2:"]),
-        "misspelt attribute": ("batch_norm(x, epsilom=1e-3)", ["'epsilom'", "epsilon", "^"]),
-        "misspelt name": ("relu(y)", ["'y'", "^"]),
+        "misspelt op": ("batch_nrom(x)", ["`batch_nrom`", "batch_norm", ":2:"]),
+        "misspelt attribute": ("batch_norm(x, epsilom=1e-3)", ["`epsilom`", "epsilon", "^"]),
+        "misspelt name": ("relu(y)", ["`y`", "^"]),
         "mismatched shapes": ("add(x, dense(x, 5))", ["f32[N, 6]", "f32[N, 5]"]),
         "unclosed parenthesis": ("relu(x", [":2:", "^"]),
     }
@@ -78,9 +78,9 @@ def source_errors():
     expect("missing model", call(BNC, "fmt", HERE / "none.bn"), "none.bn", "No such file")
     expect("folder as model", call(BNC, "fmt", HERE), str(HERE))
     model = source("net", NETWORK)
-    expect("unknown pass", call(BNC, "opt", model, "--passes", "cannonicalize"), "'cannonicalize'", "canonicalize")
+    expect("unknown pass", call(BNC, "opt", model, "--passes", "cannonicalize"), "`cannonicalize`", "canonicalize")
     expect("unknown stop-after", call(BNC, "opt", model, "--passes", "canonicalize", "--stop-after", "dead-cod"), "dead-code")
-    expect("unknown CPU", call(BNC, "compile", model, "--emit", "asm", "--cpu", "haswel"), "'haswel'", "haswell")
+    expect("unknown CPU", call(BNC, "compile", model, "--emit", "asm", "--cpu", "haswel"), "`haswel`", "haswell")
     plain = source("no_train", NETWORK.split("train net")[0])
     expect("no train section", call(BNC, "train", plain, "--data", HERE / "data.npz"), "train")
 
@@ -117,7 +117,7 @@ def weights_files(model):
     changed("weights of the wrong shape", lambda t: t.update({"dense_1.weight": np.ones((5, 6))}), "dense_1.weight", "[5, 6]", "[6, 5]")
     changed("unknown weight", lambda t: t.update({"dense_9.weight": np.ones(3)}), "dense_9.weight")
     changed("missing weight", lambda t: t.pop("batch_norm_1.mean"), "batch_norm_1.mean")
-    changed("misspelt weight", lambda t: t.update({"batch_norm_1.gama": t.pop("batch_norm_1.gamma")}), "batch_norm_1.gama", "batch_norm_1.gamma")
+    changed("misspelt weight", lambda t: t.update({"batch_norm_1.gama": t.pop("batch_norm_1.gamma")}), "`batch_norm_1.gama`", "`batch_norm_1.gamma`")
     return weights
 
 
@@ -129,8 +129,8 @@ def arrays(model, weights):
         expect(name, call(BNC, "run", model, "--weights", weights, "--input", path, "--output", HERE / "out.npz", "--mode", mode), *parts)
 
     x, labels = np.ones((4, 6), np.float32), np.array([0, 1, 2, 0], np.int32)
-    run("input array missing", ["'x'", "images"], images=x)
-    run("unknown input array", ["'extra'"], x=x, extra=x)
+    run("input array missing", ["`x`", "images"], images=x)
+    run("unknown input array", ["`extra`"], x=x, extra=x)
     run("input of the wrong shape", ["x", "[4, 7]"], x=np.ones((4, 7), np.float32))
     run("input of the wrong rank", ["x"], x=np.ones(6, np.float32))
     run("no example", ["no example"], x=np.ones((0, 6), np.float32))
@@ -138,7 +138,7 @@ def arrays(model, weights):
     run("labels out of range", ["label", "3"], mode="train", x=x, labels=labels + 1)
     run("negative label", ["label", "-1"], mode="train", x=x, labels=labels - 1)
     run("other batch size of the labels", ["labels"], mode="train", x=x, labels=labels[:3])
-    run("batch of one in training", ["batch_norm", "f32[1, 5]"], mode="train", x=x[:1], labels=labels[:1])
+    run("batch of one in training", ["batch_norm_1", "f32[N, 5]"], mode="train", x=x[:1], labels=labels[:1])
     np.savez(path, x=x)
     path.write_bytes(path.read_bytes()[:-30])
     expect("npz cut short", call(BNC, "run", model, "--weights", weights, "--input", path, "--output", HERE / "out.npz"), "arrays.npz")
@@ -179,7 +179,7 @@ def data_sets(model):
     train("CIFAR-10 batch cut short", cifar, "data_batch_1.bin")
     one = HERE / "one.npz"
     np.savez(one, x=x, y=y)
-    expect("batch of one in training", call(BNC, "train", model, "--data", one, "--batch", 1, "--steps", 2), "batch_norm", "f32[1, 5]")
+    expect("batch of one in training", call(BNC, "train", model, "--data", one, "--batch", 1, "--steps", 2), "batch_norm_1", "f32[N, 5]")
 
 
 def limited():
