@@ -155,6 +155,7 @@ class Session {
 
   struct Data;
   explicit Session(std::unique_ptr<Data> data);
+  Data& data() const { return *data_; }  // for the library itself
 
  private:
   std::unique_ptr<Data> data_;
@@ -216,7 +217,8 @@ class Network {
   // Throws unless the weights have exactly this network's names and shapes; the error lists what is missing, unknown or misshapen.
   void check_weights(const WeightStore& weights) const;
 
-  // The network as text after parsing (ast, graph) or after the mode's pipeline and code generation.
+  // The network as text after parsing (ast, graph) or after the mode's pipeline and code generation. In training mode, and
+  // with weights, passes or stop_after, the graph is what the pipeline made of it.
   std::string emit(Stage stage, const CompileOptions& options, const WeightStore* weights = nullptr) const;
   // The whole module after those passes, as legal .bn text.
   std::string optimize(const std::vector<std::string>& passes, const CompileOptions& options, const WeightStore* weights = nullptr) const;
@@ -272,7 +274,7 @@ class Dataset {
 
 struct Progress {
   int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
-  double loss = 0, accuracy = 0;          // running, of the training batches of this epoch
+  double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
   double examples_per_second = 0, seconds_left = 0;
 };
 
@@ -289,7 +291,8 @@ struct TrainOptions {
 };
 
 struct EvaluationResult {
-  double loss = 0, accuracy = 0;
+  double loss = 0;       // an example, also where the train section sums over the batch
+  double accuracy = 0;   // NaN where the targets are floats
   int64_t count = 0;
 };
 

@@ -1,0 +1,84 @@
+// Timing of compiled networks.
+#include <algorithm>
+#include <chrono>
+
+#include "codegen/codegen.h"
+#include "ir/random.h"
+#include "runtime/error.h"
+#include "runtime/network.h"
+#include "runtime/session.h"
+
+namespace bnc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+// Every input filled with random data: floats in [0, 1), class numbers below `classes`.
+void fill_inputs(Session& session, int64_t classes) {
+  RandomStream random(1, "bench");
+  for (const Slot& slot : session.data().slots) {
+    if (slot.kind != Slot::Kind::input) continue;
+    if (slot.type.dtype == DType::f32) {
+      for (float& value : session.input_floats(slot.name)) value = static_cast<float>(random.uniform());
+    } else {
+      for (int32_t& value : session.input_integers(slot.name)) value = static_cast<int32_t>(random.below(static_cast<uint64_t>(classes)));
+    }
+  }
+}
+
+int64_t classes_of(const Network& network) {
+  const std::vector<TensorInfo> outputs = network.outputs();
+  return outputs.empty() || outputs.front().dims.empty() ? 2 : std::max<int64_t>(1, outputs.front().dims.back());
+}
+
+std::vector<double> time_runs(Session& session, double seconds) {
+  constexpr int warm_up = 3, least = 5;
+  constexpr double most = 1e6;
+  for (int k = 0; k < warm_up; ++k) session.run();
+  std::vector<double> times;
+  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  while (times.size() < least || (Clock::now() < end && static_cast<double>(times.size()) < most)) {
+    const auto start = Clock::now();
+    session.run();
+    times.push_back(milliseconds(Clock::now() - start));
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+}  // namespace
+
+BenchResult bench(const Network& network, const BenchOptions& options, const WeightStore* weights) {
+  return at_boundary([&] {
+    const WeightStore fresh = weights ? WeightStore() : network.initialize(0);
+    CompileOptions compile;
+    compile.mode = options.mode;
+    compile.batch = options.batch;
+    compile.threads = options.threads;
+    compile.cpu = options.cpu;
+    Session session = network.compile(compile, weights ? *weights : fresh);
+    fill_inputs(session, classes_of(network));
+    const std::vector<double> times = time_runs(session, options.seconds);
+
+    BenchResult result;
+    result.model = network.name();
+    result.mode = options.mode == Mode::train ? "train" : "infer";
+    result.batch = options.batch;
+    result.threads = session.threads();
+    result.median_ms = times[times.size() / 2];
+    result.min_ms = times.front();
+    result.p90_ms = times[times.size() * 9 / 10];
+    result.runs = static_cast<int64_t>(times.size());
+    result.compile_ms = session.info().compile_ms;
+    result.flops = session.info().flops;
+    result.gflops = result.flops / result.median_ms * 1e-6;
+    result.peak_gflops = codegen::measure_peak_gflops(codegen::target_for(options.cpu, true)) * session.threads();
+    result.arena_bytes = session.info().arena_bytes;
+    return result;
+  });
+}
+
+}  // namespace bnc

@@ -1,0 +1,71 @@
+#include "runtime/evaluator.h"
+
+#include <chrono>
+#include <cstring>
+#include <numeric>
+
+#include "runtime/dataset.h"
+#include "runtime/error.h"
+#include "runtime/session.h"
+
+namespace bnc {
+
+EvaluationResult evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size,
+                                  const std::function<void(const Progress&)>& on_progress, const PredictionVisitor& visit) {
+  const BatchShape shape = objective.fit(data, batch_size);
+  Session::Data& inside = session.data();
+  Slot& input = inside.input(objective.input());
+  Slot* target = inside.find(objective.target(), Slot::Kind::input);
+  const auto start = std::chrono::steady_clock::now();
+  Progress progress;
+  progress.steps = (data.count() + batch_size - 1) / batch_size;
+  Objective::Score total;
+  Batch batch;
+  std::vector<int64_t> indices;
+  for (int64_t first = 0; first < data.count(); first += batch_size) {
+    const int64_t count = std::min(batch_size, data.count() - first);
+    indices.resize(static_cast<size_t>(count));
+    std::iota(indices.begin(), indices.end(), first);
+    fill_batch(data, indices, shape, batch);
+    inside.set_batch(count);
+    std::copy(batch.x.begin(), batch.x.end(), input.floats());
+    input.batch = count;
+    if (target) {
+      std::memcpy(target->pointer, batch.target(shape.targets), static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
+      target->batch = count;
+    }
+    session.run();
+    const std::span<const float> predictions = session.view(objective.prediction());
+    const Objective::Score score = objective.score(predictions, batch, shape.targets, count);
+    total.loss += score.loss;
+    total.right += score.right;
+    if (visit) visit(first, count, predictions);
+    if (!on_progress) continue;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    ++progress.step;
+    progress.loss = total.loss / static_cast<double>(first + count);
+    progress.accuracy = total.right / static_cast<double>(first + count);
+    progress.examples_per_second = static_cast<double>(first + count) / seconds;
+    progress.seconds_left = static_cast<double>(data.count() - first - count) / progress.examples_per_second;
+    on_progress(progress);
+  }
+  const double count = static_cast<double>(data.count());
+  return {total.loss / count, total.right / count, data.count()};
+}
+
+EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options) {
+  return at_boundary([&] {
+    if (options.batch < 1) fail("the batch size is {}, but must be at least 1", options.batch);
+    const Objective objective(network);
+    const Dataset data = Dataset::open(options.data, "test");
+    objective.fit(data, options.batch);
+    CompileOptions compile;
+    compile.cpu = options.cpu;
+    compile.threads = options.threads;
+    compile.batch_statistics = options.batch_statistics;
+    Session session = network.compile(compile, weights);
+    return evaluate_session(session, objective, data, std::min(options.batch, data.count()), options.on_progress);
+  });
+}
+
+}  // namespace bnc

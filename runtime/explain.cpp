@@ -1,0 +1,116 @@
+// What became of every batch norm and dropped bias, from the remarks of the passes.
+#include <algorithm>
+#include <set>
+
+#include "passes/rewrite.h"
+#include "runtime/error.h"
+#include "runtime/network.h"
+#include "runtime/weight_store.h"
+
+namespace bnc {
+
+namespace {
+
+Explanation::Entry entry_at(const std::string& op, const std::string& path, const SourceRange& range) {
+  Explanation::Entry entry;
+  entry.op = op;
+  entry.path = path;
+  if (range.known() && range.file) {
+    entry.place = fmt::format("{}:{}", range.file->path, range.line);
+    const std::string_view line = range.file->line(range.line);
+    const size_t begin = line.find_first_not_of(" \t");
+    if (begin != std::string_view::npos) entry.source_line = line.substr(begin);
+  }
+  return entry;
+}
+
+// The last word that fold-batch-norm had on a node: a later sweep may fold what an earlier one could not.
+const Remark* last_remark(const std::vector<Remark>& remarks, const std::string& pass, const std::string& subject) {
+  const Remark* last = nullptr;
+  for (const Remark& remark : remarks) {
+    if (remark.pass == pass && remark.subject == subject) last = &remark;
+  }
+  return last;
+}
+
+std::vector<Explanation::Entry> batch_norm_entries(const Graph& parsed, Mode mode, const std::vector<Remark>& remarks) {
+  std::vector<Explanation::Entry> entries;
+  for (const Node* node : parsed.nodes_of("batch_norm")) {
+    Explanation::Entry entry = entry_at("batch_norm", layer_path(*node), node->range);
+    const Remark* remark = last_remark(remarks, "fold-batch-norm", "batch_norm " + node->results[0].name);
+    entry.folded = remark && remark->kind == Remark::Kind::done;
+    if (remark) entry.what = entry.folded ? remark->text : "stayed: " + remark->text;
+    else if (mode == Mode::train) entry.what = "stayed: training normalizes with the statistics of each batch";
+    else entry.what = "stayed: fold-batch-norm did not run on it";
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::vector<Explanation::Entry> bias_entries(const std::vector<Remark>& remarks) {
+  std::vector<Explanation::Entry> entries;
+  for (const Remark& remark : remarks) {
+    if (remark.pass != "drop-dead-bias") continue;
+    Explanation::Entry entry = entry_at("bias", remark.path, remark.range);
+    entry.folded = remark.kind == Remark::Kind::done;
+    entry.what = remark.kind == Remark::Kind::done ? remark.text : "stayed: " + remark.text;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+struct Totals {
+  double flops = 0, bytes = 0;
+  int64_t arena = 0;
+};
+
+Totals totals_of(const loops::Program& program) {
+  Totals totals;
+  for (const loops::Kernel& kernel : program.kernels) {
+    totals.flops += kernel.flops;
+    totals.bytes += kernel.bytes;
+  }
+  totals.arena = program.arena_bytes + program.arena_bytes_per_example * program.batch.value_or(1);
+  return totals;
+}
+
+// The same network with batch norms and biases where the source has them, every op a kernel of its own.
+Totals totals_before(const Network::Data& network, const CompileOptions& options) {
+  Compilation compilation(network, options, nullptr);
+  std::vector<std::string> names = compilation.passes();
+  const std::set<std::string> rewrites = {"fold-batch-norm", "drop-dead-bias", "fuse"};
+  std::erase_if(names, [&](const std::string& name) { return rewrites.count(name) > 0; });
+  compilation.run_passes(names);
+  int kernel = 0;
+  for (const auto& node : compilation.graph.nodes()) node->kernel = kernel++;
+  return totals_of(compilation.lower());
+}
+
+}  // namespace
+
+Explanation Network::explain(const CompileOptions& given, const WeightStore* weights) const {
+  return at_boundary([&] {
+    if (weights) check_weights(*weights);
+    CompileOptions options = given;
+    options.stop_after.clear();
+    Compilation compilation(*data_, options, weights ? &weights->data().weights : nullptr);
+    compilation.run_passes(compilation.passes());
+
+    Explanation explanation;
+    explanation.batch_norms = batch_norm_entries(data_->graph(), options.mode, compilation.context.remarks);
+    explanation.biases = bias_entries(compilation.context.remarks);
+    const Totals after = totals_of(compilation.lower());
+    options.on_change = {};
+    options.on_time = {};
+    const Totals before = totals_before(*data_, options);
+    explanation.flops_before = before.flops;
+    explanation.flops_after = after.flops;
+    explanation.bytes_before = before.bytes;
+    explanation.bytes_after = after.bytes;
+    explanation.arena_before = before.arena;
+    explanation.arena_after = after.arena;
+    return explanation;
+  });
+}
+
+}  // namespace bnc

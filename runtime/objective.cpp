@@ -1,0 +1,101 @@
+#include "runtime/objective.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ir/op.h"
+#include "runtime/dataset.h"
+#include "runtime/error.h"
+#include "runtime/network.h"
+
+namespace bnc {
+
+namespace {
+
+int64_t elements_an_example(const TensorType& type) {
+  const auto count = element_count(type.shape);
+  return count ? count->factor : 0;
+}
+
+bool is_rows_of_batch(const TensorType& type) { return type.rank() > 0 && type.shape[0] == Dim{1, true}; }
+
+}  // namespace
+
+Objective::Objective(const Network& network) : network_(network.name()) {
+  if (!network.trainable()) fail("network `{}` has no train section, which gives the loss\nhelp: add `train {} {{ loss = ... }}` to the file", network_, network_);
+  CompileOptions options;
+  options.mode = Mode::train;
+  options.batch = std::max<int64_t>(2, network.data().train()->batch);
+  Compilation compilation(network.data(), options, nullptr);
+  compilation.run_passes({"prepare-training"});
+  graph_ = std::move(compilation.graph);
+
+  loss_ = graph_.output(Output::Role::loss)->value.node;
+  const Value prediction = loss_->operands[0], target = loss_->operands[1];
+  averaged_ = loss_->attribute("reduction").symbol().name == "mean";
+  prediction_type_ = prediction.type();
+  target_ = target.name();
+  target_type_ = target.type();
+  for (const Output& output : graph_.outputs) {
+    if (output.role == Output::Role::output && output.value == prediction && prediction_.empty()) prediction_ = output.name;
+  }
+  for (const Node* node : graph_.nodes_of("input")) {
+    if (node == target.node) continue;
+    if (!input_.empty()) fail("network `{}` has inputs `{}` and `{}`, but a data set fills one", network_, input_, node->results[0].name);
+    input_ = node->results[0].name;
+    input_type_ = node->results[0].type;
+  }
+  if (input_.empty() || input_type_.dtype != DType::f32 || !is_rows_of_batch(input_type_)) {
+    fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph_.batch_symbol);
+  }
+  if (!is_rows_of_batch(prediction_type_) || !is_rows_of_batch(target_type_)) {
+    fail("the loss of network `{}` is not over one row an example: its prediction is {}", network_, to_string(prediction_type_, graph_.batch_symbol));
+  }
+}
+
+BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
+  const Dataset::Data& content = data.data();
+  if (content.example_size != elements_an_example(input_type_)) {
+    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(), fmt::join(content.example_dims, ", "),
+         content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
+  }
+  const int64_t width = elements_an_example(target_type_), classes = prediction_type_.shape.back().factor;
+  const auto misfit = [&](const std::string& have) {
+    fail("{} holds {}, but the loss of network `{}` takes {}", content.files.front(), have, network_, to_string(target_type_, graph_.batch_symbol));
+  };
+  if (!data.has_labels()) {
+    if (target_type_.dtype != DType::f32 || width != content.target_size) misfit(fmt::format("float targets [{}]", fmt::join(content.target_dims, ", ")));
+    return {batch, TargetKind::floats, classes};
+  }
+  if (width != (target_type_.dtype == DType::i32 ? 1 : classes)) misfit("one label an example");
+  content.check_labels(target_type_.dtype == DType::f32 && classes == 1 ? 2 : classes, network_);
+  if (target_type_.dtype == DType::i32) return {batch, TargetKind::labels, classes};
+  return {batch, classes == 1 ? TargetKind::number : TargetKind::one_hot, classes};
+}
+
+Objective::Score Objective::score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
+  const auto taken = [count](const TensorType& type, const auto& values) {
+    Tensor tensor{type.dtype, concrete(type.shape, count), {}};
+    tensor.data.assign(values.begin(), values.begin() + tensor.size());
+    return tensor;
+  };
+  const Tensor prediction = taken(prediction_type_, predictions);
+  const Tensor target = kind == TargetKind::labels ? taken(target_type_, batch.labels) : taken(target_type_, batch.float_targets);
+  const double loss = loss_->op->evaluate(EvaluateContext{*loss_, {&prediction, &target}, count})[0].data[0];
+  return {averaged_ ? loss * static_cast<double>(count) : loss, right_answers(predictions, batch, kind, count)};
+}
+
+double Objective::right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
+  if (kind == TargetKind::floats) return std::nan("");
+  const int64_t width = elements_an_example(prediction_type_);
+  const double threshold = loss_->is("binary_cross_entropy_with_logits") ? 0.0 : 0.5;
+  int64_t right = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    const float* row = predictions.data() + k * width;
+    const int32_t answer = width == 1 && kind == TargetKind::number ? row[0] > threshold : static_cast<int32_t>(std::max_element(row, row + width) - row);
+    right += answer == batch.labels[static_cast<size_t>(k)];
+  }
+  return static_cast<double>(right);
+}
+
+}  // namespace bnc

@@ -1,0 +1,45 @@
+// The train section's loss as evaluation and the trainer see it: what it is taken of, and how a data set's targets fit it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "bnc/bnc.h"
+#include "ir/graph.h"
+#include "runtime/batch_loader.h"
+
+namespace bnc {
+
+class Objective {
+ public:
+  // Error when the network has no train section.
+  explicit Objective(const Network& network);
+
+  const std::string& input() const { return input_; }             // the network's only input that is not the target
+  const std::string& target() const { return target_; }           // the input that takes the targets
+  const std::string& prediction() const { return prediction_; }   // the output the loss is of
+
+  // How the examples of `data` go into the network; Error naming both where they do not fit.
+  BatchShape fit(const Dataset& data, int64_t batch) const;
+
+  // Sums over the first `count` examples of a batch: losses, and right answers. A loss that is a mean over the batch
+  // counts once an example, so that sums over batches divide by the number of examples.
+  struct Score {
+    double loss = 0;
+    double right = 0;
+  };
+  Score score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const;
+  // How many of the first `count` predictions are right; NaN where the targets are floats.
+  double right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const;
+  // The loss an example of a training step that returned `loss`.
+  double loss_an_example(double loss, int64_t batch) const { return averaged_ ? loss : loss / static_cast<double>(batch); }
+
+ private:
+  std::string network_, input_, target_, prediction_;
+  TensorType input_type_, target_type_, prediction_type_;
+  Graph graph_;              // the network with its loss
+  const Node* loss_ = nullptr;
+  bool averaged_ = false;
+};
+
+}  // namespace bnc
