@@ -1,4 +1,4 @@
-// Stored variances as files really hold them: some are slightly below zero.
+// Stored variances as files really hold them: some are slightly below zero (bn-stored-variance).
 #pragma once
 
 #include <vector>

@@ -1,4 +1,4 @@
-// drop-dead-bias: a training batch norm subtracts the batch's mean, and with it any bias in front (batch-norm.md: traps).
+// drop-dead-bias: a training batch norm subtracts the batch's mean, and with it any bias in front (bn-dead-bias).
 #include <algorithm>
 
 #include <fmt/format.h>

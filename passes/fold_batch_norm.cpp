@@ -1,4 +1,4 @@
-// fold-batch-norm: inference-mode batch norms vanish into the layers around them (batch-norm.md: bn-infer, folding).
+// fold-batch-norm: inference-mode batch norms vanish into the layers around them (bn-fold-producer, bn-fold-consumer, bn-fold-fixpoint).
 #include <fmt/format.h>
 
 #include "ir/ops/common.h"

@@ -1,4 +1,5 @@
-// Consumer rules: the node that reads an affine map's result reads the map's operand instead and takes up the map.
+// Consumer rules: the node that reads an affine map's result reads the map's operand instead and takes up the map
+// (bn-fold-consumer).
 #include <algorithm>
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// Producer rules: the node that computes a value takes up an affine map applied to that value.
+// Producer rules: the node that computes a value takes up an affine map applied to that value (bn-fold-producer).
 #include <array>
 
 #include <fmt/format.h>

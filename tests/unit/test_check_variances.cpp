@@ -1,4 +1,4 @@
-// Stored variances below zero (batch-norm.md: traps): refused or set to zero, never silently used.
+// Stored variances below zero (bn-stored-variance): refused or set to zero, never silently used.
 #include "support/random_network.h"
 #include "passes/check_variances.h"
 

@@ -1,4 +1,4 @@
-// drop-dead-bias: y, the loss, all gradients and all running statistics stay; one case a form and one a reason to decline.
+// drop-dead-bias (bn-dead-bias): y, the loss, all gradients and all running statistics stay; one case a form and one a reason to decline.
 #include "support/random_network.h"
 
 using namespace bnc;

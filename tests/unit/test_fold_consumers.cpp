@@ -1,4 +1,4 @@
-// fold-batch-norm into what reads the result, one case a rule and one a reason to decline (batch-norm.md: folding).
+// fold-batch-norm into what reads the result, one case a rule and one a reason to decline (bn-fold-consumer).
 #include "support/random_network.h"
 
 using namespace bnc;

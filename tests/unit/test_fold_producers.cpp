@@ -1,4 +1,4 @@
-// fold-batch-norm into what computes the operand, one case a rule and one a reason to decline (batch-norm.md: folding).
+// fold-batch-norm into what computes the operand, one case a rule and one a reason to decline (bn-fold-producer).
 // All sizes differ from one another, so that a wrong axis cannot go unnoticed.
 #include "support/random_network.h"
 
