@@ -85,6 +85,18 @@ Value reduce_of_ones(GraphBuilder& builder, Node& node) {
   return ones ? builder.reshape(node.operands[0], node.results[0].type.shape) : Value{};
 }
 
+// The last axis is -1 where that is the default, every other one counts from the front: so that equal axes look equal.
+bool canonical_axis(Node& node) {
+  const AttributeSpec* spec = node.op->attribute("axis");
+  if (!spec || spec->kind != AttributeKind::integer) return false;
+  const int last = node.operands[0].type().rank() - 1;
+  int64_t axis = ops::axis_of(node);
+  if (axis == last && spec->fallback == Attribute(-1)) axis = -1;
+  if (node.attribute("axis") == Attribute(axis)) return false;
+  node.attributes["axis"] = axis;
+  return true;
+}
+
 struct Rule {
   const char* op;
   Rewrite rewrite;
@@ -131,7 +143,11 @@ bool rewrite(Graph& graph, Node& node) {
 
 bool sweep(Graph& graph) {
   bool changed = false;
-  for (auto place = graph.nodes().begin(); place != graph.nodes().end();) changed |= rewrite(graph, **place++);
+  for (auto place = graph.nodes().begin(); place != graph.nodes().end();) {
+    Node& node = **place++;
+    changed |= canonical_axis(node);
+    changed |= rewrite(graph, node);
+  }
   return changed;
 }
 

@@ -79,9 +79,10 @@ class RunningStatistics {
     const Symbol& stats = node_.attribute("stats").symbol();
     if (stats.name == "cumulative") return builder_.div(builder_.constant(1), count_step());
     const double decay = stats.number("decay", 0.9);
-    if (!stats.flag("corrected")) return builder_.constant(1 - decay);
+    const Value weight = builder_.constant(std::stod(fmt::format("{:.15g}", 1 - decay)));  // 0.1, not 0.09999999999999998
+    if (!stats.flag("corrected")) return weight;
     const Value steps = count_step();
-    return decay > 0 ? builder_.div(builder_.constant(1 - decay), one_minus_power(decay, steps)) : builder_.constant(1);
+    return decay > 0 ? builder_.div(weight, one_minus_power(decay, steps)) : weight;
   }
 
   Value count_step() {

@@ -9,7 +9,7 @@ const std::vector<PassInfo>& all_passes() {
   static const std::vector<PassInfo> passes = {
       {"canonicalize", "brings a graph into its simplest form",
        "Rewrites layers (dense, flatten) into plain ops, removes identities (x+0, x*1, a reshape to the same shape, double negation and "
-       "transposition), joins reshapes and transposes, and orders constants to the right of commutative ops. Never x*0: NaN and infinity "
+       "transposition), joins reshapes and transposes, orders constants to the right of commutative ops, and counts axes one way. Never x*0: NaN and infinity "
        "must go through.",
        canonicalize},
       {"constant-fold", "computes what is known when compiling",

@@ -52,6 +52,13 @@ TEST_CASE("canonicalize rewrites layers, and names stay with what replaces them"
   CHECK_FALSE(contains(text, "dense("));
 }
 
+TEST_CASE("canonicalize counts axes one way") {
+  CHECK(contains(after("canonicalize", "return y = softmax(x, axis=1)"), "softmax(x)"));
+  CHECK(contains(after("canonicalize", "return y = softmax(x, axis=-2)", "x: f32[N, 2, 3]"), "softmax(x, axis=1)"));
+  CHECK(contains(after("canonicalize", "return y = slice(x, axis=-1, begin=0, end=2)"), "slice(x, axis=1, begin=0, end=2)"));
+  CHECK(contains(after("canonicalize", "return y = softmax(x, axis=1)", "x: f32[N, 2, 3]"), "softmax(x, axis=1)"));
+}
+
 TEST_CASE("canonicalize joins reshapes and transposes") {
   CHECK(contains(after("canonicalize", "return y = reshape(reshape(x, shape=[3*N]), shape=[N, 3, 1])"), "= reshape(x, shape=[N, 3, 1])"));
   const std::string text = after("canonicalize", "return y = transpose(transpose(x, permutation=[1, 2, 0]), permutation=[0, 2, 1])", "x: f32[N, 2, 3]");
