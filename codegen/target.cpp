@@ -66,10 +66,10 @@ int64_t cache_bytes(int name, int64_t otherwise) {
 }
 
 [[noreturn]] void unknown_cpu(const std::string& cpu) {
-  Diagnostic diagnostic{Severity::error, {}, fmt::format("unknown CPU '{}'", cpu), {}};
+  Diagnostic diagnostic{Severity::error, {}, fmt::format("unknown CPU `{}`", cpu), {}};
   std::vector<std::string> names = known_cpus();
-  if (std::string near = nearest_name(cpu, names); !near.empty()) diagnostic.help(fmt::format("did you mean '{}'?", near));
-  diagnostic.help("'native' is this machine, 'baseline' any x86-64; `llc -march=x86-64 -mcpu=help` lists all names, among them haswell, skylake-avx512, znver3, znver4");
+  if (std::string near = nearest_name(cpu, names); !near.empty()) diagnostic.help(fmt::format("did you mean `{}`?", near));
+  diagnostic.help("`native` is this machine, `baseline` any x86-64; `llc -march=x86-64 -mcpu=help` lists all names, among them haswell, skylake-avx512, znver3, znver4");
   throw CompileError(std::move(diagnostic));
 }
 
@@ -97,8 +97,8 @@ TargetDescription target_for(const std::string& cpu, bool for_this_process) {
   auto info = subtarget(target.cpu, target.features);
   if (for_this_process && !native) {
     if (std::string missing = feature_missing_here(*info); !missing.empty()) {
-      Diagnostic diagnostic{Severity::error, {}, fmt::format("code for the CPU '{}' cannot run on this machine, which lacks '{}'", cpu, missing), {}};
-      diagnostic.help(fmt::format("this machine is a '{}'; leave the CPU out to compile for it", llvm::sys::getHostCPUName().str()));
+      Diagnostic diagnostic{Severity::error, {}, fmt::format("code for the CPU `{}` cannot run on this machine, which lacks `{}`", cpu, missing), {}};
+      diagnostic.help(fmt::format("this machine is a `{}`; leave the CPU out to compile for it", llvm::sys::getHostCPUName().str()));
       throw CompileError(std::move(diagnostic));
     }
   }

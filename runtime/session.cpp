@@ -37,6 +37,17 @@ Dim elements_of(const TensorType& type) {
   return *count;
 }
 
+// How many classes the labels in `input` tell apart: the fewest that a node reading them knows; 0 where none reads them as labels.
+int64_t label_classes(const Graph& graph, const Node* input) {
+  int64_t classes = 0;
+  for (const auto& node : graph.nodes()) {
+    if (!node->is("one_hot") || node->operands[0].node != input) continue;
+    const int64_t known = node->attribute("classes").integer();
+    classes = classes ? std::min(classes, known) : known;
+  }
+  return classes;
+}
+
 }  // namespace
 
 Session::Data::Data(const Network::Data& network, const CompileOptions& options, const Weights* folded, const Weights& initial)
@@ -79,6 +90,7 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
     if (const Value source = graph.find(slot.name); source && (source.node->is("input") || source.node->is("parameter") || source.node->is("state"))) {
       slot.kind = source.node->is("input") ? Slot::Kind::input : source.node->is("parameter") ? Slot::Kind::parameter : Slot::Kind::state;
       slot.type = source.type();
+      slot.classes = label_classes(graph, source.node);
     } else {
       const bool is_output = slot.name.starts_with("output/"), is_gradient = slot.name.starts_with("grad/");
       const Output* output = is_output     ? graph.output(Output::Role::output, slot.name.substr(7))

@@ -44,6 +44,14 @@ Slot& fixed_input(Session::Data& data, const std::string& name, DType dtype) {
   return slot;
 }
 
+void check_labels(const Slot& slot, const Array& value) {
+  if (slot.classes == 0) return;
+  for (size_t k = 0; k < value.integers().size(); ++k) {
+    const int32_t label = value.integers()[k];
+    if (label < 0 || label >= slot.classes) fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, label, k, slot.classes, slot.classes - 1);
+  }
+}
+
 }  // namespace
 
 void Session::bind(const std::string& name, const Array& value) {
@@ -57,6 +65,7 @@ void Session::bind(const std::string& name, const Array& value) {
     if (data_->fixed_batch && batch > 0 && batch != *data_->fixed_batch) {
       fail("input `{}` is {} compiled for {} = {}, but the array bound to it is {}", name, type, data_->batch_symbol, *data_->fixed_batch, given);
     }
+    check_labels(slot, value);
     if (batch > 0) data_->set_batch(batch);
     slot.batch = batch;
     if (value.is_float()) std::copy(value.floats().begin(), value.floats().end(), slot.floats());
