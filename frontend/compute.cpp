@@ -70,7 +70,7 @@ Term count(const Term& from, const Term& to, const SourceRange& range, const std
   int64_t length = 0;
   if (__builtin_sub_overflow(*end, *first, &length) || length > max_list) fail_at(range, fmt::format("this range has more than {} numbers", max_list));
   Term::List list;
-  for (int64_t k = 0; k < length; ++k) list.push_back({*first + k});
+  for (int64_t k = 0; k < length; ++k) list.emplace_back().data = *first + k;
   return {std::move(list)};
 }
 

@@ -31,7 +31,7 @@ class OpCall {
     Node* node = elaborator_.builder_.create(op_.name, operands_, std::move(attributes));
     node->kernel = kernel_;
     Term::List results;
-    for (size_t k = 0; k < node->results.size(); ++k) results.push_back({node->result(static_cast<int>(k))});
+    for (size_t k = 0; k < node->results.size(); ++k) results.emplace_back().data = node->result(static_cast<int>(k));
     return results;
   }
 

@@ -61,7 +61,10 @@ static std::string excerpt(const SourceRange& range) {
     else if (i + 1 < column) marks += byte == '\t' ? '\t' : ' ';
     else if (i + 1 < column + range.length) marks += '~';
   }
-  return fmt::format("{}\n{}\n", line, marks);
+  std::string shown(line);
+  for (char& byte : shown)
+    if ((byte >= 0 && byte < ' ' && byte != '\t') || byte == 0x7f) byte = '?';
+  return fmt::format("{}\n{}\n", shown, marks);
 }
 
 std::string render(const Diagnostic& diagnostic) {
