@@ -139,9 +139,9 @@ class TileLoops {
 }  // namespace
 
 // Estimated cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the
-// accumulators' chains, whichever is longest.
+// accumulators' chains, whichever is longest; and a little for each load that misses the first cache.
 static double step_cycles(int64_t rows, int64_t vectors) {
-  return static_cast<double>(std::max({rows * vectors, rows + vectors, int64_t{8}})) + 1;
+  return static_cast<double>(std::max({rows * vectors, rows + vectors, int64_t{8}})) + 0.1 * static_cast<double>(rows + vectors);
 }
 
 Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::optional<int64_t> columns, int64_t least, int64_t most) {

@@ -53,7 +53,7 @@ std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int
   Lowering& lowering = operand.lowering;
   const std::string k = lowering.fresh("k"), block = lowering.fresh("j"), part = lowering.fresh("u"), valid = lowering.fresh("valid"), whole = lowering.fresh("whole");
   const Expr first = outer * Expr(width);
-  const int64_t unroll = std::min<int64_t>(width, 16);  // scalar copies side by side
+  const int64_t unroll = std::min<int64_t>(width, 8);  // scalar copies side by side
   auto copy = [&](Expr j) {
     std::vector<Stmt> body;
     const Expr x = source(loops::variable(k), first + j, body);
