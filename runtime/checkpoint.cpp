@@ -1,0 +1,120 @@
+#include "runtime/checkpoint.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/error.h"
+#include "runtime/file_bytes.h"
+
+namespace bnc {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char *weights_file = "weights.safetensors", *state_file = "state.npz", *history_file = "history.csv", *progress_file = "progress.json";
+
+void synchronize_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+Json to_json(const RunningSum& sum) { return {{"loss", sum.loss}, {"right", sum.right}, {"batches", sum.batches}}; }
+
+// JSON has no NaN: it is written as null.
+double number(const Json& json) { return json.is_null() ? std::nan("") : json.get<double>(); }
+
+RunningSum running_sum(const Json& json) { return {number(json.at("loss")), number(json.at("right")), json.at("batches").get<int64_t>()}; }
+
+void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
+  checkpoint.weights.save(folder / weights_file);
+  save_npz(folder / state_file, checkpoint.hidden_state);
+  write_file(folder / history_file, to_csv(checkpoint.history));
+  const Json progress = {{"network", checkpoint.network}, {"step", checkpoint.step},         {"seed", checkpoint.seed},
+                         {"batch", checkpoint.batch},     {"examples", checkpoint.examples}, {"epoch", to_json(checkpoint.epoch)},
+                         {"interval", to_json(checkpoint.interval)}};
+  write_file(folder / progress_file, progress.dump(2) + "\n");
+  synchronize_folder(folder);
+}
+
+// Puts `fresh` in the place of `current`; what was there is gone afterwards. Where the file system cannot exchange two
+// folders the old one steps aside under a name that read_checkpoint() knows.
+void replace_folder(const fs::path& fresh, const fs::path& current, const fs::path& aside) {
+  std::error_code ignored;
+  if (!fs::exists(current, ignored)) {
+    fs::rename(fresh, current);
+  } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, current.c_str(), RENAME_EXCHANGE) != 0) {
+    fs::remove_all(aside, ignored);
+    fs::rename(current, aside);
+    fs::rename(fresh, current);
+  }
+  synchronize_folder(current.parent_path());
+  fs::remove_all(fresh, ignored);
+  fs::remove_all(aside, ignored);
+}
+
+}  // namespace
+
+std::string checkpoint_folder(const std::string& out) { return fs::path(out) / "checkpoint"; }
+
+void write_checkpoint(const std::string& out, const Checkpoint& checkpoint) {
+  const fs::path current = checkpoint_folder(out), fresh = current.string() + ".new", aside = current.string() + ".old";
+  std::error_code ignored;
+  try {
+    fs::remove_all(fresh);
+    fs::create_directories(fresh);
+    write_contents(fresh, checkpoint);
+    replace_folder(fresh, current, aside);
+  } catch (const fs::filesystem_error& error) {
+    fs::remove_all(fresh, ignored);
+    fail("cannot write {}: {}", current.string(), error.code().message());
+  } catch (const Error&) {
+    fs::remove_all(fresh, ignored);
+    throw;
+  }
+}
+
+Checkpoint read_checkpoint(const std::string& out) {
+  fs::path folder = checkpoint_folder(out);
+  std::error_code ignored;
+  if (!fs::exists(folder, ignored)) {
+    const fs::path aside = folder.string() + ".old";
+    if (!fs::exists(aside, ignored)) fail("{} holds no checkpoint: there is no {}", out, folder.string());
+    folder = aside;
+  }
+  Checkpoint checkpoint;
+  const std::string progress_path = folder / progress_file;
+  const auto progress_bytes = FileBytes::open(progress_path);
+  try {
+    const Json progress = Json::parse(progress_bytes->bytes().begin(), progress_bytes->bytes().end());
+    checkpoint.network = progress.at("network").get<std::string>();
+    checkpoint.step = progress.at("step").get<int64_t>();
+    checkpoint.seed = progress.at("seed").get<uint64_t>();
+    checkpoint.batch = progress.at("batch").get<int64_t>();
+    checkpoint.examples = progress.at("examples").get<int64_t>();
+    checkpoint.epoch = running_sum(progress.at("epoch"));
+    checkpoint.interval = running_sum(progress.at("interval"));
+  } catch (const Json::exception&) {
+    fail("{}: damaged: not the progress of a training run", progress_path);
+  }
+  if (checkpoint.step < 0 || checkpoint.batch < 1) fail("{}: damaged: step {}, batch {}", progress_path, checkpoint.step, checkpoint.batch);
+  checkpoint.weights = WeightStore::load(folder / weights_file);
+  checkpoint.hidden_state = load_npz(folder / state_file);
+  const std::string history_path = folder / history_file;
+  const auto history = FileBytes::open(history_path);
+  checkpoint.history = parse_csv({reinterpret_cast<const char*>(history->bytes().data()), history->bytes().size()}, history_path);
+  return checkpoint;
+}
+
+}  // namespace bnc

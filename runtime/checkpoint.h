@@ -1,0 +1,35 @@
+// The state of a training run in a folder: all it takes to go on to the same bits.
+#pragma once
+
+#include <string>
+
+#include "bnc/bnc.h"
+#include "runtime/history.h"
+
+namespace bnc {
+
+// Sums over training batches.
+struct RunningSum {
+  double loss = 0, right = 0;   // losses an example, summed over batches; right answers
+  int64_t batches = 0;
+};
+
+struct Checkpoint {
+  std::string network;
+  int64_t step = 0;              // steps done; the next batch of the data order follows from it
+  uint64_t seed = 0;
+  int64_t batch = 0, examples = 0;
+  RunningSum epoch, interval;    // of the current epoch; since the last row of the history
+  History history;
+  WeightStore weights;
+  NamedArrays hidden_state;
+};
+
+// Writes OUT/checkpoint: into a folder beside it first, which then takes its place in one step, so that at any moment a whole
+// checkpoint is there. Error when it cannot be written; the checkpoint before stays.
+void write_checkpoint(const std::string& out, const Checkpoint& checkpoint);
+// Error when OUT holds none or a damaged one.
+Checkpoint read_checkpoint(const std::string& out);
+std::string checkpoint_folder(const std::string& out);
+
+}  // namespace bnc

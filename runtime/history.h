@@ -1,0 +1,24 @@
+// The course of a training run: rows of history.csv, curves of report.html.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bnc {
+
+struct HistoryRow {
+  int64_t step = 0, epoch = 0;                   // both counted from 1
+  double loss = 0, accuracy = 0;                 // an example, of the training batches since the row before
+  bool tested = false;
+  double test_loss = 0, test_accuracy = 0;
+};
+using History = std::vector<HistoryRow>;
+
+// A header line and a line a row; empty fields where there is no number. Numbers read back to the same bits.
+std::string to_csv(const History& history);
+// Throws Error, naming `path`, when the text is not what to_csv() writes.
+History parse_csv(std::string_view text, const std::string& path);
+
+}  // namespace bnc
