@@ -1,0 +1,52 @@
+// Compiles every snippet of docs/language.md. "```bn" holds a whole file, "```bn body" the statements of a network over
+// x: f32[N, 784], "```bn wrong" a file that must be refused.
+#include <doctest/doctest.h>
+
+#include <sstream>
+#include <string>
+
+#include "frontend/frontend.h"
+#include "ir/print.h"
+#include "ir/verify.h"
+
+namespace bnc {
+
+namespace {
+
+std::string indented(const std::string& body) {
+  std::istringstream lines(body);
+  std::string text;
+  for (std::string line; std::getline(lines, line);) text += (line.empty() ? "" : "  ") + line + "\n";
+  return text;
+}
+
+void check_whole(const std::string& text) {
+  const auto source = make_source(text, "snippet.bn");
+  Module module;
+  REQUIRE_NOTHROW(module = parse_module(source));
+  for (const Graph& graph : module.networks) {
+    CHECK_NOTHROW(verify(graph));
+    CHECK(print(parse_module(make_source(print(graph))).networks[0]) == print(graph));
+  }
+  CHECK(format_source(source) == text);  // the page shows canonical layout
+}
+
+}  // namespace
+
+TEST_CASE("every snippet of docs/language.md compiles, round-trips and is laid out canonically") {
+  std::istringstream page(read_source(BNC_SOURCE_DIR "/docs/language.md")->text);
+  int snippets = 0;
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("```bn")) continue;
+    std::string kind = line.substr(5), text;
+    while (std::getline(page, line) && line != "```") text += line + "\n";
+    CAPTURE(text);
+    if (kind == " wrong") CHECK_THROWS_AS(parse_module(make_source(text)), CompileError);
+    else if (kind == " body") check_whole("network snippet(x: f32[N, 784]) {\n" + indented(text) + "  return x\n}\n");
+    else check_whole(text);
+    ++snippets;
+  }
+  CHECK(snippets >= 15);
+}
+
+}  // namespace bnc
