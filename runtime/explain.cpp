@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "ir/evaluate.h"
 #include "passes/rewrite.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
@@ -93,7 +94,9 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     if (weights) check_weights(*weights);
     CompileOptions options = given;
     options.stop_after.clear();
-    Compilation compilation(*data_, options, weights ? &weights->data().weights : nullptr);
+    // A frozen network computes nothing of its weights alone; which weights they are does not change the counts.
+    const Weights folded = weights ? weights->data().weights : initial_weights(data_->graph(), 0);
+    Compilation compilation(*data_, options, options.mode == Mode::infer ? &folded : nullptr);
     compilation.run_passes(compilation.passes());
 
     Explanation explanation;

@@ -13,7 +13,8 @@ void print_entry(const Explanation::Entry& entry, bool json) {
     print_json({{"op", entry.op}, {"path", entry.path}, {"place", entry.place}, {"source_line", entry.source_line}, {"folded", entry.folded}, {"what", entry.what}});
     return;
   }
-  print(fmt::format("{}: {} {}\n", entry.place, entry.path.empty() ? entry.op : entry.path, entry.what));
+  const std::string subject = entry.path.empty() ? entry.op : entry.op == "bias" ? "the bias of " + entry.path : entry.path;
+  print(fmt::format("{}: {} {}\n", entry.place, subject, entry.what));
   if (!entry.source_line.empty()) print(fmt::format("    {}\n", entry.source_line));
 }
 
