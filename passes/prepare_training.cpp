@@ -11,8 +11,6 @@ namespace bnc {
 
 namespace {
 
-bool is_training_batch_norm(const Node& node) { return node.is("batch_norm") && node.attribute("mode").symbol().name == "train"; }
-
 // The axes a batch norm averages over.
 std::vector<int> averaged_axes(const Node& batch_norm) { return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm)); }
 
@@ -87,7 +85,6 @@ class RunningStatistics {
 
   Value count_step() {
     const Value count = operand("count");
-    BNC_CHECK(count, "batch_norm without its operand count");
     const Value next = builder_.add(next_value(count), builder_.constant(1));
     if (count.node->is("state")) set_next(count, next);
     return next;
@@ -113,12 +110,30 @@ class RunningStatistics {
   Node& node_;
 };
 
+// Those of mode `auto` train from here on; each that trains moves its statistics, unless something did so before.
+bool prepare_batch_norms(Graph& graph, const PassContext& cx) {
+  std::vector<Node*> moving;
+  bool changed = false;
+  for (Node* node : graph.nodes_of("batch_norm")) {
+    Attribute& mode = node->attributes["mode"];
+    if (mode.symbol().name == "infer") continue;
+    changed |= mode.symbol().name == "auto";
+    mode = "train";
+    refuse_single_element(graph, *node, cx);
+    node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));  // refuses what only training does
+    const Value mean = node->operands[node->op->operand_index("mean")];
+    if (mean.node->is("state") && !graph.output(Output::Role::update, mean.name())) moving.push_back(node);
+  }
+  for (Node* node : moving) RunningStatistics(graph, *node).run();
+  return changed || !moving.empty();
+}
+
 // Each dropout draws from a stream of its own, anew in each step.
-void prepare_dropouts(Graph& graph) {
+bool prepare_dropouts(Graph& graph) {
   std::vector<Node*> dropouts;
   for (Node* node : graph.nodes_of("dropout"))
     if (!node->operands[1]) dropouts.push_back(node);
-  if (dropouts.empty()) return;
+  if (dropouts.empty()) return false;
   const TensorType counter{DType::i32, {}};
   const Value step = GraphBuilder::before(graph, dropouts.front()).state("training.step", counter, Symbol{"zeros", {}});
   for (size_t i = 0; i < dropouts.size(); ++i) {
@@ -127,20 +142,15 @@ void prepare_dropouts(Graph& graph) {
   }
   GraphBuilder builder(graph);
   graph.outputs.push_back({Output::Role::update, "training.step", builder.add(step, builder.constant(1, counter))});
+  return true;
 }
 
 }  // namespace
 
 bool prepare_training(Graph& graph, PassContext& cx) {
-  if (graph.output(Output::Role::loss)) return false;
-  for (Node* node : graph.nodes_of("batch_norm"))
-    if (node->attribute("mode").symbol().name == "auto") node->attributes["mode"] = "train";
-  for (Node* node : graph.nodes_of("batch_norm")) {
-    if (!is_training_batch_norm(*node)) continue;
-    refuse_single_element(graph, *node, cx);
-    RunningStatistics(graph, *node).run();
-  }
-  prepare_dropouts(graph);
+  bool changed = prepare_batch_norms(graph, cx);
+  changed |= prepare_dropouts(graph);
+  if (graph.output(Output::Role::loss)) return changed;
   append_loss(graph, cx.train);
   return true;
 }

@@ -212,11 +212,24 @@ TEST_CASE("prepare-training appends the loss once, of the first output") {
   CHECK(after(own, {"prepare-training"}).nodes_of("input").size() == 2);
 }
 
+TEST_CASE("prepare-training respects a loss and updates of the graph's own") {
+  const Module module = parse_network("x: f32[N, 3]",
+                                      "a = batch_norm(x)\nb = batch_norm(x)\nupdate batch_norm_2.mean = batch_norm_2.variance\nl = reduce_sum(dropout(a * b))\nobjective l\nreturn y = l");
+  const Graph graph = after(module, {"prepare-training"});
+  CHECK(graph.output(Output::Role::update, "batch_norm_1.mean"));
+  CHECK(graph.output(Output::Role::update, "batch_norm_2.mean")->value == graph.find("batch_norm_2.variance"));
+  CHECK_FALSE(graph.output(Output::Role::update, "batch_norm_2.variance"));
+  CHECK(graph.find("b").node->attribute("mode") == Attribute("train"));
+  CHECK(graph.find("training.step"));
+  CHECK(print(after(module, {"prepare-training", "prepare-training"})) == print(graph));
+}
+
 TEST_CASE("prepare-training refuses what has no loss or does not fit it") {
   check_refused([] { after(parse_network("x: f32[N, 5]", "return y = x"), {"prepare-training"}); }, "the network net has no train section");
   check_refused([] { after(parse_network("x: f32[N, 5]", "h = x + 1\nreturn y = h", "loss = mean_squared_error(h)\noptimizer = sgd(rate=1)"), {"prepare-training"}); },
                 "the target `h` is no input of the network net");
   check_refused([] { after(parse_network("x: f32[N, 5], t: f32[N, 4]", "return y = x", "loss = mean_squared_error(t)\noptimizer = sgd(rate=1)"), {"prepare-training"}); }, "f32[N, 4]");
+  check_refused([] { after(parse_network("x: f32[N, 5]", "return y = batch_norm(x, stats=cumulative, count=false)", squares), {"prepare-training"}); }, "needs the operand `count`");
 }
 
 TEST_CASE("build-backward: gradients of multi-layer networks agree with numeric ones") {
