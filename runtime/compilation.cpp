@@ -38,6 +38,8 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
   if (options_.on_change) pass_options.on_change = [this](const std::string& pass, const Graph& changed) { options_.on_change(pass, print(changed)); };
   pass_options.on_time = options_.on_time;
   bnc::run_passes(graph, names, context, pass_options);
+  if (options_.on_warning)
+    for (const Diagnostic& warning : context.warnings) options_.on_warning(render(warning));
 }
 
 loops::Program Compilation::lower(bool embed_weights) {

@@ -63,6 +63,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
     compile.cpu = options.cpu;
     compile.threads = options.threads;
     compile.batch_statistics = options.batch_statistics;
+    compile.on_warning = options.on_warning;
     Session session = network.compile(compile, weights);
     return evaluate_session(session, objective, data, std::min(options.batch, data.count()), options.on_progress);
   });

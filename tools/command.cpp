@@ -70,6 +70,7 @@ CompileOptions Arguments::compile_options() const {
   options.threads = threads();
   options.verify_each = flag("verify-each");
   options.stop_after = text("stop-after");
+  options.on_warning = message;
   if (flag("print-changed"))
     options.on_change = [](const std::string& pass, const std::string& graph) { message(fmt::format("# after {}\n{}", pass, graph)); };
   if (flag("time-passes"))

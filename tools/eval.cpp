@@ -11,6 +11,7 @@ int run(const Arguments& arguments) {
   const Network network = Network::from_file(arguments.required("model"));
   arguments.required("weights");
   EvaluateOptions options;
+  options.on_warning = message;
   options.data = arguments.required("data");
   options.batch = arguments.integer("batch").value_or(options.batch);
   options.batch_statistics = arguments.choice("stats", {"population", "batch"}) == "batch";

@@ -107,6 +107,7 @@ struct CompileOptions {
   bool verify_each = false;
   std::function<void(const std::string& pass, const std::string& graph)> on_change = {};
   std::function<void(const std::string& pass, double milliseconds)> on_time = {};
+  std::function<void(const std::string& warning)> on_warning = {};  // what is wrong with the weights, but not fatal
 };
 
 struct TensorInfo {
@@ -312,6 +313,7 @@ struct EvaluateOptions {
   int threads = 0;
   std::string cpu = "native";
   std::function<void(const Progress&)> on_progress = {};
+  std::function<void(const std::string& warning)> on_warning = {};
 };
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options);
 
