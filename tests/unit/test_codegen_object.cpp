@@ -1,0 +1,181 @@
+// Objects: linked into a C and a C++ program, run, and looked at with nm.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <stdlib.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "codegen/codegen.h"
+#include "ir/diagnostic.h"
+
+using namespace bnc;
+using namespace bnc::loops;
+
+namespace {
+
+// y = sigmoid(2x) + c, by way of the arena; exact where it is measured, since sigmoid(0) is 1/2.
+Program small_program(std::optional<int64_t> batch) {
+  Program program{.name = "small", .batch = batch};
+  auto rows = [&](int64_t factor) { return batch ? Dim{factor * *batch} : Dim{factor, true}; };
+  program.buffers = {{.name = "x", .elements = rows(20), .kind = BufferKind::argument, .argument = 1},
+                     {.name = "t.1", .elements = rows(20), .offset = 64, .batch_offset = batch ? 0 : 128},
+                     {.name = "scale", .elements = {1}, .offset = 0},
+                     {.name = "c", .elements = {20}, .kind = BufferKind::constant},
+                     {.name = "output/int", .elements = rows(20), .kind = BufferKind::argument, .argument = 0}};
+  for (int k = 0; k < 20; ++k) program.buffers[3].data.push_back(static_cast<float>(k));
+  program.arena_bytes = 64 + (batch ? *batch * 128 : 0);
+  program.arena_bytes_per_example = batch ? 0 : 128;
+  Expr row = variable("row"), i = variable("i"), at = ramp(row * 20 + i, 1, 16), inside = ramp(i, 1, 16) < Expr(20);
+  Stmt scale = store(2, 0, real(2));
+  Stmt first = loop("i", 0, 20, 16, {store(1, at, load(0, Scalar::f32, at, inside) * load(2, Scalar::f32, 0), inside)});
+  Stmt second = loop("i", 0, 20, 16, {store(4, at, unary(UnaryOp::sigmoid, load(1, Scalar::f32, at, inside)) + load(3, Scalar::f32, ramp(i, 1, 16), inside), inside)});
+  Expr n = batch ? Expr(*batch) : variable(batch_variable);
+  program.kernels = {{.name = "scale", .tasks = 1, .task_variable = "one", .body = scale, .writes = {2}},
+                     {.name = "first", .tasks = n, .task_variable = "row", .body = first, .reads = {0, 2}, .writes = {1}},
+                     {.name = "second", .tasks = n, .task_variable = "row", .body = second, .reads = {1, 3}, .writes = {4}}};
+  return program;
+}
+
+const codegen::ObjectOptions options{.function_name = "small", .inputs = {"x"}, .outputs = {"output/int"}};
+
+// A program in C and C++ alike: returns 0 when all is as the header says.
+const char* caller = R"(
+#include "small.h"
+#include "small.h"
+#include <stdio.h>
+#include <stdlib.h>
+#define EXPECT(condition) if (!(condition)) { printf("failed: %s\n", #condition); return 1; }
+int main(void) {
+  int64_t n, i;
+  float x[60] = {0}, y[61];
+  char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1);
+  for (n = 1; n <= 3; ++n) {
+    for (i = 0; i < 61; ++i) y[i] = -1;
+    EXPECT(small_infer(n, x, y, workspace + 1) == SMALL_OK);
+    for (i = 0; i < 20 * n; ++i) EXPECT(y[i] == 0.5f + (float)(i % 20));
+    EXPECT(y[20 * n] == -1);
+  }
+  EXPECT(small_workspace_bytes(3) == 64 + 3 * 128 + 63);
+  EXPECT(small_infer(0, x, y, workspace) == SMALL_BAD_BATCH);
+  EXPECT(small_infer(-5, x, y, workspace) == SMALL_BAD_BATCH);
+  EXPECT(small_infer(INT64_MAX, x, y, workspace) == SMALL_BAD_BATCH);
+  EXPECT(small_workspace_bytes(0) == SMALL_BAD_BATCH);
+  EXPECT(small_workspace_bytes(INT64_MAX) == SMALL_BAD_BATCH);
+  EXPECT(small_infer(1, NULL, y, workspace) == SMALL_NULL);
+  EXPECT(small_infer(1, x, NULL, workspace) == SMALL_NULL);
+  EXPECT(small_infer(1, x, y, NULL) == SMALL_NULL);
+  free(workspace);
+  return 0;
+}
+)";
+
+// A folder of its own, removed at the end.
+struct Folder {
+  std::string path;
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "bnc_object_XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()));
+    path = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name, std::ios::binary) << text; }
+};
+
+// Runs a command in a folder; its output, with a last line "exit CODE".
+std::string run(const Folder& folder, const std::string& command) {
+  FILE* pipe = popen(fmt::format("cd '{}' && ({}) 2>&1; echo exit $?", folder.path, command).c_str(), "r");
+  REQUIRE(pipe);
+  std::string output;
+  std::array<char, 4096> part;
+  while (size_t count = fread(part.data(), 1, part.size(), pipe)) output.append(part.data(), count);
+  pclose(pipe);
+  return output;
+}
+
+// The symbols nm lists, a line each.
+std::string symbols(const Folder& folder, const std::string& flags) { return run(folder, "nm " + flags + " small.o | awk '{print $NF}'"); }
+
+}  // namespace
+
+TEST_CASE("an object links into C and C++ programs and keeps its word") {
+  for (const char* cpu : {"native", "haswell", "x86-64"}) {
+    for (bool position_independent : {true, false}) {
+      Program program = small_program({});
+      codegen::ObjectOptions object = options;
+      object.position_independent = position_independent;
+      Folder folder;
+      folder.write("small.o", codegen::emit_object(program, codegen::target_for(cpu, true), object));
+      folder.write("small.h", codegen::emit_header(program, object, "a test\nof comments */ that end"));
+      folder.write("main.c", caller);
+      folder.write("main.cpp", caller);
+      std::string flags = position_independent ? "-fPIE -pie" : "-no-pie";
+      INFO("CPU " << cpu << " " << flags);
+      CHECK(run(folder, "cc -std=c99 -Wall -Wextra -Werror -pedantic " + flags + " main.c small.o -o c_program -lm && ./c_program") == "exit 0\n");
+      CHECK(run(folder, "c++ -std=c++11 -Wall -Wextra -Werror -pedantic " + flags + " main.cpp small.o -o cpp_program -lm && ./cpp_program") == "exit 0\n");
+      if (position_independent) CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") == "exit 0\n");
+    }
+  }
+}
+
+TEST_CASE("an object defines its two functions and needs nothing") {
+  Folder folder;
+  folder.write("small.o", codegen::emit_object(small_program({}), codegen::target_for("native"), options));
+  CHECK(symbols(folder, "--undefined-only") == "exit 0\n");
+  CHECK(symbols(folder, "--extern-only --defined-only") == "small_infer\nsmall_workspace_bytes\nexit 0\n");
+  // Constants lie read-only and aligned; the stack is not executable.
+  CHECK(run(folder, "objdump -h small.o | grep -A1 rodata").find("2**6") != std::string::npos);
+  CHECK(run(folder, "objdump -h small.o | grep -A1 note.GNU-stack").find("CODE") == std::string::npos);
+}
+
+TEST_CASE("an object with one batch size refuses the others") {
+  Program program = small_program(3);
+  Folder folder;
+  folder.write("small.o", codegen::emit_object(program, codegen::target_for("native", true), options));
+  folder.write("small.h", codegen::emit_header(program, options, "batch 3"));
+  folder.write("main.c", R"(
+#include "small.h"
+int main(void) {
+  static float x[60], y[60], workspace[1024];
+  if (small_workspace_bytes(3) < 64 || small_workspace_bytes(2) != SMALL_BAD_BATCH) return 1;
+  if (small_infer(3, x, y, workspace) != 0 || y[59] != 19.5f) return 2;
+  return small_infer(2, x, y, workspace) == SMALL_BAD_BATCH && small_infer(4, x, y, workspace) == SMALL_BAD_BATCH ? 0 : 3;
+})");
+  CHECK(run(folder, "cc main.c small.o -o program -lm && ./program") == "exit 0\n");
+}
+
+TEST_CASE("the same program gives the same object") {
+  TargetDescription target = codegen::target_for("haswell");
+  CHECK(codegen::emit_object(small_program({}), target, options) == codegen::emit_object(small_program({}), target, options));
+}
+
+TEST_CASE("headers document shapes and make legal names") {
+  std::string header = codegen::emit_header(small_program({}), options, "compiled by a test");
+  auto has = [&](const char* text) { return header.find(text) != std::string::npos; };
+  CHECK(has(" * compiled by a test\n"));
+  CHECK(has("#ifndef SMALL_H"));
+  CHECK(has("extern \"C\""));
+  CHECK(has("int small_infer(int64_t n, const float *x, float *output_int, void *workspace);"));
+  CHECK(has("n * 20 elements"));
+  CHECK(has("SMALL_BAD_BATCH = -1"));
+}
+
+TEST_CASE("an object must name all arguments of its program") {
+  TargetDescription target = codegen::target_for("native");
+  codegen::ObjectOptions missing = options, unknown = options;
+  missing.outputs.clear();
+  unknown.inputs = {"z"};
+  CHECK_THROWS_AS(codegen::emit_object(small_program({}), target, missing), InternalError);
+  CHECK_THROWS_AS(codegen::emit_object(small_program({}), target, unknown), InternalError);
+}
+
+TEST_CASE("LLVM IR and assembly can be looked at, with and without an object's functions") {
+  TargetDescription target = codegen::target_for("haswell");
+  CHECK(codegen::emit_llvm(small_program({}), target).find("define dso_local void @small_step") != std::string::npos);
+  CHECK(codegen::emit_llvm(small_program({}), target, &options).find("define dso_local i32 @small_infer") != std::string::npos);
+  CHECK(codegen::emit_assembly(small_program({}), target).find("vmovups") != std::string::npos);
+  CHECK(codegen::emit_assembly(small_program({}), target).find("vgather") == std::string::npos);
+}
