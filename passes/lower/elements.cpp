@@ -45,7 +45,8 @@ Expr Elements::value(Value value, const Index& index) {
   const Node& node = *value.node;
   Expr element;
   if (const Attribute* number = node.is("constant") ? &node.attribute("value") : nullptr; number && !number->get_if<NumberList>()) {
-    return loops::real(number->number());
+    const bool is_float = value.type().dtype == DType::f32;
+    return loops::constant_of({is_float ? loops::Scalar::f32 : loops::Scalar::i32, 1}, number->number());
   }
   element = bind(value.name(), lowering_.inlined.count(&node) ? compute(node, index) : load(value, index));
   remember(value, index, element);

@@ -41,7 +41,8 @@ def main():
     stopped = here / "stopped"
 
     child = subprocess.Popen([BNC, *words, "--json", "--out", str(stopped)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    child.stdout.readline()  # the first epoch is over: the run is under way
+    for _ in range(30):  # a line an epoch: the run is well under way
+        child.stdout.readline()
     child.send_signal(signal.SIGINT)
     stdout, stderr = child.communicate(timeout=60)
     assert child.returncode == 0, (child.returncode, stderr)
