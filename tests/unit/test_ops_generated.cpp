@@ -1,0 +1,48 @@
+// Every op as generated code, and its documented example, against the reference evaluator.
+#include <doctest/doctest.h>
+
+#include "frontend/frontend.h"
+#include "ir/op.h"
+#include "support/generated_code.h"
+#include "support/op_cases.h"
+
+using namespace bnc;
+using namespace bnc::test;
+
+namespace {
+
+std::string example_network(const OpDefinition& op) { return "network example(" + op.example_inputs + ") {\n  return y = " + op.example + "\n}\n"; }
+
+}  // namespace
+
+TEST_CASE("generated code of every op agrees with its evaluation") {
+  for (const OpCase& test : op_cases())
+    for (bool fixed_batch : {true, false}) {
+      CodeOptions options;
+      options.fixed_batch = fixed_batch;
+      INFO(test.describe());
+      check_generated(make_graph(test).graph, make_bindings(test, 4), options, 3e-6);
+    }
+}
+
+TEST_CASE("the example of every op is a network, and compiles") {
+  for (const OpDefinition& op : all_ops()) {
+    if (op.category == OpCategory::source && op.name != "constant") continue;
+    const std::string text = example_network(op);
+    INFO(text);
+    Module module = parse_module(make_source(text));
+    const Graph& graph = module.main();
+    bool found = false;
+    for (const auto& node : graph.nodes()) found |= node->op == &op;
+    CHECK(found);
+    for (int64_t batch : {1, 17}) {
+      Bindings bindings = test::random_bindings(graph, batch);
+      for (auto& [name, tensor] : bindings)
+        if (op.name == "log" || op.name == "sqrt" || op.name == "rsqrt" || name == "v")
+          for (double& element : tensor.data) element = static_cast<float>(0.5 + std::fabs(element));
+      CodeOptions options;
+      options.fixed_batch = batch == 17;
+      check_generated(graph, bindings, options, 3e-6);
+    }
+  }
+}
