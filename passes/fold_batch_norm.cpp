@@ -27,7 +27,10 @@ bool fold_backward(Graph& graph, const FoldScope& scope, Node& node, PassContext
   cx.done(&node, fmt::format("folded into {}, which computes its operand", folding.place));
   GraphBuilder builder = GraphBuilder::before(graph, &node);
   builder.at(node.range);
-  replace(graph, node.result(), folding.apply(builder, affine_of(builder, node)));
+  const Value folded = folding.apply(builder, affine_of(builder, node));
+  // A batch norm that took this one up keeps the name by which remarks know it.
+  if (folded.node->is("batch_norm")) graph.replace_all_uses(node.result(), folded);
+  else replace(graph, node.result(), folded);
   return true;
 }
 

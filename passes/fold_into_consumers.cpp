@@ -56,15 +56,37 @@ ConsumerFolding merge(Node& node, int axis, Compose compose) {
 
 std::string other_axis(const Node& node, int own, int axis) { return fmt::format("{} works along axis {}, the channels are on axis {}", describe(node), own, axis); }
 
-// (x * s + t) * k + c = x * (s * k) + (t * k + c).
+// Both in one: (x * s + t) * k + c = x * (s * k) + (t * k + c).
+Affine compose(GraphBuilder& builder, const Affine& first, const Affine& second) {
+  return {builder.mul(first.scale, second.scale), builder.add(builder.mul(first.shift, second.scale), second.shift)};
+}
+
+std::string why_not_behind(const FoldScope& scope, const Node& node, int operand, int axis) {
+  if (operand != 0) return fmt::format("it is a parameter of {}", describe(node));
+  if (const std::string reason = why_not_affine(scope, node); !reason.empty()) return fmt::format("{} cannot take it up: {}", describe(node), reason);
+  if (const int own = ops::axis_of(node); own != axis) return other_axis(node, own, axis);
+  return {};
+}
+
 ConsumerFolding into_scale_shift(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (operand != 0) return refuse(fmt::format("it is a parameter of {}", describe(node)));
-  if (const std::string reason = why_not_affine(scope, node); !reason.empty()) return refuse(fmt::format("{} cannot take it up: {}", describe(node), reason));
-  if (const int own = ops::axis_of(node); own != axis) return refuse(other_axis(node, own, axis));
-  return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) {
-    const Affine second = affine_of(builder, node);
-    return Affine{builder.mul(first.scale, second.scale), builder.add(builder.mul(first.shift, second.scale), second.shift)};
-  });
+  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return refuse(std::move(reason));
+  return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) { return compose(builder, first, affine_of(builder, node)); });
+}
+
+// It stays a batch norm, with its own variance and a mean of zero: gamma' = s * gamma, beta' = t * k + c.
+ConsumerFolding into_batch_norm(const FoldScope& scope, Node& node, int operand, int axis) {
+  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return refuse(std::move(reason));
+  return {{}, describe(node), [&node](Graph& graph, Value x, const Affine& map) {
+    GraphBuilder builder = GraphBuilder::before(graph, &node);
+    std::vector<Value> operands = node.operands;  // x, gamma, beta, mean, variance
+    operands[0] = x;
+    operands[1] = builder.mul(operands[1], map.scale);
+    operands[2] = compose(builder, map, affine_of(builder, node)).shift;
+    operands[3] = builder.constant(0, operands[3].type());
+    graph.replace_all_uses(node.result(1), node.operands[3]);
+    graph.replace_all_uses(node.result(2), node.operands[4]);
+    graph.replace_all_uses(node.result(), rebuild(builder, node, "batch_norm", operands, node.attributes));
+  }};
 }
 
 ConsumerFolding into_bias(const FoldScope& scope, Node& node, int operand, int axis) {
@@ -154,7 +176,7 @@ ConsumerFolding through_concat(const FoldScope& scope, Node& node, int operand, 
 
 const std::map<std::string, ConsumerRule>& consumer_rules() {
   static const std::map<std::string, ConsumerRule> rules = {
-      {"matmul", into_matmul},           {"dense", into_matmul},     {"scale_shift", into_scale_shift}, {"batch_norm", into_scale_shift},
+      {"matmul", into_matmul},           {"dense", into_matmul},     {"scale_shift", into_scale_shift}, {"batch_norm", into_batch_norm},
       {"bias", into_bias},               {"add", into_arithmetic},   {"sub", into_arithmetic},          {"mul", into_arithmetic},
       {"reshape", through_reshape},      {"flatten", through_reshape}, {"transpose", through_transpose}, {"slice", through_slice},
       {"reduce_mean", through_mean},     {"dropout", through_dropout}, {"concat", through_concat},
