@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
+#include <set>
 
 #include "passes/passes.h"
 #include "passes/rewrite.h"
@@ -36,8 +38,8 @@ struct Sgd {
     if (nesterov && momentum == 0) fail(train, "nesterov needs a momentum", "write sgd(rate=..., momentum=0.9, nesterov)");
   }
 
-  void update(Graph& graph, const std::string& name, Value gradient) const {
-    const Value parameter = graph.find(name);
+  void update(Graph& graph, Value parameter, Value gradient) const {
+    const std::string& name = parameter.name();
     GraphBuilder builder(graph);
     Value direction = gradient;
     if (momentum != 0) {
@@ -57,12 +59,17 @@ struct Sgd {
 bool attach_optimizer(Graph& graph, PassContext& cx) {
   if (!cx.train) throw CompileError(fmt::format("attach-optimizer: the network {} has no train section", graph.name));
   const Sgd sgd(*cx.train);
-  const std::vector<Output> outputs = graph.outputs;
+  std::map<std::string, Value> gradients;
+  std::set<std::string> updated;
+  for (const Output& output : graph.outputs) {
+    if (output.role == Output::Role::gradient && !is_constant(output.value, 0)) gradients[output.name] = output.value;
+    if (output.role == Output::Role::update) updated.insert(output.name);
+  }
   bool changed = false;
-  for (const Output& output : outputs) {
-    if (output.role != Output::Role::gradient || !graph.find(output.name).node->is("parameter")) continue;
-    if (is_constant(output.value, 0) || graph.output(Output::Role::update, output.name)) continue;
-    sgd.update(graph, output.name, output.value);
+  for (Node* parameter : graph.nodes_of("parameter")) {
+    const auto gradient = gradients.find(parameter->results[0].name);
+    if (gradient == gradients.end() || updated.count(gradient->first)) continue;
+    sgd.update(graph, parameter->result(), gradient->second);
     changed = true;
   }
   if (!cx.keep_gradients) changed |= std::erase_if(graph.outputs, [](const Output& output) { return output.role == Output::Role::gradient; }) > 0;

@@ -125,37 +125,29 @@ const Rule rules[] = {
     {"reduce_max", reduce_of_ones},
 };
 
-bool rewrite(Graph& graph, Node& node) {
+Replacements rewrite(Graph& graph, Node& node) {
   GraphBuilder builder = GraphBuilder::before(graph, &node);
-  if (const auto* lowering = node.op->lowering_as<DecomposeLowering>(); lowering && lowering->canonical) {
-    replace_node(graph, node, lowering->rewrite(builder, node));
-    return true;
-  }
+  if (const auto* lowering = node.op->lowering_as<DecomposeLowering>(); lowering && lowering->canonical) return lowering->rewrite(builder, node);
   for (const Rule& rule : rules) {
     if (!node.is(rule.op)) continue;
-    if (const Value replacement = rule.rewrite(builder, node)) {
-      replace_node(graph, node, {replacement});
-      return true;
-    }
+    if (const Value replacement = rule.rewrite(builder, node)) return {replacement};
   }
-  return false;
-}
-
-bool sweep(Graph& graph) {
-  bool changed = false;
-  for (auto place = graph.nodes().begin(); place != graph.nodes().end();) {
-    Node& node = **place++;
-    changed |= canonical_axis(node);
-    changed |= rewrite(graph, node);
-  }
-  return changed;
+  return {};
 }
 
 }  // namespace
 
+// A rewritten node may match another rule.
 bool canonicalize(Graph& graph, PassContext&) {
-  bool changed = false;
-  while (sweep(graph)) changed = true;
+  bool changed = false, again = true;
+  while (again) {
+    bool moved_axis = false;
+    again = sweep(graph, [&](Node& node) {
+      moved_axis |= canonical_axis(node);
+      return rewrite(graph, node);
+    });
+    changed |= again || moved_axis;
+  }
   return changed;
 }
 

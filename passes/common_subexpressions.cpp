@@ -27,19 +27,14 @@ static std::string key_of(const Node& node) {
 
 bool common_subexpressions(Graph& graph, PassContext&) {
   std::unordered_map<std::string, Node*> known;
-  bool changed = false;
-  for (auto place = graph.nodes().begin(); place != graph.nodes().end();) {
-    Node* node = (place++)->get();
-    const bool has_identity = node->is("input") || node->is("parameter") || node->is("state");
-    if (has_identity || is_undecided(*node)) continue;
-    const auto [first, is_new] = known.emplace(key_of(*node), node);
-    if (is_new) continue;
-    std::vector<Value> same;
-    for (size_t i = 0; i < node->results.size(); ++i) same.push_back(first->second->result(static_cast<int>(i)));
-    replace_node(graph, *node, same);
-    changed = true;
-  }
-  return changed;
+  return sweep(graph, [&](Node& node) -> Replacements {
+    const bool has_identity = node.is("input") || node.is("parameter") || node.is("state");
+    if (has_identity || is_undecided(node)) return {};
+    const auto [first, is_new] = known.emplace(key_of(node), &node);
+    Replacements same;
+    for (size_t i = 0; i < node.results.size() && !is_new; ++i) same.push_back(first->second->result(static_cast<int>(i)));
+    return same;
+  });
 }
 
 }  // namespace bnc

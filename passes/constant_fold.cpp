@@ -53,16 +53,11 @@ class Folder {
 
  private:
   bool fold_constants() {
-    bool changed = false;
-    for (auto place = graph_.nodes().begin(); place != graph_.nodes().end();) {
-      Node& node = **place++;
+    return sweep(graph_, [&](Node& node) -> Replacements {
       GraphBuilder builder = GraphBuilder::before(graph_, &node);
-      if (const auto count = known_count(node, cx_)) replace_node(graph_, node, {builder.constant(*count)});
-      else if (is_constant_expression(node)) replace_node(graph_, node, evaluate_constant(builder, node));
-      else continue;
-      changed = true;
-    }
-    return changed;
+      if (const auto count = known_count(node, cx_)) return {builder.constant(*count)};
+      return is_constant_expression(node) ? evaluate_constant(builder, node) : Replacements{};
+    });
   }
 
   static bool is_constant_expression(const Node& node) {
@@ -77,8 +72,8 @@ class Folder {
            std::all_of(node.operands.begin(), node.operands.end(), [&](Value v) { return !v || small(v.type()); });
   }
 
-  static std::vector<Value> evaluate_constant(GraphBuilder& builder, Node& node) {
-    std::vector<Value> values;
+  static Replacements evaluate_constant(GraphBuilder& builder, Node& node) {
+    Replacements values;
     for (size_t i = 0; i < node.results.size(); ++i)
       values.push_back(add_constant(builder, evaluate_value(node.result(static_cast<int>(i)), {}), node.results[i].type));
     return values;

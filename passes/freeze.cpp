@@ -16,10 +16,7 @@ bool freeze(Graph& graph, PassContext& cx) {
     node->attributes["mode"] = mode;
     changed = true;
   }
-  for (Node* node : graph.nodes_of("dropout")) {
-    replace_node(graph, *node, {node->operands[0]});
-    changed = true;
-  }
+  changed |= sweep(graph, [](Node& node) { return node.is("dropout") ? Replacements{node.operands[0]} : Replacements{}; });
   return changed;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <unordered_map>
 
 namespace bnc {
 
@@ -10,15 +11,57 @@ static bool is_made_up(const std::string& name) {
   return name.size() > 1 && name[0] == 't' && std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
-void replace_node(Graph& graph, Node& node, const std::vector<Value>& replacements) {
-  BNC_CHECK(replacements.size() == node.results.size(), node.op->name);
-  const std::vector<Result> old_results = node.results;
-  for (size_t i = 0; i < replacements.size(); ++i) graph.replace_all_uses(node.result(static_cast<int>(i)), replacements[i]);
-  graph.erase(&node);
-  for (size_t i = 0; i < replacements.size(); ++i)
-    if (is_made_up(replacements[i].name()) && !is_made_up(old_results[i].name))
-      graph.rename(replacements[i], old_results[i].name);
-}
+namespace {
+
+class Sweep {
+ public:
+  explicit Sweep(Graph& graph) : graph_(graph) {}
+
+  bool run(const std::function<Replacements(Node&)>& rewrite) {
+    for (auto place = graph_.nodes().begin(); place != graph_.nodes().end();) {
+      Node& node = **place++;
+      for (Value& operand : node.operands) operand = current(operand);
+      Replacements replacements = rewrite(node);
+      if (replacements.empty()) continue;
+      check_types(node, replacements);
+      replacements_[&node] = std::move(replacements);
+      replaced_.push_back(&node);
+    }
+    for (Output& output : graph_.outputs) output.value = current(output.value);
+    for (auto node = replaced_.rbegin(); node != replaced_.rend(); ++node) erase(*node);
+    return !replaced_.empty();
+  }
+
+ private:
+  static void check_types(const Node& node, const Replacements& replacements) {
+    BNC_CHECK(replacements.size() == node.results.size(), node.op->name);
+    for (size_t i = 0; i < replacements.size(); ++i)
+      BNC_CHECK(replacements[i].type() == node.results[i].type, node.results[i].name + " becomes " + replacements[i].name());
+  }
+
+  // What stands for a value now.
+  Value current(Value value) const {
+    for (auto found = replacements_.find(value.node); found != replacements_.end(); found = replacements_.find(value.node)) value = found->second[value.index];
+    return value;
+  }
+
+  void erase(Node* node) {
+    const std::vector<Result> results = node->results;
+    graph_.erase(node);
+    for (size_t i = 0; i < results.size(); ++i) {
+      const Value replacement = current(replacements_[node][i]);
+      if (is_made_up(replacement.name()) && !is_made_up(results[i].name)) graph_.rename(replacement, results[i].name);
+    }
+  }
+
+  Graph& graph_;
+  std::unordered_map<const Node*, Replacements> replacements_;
+  std::vector<Node*> replaced_;
+};
+
+}  // namespace
+
+bool sweep(Graph& graph, const std::function<Replacements(Node&)>& rewrite) { return Sweep(graph).run(rewrite); }
 
 std::optional<double> uniform_constant(Value value) {
   if (!value || !value.node->is("constant")) return {};

@@ -1,6 +1,7 @@
 // What rewriting passes share.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -8,9 +9,13 @@
 
 namespace bnc {
 
-// Puts `replacements` (one a result) in the place of a node and erases it. A replacement that had no name of its own
-// takes over the node's.
-void replace_node(Graph& graph, Node& node, const std::vector<Value>& replacements);
+// What takes the place of a node: a value for each of its results; none at all keeps the node.
+using Replacements = std::vector<Value>;
+
+// Offers each node to `rewrite`, in order; one that is replaced is erased, and a replacement without a name of its own
+// takes over the node's. Operands are up to date when a node is offered; nodes that `rewrite` inserts before it are not
+// offered. Takes time linear in the size of the graph. Returns whether anything was replaced.
+bool sweep(Graph& graph, const std::function<Replacements(Node&)>& rewrite);
 
 // The one number that fills a constant; empty when the value is no constant or has different elements.
 std::optional<double> uniform_constant(Value value);
