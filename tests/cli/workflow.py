@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""The commands one after another on a small data set: init, train, eval, run, compile, explain; what they write and print.
+
+usage: workflow.py BNC
+"""
+import csv
+import json
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import numpy as np
+from harness import call, read_safetensors, succeed
+
+BNC = sys.argv[1]
+HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_workflow."))
+MODEL = HERE / "net.bn"
+MODEL.write_text("""network net(x: f32[N, 9]) {
+  return dense(relu(batch_norm(dense(x, 33))), 3)
+}
+
+train net {
+  loss      = softmax_cross_entropy(labels)
+  optimizer = sgd(rate=0.05, momentum=0.9)
+  batch     = 16
+  epochs    = 3
+}
+""")
+
+
+def make_data(path, count, seed):
+    """Three clouds of points, well apart."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 3, count).astype(np.int32)
+    x = (random.normal(size=(count, 9)) + 2.5 * np.eye(9)[y]).astype(np.float32)
+    np.savez(path, x=x, y=y)
+    return x, y
+
+
+def json_lines(*words):
+    """The objects that a command prints with --json; anything else on stdout is an error."""
+    return [json.loads(line) for line in succeed(BNC, *words, "--json").stdout.splitlines()]
+
+
+def check_training(data, test):
+    lines = json_lines("train", MODEL, "--data", data, "--test", test, "--seed", 7, "--out", HERE / "run")
+    result = lines[-1]
+    assert result["stopped"] is False and result["test"]["accuracy"] > 0.9, result
+    assert sorted(os.listdir(HERE / "run")) == ["checkpoint", "history.csv", "report.html", "weights.safetensors"]
+    rows = list(csv.DictReader(open(HERE / "run" / "history.csv")))
+    assert rows, "history.csv is empty"
+    names = ["dense_1.weight", "dense_1.bias", "batch_norm_1.gamma", "batch_norm_1.beta", "batch_norm_1.mean", "batch_norm_1.variance",
+             "dense_2.weight", "dense_2.bias"]
+    assert list(read_safetensors(HERE / "run" / "weights.safetensors")) == names, "not in the order of the network"
+
+
+def check_threads_and_seeds(data):
+    """Same seed, same bits, for any number of threads; another seed, others."""
+    def weights(name, *words):
+        succeed(BNC, "train", MODEL, "--data", data, "--steps", 50, "--out", HERE / name, *words)
+        return (HERE / name / "weights.safetensors").read_bytes()
+    one = weights("one", "--seed", 7, "--threads", 1)
+    assert one == weights("two", "--seed", 7, "--threads", 2), "the number of threads changes the result"
+    assert one != weights("other", "--seed", 8, "--threads", 1), "the seed changes nothing"
+
+
+def check_evaluation(test, count):
+    words = ["eval", MODEL, "--weights", HERE / "run" / "weights.safetensors", "--data", test]
+    population = json_lines(*words)[0]
+    assert population["count"] == count and population["accuracy"] > 0.9, population
+    odd = json_lines(*words, "--batch", 17)[0]  # the last batch is a part
+    assert odd["count"] == count and odd["accuracy"] == population["accuracy"] and abs(odd["loss"] - population["loss"]) < 1e-6, (odd, population)
+    alone = json_lines(*words, "--batch", 1, "--stats", "batch")[0]
+    assert alone["accuracy"] < 0.6, f"one example with its own statistics should collapse: {alone}"
+
+
+def check_run(x):
+    """An example alone gives the same bits as in a batch (bn-infer)."""
+    def outputs(rows):
+        np.savez(HERE / "in.npz", x=rows)
+        succeed(BNC, "run", MODEL, "--weights", HERE / "run" / "weights.safetensors", "--input", HERE / "in.npz", "--output", HERE / "out.npz")
+        return np.load(HERE / "out.npz")["y"]
+    together = outputs(x[:15])
+    alone = np.concatenate([outputs(x[k:k + 1]) for k in range(15)])
+    assert np.abs(together - alone).max() <= 1e-6 * np.abs(together).max(), np.abs(together - alone).max()
+    assert (together.argmax(1) == alone.argmax(1)).all()
+
+
+def check_other_commands():
+    weights = HERE / "run" / "weights.safetensors"
+    assert json_lines("compile", MODEL, "--weights", weights, "-o", HERE / "net.o", "--header", HERE / "net.h")[0]["stage"] == "obj"
+    assert json_lines("explain", MODEL, "--weights", weights, "--require-folded")[0]["folded"] is True
+    assert all(check["passed"] for check in json_lines("gradcheck", MODEL))
+    assert json_lines("bench", MODEL, "--mode", "train", "--batch", 16, "--seconds", 0.05, "--weights", weights)[0]["runs"] > 0
+
+
+def stderr_on_terminal(*words):
+    """What a command writes to a terminal."""
+    main, side = pty.openpty()
+    child = subprocess.Popen([BNC, *map(str, words)], stdout=subprocess.DEVNULL, stderr=side)
+    os.close(side)
+    text = b""
+    while True:
+        try:
+            part = os.read(main, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        text += part
+    assert child.wait() == 0, text
+    return text.decode()
+
+
+def check_progress(data):
+    words = ["train", MODEL, "--data", data, "--steps", 400]
+    bar = stderr_on_terminal(*words)
+    assert "\r" in bar and "[=" in bar and "100%" in bar, repr(bar)
+    plain = call(BNC, *words).stderr
+    assert "\r" not in plain and "\x1b" not in plain and "step 400/400" in plain, repr(plain)
+
+
+def main():
+    data, test = HERE / "train.npz", HERE / "test.npz"
+    make_data(data, 1000, 1)
+    x, _ = make_data(test, 250, 2)
+    check_training(data, test)
+    check_threads_and_seeds(data)
+    check_evaluation(test, 250)
+    check_run(x)
+    check_other_commands()
+    check_progress(data)
+    print("all passed")
+
+
+if __name__ == "__main__":
+    main()
