@@ -96,7 +96,7 @@ std::string render_chart(const std::string& title, const std::vector<Curve>& cur
     legend += fmt::format("<span class=\"key {}\"></span>{} ", curve.style, curve.name);
     lines += render_curve(axes, curve);
   }
-  return fmt::format("<figure><figcaption><b>{}</b> <span class=\"legend\">{}</span></figcaption>\n"
+  return fmt::format("<figure><figcaption><b>{}</b> over steps <span class=\"legend\">{}</span></figcaption>\n"
                      "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} over steps\">\n{}{}</svg></figure>\n",
                      title, legend, width, height, title, axes.render(), lines);
 }

@@ -78,7 +78,7 @@ std::string render_mistakes(const Report& report) {
   std::string text = fmt::format("<h2>Mistakes</h2>\n<p>{} of {} test examples; those the network was most certain of.</p>\n<div class=\"mistakes\">\n", report.mistake_count, report.test.count);
   for (const Report::Mistake& mistake : report.mistakes) {
     const std::string image = mistake.image.empty() ? "" : fmt::format("<img alt=\"example {}\" src=\"{}\">", mistake.example, mistake.image);
-    text += fmt::format("<div class=\"card\">{}<span class=\"wrong\">{}</span> {:.0f} %<br>is {}<br><span class=\"legend\" style=\"float:none\">example {}</span></div>\n", image,
+    text += fmt::format("<div class=\"card\">{}<span class=\"wrong\">{}</span> {:.0f}&nbsp;%<br>is {}<br><span class=\"legend\" style=\"float:none\">example {}</span></div>\n", image,
                         class_name(report, static_cast<size_t>(mistake.answer)), 100 * mistake.probability, class_name(report, static_cast<size_t>(mistake.truth)), mistake.example);
   }
   return text + "</div>\n";
