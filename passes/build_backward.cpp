@@ -15,6 +15,7 @@ class Backward {
 
   void run(Value loss) {
     find_dependents();
+    refuse_second_derivatives(loss);
     std::vector<Node*> forward;
     for (const auto& node : graph_.nodes()) forward.push_back(node.get());
     accumulate(loss, builder_.constant(1.0));
@@ -41,6 +42,22 @@ class Backward {
     if (!node.op->gradient || !node.operands[operand]) return false;
     const auto& specs = node.op->operands;
     return specs[std::min(operand, specs.size() - 1)].differentiable && dependents_.count(node.operands[operand].node);
+  }
+
+  // The parts of gradients have mostly no gradient themselves: to take one for 0 would be silently wrong.
+  void refuse_second_derivatives(Value loss) const {
+    std::unordered_set<const Node*> needed = {loss.node};
+    for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) {
+      if (!needed.count(node->get())) continue;
+      for (Value operand : (*node)->operands) {
+        needed.insert(operand.node);
+        if (!operand || (*node)->op->category != OpCategory::gradient || (*node)->op->gradient || !dependents_.count(operand.node)) continue;
+        Diagnostic diagnostic{Severity::error, (*node)->range, "build-backward: " + (*node)->op->name + " has no gradient, but the loss depends on `" +
+                                                                   operand.name() + "` through it", {}};
+        diagnostic.help("second derivatives are not supported");
+        throw CompileError(std::move(diagnostic));
+      }
+    }
   }
 
   Value& gradient_of(Value value) {
