@@ -1,5 +1,6 @@
 #include "ir/attribute.h"
 
+#include <cmath>
 #include <fmt/format.h>
 
 #include "ir/diagnostic.h"
@@ -55,7 +56,11 @@ Shape Attribute::shape() const {
   return shape;
 }
 
-std::string format_number(double value) { return fmt::format("{}", value); }
+std::string format_number(double value) {
+  if (std::isnan(value)) return "nan";
+  if (value == 0 && std::signbit(value)) return "-0.0";  // -0 would read back as an integer
+  return fmt::format("{}", value);
+}
 
 namespace {
 
@@ -67,7 +72,12 @@ struct Printer {
   std::string operator()(double value) const { return format_number(value); }
   std::string operator()(const Shape& shape) const { return to_string(shape, batch_symbol); }
   std::string operator()(const IntList& list) const { return fmt::format("[{}]", fmt::join(list, ", ")); }
-  std::string operator()(const NumberList& list) const { return fmt::format("[{}]", fmt::join(list, ", ")); }
+
+  std::string operator()(const NumberList& list) const {
+    std::vector<std::string> numbers;
+    for (double number : list) numbers.push_back(format_number(number));
+    return fmt::format("[{}]", fmt::join(numbers, ", "));
+  }
 
   std::string operator()(const Symbol& symbol) const {
     if (symbol.arguments.empty()) return symbol.name;

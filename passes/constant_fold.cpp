@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <unordered_set>
 
@@ -32,9 +33,11 @@ std::optional<double> known_count(const Node& node, const PassContext& cx) {
   return static_cast<double>(count->at(cx.batch.value_or(1)));
 }
 
+bool is_same_number(double a, double b) { return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b)); }
+
 // Constants print in the shortest form: one number where all elements are the same.
 Value add_constant(GraphBuilder& builder, const Tensor& tensor, const TensorType& type) {
-  const bool uniform = !tensor.data.empty() && std::all_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return x == tensor.data[0]; });
+  const bool uniform = !tensor.data.empty() && std::all_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return is_same_number(x, tensor.data[0]); });
   return uniform ? builder.constant(tensor.data[0], type) : builder.constant(tensor);
 }
 

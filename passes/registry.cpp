@@ -10,7 +10,7 @@ const std::vector<PassInfo>& all_passes() {
       {"canonicalize", "brings a graph into its simplest form",
        "Rewrites layers (dense, flatten) into plain ops, removes identities (x+0, x*1, a reshape to the same shape, double negation and "
        "transposition), joins reshapes and transposes, orders constants to the right of commutative ops, and counts axes one way. Never x*0: NaN and infinity "
-       "must go through.",
+       "must go through; the sign of a zero does not count.",
        canonicalize},
       {"constant-fold", "computes what is known when compiling",
        "Evaluates expressions of constants, and element counts once the batch size is known. Given weights, and in a graph that does not "

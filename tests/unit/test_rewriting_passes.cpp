@@ -89,6 +89,12 @@ TEST_CASE("constant-fold evaluates expressions of constants") {
   CHECK(contains(after("constant-fold", "return y = x / element_count(x, axes=[1])"), "constant(3)"));
 }
 
+TEST_CASE("constant-fold keeps infinity, NaN and the sign of zero") {
+  CHECK(contains(after("constant-fold", "return y = x + log(constant(0))"), "= constant(-inf)\n"));
+  CHECK(contains(after("constant-fold", "return y = x + log(constant(0)) * 0"), "= constant(nan)\n"));
+  CHECK(contains(after("constant-fold", "return y = x + constant([0, 1, 0], shape=[3]) * constant([1, 0, -1], shape=[3])"), "constant([0, 0, -0.0], shape=[3])"));
+}
+
 TEST_CASE("constant-fold leaves what depends on the batch size or is too large") {
   CHECK(contains(after("constant-fold", "return y = x / element_count(x)"), "element_count(x)"));
   CHECK(contains(after("constant-fold", "return y = x + reduce_sum(exp(constant(1, shape=[300, 300])))"), "exp("));

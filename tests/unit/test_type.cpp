@@ -1,6 +1,8 @@
 // Types, shapes and compile-time values.
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "ir/attribute.h"
 #include "ir/diagnostic.h"
 
@@ -40,6 +42,9 @@ TEST_CASE("broadcast follows NumPy") {
 TEST_CASE("numbers print with the fewest digits that read back") {
   CHECK(format_number(0.1) == "0.1");
   CHECK(format_number(1) == "1");
+  CHECK(format_number(-0.0) == "-0.0");
+  CHECK(format_number(-INFINITY) == "-inf");
+  CHECK(format_number(-std::nan("")) == "nan");
   CHECK(format_number(1e-5) == "1e-05");
   CHECK(std::stod(format_number(1.0 / 3)) == 1.0 / 3);
 }
