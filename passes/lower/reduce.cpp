@@ -18,7 +18,7 @@ using loops::BinaryOp;
 using Kind = ReduceLowering::Kind;
 
 constexpr int64_t chunk = 128;
-constexpr int column_vectors = 4;  // independent accumulators, to hide the latency of additions
+constexpr int column_vectors = 2;  // side by side; more hide more of the additions' latency, and make more code
 
 const ReduceLowering& reduction_of(const Node& node) { return *node.op->lowering_as<ReduceLowering>(); }
 
@@ -38,56 +38,51 @@ class Reducer {
   Reducer(Lowering& lowering, int lanes, int vectors, Expr count, std::optional<int64_t> fixed_count, ElementAt element)
       : lowering_(lowering), type_{loops::Scalar::f32, lanes}, vectors_(vectors), count_(std::move(count)), fixed_count_(fixed_count), element_(std::move(element)) {}
 
-  // Appends the loops; the results of node n, vector v are then `result(n, v, which)`.
+  // Appends the loops; `result` then gives what they found.
   void run(const std::vector<Node*>& nodes, std::vector<Stmt>& out) {
-    for (Node* node : nodes) {
-      auto& registers = registers_[node];
-      const char* names[] = {"sum", "mean", "m2", "part"};
-      for (int i = 0; i < (is_moments(*node) ? 4 : 2); ++i) {
-        registers.push_back(lowering_.fresh(is_moments(*node) ? names[i] : (i == 0 ? "sum" : "total")));
-        out.push_back(loops::declare_registers(registers.back(), type_, vectors_));
-        for (int v = 0; v < vectors_; ++v) out.push_back(loops::write_register(registers.back(), v, identity(kind(*node), type_.lanes)));
-      }
-    }
-    const std::string first = lowering_.fresh("chunk");
-    for_each_kind(nodes, true, [&](const auto& group) { find_pivots(group, out); });
-    std::vector<Stmt> body;
-    const Expr begin = loops::variable(first);
+    std::vector<Node*> sums, moments;
+    for (Node* node : nodes) (is_moments(*node) ? moments : sums).push_back(node);
     const bool one_chunk = fixed_count_ && *fixed_count_ <= chunk;
-    const Expr end = one_chunk ? count_ : loops::binary(BinaryOp::minimum, begin + Expr(chunk), count_);
-    for_each_kind(nodes, false, [&](const auto& group) { sum_chunk(group, begin, end, body); });
-    for_each_kind(nodes, true, [&](const auto& group) { moments_chunk(group, begin, end, body); });
+    if (!moments.empty()) find_pivots(moments, out);
+    if (one_chunk) {
+      if (!sums.empty()) sum_all(sums, out);
+      if (!moments.empty()) moments_of_one_chunk(moments, out);
+      return;
+    }
+    for (Node* node : nodes) declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "m2"} : std::vector<std::string>{"total"}, out);
+    const std::string first = lowering_.fresh("chunk");
+    const Expr begin = loops::variable(first), end = loops::binary(BinaryOp::minimum, begin + Expr(chunk), count_);
+    std::vector<Stmt> body;
+    if (!sums.empty()) sum_chunk(sums, begin, end, body);
+    if (!moments.empty()) moments_chunk(moments, begin, end, body);
     out.push_back(loops::loop(first, 0, count_, chunk, std::move(body)));
   }
 
   Expr result(const Node& node, int vector, int which) const {
-    const auto& registers = registers_.at(&node);
-    if (is_moments(node)) return which == 0 ? pivots_.at({&node, vector}) + read(registers[1], vector) : read(registers[2], vector) / loops::cast(loops::Scalar::f32, count_);
-    const Expr total = read(registers[1], vector);
-    return kind(node) == Kind::mean ? total / loops::cast(loops::Scalar::f32, count_) : total;
+    const Expr count = loops::cast(loops::Scalar::f32, count_);
+    if (is_moments(node)) {
+      return which == 0 ? pivots_.at({&node, vector}) + read(node, "mean", vector) : read(node, "m2", vector) / count;
+    }
+    const Expr total = read(node, "total", vector);
+    return kind(node) == Kind::mean ? total / count : total;
   }
 
  private:
   static Kind kind(const Node& node) { return reduction_of(node).kind; }
   static bool is_moments(const Node& node) { return kind(node) == Kind::moments; }
-  Expr read(const std::string& registers, int vector) const { return loops::read_register(registers, type_, vector); }
 
-  void for_each_kind(const std::vector<Node*>& nodes, bool moments, const std::function<void(const std::vector<Node*>&)>& body) {
-    std::vector<Node*> group;
-    for (Node* node : nodes) {
-      if (is_moments(*node) == moments) group.push_back(node);
+  // Registers of a node, one a vector, set to where its combination starts.
+  void declare(const Node& node, const std::vector<std::string>& names, std::vector<Stmt>& out) {
+    for (const std::string& name : names) {
+      std::string& array = registers_[{&node, name}];
+      array = lowering_.fresh(name);
+      out.push_back(loops::declare_registers(array, type_, vectors_));
+      for (int v = 0; v < vectors_; ++v) out.push_back(loops::write_register(array, v, identity(kind(node), type_.lanes)));
     }
-    if (!group.empty()) body(group);
   }
-
-  // for p in [begin, end): for each node and vector, `step` of the element.
-  Stmt over_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, const std::function<void(const Node&, int, Expr, std::vector<Stmt>&)>& step) {
-    const std::string p = lowering_.fresh("p");
-    std::vector<Stmt> body;
-    for (int v = 0; v < vectors_; ++v) {
-      for (Node* node : nodes) step(*node, v, element_(*node, loops::variable(p), v, body), body);
-    }
-    return loops::loop(p, begin, end, 1, std::move(body));
+  Expr read(const Node& node, const std::string& name, int vector) const { return loops::read_register(registers_.at({&node, name}), type_, vector); }
+  Stmt write(const Node& node, const std::string& name, int vector, Expr value) const {
+    return loops::write_register(registers_.at({&node, name}), vector, std::move(value));
   }
 
   void each(const std::vector<Node*>& nodes, const std::function<void(const Node&, int)>& body) {
@@ -96,15 +91,30 @@ class Reducer {
     }
   }
 
+  // for p in [begin, end): for each node and vector, `step` of the element.
+  void over_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out,
+                  const std::function<void(const Node&, int, Expr, std::vector<Stmt>&)>& step) {
+    const std::string p = lowering_.fresh("p");
+    std::vector<Stmt> body;
+    for (int v = 0; v < vectors_; ++v) {
+      for (Node* node : nodes) step(*node, v, element_(*node, loops::variable(p), v, body), body);
+    }
+    out.push_back(loops::loop(p, begin, end, 1, std::move(body)));
+  }
+
+  void combine_into(const std::string& name, const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
+    for (Node* node : nodes) declare(*node, {name}, out);
+    over_chunk(nodes, begin, end, out, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      body.push_back(write(node, name, v, loops::binary(combiner(kind(node)), read(node, name, v), x)));
+    });
+  }
+
+  void sum_all(const std::vector<Node*>& nodes, std::vector<Stmt>& out) { combine_into("total", nodes, 0, count_, out); }
+
   void sum_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
-    each(nodes, [&](const Node& node, int v) { out.push_back(loops::write_register(registers_[&node][0], v, identity(kind(node), type_.lanes))); });
-    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
-      const auto& sum = registers_[&node][0];
-      body.push_back(loops::write_register(sum, v, loops::binary(combiner(kind(node)), read(sum, v), x)));
-    }));
+    combine_into("sum", nodes, begin, end, out);
     each(nodes, [&](const Node& node, int v) {
-      const auto& r = registers_[&node];
-      out.push_back(loops::write_register(r[1], v, loops::binary(combiner(kind(node)), read(r[1], v), read(r[0], v))));
+      out.push_back(write(node, "total", v, loops::binary(combiner(kind(node)), read(node, "total", v), read(node, "sum", v))));
     });
   }
 
@@ -116,21 +126,34 @@ class Reducer {
     const Expr inverse = bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, end), out);
     each(nodes, [&](const Node& node, int v) {
       Expr& pivot = pivots_[{&node, v}];
-      pivot = bind("pivot", pivot + read(registers_[&node][0], v) * inverse, out);
+      pivot = bind("pivot", pivot + read(node, "sum", v) * inverse, out);
     });
   }
 
-  // Register 0 becomes the sum of distances to the pivot.
+  // `sum` becomes the sum of distances to the pivot.
   void sum_distances(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
-    each(nodes, [&](const Node& node, int v) { out.push_back(loops::write_register(registers_[&node][0], v, identity(Kind::sum, type_.lanes))); });
-    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
-      const auto& sum = registers_[&node][0];
-      body.push_back(loops::write_register(sum, v, read(sum, v) + (x - pivots_[{&node, v}])));
-    }));
+    for (Node* node : nodes) declare(*node, {"sum"}, out);
+    over_chunk(nodes, begin, end, out, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      body.push_back(write(node, "sum", v, read(node, "sum", v) + (x - pivots_[{&node, v}])));
+    });
   }
 
-  // Registers: 0 this chunk's sum, 1 the mean so far and 2 the sum of squared deviations so far, 3 this chunk's. Means
-  // are relative to the pivot.
+  // The pivot is the mean but for rounding: what is left of the sum of distances corrects it, and the sum of squares.
+  void moments_of_one_chunk(const std::vector<Node*>& nodes, std::vector<Stmt>& out) {
+    for (Node* node : nodes) declare(*node, {"sum", "mean", "m2"}, out);
+    over_chunk(nodes, 0, count_, out, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
+      const Expr d = bind("d", x - pivots_[{&node, v}], body);
+      body.push_back(write(node, "sum", v, read(node, "sum", v) + d));
+      body.push_back(write(node, "m2", v, loops::fma(d, d, read(node, "m2", v))));
+    });
+    each(nodes, [&](const Node& node, int v) {
+      const Expr sum = read(node, "sum", v), mean = bind("rest", sum / loops::cast(loops::Scalar::f32, count_), out);
+      out.push_back(write(node, "mean", v, mean));
+      out.push_back(write(node, "m2", v, read(node, "m2", v) - sum * mean));
+    });
+  }
+
+  // Merges one chunk's mean and squared deviations with those so far. Means are relative to the pivot.
   void moments_chunk(const std::vector<Node*>& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
     const Expr chunk_count = bind("chunk_count", loops::cast(loops::Scalar::f32, end - begin), out);
     const Expr before = bind("before", loops::cast(loops::Scalar::f32, begin), out);
@@ -138,20 +161,16 @@ class Reducer {
     const Expr weight = bind("weight", chunk_count / (before + chunk_count), out);
     sum_distances(nodes, begin, end, out);
     std::map<std::pair<const Node*, int>, Expr> means;
-    each(nodes, [&](const Node& node, int v) {
-      means[{&node, v}] = bind("chunk_mean", read(registers_[&node][0], v) * inverse, out);
-      out.push_back(loops::write_register(registers_[&node][3], v, identity(Kind::sum, type_.lanes)));
-    });
-    out.push_back(over_chunk(nodes, begin, end, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
-      const auto& part = registers_[&node][3];
+    each(nodes, [&](const Node& node, int v) { means[{&node, v}] = bind("chunk_mean", read(node, "sum", v) * inverse, out); });
+    for (Node* node : nodes) declare(*node, {"part"}, out);
+    over_chunk(nodes, begin, end, out, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
       const Expr d = bind("d", (x - pivots_[{&node, v}]) - means[{&node, v}], body);
-      body.push_back(loops::write_register(part, v, loops::fma(d, d, read(part, v))));
-    }));
+      body.push_back(write(node, "part", v, loops::fma(d, d, read(node, "part", v))));
+    });
     each(nodes, [&](const Node& node, int v) {
-      const auto& r = registers_[&node];
-      const Expr delta = bind("delta", means[{&node, v}] - read(r[1], v), out);
-      out.push_back(loops::write_register(r[1], v, loops::fma(delta, loops::broadcast(weight, type_.lanes), read(r[1], v))));
-      out.push_back(loops::write_register(r[2], v, read(r[2], v) + read(r[3], v) + delta * delta * (before * weight)));
+      const Expr delta = bind("delta", means[{&node, v}] - read(node, "mean", v), out);
+      out.push_back(write(node, "mean", v, loops::fma(delta, loops::broadcast(weight, type_.lanes), read(node, "mean", v))));
+      out.push_back(write(node, "m2", v, read(node, "m2", v) + read(node, "part", v) + delta * delta * (before * weight)));
     });
   }
 
@@ -168,7 +187,7 @@ class Reducer {
   Expr count_;
   std::optional<int64_t> fixed_count_;
   ElementAt element_;
-  std::map<const Node*, std::vector<std::string>> registers_;
+  std::map<std::pair<const Node*, std::string>, std::string> registers_;   // the register array of each name
   std::map<std::pair<const Node*, int>, Expr> pivots_;
 };
 
