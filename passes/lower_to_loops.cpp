@@ -169,38 +169,40 @@ class Driver {
     const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
     kernel.tasks = row_tasks * Expr(column_tasks);
 
-    auto stages = [&](const Region& region) {
+    const Expr column_task = by_rows ? task / row_tasks : task, row_task = by_columns ? task % row_tasks : task;
+    kernel.body = loops::block(split_rows(by_rows, row_task, row_count, block, [&](Region region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
-        auto part = stage.kind == Stage::Kind::map ? lower_map(lowering_, stage, region)
-                    : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, region)
-                                                        : lower_contract(lowering_, stage, region, packings.at(&stage));
+        auto part = split_columns(by_columns, stage.kind == Stage::Kind::contract, region, column_task, columns, width, [&](const Region& panel) {
+          return stage.kind == Stage::Kind::map      ? lower_map(lowering_, stage, panel)
+                 : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, panel)
+                                                     : lower_contract(lowering_, stage, panel, packings.at(&stage));
+        });
         body.insert(body.end(), part.begin(), part.end());
       }
       return body;
-    };
-    const Expr column_task = by_rows ? task / row_tasks : task, row_task = by_columns ? task % row_tasks : task;
-    kernel.body = loops::block(split_rows(by_rows, row_task, row_count, block, [&](Region region) {
-      return split_columns(by_columns, region, column_task, columns, width, stages);
     }));
     for (const Node* node : fused.plan.nodes()) kernel.flops += work_of(*node, lowering_.context.batch.value_or(1));
     lowering_.program.kernels.push_back(std::move(kernel));
   }
 
-  // The body for full panels and, where the last one is narrower, another for it.
-  std::vector<Stmt> split_columns(bool split, Region region, Expr task, int64_t columns, int64_t width, const std::function<std::vector<Stmt>(const Region&)>& body) {
+  // A stage's loops over a panel of columns. Where the last panel is narrower than the others, a register tile gets loops
+  // of its own for it; elsewhere the panel's end is left to the masks, which makes half the code.
+  std::vector<Stmt> split_columns(bool split, bool exact, Region region, Expr task, int64_t columns, int64_t width,
+                                  const std::function<std::vector<Stmt>(const Region&)>& body) {
     if (!split) return body(region);
     region.all_columns = false;
     const int64_t full = columns / width, rest = columns % width;
-    auto panel = [&](Expr begin, int64_t count) {
+    auto panel = [&](Expr begin, std::optional<int64_t> count) {
       Region part = region;
       part.column_begin = begin;
-      part.column_end = begin + Expr(count);
+      part.column_end = count ? begin + Expr(*count) : loops::binary(loops::BinaryOp::minimum, begin + Expr(width), Expr(columns));
       part.columns = count;
       return body(part);
     };
     if (rest == 0) return panel(task * Expr(width), width);
     if (full == 0) return panel(Expr(0), rest);
+    if (!exact && lowering_.target.masked_memory) return panel(task * Expr(width), std::nullopt);
     return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
   }
 
@@ -256,11 +258,13 @@ class Driver {
     const auto scalar = value.type().dtype == DType::i32 ? loops::Scalar::i32 : loops::Scalar::f32;
     for (const ColumnRun& run : column_runs(lowering_, ranges, 1)) {
       body.push_back(over_columns(lowering_, run, [&](Expr column) {
-        const Expr index = column_index(run, column), predicate = column_predicate(run, column);
+        std::vector<Stmt> step;
+        const Expr index = column_index(run, column), predicate = column_predicate(lowering_, run, column, step);
         Expr element;
         if (value.node->is("constant") && !value.node->attribute("value").get_if<NumberList>()) element = loops::constant_of({scalar, run.lanes}, value.node->attribute("value").number());
         else element = loops::load(lowering_.buffer_of(value), scalar, index, predicate);
-        return std::vector<Stmt>{loops::store(buffer, index, element, predicate)};
+        step.push_back(loops::store(buffer, index, element, predicate));
+        return step;
       }));
     }
     loops::Kernel kernel;

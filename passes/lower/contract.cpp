@@ -83,7 +83,8 @@ class TileLoops {
   // Stores the tile's element at (row, column), and whatever is computed from it.
   std::vector<Stmt> epilogue(const ColumnRun& run, Expr row, Expr column, Expr sum) {
     std::vector<Stmt> body;
-    Elements elements(lowering_, body, index_at(lowering_, space_, row, column_index(run, column)), column_predicate(run, column));
+    const Expr predicate = column_predicate(lowering_, run, column, body);
+    Elements elements(lowering_, body, index_at(lowering_, space_, row, column_index(run, column)), predicate);
     for (Node* root : stage_.roots) {
       const Expr value = elements.bind(root->results[0].name, root == &node_ ? sum : elements.compute(*root, elements.index()));
       elements.define(root->result(), value);
@@ -111,7 +112,7 @@ class TileLoops {
       const Expr position = panel_begin * length() + flat(reduction) * width + (column - panel_begin);
       return loops::load(packing_.right, loops::Scalar::f32, column_index(run, position));
     }
-    Elements elements(lowering_, out, {}, column_predicate(run, column));
+    Elements elements(lowering_, out, {}, column_predicate(lowering_, run, column, out));
     const Expr b = elements.value(node_.operands[1], contraction_.right(index_at(lowering_, space_, Expr(0), column_index(run, column)), reduction));
     return b->type.lanes == run.lanes ? b : loops::broadcast(b, run.lanes);
   }

@@ -101,8 +101,8 @@ std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& range
     runs.push_back({std::move(begin), std::move(end), run_vectors, run_lanes, loop, masked});
   };
   if (!ranges.columns) {
-    // The number of columns is known only when the code runs: one vector at a time, the last one cut off by its mask.
-    if (lowering.target.masked_memory) add(ranges.column_begin, ranges.column_end, 1, lanes, true, true);
+    // The number of columns is known only when the code runs: the last vectors are cut off by their masks.
+    if (lowering.target.masked_memory) add(ranges.column_begin, ranges.column_end, vectors, lanes, true, true);
     else add(ranges.column_begin, ranges.column_end, 1, 1, true, false);
     return runs;
   }
@@ -139,9 +139,13 @@ Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<
 
 Expr column_index(const ColumnRun& run, Expr column) { return run.lanes == 1 ? column : loops::ramp(column, 1, run.lanes); }
 
-Expr column_predicate(const ColumnRun& run, Expr column) {
+Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std::vector<Stmt>& out) {
   if (!run.masked) return {};
-  return column_index(run, column) < run.end;
+  const Expr left = loops::cast(loops::Scalar::i32, loops::binary(loops::BinaryOp::minimum, run.end - column, Expr(run.lanes)));
+  const Expr mask = loops::ramp(loops::integer(0, {loops::Scalar::i32, 1}), 1, run.lanes) < left;
+  const std::string name = lowering.fresh("mask");
+  out.push_back(loops::let(name, mask));
+  return loops::variable(name, mask->type);
 }
 
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column) {

@@ -87,8 +87,8 @@ struct ColumnRun {
 std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors);
 // The loop (or the single step) over a run; `body` gets the first column of the step.
 Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<std::vector<Stmt>(Expr)>& body);
-// Which lanes of the vector that begins at `column` exist; absent where all do.
-Expr column_predicate(const ColumnRun& run, Expr column);
+// Which lanes of the vector that begins at `column` exist, bound to a name in `out`; absent where all do.
+Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std::vector<Stmt>& out);
 // `column` as the index of a vector of the run's lanes.
 Expr column_index(const ColumnRun& run, Expr column);
 

@@ -11,9 +11,8 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
   const Shape& space = stage.space();
   const Ranges ranges = ranges_of(lowering, space, region);
 
-  auto element = [&](const ColumnRun& run, Expr row, Expr column) {
-    std::vector<Stmt> body;
-    Elements elements(lowering, body, index_at(lowering, space, row, space.empty() ? Expr(0) : column_index(run, column)), column_predicate(run, column));
+  auto element = [&](const ColumnRun& run, Expr row, Expr column, Expr predicate, std::vector<Stmt> body) {
+    Elements elements(lowering, body, index_at(lowering, space, row, space.empty() ? Expr(0) : column_index(run, column)), predicate);
     for (Node* root : stage.roots) {
       const Expr value = elements.bind(root->results[0].name, elements.compute(*root, elements.index()));
       elements.define(root->result(), value);
@@ -21,20 +20,19 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
     }
     return body;
   };
-  auto columns = [&](const std::function<std::vector<Stmt>(const ColumnRun&, Expr)>& body) {
+  auto rows = [&](Expr begin, Expr end) {
     std::vector<Stmt> result;
     for (const ColumnRun& run : column_runs(lowering, ranges, 1)) {
-      result.push_back(over_columns(lowering, run, [&](Expr column) { return body(run, column); }));
+      result.push_back(over_columns(lowering, run, [&](Expr column) {
+        std::vector<Stmt> body;
+        const Expr predicate = column_predicate(lowering, run, column, body);
+        if (ranges.rows == 1) return element(run, begin, column, predicate, std::move(body));
+        const std::string row = lowering.fresh("row");
+        body.push_back(loops::loop(row, begin, end, 1, element(run, loops::variable(row), column, predicate, {})));
+        return body;
+      }));
     }
     return result;
-  };
-
-  if (ranges.rows == 1) return columns([&](const ColumnRun& run, Expr column) { return element(run, ranges.row_begin, column); });
-  auto rows = [&](Expr begin, Expr end) {
-    return columns([&](const ColumnRun& run, Expr column) {
-      const std::string row = lowering.fresh("row");
-      return std::vector<Stmt>{loops::loop(row, begin, end, 1, element(run, loops::variable(row), column))};
-    });
   };
   if (ranges.rows && *ranges.rows <= row_block) return rows(ranges.row_begin, ranges.row_end);
   const std::string first = lowering.fresh("block");

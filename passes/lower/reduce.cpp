@@ -224,13 +224,15 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
     out.push_back(over_columns(lowering, run, [&](Expr column) {
       std::vector<Stmt> body;
       auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
+      std::vector<Expr> predicates;
+      for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering, run, place(v), body));
       Reducer reducer(lowering, run.lanes, run.vectors, ranges.row_end, ranges.rows, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-        Elements elements(lowering, to, index_at(lowering, space, p, column_index(run, place(v))), column_predicate(run, place(v)));
+        Elements elements(lowering, to, index_at(lowering, space, p, column_index(run, place(v))), predicates[v]);
         return elements.value(node.operands[0]);
       });
       reducer.run(stage.roots, body);
       for (int v = 0; v < run.vectors; ++v) {
-        store_results(lowering, stage, index_at(lowering, space, Expr(0), column_index(run, place(v))), column_predicate(run, place(v)), body,
+        store_results(lowering, stage, index_at(lowering, space, Expr(0), column_index(run, place(v))), predicates[v], body,
                       [&](const Node& node, int which) { return reducer.result(node, v, which); });
       }
       return body;
@@ -272,7 +274,7 @@ std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const R
     row_body.push_back(over_columns(lowering, run, [&](Expr column) {
       std::vector<Stmt> step;
       const Expr full_row = loops::variable(row) * inner_rows + loops::variable(part_row);
-      const Expr predicate = column_predicate(run, column);
+      const Expr predicate = column_predicate(lowering, run, column, step);
       Elements elements(lowering, step, index_at(lowering, space, full_row, column_index(run, column)), predicate);
       for (Node* root : stage.roots) {
         const Kind kind = reduction_of(*root).kind;
