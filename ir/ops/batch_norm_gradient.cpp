@@ -66,8 +66,9 @@ Expr input_gradient_element(ElementContext& cx, const Index& index) {
   auto channel = [&](int k) { return ops::channel_operand(cx, k, index, axis); };
   Expr r = ops::channel_reciprocal_deviation(cx, 4, index, axis);
   Expr share = ops::reciprocal_channel_count(cx, 1, axis);
-  Expr normalized = (cx.operand(1, index) - channel(3)) * r;
-  return (channel(2) * r) * (cx.operand(0, index) - channel(5) * share - normalized * (channel(6) * share));
+  // Grouped so that what depends on the channel alone can be computed once a channel.
+  Expr through_mean = channel(5) * share, through_variance = (cx.operand(1, index) - channel(3)) * (r * (channel(6) * share));
+  return (channel(2) * r) * (cx.operand(0, index) - through_mean - through_variance);
 }
 
 }  // namespace

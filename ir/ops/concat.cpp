@@ -14,10 +14,10 @@ std::vector<TensorType> infer_concat(const InferContext& cx) {
     TensorType alike = x;
     if (x.rank() == result.rank()) alike.shape[axis] = result.shape[axis];
     if (alike != result)
-      ops::fail(cx, 2, fmt::format("concat along axis {}: {} and {} differ in more than that axis", axis, cx.show(cx.type(0)), cx.show(x)));
+      ops::fail(cx, 2, fmt::format("{} and {} differ in more than axis {}", cx.show(cx.type(0)), cx.show(x), axis));
     if (x.shape[axis].batch) ops::fail(cx, 1, fmt::format("axis {} of {} is the batch", axis, cx.show(x)));
     if (k > 0 && __builtin_add_overflow(result.shape[axis].factor, x.shape[axis].factor, &result.shape[axis].factor))
-      ops::fail(cx, 3, fmt::format("concat along axis {}: the extents sum to more than 2^62", axis));
+      ops::fail(cx, 3, fmt::format("the extents of axis {} sum to more than 2^62", axis));
   }
   return {result};
 }
