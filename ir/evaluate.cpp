@@ -16,11 +16,9 @@ bool is_bound(const Node& node) { return node.is("input") || node.is("parameter"
 
 std::string show(const std::vector<int64_t>& dims) { return fmt::format("[{}]", fmt::join(dims, ", ")); }
 
-Tensor bound_value(const Node& node, const Bindings& bindings, int64_t batch_size) {
+// The value given for an input, parameter or state; refused where it has another shape.
+Tensor given(const Node& node, Tensor value, int64_t batch_size) {
   const Result& result = node.results[0];
-  const auto found = bindings.find(result.name);
-  if (found == bindings.end()) throw CompileError(fmt::format("no value is given for the {} `{}`: {}", node.op->name, result.name, to_string(result.type)));
-  Tensor value = found->second;
   if (value.dims != concrete(result.type.shape, batch_size))
     throw CompileError(fmt::format("the {} `{}` is {}, but the value given has the shape {}", node.op->name, result.name, to_string(result.type), show(value.dims)));
   value.dtype = result.type.dtype;
@@ -41,8 +39,14 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings) {
   const int64_t batch_size = batch_size_of(graph, bindings);
   Values values;
   for (const auto& node : graph.nodes()) {
-    if (is_bound(*node)) values[node.get()] = {bound_value(*node, bindings, batch_size)};
-    else values[node.get()] = apply(*node, values, batch_size);
+    if (is_bound(*node)) {
+      const Result& result = node->results[0];
+      const auto found = bindings.find(result.name);
+      if (found == bindings.end()) throw CompileError(fmt::format("no value is given for the {} `{}`: {}", node->op->name, result.name, to_string(result.type)));
+      values[node.get()] = {given(*node, found->second, batch_size)};
+    } else {
+      values[node.get()] = apply(*node, values, batch_size);
+    }
   }
   return values;
 }
@@ -52,7 +56,8 @@ const std::vector<Tensor>& evaluate_expression(const Node& node, const Weights& 
   if (is_bound(node)) {
     const Weight* weight = weights.find(node.results[0].name);
     BNC_CHECK(weight, fmt::format("no weight {}", node.results[0].name));
-    return values[&node] = {bound_value(node, {{node.results[0].name, weight->to_tensor()}}, 1)};
+    values[&node].push_back(given(node, weight->to_tensor(), 1));
+    return values[&node];
   }
   for (const Value& operand : node.operands)
     if (operand) evaluate_expression(*operand.node, weights, values);

@@ -210,13 +210,36 @@ std::vector<Tensor> evaluate_elements(const EvaluateContext& cx, const std::func
   return {std::move(result)};
 }
 
+// The distance between neighbours along each dimension of the result, in an operand broadcast to it; 0 where it is repeated.
+static std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& dims, size_t rank) {
+  const std::vector<int64_t> own = row_major_strides(dims);
+  std::vector<int64_t> strides(rank, 0);
+  for (size_t k = 0; k < dims.size(); ++k)
+    if (dims[k] != 1) strides[rank - dims.size() + k] = own[k];
+  return strides;
+}
+
 std::vector<Tensor> evaluate_pointwise(const EvaluateContext& cx, const std::function<double(const std::vector<double>&)>& element) {
-  std::vector<double> x(cx.operands.size(), 0);
-  return evaluate_elements(cx, [&](const std::vector<int64_t>& index) {
-    for (size_t k = 0; k < x.size(); ++k)
-      if (cx.has(static_cast<int>(k))) x[k] = cx.operands[k]->data[broadcast_position(index, cx.operands[k]->dims)];
-    return element(x);
-  });
+  Tensor result = cx.result();
+  const size_t count = cx.operands.size(), rank = result.dims.size();
+  std::vector<double> x(count, 0);
+  std::vector<int64_t> offsets(count, 0), index(rank, 0);
+  std::vector<std::vector<int64_t>> strides(count);
+  for (size_t o = 0; o < count; ++o)
+    if (cx.operands[o]) strides[o] = broadcast_strides(cx.operands[o]->dims, rank);
+  for (double& value : result.data) {
+    for (size_t o = 0; o < count; ++o)
+      if (cx.operands[o]) x[o] = cx.operands[o]->data[offsets[o]];
+    value = element(x);
+    for (size_t k = rank; k-- > 0;) {
+      const bool wraps = ++index[k] == result.dims[k];
+      for (size_t o = 0; o < count; ++o)
+        if (cx.operands[o]) offsets[o] += wraps ? -strides[o][k] * (result.dims[k] - 1) : strides[o][k];
+      if (!wraps) break;
+      index[k] = 0;
+    }
+  }
+  return {std::move(result)};
 }
 
 void for_each_in_channel(const Tensor& x, int axis, const std::function<void(int64_t, int64_t)>& visit) {
