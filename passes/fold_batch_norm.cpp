@@ -66,7 +66,7 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
     }
     const std::string backward = fold_into_producer(scope, node->operands[0], ops::axis_of(*node)).refusal;
     const std::string forward = fold_into_consumers(scope, node->result(), ops::axis_of(*node)).refusal;
-    cx.decline(node.get(), fmt::format("not into what computes its operand: {}; not into what reads its result: {}", backward, forward));
+    cx.decline(node.get(), fmt::format("not into its producer: {}; not into its consumers: {}", backward, forward));
   }
 }
 

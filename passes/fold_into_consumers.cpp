@@ -16,6 +16,14 @@ ConsumerFolding refuse(std::string reason) { return {std::move(reason), {}, {}};
 
 int rank_of(const Node& node, int operand) { return node.operands[operand].type().rank(); }
 
+// The constant bias behind a matmul, where nothing else reads its result.
+Node* bias_behind(const FoldScope& scope, Node& node) {
+  const std::vector<Node*>& users = scope.uses.of(node.result());
+  if (users.size() != 1 || scope.uses.is_output(node.result()) || !users[0]->is("bias")) return nullptr;
+  const bool adds_columns = ops::axis_of(*users[0]) == node.results[0].type.rank() - 1;
+  return adds_columns && scope.is_constant(users[0]->operands[1]) ? users[0] : nullptr;
+}
+
 // (x * s + t) @ w = x @ (s * w) + t @ w: the rows of the weight scaled, and a bias. Serves dense too.
 ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int axis) {
   const bool is_dense = node.is("dense");
@@ -25,8 +33,9 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
   if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
   if (axis != reduced) return refuse(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
   if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2])) return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
-  return {{}, describe(node), [&node, is_dense](Graph& graph, Value x, const Affine& map) {
-    GraphBuilder builder = GraphBuilder::before(graph, &node);
+  Node* bias = bias_behind(scope, node);
+  return {{}, describe(node), [&node, is_dense, bias](Graph& graph, Value x, const Affine& map) {
+    GraphBuilder builder = GraphBuilder::before(graph, bias ? bias : &node);
     builder.at(node.range);
     const Value weight = node.operands[1];
     const bool transposed = !is_dense && node.attribute("transpose_right").boolean();
@@ -35,11 +44,12 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
     const Value product = builder.value("matmul", {row, weight}, {{"transpose_right", transposed}});
     const Value shift = builder.reshape(product, {product.type().shape[1]});
     if (is_dense) {
-      const Value bias = node.operands[2] ? builder.add(node.operands[2], shift) : shift;
-      return replace(graph, node.result(), builder.value("dense", {x, scaled, bias}, node.attributes));
+      const Value own = node.operands[2] ? builder.add(node.operands[2], shift) : shift;
+      return replace(graph, node.result(), builder.value("dense", {x, scaled, own}, node.attributes));
     }
-    const Value raw = builder.value("matmul", {x, scaled}, node.attributes);
-    replace(graph, node.result(), add_shift(builder, raw, shift, raw.type().rank() - 1));
+    const Value raw = rebuild(builder, node, "matmul", {x, scaled}, node.attributes);
+    if (bias) graph.replace_all_uses(bias->result(), rebuild(builder, *bias, "bias", {raw, builder.add(bias->operands[1], shift)}, bias->attributes));
+    else replace(graph, node.result(), add_shift(builder, raw, shift, raw.type().rank() - 1));
   }};
 }
 

@@ -35,6 +35,18 @@ TEST_SUITE("fold-batch-norm into consumers") {
     CHECK(count(net.graph, "bias") == 1);
   }
 
+  TEST_CASE("matmul with a bias behind it: that one takes up the shift") {
+    RandomNetwork net(99);
+    net.output(net.relu(net.bias(net.matmul(net.batch_norm(opaque(net, batched({5}))), 7))));
+    check_folded(net, "folded into matmul");
+    CHECK(count(net.graph, "bias") == 1);
+    RandomNetwork shared(100);  // the raw product has another reader, so it needs a shift of its own
+    const Value product = shared.matmul(shared.batch_norm(opaque(shared, batched({5}))), 7);
+    shared.output(shared.builder().add(shared.bias(product), shared.relu(product)));
+    check_folded(shared, "folded into matmul");
+    CHECK(count(shared.graph, "bias") == 2);
+  }
+
   TEST_CASE("matmul of a transposed weight, with leading dimensions") {
     RandomNetwork net(102);
     const Value y = net.batch_norm(opaque(net, batched({4, 5})));
@@ -199,14 +211,14 @@ TEST_SUITE("fold-batch-norm declines consumers") {
   TEST_CASE("a nonlinearity behind it") {
     RandomNetwork net(140);
     net.output(net.matmul(net.relu(net.batch_norm(opaque(net, batched({5})))), 7));
-    check_declined(net, "not into what reads its result: relu");
+    check_declined(net, "not into its consumers: relu");
   }
   TEST_CASE("one of the readers cannot") {
     RandomNetwork net(141);
     const Value y = net.batch_norm(opaque(net, batched({5})));
     net.output(net.matmul(y, 7));
     net.output(net.builder().value("softmax", {y}));
-    check_declined(net, "not into what reads its result: softmax");
+    check_declined(net, "not into its consumers: softmax");
   }
   TEST_CASE("its result is an output") {
     RandomNetwork net(142);
