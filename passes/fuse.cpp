@@ -62,17 +62,32 @@ class Scheduler {
   }
 
  private:
-  // A parameter's new value is written over the old one, so whoever reads the old one goes first (where that is possible:
-  // otherwise lowering writes the new value elsewhere and copies it at the end).
+  // A parameter's new value is written over the old one, so whoever reads the old one goes first, also before what is
+  // computed for the new value alone, which would have to be kept otherwise. Where a reader needs the new value, lowering
+  // writes it elsewhere and copies it at the end.
   void order_updates_after_readers() {
     const Uses uses(graph_);
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
       const Value old = graph_.find(output.name);
-      for (Node* reader : uses.of(old)) {
-        if (reader != output.value.node && !reaches(output.value.node, reader)) after_[output.value.node].push_back(reader);
+      for (Node* node = output.value.node; node; node = only_feeder(uses, *node)) {
+        for (Node* reader : uses.of(old)) {
+          if (reader == node || reaches(node, reader) || reaches(reader, node)) continue;
+          after_[node].push_back({reader, old});
+        }
       }
     }
+  }
+
+  // The one computed operand that nobody but `node` reads.
+  static Node* only_feeder(const Uses& uses, const Node& node) {
+    Node* feeder = nullptr;
+    for (Value operand : node.operands) {
+      if (!operand || is_source(*operand.node) || is_scalar_element(*operand.node)) continue;
+      if (feeder || uses.count(operand) != 1 || operand.node->results.size() != 1) return nullptr;
+      feeder = operand.node;
+    }
+    return feeder;
   }
 
   // Whether `to` depends on `from`, also by the order already decided.
@@ -87,7 +102,9 @@ class Scheduler {
       for (Value operand : node->operands) {
         if (operand) stack.push_back(operand.node);
       }
-      if (auto it = after_.find(node); it != after_.end()) stack.insert(stack.end(), it->second.begin(), it->second.end());
+      if (auto it = after_.find(node); it != after_.end()) {
+        for (const Wait& wait : it->second) stack.push_back(wait.reader);
+      }
     }
     return false;
   }
@@ -98,7 +115,7 @@ class Scheduler {
       if (operand && !is_done(operand.node)) return false;
     }
     auto it = after_.find(node);
-    return it == after_.end() || std::all_of(it->second.begin(), it->second.end(), is_done);
+    return it == after_.end() || std::all_of(it->second.begin(), it->second.end(), [&](const Wait& wait) { return is_done(wait.reader); });
   }
 
   // The next node for this kernel: one that continues it, else one that leaves all ways to split it open.
@@ -115,18 +132,17 @@ class Scheduler {
     return unrelated;
   }
 
-  // Whether the kernel reads a parameter that `node` overwrites, other than element by element on the way to it.
+  // Whether one task of the kernel may still read of a parameter what another, ahead of it, overwrites with `node`.
   bool overwrites_what_it_reads(const KernelPlan& kernel, const Node* node) const {
     auto it = after_.find(node);
     if (it == after_.end()) return false;
-    return std::any_of(it->second.begin(), it->second.end(), [&](const Node* reader) {
-      return kernel.contains(reader) && !reaches_only_pointwise(reader, node);
+    return std::any_of(it->second.begin(), it->second.end(), [&](const Wait& wait) {
+      if (!kernel.contains(wait.reader)) return false;
+      for (size_t k = 0; k < wait.reader->operands.size(); ++k) {
+        if (wait.reader->operands[k] == wait.value && !kernel.stays_in_task(access_of(*wait.reader, static_cast<int>(k)))) return true;
+      }
+      return false;
     });
-  }
-
-  bool reaches_only_pointwise(const Node* reader, const Node* node) const {
-    const auto* element = reader->op->lowering_as<ElementLowering>();
-    return element && element->pointwise && reaches(reader, node);
   }
 
   void take(KernelPlan& kernel, Node* node) {
@@ -144,12 +160,18 @@ class Scheduler {
     order_.push_back(node);
   }
 
+  // A node that must run after another has read the old value of a parameter.
+  struct Wait {
+    const Node* reader;
+    Value value;
+  };
+
   Graph& graph_;
   PassContext& context_;
   std::vector<Node*> waiting_, order_;
   std::unordered_set<const Node*> done_;
   std::unordered_set<const Node*> attached_;  // scalar arithmetic that goes where its one reader goes
-  std::unordered_map<const Node*, std::vector<Node*>> after_;
+  std::unordered_map<const Node*, std::vector<Wait>> after_;
   int kernels_ = 0;
 };
 

@@ -102,6 +102,11 @@ bool KernelPlan::feeds(const Node& node) const {
   return false;
 }
 
+bool KernelPlan::stays_in_task(const Access& access) const {
+  if (!access.reads || (!by_columns_ && !by_rows_)) return true;
+  return (!by_columns_ || access.same_column) && (!by_rows_ || access.same_row);
+}
+
 Partition KernelPlan::partition() const {
   if ((!by_columns_ && !by_rows_) || work_ <= small_work / 4) return Partition::single;
   if (by_columns_ && by_rows_) return Partition::tiles;

@@ -40,6 +40,9 @@ class KernelPlan {
   const std::vector<Node*>& nodes() const { return nodes_; }
   double work() const { return work_; }
 
+  // Whether a task that reads an operand this way reads only what it owns itself, however the kernel is going to be split.
+  bool stays_in_task(const Access& access) const;
+
   Partition partition() const;
   Dim column_extent() const { return columns_; }
   Dim row_extent() const { return rows_; }

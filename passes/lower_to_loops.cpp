@@ -104,17 +104,19 @@ class Driver {
     lowering_.buffers[value] = lowering_.add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::arena);
   }
 
-  // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value.
+  // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value. In the kernel that
+  // does it other tasks may be ahead or behind: there, only what a task owns may have been read, by an earlier stage.
   bool may_overwrite(Value old, Value updated) const {
     auto place = places_.find(updated.node);
     if (place == places_.end()) return false;
     for (const Node* reader : uses_.of(old)) {
       std::set<const Node*> roots;
       collect_roots(reader, roots);
-      // Within the kernel other tasks may be ahead of this one: there only what this task itself reads may be overwritten.
       for (const Node* root : roots) {
-        if (root != updated.node && places_.at(root) >= place->second) return false;
-        if (places_.at(root).first == place->second.first && !reads_pointwise(root, old)) return false;
+        const auto& [kernel, stage] = places_.at(root);
+        if (kernel > place->second.first) return false;
+        if (kernel < place->second.first) continue;
+        if (root == updated.node ? !reads_within(root, old, nullptr) : stage >= place->second.second || !reads_within(root, old, &kernels_[kernel].plan)) return false;
       }
     }
     return true;
@@ -129,17 +131,26 @@ class Driver {
     for (const Node* reader : uses_.of(Value{const_cast<Node*>(node), 0})) collect_roots(reader, roots);
   }
 
-  // Whether `node`, with what is inlined into it, reads `value` only at the index being computed.
-  bool reads_pointwise(const Node* node, Value value) const {
-    if (!node->op->lowering_as<ElementLowering>()) return false;
+  // Whether `node`, with what is inlined into it, reads of `value` only what its task owns; without a plan, only the very
+  // element being computed.
+  bool reads_within(const Node* node, Value value, const KernelPlan* plan) const {
     for (size_t k = 0; k < node->operands.size(); ++k) {
       const Value operand = node->operands[k];
       if (!operand || (operand != value && !lowering_.inlined.count(operand.node))) continue;
       const Access access = access_of(*node, static_cast<int>(k));
-      if (operand == value && (!access.pointwise || operand.type().shape != node->results[0].type.shape)) return false;
-      if (operand != value && !reads_pointwise(operand.node, value)) return false;
+      const bool fits = plan ? plan->stays_in_task(access) : access.pointwise && operand.type().shape == iteration_shape(*node);
+      if (operand == value && !fits) return false;
+      if (operand != value && !(fits && reads_within(operand.node, value, plan))) {
+        if (reads_at_all(operand.node, value)) return false;
+      }
     }
     return true;
+  }
+
+  bool reads_at_all(const Node* node, Value value) const {
+    return std::any_of(node->operands.begin(), node->operands.end(), [&](Value operand) {
+      return operand && (operand == value || (lowering_.inlined.count(operand.node) && reads_at_all(operand.node, value)));
+    });
   }
 
   void emit(const FusedKernel& fused) {
