@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # From nothing to native code: installs what is missing, builds, trains a batch-normalized network on Fashion-MNIST,
 # freezes it, compiles it to an object file, and links that with a C program that classifies the test images.
-# BNC_QUICKSTART_STEPS (default 4000) sets the length of the training; BNC_QUICKSTART_OUT (default quickstart) the folder.
-# With BNC_BUILD naming a build folder, nothing is installed or built.
+# BNC_QUICKSTART_STEPS sets the length of the training (default: the train section's), BNC_QUICKSTART_OUT the folder
+# (default quickstart). With BNC_BUILD naming a build folder, nothing is installed or built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${BNC_QUICKSTART_OUT:-quickstart}
-steps=${BNC_QUICKSTART_STEPS:-4000}
+length=(${BNC_QUICKSTART_STEPS:+--steps "$BNC_QUICKSTART_STEPS"})
 model=examples/mnist_mlp.bn
 step() { printf '\n== %s\n' "$*"; }
 
@@ -17,8 +17,8 @@ fi
 bnc=${BNC_BUILD:-build}/bnc
 mkdir -p "$out"
 
-step "train $model: $steps steps on Fashion-MNIST"
-"$bnc" train "$model" --data fashion-mnist --test fashion-mnist --steps "$steps" --out "$out/run"
+step "train $model on Fashion-MNIST"
+"$bnc" train "$model" --data fashion-mnist --test fashion-mnist "${length[@]}" --out "$out/run"
 
 step "evaluate, with the population statistics of the frozen network"
 "$bnc" eval "$model" --weights "$out/run/weights.safetensors" --data fashion-mnist
