@@ -1,0 +1,259 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "bnc/bnc.h"
+#include "ir/random.h"
+#include "runtime/checkpoint.h"
+#include "support/files.h"
+
+using namespace bnc;
+using namespace bnc::test;
+
+namespace {
+
+// Everything that carries state from step to step: momentum, running statistics with a count, dropout.
+constexpr const char* source = R"(
+network net(x: f32[N, 6]) {
+  h = relu(batch_norm(dense(x, 33), stats=ema(decay=0.9, corrected)))
+  h = dropout(h, rate=0.2)
+  return dense(h, 3)
+}
+train net {
+  loss      = softmax_cross_entropy(labels)
+  optimizer = sgd(rate=0.05, momentum=0.9)
+  batch     = 8
+  epochs    = 4
+}
+)";
+
+const Network& network() {
+  static const Network net = Network::from_text(source, "net.bn");
+  return net;
+}
+
+// Three clusters of points: 50 examples, so that the last 2 fill no batch of 8.
+std::string write_data(const TemporaryFolder& folder, int64_t count = 50) {
+  RandomStream random(1, "points");
+  std::vector<float> x;
+  std::vector<int32_t> y;
+  for (int64_t k = 0; k < count; ++k) {
+    y.push_back(static_cast<int32_t>(random.below(3)));
+    for (int i = 0; i < 6; ++i) x.push_back(static_cast<float>(random.normal() + (i % 3 == y.back() ? 2 : 0)));
+  }
+  const std::string path = folder.path("data" + std::to_string(count) + ".npz");
+  save_npz(path, {{"x", Array({count, 6}, x)}, {"y", Array({count}, y)}});
+  return path;
+}
+
+TrainOptions options_for(const std::string& data, const std::string& out) {
+  TrainOptions options;
+  options.data = options.test = data;
+  options.out = out;
+  options.seed = 9;
+  return options;
+}
+
+std::string train_error(const TrainOptions& options) { return message_of<Error>([&] { train(network(), options); }); }
+
+}  // namespace
+
+TEST_CASE("training learns, and leaves weights, history, report and checkpoint") {
+  const TemporaryFolder folder;
+  const std::string data = write_data(folder);
+  TrainOptions options = options_for(data, folder.path("run"));
+  options.epochs = 20;
+  int64_t calls = 0;
+  Progress last;
+  options.on_progress = [&](const Progress& progress) {
+    ++calls;
+    last = progress;
+  };
+  const TrainResult result = train(network(), options);
+  CHECK(result.steps == 20 * 6);
+  CHECK(calls == result.steps);
+  CHECK(last.step == last.steps);
+  CHECK(last.epoch == 20);
+  CHECK_FALSE(result.stopped);
+  CHECK(result.test.accuracy > 0.9);
+  CHECK(result.test.count == 50);
+  CHECK(result.train.count == 48);
+
+  EvaluateOptions evaluation;
+  evaluation.data = data;
+  for (const int64_t batch : {1, 7, 100}) {
+    evaluation.batch = batch;
+    const EvaluationResult again = evaluate(network(), WeightStore::load(result.weights_path), evaluation);
+    CHECK(again.accuracy == result.test.accuracy);
+    CHECK(again.loss == doctest::Approx(result.test.loss).epsilon(1e-5));
+  }
+  const History history = parse_csv(read_bytes(folder.path("run/history.csv")), "history.csv");
+  REQUIRE_FALSE(history.empty());
+  CHECK(history.back().step == result.steps);
+  CHECK(history.back().tested);
+  CHECK(history.back().test_accuracy == result.test.accuracy);
+  const std::string report = read_bytes(result.report_path);
+  CHECK(contains(report, "<svg"));
+  CHECK_FALSE(contains(report, "http"));
+}
+
+TEST_CASE("the same seed gives the same bits for any number of threads, another seed others") {
+  const TemporaryFolder folder;
+  const std::string data = write_data(folder);
+  std::string first;
+  for (const int threads : {1, 2, 3}) {
+    TrainOptions options = options_for(data, folder.path("run" + std::to_string(threads)));
+    options.threads = threads;
+    const std::string bytes = read_bytes(train(network(), options).weights_path);
+    if (first.empty()) first = bytes;
+    CHECK(bytes == first);
+  }
+  TrainOptions other = options_for(data, folder.path("other"));
+  other.seed = 10;
+  CHECK(read_bytes(train(network(), other).weights_path) != first);
+}
+
+TEST_CASE("a run stopped anywhere and resumed ends at the same bits as one that was not") {
+  const TemporaryFolder folder;
+  const std::string data = write_data(folder);
+  const TrainResult whole = train(network(), options_for(data, folder.path("whole")));
+  for (const int64_t stop_at : {0, 1, 6, 13, 23}) {
+    CAPTURE(stop_at);
+    TrainOptions options = options_for(data, folder.path("part"));
+    int64_t polls = 0;
+    options.stop = [&] { return polls++ == stop_at; };
+    const TrainResult stopped = train(network(), options);
+    CHECK(stopped.stopped);
+    CHECK(stopped.steps == stop_at);
+    TrainOptions rest;
+    rest.data = rest.test = data;
+    rest.resume = folder.path("part");
+    const TrainResult resumed = train(network(), rest);
+    CHECK(resumed.steps == whole.steps);
+    for (const char* file : {"weights.safetensors", "history.csv", "checkpoint/state.npz", "checkpoint/progress.json"}) {
+      CAPTURE(file);
+      CHECK(read_bytes(folder.path("part/") + file) == read_bytes(folder.path("whole/") + file));
+    }
+    std::filesystem::remove_all(folder.path("part"));
+  }
+}
+
+TEST_CASE("a process killed while it writes checkpoints leaves a whole one") {
+  const TemporaryFolder folder;
+  const auto make = [](int64_t step) {
+    Checkpoint checkpoint;
+    checkpoint.network = "net";
+    checkpoint.step = step;
+    checkpoint.batch = 8;
+    checkpoint.history = {{step, 1, 0.5, 0.25, false}};
+    checkpoint.weights.set("w", {1000}, std::vector<float>(1000, static_cast<float>(step)));
+    checkpoint.hidden_state = {{"v", Array({500}, std::vector<float>(500, static_cast<float>(step)))}};
+    return checkpoint;
+  };
+  const auto start = std::chrono::steady_clock::now();
+  write_checkpoint(folder.path(), make(1));
+  write_checkpoint(folder.path(), make(2));
+  const auto pace = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 2;
+  int64_t newest = 2;
+  RandomStream random(4, "kill");
+  for (int round = 0; round < 25; ++round) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      for (int64_t step = newest + 1;; ++step) write_checkpoint(folder.path(), make(step));
+    }
+    std::this_thread::sleep_for(pace * (1 + random.uniform() * 3));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    const Checkpoint found = read_checkpoint(folder.path());
+    CHECK(found.step >= newest);
+    newest = found.step;
+    CHECK(found.weights.values("w")[999] == static_cast<float>(newest));
+    CHECK(found.hidden_state[0].second.floats()[499] == static_cast<float>(newest));
+    CHECK(found.history[0].step == newest);
+  }
+  CHECK(newest > 2);
+}
+
+TEST_CASE("damaged checkpoints are refused by name") {
+  const TemporaryFolder folder;
+  CHECK(contains(message_of<Error>([&] { read_checkpoint(folder.path()); }), "holds no checkpoint"));
+  Checkpoint checkpoint;
+  checkpoint.network = "net";
+  checkpoint.batch = 8;
+  checkpoint.epoch.right = std::nan("");
+  write_checkpoint(folder.path(), checkpoint);
+  CHECK(std::isnan(read_checkpoint(folder.path()).epoch.right));
+  for (const char* file : {"progress.json", "weights.safetensors", "state.npz", "history.csv"}) {
+    const std::string path = folder.path(std::string("checkpoint/") + file), bytes = read_bytes(path);
+    folder.write(std::string("checkpoint/") + file, bytes.substr(0, bytes.size() / 2));
+    CHECK(contains(message_of<Error>([&] { read_checkpoint(folder.path()); }), file));
+    folder.write(std::string("checkpoint/") + file, bytes);
+  }
+  std::filesystem::rename(folder.path("checkpoint"), folder.path("checkpoint.old"));
+  CHECK(read_checkpoint(folder.path()).batch == 8);
+}
+
+TEST_CASE("training options that cannot be are told before anything is done") {
+  const TemporaryFolder folder;
+  const std::string data = write_data(folder), few = write_data(folder, 5);
+  TrainOptions options = options_for(data, folder.write("file", ""));
+  CHECK(contains(train_error(options), "file: "));
+  CHECK(contains(train_error(options_for(data, "/proc/run")), "/proc/run"));
+  CHECK(contains(train_error(options_for(few, "")), "holds 5 examples, fewer than a batch of 8"));
+  options = options_for(data, folder.path("run"));
+  options.batch = 1;
+  CHECK(contains(train_error(options), "normalizes over one element a channel"));
+  options = options_for(data, "");
+  options.resume = folder.path("nothing");
+  CHECK(contains(train_error(options), "holds no checkpoint"));
+
+  train(network(), options_for(data, folder.path("run")));
+  options.resume = folder.path("run");
+  options.seed = 8;
+  CHECK(contains(train_error(options), "has seed 9, which cannot change to 8"));
+  options.seed.reset();
+  options.batch = 9;
+  CHECK(contains(train_error(options), "batches of 8, which cannot change to 9"));
+  options.batch.reset();
+  options.data = write_data(folder, 20);
+  CHECK(contains(train_error(options), "was on 50 examples"));
+}
+
+TEST_CASE("targets of other kinds: one-hot rows, numbers and floats") {
+  const TemporaryFolder folder;
+  const std::string data = write_data(folder);
+  const Network regression = Network::from_text("network r(x: f32[N, 6]) { return dense(x, 3) }\ntrain r {\n loss = mean_squared_error(labels)\n optimizer = sgd(rate=0.05)\n batch = 16\n epochs = 60\n}");
+  const TrainResult one_hot = train(regression, options_for(data, ""));
+  CHECK(one_hot.test.accuracy > 0.85);
+  CHECK(one_hot.test.loss < 0.15);
+
+  std::vector<float> x, y;
+  RandomStream random(2, "line");
+  for (int k = 0; k < 64; ++k) {
+    x.push_back(static_cast<float>(random.normal()));
+    y.push_back(3 * x.back() - 1);
+  }
+  save_npz(folder.path("line.npz"), {{"x", Array({64, 1}, x)}, {"y", Array({64, 1}, y)}});
+  const Network line = Network::from_text("network l(x: f32[N, 1]) { return dense(x, 1) }\ntrain l {\n loss = mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = 16\n epochs = 50\n}");
+  const TrainResult fitted = train(line, options_for(folder.path("line.npz"), ""));
+  CHECK(fitted.test.loss < 1e-6);
+  CHECK(std::isnan(fitted.test.accuracy));
+}
+
+TEST_CASE("history reads back to the same bits; other text is refused") {
+  const History history = {{1, 1, 0.1, 1.0 / 3, false}, {2, 1, 1e-300, std::nan(""), true, 2.5, 0.125}};
+  const std::string text = to_csv(history);
+  const History again = parse_csv(text, "h.csv");
+  CHECK(to_csv(again) == text);
+  CHECK(again[0].accuracy == 1.0 / 3);
+  CHECK(again[1].tested);
+  CHECK_FALSE(again[0].tested);
+  CHECK_THROWS_AS(parse_csv("step\n", "h.csv"), Error);
+  CHECK(contains(message_of<Error>([&] { parse_csv(text + "3,x,,,,\n", "h.csv"); }), "h.csv: `x` is no number"));
+}
