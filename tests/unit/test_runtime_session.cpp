@@ -16,7 +16,7 @@ network mlp(x: f32[N, 7]) {
   return scores = dense(h, 3), hidden = h
 }
 train mlp {
-  loss      = softmax_cross_entropy(labels, prediction=scores)
+  loss      = softmax_cross_entropy(labels)  # of the first output
   optimizer = sgd(rate=0.1, momentum=0.9)
   batch     = 16
 }
@@ -87,7 +87,7 @@ TEST_CASE("frozen inference of any batch size agrees with the reference evaluato
 
 TEST_CASE("a training step: loss, outputs, gradients and running statistics agree with the reference evaluator") {
   const WeightStore weights = trained_weights(network());
-  for (const int64_t batch : {2, 15, 16, 33}) {
+  for (const int64_t batch : {5, 15, 16, 33}) {
     CAPTURE(batch);
     CompileOptions options;
     options.mode = Mode::train;
@@ -104,10 +104,11 @@ TEST_CASE("a training step: loss, outputs, gradients and running statistics agre
     for (const auto& [name, expected] : reference) {
       CAPTURE(name);
       CHECK(std::find(names.begin(), names.end(), name) != names.end());
-      const double tolerance = name == "grad/dense_1.bias" ? 1e-2 : 2e-4;  // in front of a batch norm: 0 but for rounding
+      const double tolerance = name == "grad/dense_1.bias" ? 1e-2 : 2e-5;  // in front of a batch norm: 0 but for rounding
       CHECK(difference(session.read(name), expected) < tolerance);
     }
-    for (const float value : session.read("grad/dense_1.bias").floats()) CHECK(std::abs(value) < 1e-6f);
+    const Array dead = session.read("grad/dense_1.bias");
+    for (const float value : dead.floats()) CHECK(std::abs(value) < 1e-6f);
     CHECK(session.weights().values("dense_2.weight")[0] == weights.values("dense_2.weight")[0]);
   }
 }
