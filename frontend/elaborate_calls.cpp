@@ -260,6 +260,19 @@ class OpCall {
   bool by_name_ = false;
 };
 
+// Holds the arguments of a choice against the kinds the op expects; one it does not know is left to the op's own rule.
+static void check_arguments(const OpDefinition& op, const AttributeSpec& spec, const Symbol& symbol, const SourceRange& range) {
+  if (symbol.arguments.empty()) return;
+  auto choice = spec.arguments.find(symbol.name);
+  if (choice == spec.arguments.end()) fail_at(range, fmt::format("`{}` takes no arguments as `{}` of `{}`", symbol.name, spec.name, op.name));
+  for (const auto& [name, value] : symbol.arguments) {
+    auto known = choice->second.find(name);
+    if (known == choice->second.end()) continue;
+    bool boolean = value.get_if<bool>(), number = value.get_if<int64_t>() || value.get_if<double>();
+    if (known->second == AttributeKind::boolean ? !boolean : !number) fail_at(range, fmt::format("`{}` of `{}` is {}, but this is {}", name, symbol.name, describe(known->second), to_string(value)));
+  }
+}
+
 Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spec, const Term& term, const SourceRange& range) const {
   std::optional<Attribute> attribute = to_attribute(term, spec.kind);
   const Term::List* list = term.get_if<Term::List>();
@@ -273,6 +286,7 @@ Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spe
   const Symbol* symbol = attribute->get_if<Symbol>();
   if (symbol && !spec.choices.empty() && std::find(spec.choices.begin(), spec.choices.end(), symbol->name) == spec.choices.end())
     fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name), suggestion_or_list(symbol->name, spec.choices, "the choices are"));
+  if (symbol && !spec.choices.empty()) check_arguments(op, spec, *symbol, range);
   return std::move(*attribute);
 }
 

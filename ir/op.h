@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +69,7 @@ struct AttributeSpec {
   std::string doc;
   std::vector<std::string> choices = {};  // of a symbol: the names allowed
   bool layer_only = false;                // only shapes new parameters (`units`); not kept in the node
+  std::map<std::string, std::map<std::string, AttributeKind>> arguments = {};  // of a symbol: the numbers and booleans each choice takes
 };
 
 struct ResultSpec {

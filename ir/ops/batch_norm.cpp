@@ -128,7 +128,8 @@ std::vector<AttributeSpec> batch_norm_attributes() {
        .fallback = Symbol{"ema", {{"decay", 0.9}}},
        .doc = "how training moves the stored statistics: `ema(decay=d)` s <- d*s + (1-d)*batch; `ema(decay=d, corrected)` the same average "
               "divided by 1 - d^t after t steps, so that the initial value has no weight; `cumulative` the plain average over all steps (bn-running)",
-       .choices = {"ema", "cumulative"}},
+       .choices = {"ema", "cumulative"},
+       .arguments = {{"ema", {{"decay", AttributeKind::number}, {"corrected", AttributeKind::boolean}}}}},
       {.name = "unbiased", .kind = AttributeKind::boolean, .fallback = true,
        .doc = "whether the stored variance is m/(m-1) times the biased one that normalizes (bn-variance)"},
       ops::axis_attribute("the channels"),

@@ -1,0 +1,221 @@
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include "frontend/frontend.h"
+#include "ir/evaluate.h"
+#include "ir/op.h"
+#include "support/frontend.h"
+
+namespace bnc {
+
+using test::errors_of, test::graph_of, test::graph_of_body, test::parameter_names;
+using Names = std::vector<std::string>;
+
+namespace {
+
+// What a compile-time expression is: it is made the value of a constant.
+double number_of(const std::string& expression) {
+  Graph graph = graph_of_body("return constant(" + expression + ")");
+  return graph.outputs.at(0).value.node->attribute("value").number();
+}
+
+bool boolean_of(const std::string& expression) { return number_of("if " + expression + " { 1 } else { 0 }") == 1; }
+
+}  // namespace
+
+TEST_CASE("parameters are named by layer and count, in the order in which they stand in the network") {
+  Graph graph = graph_of(R"(
+block cell(x, units) {
+  h = dense(x, units, bias=false)
+  return batch_norm(h)
+}
+block pair(x) {
+  x = cell(x, 3)
+  return cell(x, 4)
+}
+network f(x: f32[N, 5]) {
+  h = pair(x)
+  parameter scale: f32[4] = ones
+  h = pair(dense(h, 7)) * scale
+  h = dense(dense(h, 2), 3, name=head)
+  return dense(h, 1)
+}
+)");
+  Names names;
+  for (const std::string& name : parameter_names(graph))
+    if (name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("variance") || name == "scale") names.push_back(name);
+  CHECK(names == Names{"pair1.cell1.dense_1.weight", "pair1.cell1.batch_norm_1.gamma", "pair1.cell1.batch_norm_1.variance", "pair1.cell2.dense_1.weight",
+                       "pair1.cell2.batch_norm_1.gamma", "pair1.cell2.batch_norm_1.variance", "scale", "dense_1.weight", "pair2.cell1.dense_1.weight",
+                       "pair2.cell1.batch_norm_1.gamma", "pair2.cell1.batch_norm_1.variance", "pair2.cell2.dense_1.weight", "pair2.cell2.batch_norm_1.gamma",
+                       "pair2.cell2.batch_norm_1.variance", "dense_2.weight", "head.weight", "dense_3.weight"});
+}
+
+TEST_CASE("only layers that make parameters are counted, and a taken name is passed over") {
+  CHECK(parameter_names(graph_of_body("parameter w: f32[4, 4] = he\nh = dense(x, weight=w, bias=false)\nparameter dense_1.weight: f32[4] = ones\nreturn dense(h, 2) * 2", "x: f32[N, 4]")) ==
+        Names{"w", "dense_1.weight", "dense_2.weight", "dense_2.bias"});
+  CHECK(parameter_names(graph_of("block conv3(x) { return dense(x, 2) }\nnetwork f(x: f32[N, 4]) { return conv3(x) }\n")) == Names{"conv3_1.dense_1.weight", "conv3_1.dense_1.bias"});
+}
+
+TEST_CASE("operands that can be made are made, given, drawn or left out") {
+  Graph graph = graph_of_body(
+      "parameter w: f32[4, 3] = ones\na = dense(x, 3, weight=w)\nb = dense(x, 3, weight=normal(deviation=0.5, trainable=false), bias=ones)\nc = dense(x, 3, bias=false)\n"
+      "d = dense(x, 3, weight=w, bias=true)\nreturn a + b + c + d");
+  CHECK(parameter_names(graph) == Names{"w", "dense_1.bias", "dense_2.weight", "dense_2.bias", "dense_3.weight", "dense_4.bias"});
+  CHECK(to_string(Attribute(graph.find("dense_2.weight").node->attribute("initializer"))) == "normal(deviation=0.5, trainable=false)");
+  CHECK(to_string(Attribute(graph.find("dense_2.bias").node->attribute("initializer"))) == "ones");
+  CHECK(!is_trainable(*graph.find("dense_2.weight").node));
+  CHECK(graph.find("a").node->operands[1] == graph.find("w"));
+  CHECK(!graph.find("c").node->operands[2]);
+}
+
+TEST_CASE("tensors fill operands and compile-time values fill attributes") {
+  Graph graph = graph_of_body("a = softmax(x, 1)\nb = softmax(x=x, axis=1)\nc = constant([1, 2, 3], [3])\nd = concat([a, b], axis=1)\ne = transpose(x, [1, 0])\nf = reduce_sum(x, 0)\nreturn a");
+  CHECK(graph.find("a").node->attributes == graph.find("b").node->attributes);
+  CHECK(graph.find("c").type() == TensorType{DType::f32, {{3}}});
+  CHECK(graph.find("d").type() == TensorType{DType::f32, {{1, true}, {8}}});
+  CHECK(graph.find("e").type() == TensorType{DType::f32, {{4}, {1, true}}});
+  CHECK(graph.find("f").type() == TensorType{DType::f32, {{4}}});
+}
+
+TEST_CASE("operators on tensors are ops, numbers beside them constants") {
+  Graph graph = graph_of_body("return -x * 2 + x / 0.5 - x");
+  Names ops;
+  for (const auto& node : graph.nodes()) ops.push_back(node->op->name);
+  CHECK(ops == Names{"input", "neg", "constant", "mul", "constant", "div", "add", "sub"});
+}
+
+TEST_CASE("compile-time arithmetic") {
+  CHECK(number_of("1 + 2 * 3 - -4") == 11);
+  CHECK(number_of("7 / 2") == 3.5);
+  CHECK(number_of("8 / 2") == 4);
+  CHECK(number_of("-7 % 3") == 2);
+  CHECK(number_of("7 % -3") == -2);
+  CHECK(number_of("7.5 % 2") == 1.5);
+  CHECK(number_of("floor(-7 / 2)") == -4);
+  CHECK(number_of("max(1, 2.5, min(3, 4))") == 3);
+  CHECK(number_of("length([1, 2] + [3])") == 3);
+  CHECK(number_of("(0..4)[-1]") == 3);
+  CHECK(number_of("length(3..0)") == 0);
+  CHECK(number_of("[[1, 2], [3, 4]][1][0]") == 3);
+  CHECK(number_of("x.shape[1]") == 4);
+  CHECK(number_of("x.shape[0] * 6 / N / 2 + length(x.shape)") == 5);
+  CHECK(number_of("9223372036854775807 - 1 + 1") == 9223372036854775807.0);
+  CHECK(number_of("-inf") == -std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(number_of("nan")));
+}
+
+TEST_CASE("compile-time conditions") {
+  CHECK(boolean_of("1 < 2 and not 2 <= 1 or false"));
+  CHECK(boolean_of("1 == 1.0"));
+  CHECK(boolean_of("[1, 2] == [1, 2]"));
+  CHECK(boolean_of("[1, 2] != [1, 3]"));
+  CHECK(boolean_of("x.shape == [N, 4]"));
+  CHECK(boolean_of("mean != sum"));
+  CHECK(boolean_of("1 != true"));
+  CHECK(!boolean_of("false and 1 / 0 == 1"));
+  CHECK(boolean_of("true or 1 / 0 == 1"));
+}
+
+TEST_CASE("repeat and if unroll; names last, loop variables do not") {
+  Graph graph = graph_of_body("i = 7\nn = 0\nrepeat i in 0..3 { n = n + i }\nrepeat 2 { n = n * 10 }\nrepeat a, b in [[1, 2], [3, 4]] {\n  if a == 3 { k = b } else if a == 1 { m = b }\n}\n"
+                              "y = constant([i, n, k, m], [4])\nrepeat 0 { y = x }\nreturn y");
+  CHECK(graph.outputs[0].value.node->attribute("value").numbers() == NumberList{7, 300, 4, 2});
+}
+
+TEST_CASE("blocks take values of any kind, match shapes, choose defaults and return several values") {
+  Graph graph = graph_of(R"(
+block act(x, of=relu, twice=length([1]) == 2) {
+  if twice { return of(of(x)) }
+  return of(x)
+}
+block halves(x: f32[M, C], at: integer=C / 2) {
+  return slice(x, axis=1, begin=0, end=at), slice(x, axis=1, begin=at, end=C), at
+}
+network f(x: f32[B, 6]) {
+  a, b, n = halves(x)
+  a = act(a)
+  b = act(b, of=tanh, twice=true)
+  return a, b * n
+}
+)");
+  CHECK(print(graph) == R"(network f(x: f32[B, 6]) {
+  a: f32[B, 3] = slice(x, axis=1, begin=0, end=3)
+  b: f32[B, 3] = slice(x, axis=1, begin=3, end=6)
+  a_2: f32[B, 3] = relu(a)
+  t1: f32[B, 3] = tanh(b)
+  b_2: f32[B, 3] = tanh(t1)
+  t2: f32[] = constant(3)
+  y_2: f32[B, 3] = mul(b_2, t2)
+  return a = a_2, y_2
+}
+)");
+}
+
+TEST_CASE("outputs are named by the statement, the variable or y") {
+  auto names = [](const std::string& statement) {
+    Names names;
+    for (const Output& output : graph_of_body("h = relu(x)\nh = tanh(h)\nreturn " + statement).outputs) names.push_back(output.name);
+    return names;
+  };
+  CHECK(names("h") == Names{"h"});
+  CHECK(names("tanh(h)") == Names{"y"});
+  CHECK(names("tanh(h), x, relu(h)") == Names{"y", "x", "y_3"});
+  CHECK(names("first = h, second = h") == Names{"first", "second"});
+}
+
+TEST_CASE("a variable may be called like a symbol, an op or an initializer") {
+  Graph graph = graph_of_body("sum = relu(x)\nnormal = tanh(x)\nones = constant(1, [4])\nrelu = relu(sum)\nz = mean_squared_error(sum, normal, reduction=sum)\nn = batch_norm(x, gamma=ones)\nreturn relu, z, n");
+  CHECK(graph.find("z").node->operands[0].name() == "sum");
+  CHECK(graph.find("z").node->attribute("reduction").symbol().name == "sum");
+  CHECK(graph.find("n").node->operands[1].name() == "ones");
+}
+
+TEST_CASE("every node knows its line; inside a block it is the line of the block") {
+  Graph graph = graph_of("block b(x) {\n  return relu(x)\n}\nnetwork f(x: f32[N, 4]) {\n  h = b(x)\n  return dense(h,\n    3)\n}\n");
+  CHECK(graph.find("h").node->range.line == 2);
+  CHECK(graph.find("x").node->range.line == 4);
+  CHECK(graph.find("dense_1.weight").node->range.line == 6);
+  CHECK(graph.outputs[0].value.node->range.column == 10);
+}
+
+TEST_CASE("one run reports every mistake once, and nothing that follows from another") {
+  auto errors = errors_of(R"(
+block b(x) {
+  h = rleu(x)
+  return tanh(h)
+}
+network f(x: f32[N, 4]) {
+  a = b(x)
+  c = b(a)
+  d = dense(c, unts=3)
+  repeat 3 { d = d + missing }
+  if wrong { e = x } else { e = d }
+  g = relu(e)
+  return other, g
+}
+network h(y: f32[N, 4]) {
+  return tahn(y), b(y)
+}
+)");
+  Names texts;
+  for (const Diagnostic& error : errors) texts.push_back(fmt::format("{}: {}", error.range.line, error.text));
+  CHECK(texts == Names{"3: unknown op or block `rleu`", "11: unknown name `wrong`", "13: unknown name `other`", "16: unknown op or block `tahn`"});
+}
+
+TEST_CASE("the train section") {
+  Module module = parse_module(make_source("network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = softmax_cross_entropy(classes, reduction=sum)\n"
+                                           "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n}\n"));
+  CHECK(module.main().name == "f");
+  const TrainSection& train = *module.train;
+  CHECK(to_string(Attribute(train.loss)) == "softmax_cross_entropy(classes, reduction=sum)");
+  CHECK(to_string(Attribute(train.optimizer)) == "sgd(rate=0.125, momentum=0.5, nesterov)");
+  CHECK(train.batch == 60);
+  CHECK(train.epochs == 3);
+  CHECK(!train.steps);
+  CHECK(train.seed == 7);
+  CHECK(train.optimizer_range.line == 5);
+  CHECK(print(parse_module(make_source(print(module)))) == print(module));
+}
+
+}  // namespace bnc
