@@ -44,6 +44,7 @@ class ExpressionEmitter {
   struct Variable {
     llvm::Value* value;
     int64_t multiple = 1;  // a number that is known to divide it
+    int depth = 0;         // in how many loops it changes
   };
   void define(const std::string& name, Variable variable) { variables_[name] = variable; }
 
@@ -55,10 +56,13 @@ class ExpressionEmitter {
   llvm::Value* splat(llvm::Value* scalar, int lanes) { return lanes == 1 ? scalar : builder_.CreateVectorSplat(lanes, scalar); }
   // A number that divides the index; of a vector, its first lane.
   int64_t multiple_of(const loops::Expr& x) const;
+  // In how many of the loops around it the expression may change.
+  int depth_of(const loops::Expr& x) const;
 
   const ModuleContext& context_;
   llvm::IRBuilder<> builder_;
   std::unordered_map<std::string, Variable> variables_;
+  int loop_depth_ = 0;
   // Shared subexpressions of one statement are emitted once.
   std::unordered_map<const loops::ExprNode*, llvm::Value*> emitted_;
 

@@ -215,6 +215,17 @@ llvm::Value* ExpressionEmitter::emit_reduction(const ExprNode& x) {
   return result;
 }
 
+int ExpressionEmitter::depth_of(const Expr& x) const {
+  if (x->kind == ExprKind::load || x->kind == ExprKind::read_register) return loop_depth_;
+  if (x->kind == ExprKind::variable) {
+    auto found = variables_.find(x->name);
+    return found == variables_.end() ? loop_depth_ : found->second.depth;
+  }
+  int depth = 0;
+  for (const Expr& arg : x->args) depth = std::max(depth, depth_of(arg));
+  return depth;
+}
+
 int64_t ExpressionEmitter::multiple_of(const Expr& x) const {
   switch (x->kind) {
     case ExprKind::integer: return x->integer_value;

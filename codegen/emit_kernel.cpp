@@ -64,7 +64,8 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::Type* memory_type(loops::Type type) {
     return type.lanes == 1 ? memory_type(type.scalar) : llvm::FixedVectorType::get(memory_type(type.scalar), type.lanes);
   }
-  llvm::Value* element(int buffer, llvm::Value* index, int64_t offset = 0);
+  llvm::Value* base_of(int buffer);
+  llvm::Value* element(int buffer, const Expr& index);
   llvm::Align alignment(int buffer, const Expr& index) const;
   llvm::Instruction* annotate(llvm::Instruction* access, int buffer);
   llvm::Value* read(int buffer, loops::Type type, const Expr& index, const Expr& predicate);
@@ -154,12 +155,32 @@ llvm::Instruction* KernelEmitter::annotate(llvm::Instruction* access, int buffer
   return access;
 }
 
-llvm::Value* KernelEmitter::element(int buffer, llvm::Value* index, int64_t offset) {
-  const Buffer& b = context_.program.buffers[buffer];
-  llvm::Value* base = b.kind == BufferKind::constant ? context_.constants[buffer] : locations_.at(buffer).pointer;
-  llvm::Type* type = memory_type(b.scalar);
-  llvm::Value* pointer = builder_.CreateInBoundsGEP(type, base, index);
-  return offset ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(offset)) : pointer;
+llvm::Value* KernelEmitter::base_of(int buffer) {
+  return context_.program.buffers[buffer].kind == BufferKind::constant ? context_.constants[buffer] : locations_.at(buffer).pointer;
+}
+
+// The terms of a sum are added to the pointer from the outermost loop's to the innermost's, a constant last: what does
+// not change in a loop is one pointer before it, and the constant is part of the instruction.
+llvm::Value* KernelEmitter::element(int buffer, const Expr& index) {
+  std::map<int, Expr> terms;
+  int64_t constant = 0;
+  auto collect = [&](auto& self, const Expr& x) -> void {
+    bool sum = x->kind == ExprKind::binary && x->binary_op == loops::BinaryOp::add && x->type.scalar == Scalar::i64;
+    if (sum) {
+      self(self, x->args[0]);
+      self(self, x->args[1]);
+    } else if (x->kind == ExprKind::integer) {
+      constant += x->integer_value;
+    } else {
+      Expr& term = terms[depth_of(x)];
+      term = term ? term + x : x;
+    }
+  };
+  collect(collect, index);
+  llvm::Type* type = memory_type(context_.program.buffers[buffer].scalar);
+  llvm::Value* pointer = base_of(buffer);
+  for (auto& [depth, term] : terms) pointer = builder_.CreateInBoundsGEP(type, pointer, emit(term));
+  return constant ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(constant)) : pointer;
 }
 
 // Arena and constants begin at multiples of 64 bytes; of arguments only the elements are aligned.
@@ -192,8 +213,7 @@ llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index
   llvm::Type* memory = memory_type(type);
   int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : type.lanes == 1 ? 1 : 0;
   if (stride == 1) {
-    llvm::Value* first = emit(type.lanes == 1 ? index : index->args[0]);
-    llvm::Value* pointer = element(buffer, first);
+    llvm::Value* pointer = element(buffer, type.lanes == 1 ? index : index->args[0]);
     llvm::Align align = alignment(buffer, index);
     if (!predicate) return annotate(builder_.CreateAlignedLoad(memory, pointer, align), buffer);
     llvm::Type* vector = type.lanes == 1 ? llvm::FixedVectorType::get(memory, 1) : memory;
@@ -201,21 +221,20 @@ llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index
     return type.lanes == 1 ? builder_.CreateExtractElement(value, uint64_t(0)) : value;
   }
   if (stride == -1 && !predicate) {
-    llvm::Value* last = element(buffer, emit(index->args[0]), 1 - type.lanes);
+    llvm::Value* last = element(buffer, index->args[0] + (1 - type.lanes));
     return reversed(annotate(builder_.CreateAlignedLoad(memory, last, alignment(buffer, Expr(1))), buffer), type.lanes);
   }
   if (stride != 0 && !predicate) return read_lanes(buffer, type, *index);
-  llvm::Value* pointers = element(buffer, emit(index));
+  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory->getScalarType(), base_of(buffer), emit(index));
   return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), mask_of(predicate, type.lanes), llvm::Constant::getNullValue(memory)), buffer);
 }
 
 // A ramp of any other stride: scalar loads at constant distances.
 llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprNode& ramp) {
   llvm::Type* memory = memory_type(type);
-  llvm::Value* first = emit(ramp.args[0]);
   llvm::Value* vector = llvm::PoisonValue::get(memory);
   for (int i = 0; i < type.lanes; ++i) {
-    llvm::Value* pointer = element(buffer, first, i * ramp.integer_value);
+    llvm::Value* pointer = element(buffer, ramp.args[0] + i * ramp.integer_value);
     llvm::Value* lane = annotate(builder_.CreateAlignedLoad(memory->getScalarType(), pointer, alignment(buffer, Expr(1))), buffer);
     vector = builder_.CreateInsertElement(vector, lane, uint64_t(i));
   }
@@ -226,7 +245,7 @@ void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, con
   int lanes = index->type.lanes;
   int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : lanes == 1 ? 1 : 0;
   if (stride == 1) {
-    llvm::Value* pointer = element(buffer, emit(lanes == 1 ? index : index->args[0]));
+    llvm::Value* pointer = element(buffer, lanes == 1 ? index : index->args[0]);
     llvm::Align align = alignment(buffer, index);
     if (!predicate) {
       annotate(builder_.CreateAlignedStore(value, pointer, align), buffer);
@@ -237,14 +256,14 @@ void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, con
     return;
   }
   if (stride != 0 && !predicate) {
-    llvm::Value* first = emit(index->args[0]);
     for (int i = 0; i < lanes; ++i) {
-      llvm::Value* pointer = element(buffer, first, i * stride);
+      llvm::Value* pointer = element(buffer, index->args[0] + i * stride);
       annotate(builder_.CreateAlignedStore(builder_.CreateExtractElement(value, uint64_t(i)), pointer, alignment(buffer, Expr(1))), buffer);
     }
     return;
   }
-  annotate(builder_.CreateMaskedScatter(value, element(buffer, emit(index)), alignment(buffer, Expr(1)), mask_of(predicate, lanes)), buffer);
+  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), base_of(buffer), emit(index));
+  annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), mask_of(predicate, lanes)), buffer);
 }
 
 // ------------------------------------------------------------------------------------------------ statements
@@ -290,12 +309,12 @@ void KernelEmitter::emit_let(const StmtNode& s) {
     replacements_[s.name] = value;
   } else if (vector && !value->type.is_float()) {
     std::string base = s.name + ".base";
-    define(base, {emit(value->args[0]), multiple_of(value->args[0])});
+    define(base, {emit(value->args[0]), multiple_of(value->args[0]), depth_of(value->args[0])});
     Expr first = loops::variable(base, value->type.with_lanes(1));
     replacements_[s.name] = value->kind == ExprKind::ramp ? loops::ramp(first, value->integer_value, value->type.lanes) : loops::broadcast(first, value->type.lanes);
   } else {
     replacements_.erase(s.name);
-    define(s.name, {emit(value), multiple_of(value)});
+    define(s.name, {emit(value), multiple_of(value), depth_of(value)});
   }
 }
 
@@ -330,8 +349,9 @@ void KernelEmitter::emit_loop(const std::string& variable, Variable begin, llvm:
   auto outer = variables_;
   auto outer_replacements = replacements_;
   replacements_.erase(variable);
-  define(variable, {counter, begin.multiple});
+  define(variable, {counter, begin.multiple, ++loop_depth_});
   body();
+  --loop_depth_;
   variables_ = std::move(outer);
   replacements_ = std::move(outer_replacements);
   llvm::Value* next = builder_.CreateNSWAdd(counter, builder_.getInt64(step));

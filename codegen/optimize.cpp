@@ -2,10 +2,10 @@
 // subexpressions, hoisting out of loops, and nothing that vectorizes or unrolls again.
 #include <llvm/Analysis/TargetLibraryInfo.h>
 #include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/OptBisect.h>
 #include <llvm/IR/PassManager.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/raw_ostream.h>
-#include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/LICM.h>
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
@@ -16,6 +16,18 @@
 #include "ir/diagnostic.h"
 
 namespace bnc::codegen {
+
+namespace {
+
+// Passes of LLVM's code generator that take long and bring nothing here: addresses are already split by loops, so that
+// strength reduction finds no work, and the CPUs reorder instructions themselves.
+class SkipUselessPasses : public llvm::OptPassGate {
+ public:
+  bool isEnabled() const override { return true; }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const override { return pass != "Loop Strength Reduction" && pass != "post-RA-sched"; }
+};
+
+}  // namespace
 
 void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::LoopAnalysisManager loops;
@@ -32,7 +44,6 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::PromotePass());
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/false));
-  passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
   passes.addPass(llvm::SimplifyCFGPass());
@@ -47,6 +58,8 @@ std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(machine.getTargetTriple()));
   BNC_CHECK(!machine.addPassesToEmitFile(passes, stream, nullptr, type, /*DisableVerify=*/true), "the target emits objects and assembly");
+  static SkipUselessPasses gate;
+  module.getContext().setOptPassGate(gate);
   passes.run(module);
   return std::string(bytes.data(), bytes.size());
 }
