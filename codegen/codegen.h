@@ -30,8 +30,8 @@ class CompiledProgram {
   virtual StepFunction step() const = 0;
 };
 
-// Compiles into this process.
-std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target);
+// Compiles into this process, with up to `threads` threads (0: as many as this machine has, four at most).
+std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, int threads = 0);
 
 // The C function of an object: NAME_infer(n, inputs..., outputs..., workspace) and NAME_workspace_bytes(n).
 struct ObjectOptions {

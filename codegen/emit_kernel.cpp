@@ -398,15 +398,18 @@ llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const
 
 }  // namespace
 
-llvm::Function* emit_kernel(const ModuleContext& context, const Kernel& kernel) {
+llvm::Function* declare_kernel(const ModuleContext& context, const Kernel& kernel) {
   llvm::LLVMContext& llvm = context.module.getContext();
   llvm::Type *pointer = llvm::PointerType::getUnqual(llvm), *index = llvm::Type::getInt64Ty(llvm);
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), {pointer, pointer, index, index, index}, false);
-  auto* function = llvm::Function::Create(type, llvm::Function::InternalLinkage, context.program.name + "." + kernel.name, context.module);
+  return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + kernel.name, context.module);
+}
+
+void emit_kernel(const ModuleContext& context, const Kernel& kernel, llvm::Function* function) {
   add_function_attributes(*function, context.target);
   function->addFnAttr(llvm::Attribute::NoInline);
+  if (context.options.kernel_parts.empty()) function->setLinkage(llvm::Function::InternalLinkage);
   KernelEmitter(context, kernel, function).run();
-  return function;
 }
 
 }  // namespace bnc::codegen

@@ -90,7 +90,12 @@ class ModuleEmitter {
     pointer_ = llvm::PointerType::getUnqual(llvm_);
     index_ = llvm::Type::getInt64Ty(llvm_);
     for (size_t i = 0; i < context_.program.buffers.size(); ++i) context_.constants.push_back(constant(i));
-    for (const Kernel& kernel : context_.program.kernels) kernels_.push_back(emit_kernel(context_, kernel));
+    const std::vector<int>& parts = context_.options.kernel_parts;
+    for (size_t i = 0; i < context_.program.kernels.size(); ++i) {
+      const Kernel& kernel = context_.program.kernels[i];
+      kernels_.push_back(declare_kernel(context_, kernel));
+      if (parts.empty() || parts[i] == context_.options.part) emit_kernel(context_, kernel, kernels_.back());
+    }
   }
 
   void emit_step();
@@ -258,7 +263,7 @@ std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const Pro
   module->setDataLayout(machine.createDataLayout());
   ModuleEmitter emitter({*module, program, target, options, {}});
   if (options.object) emitter.emit_object_functions(*options.object);
-  else emitter.emit_step();
+  else if (options.part == 0) emitter.emit_step();
   return module;
 }
 

@@ -6,11 +6,16 @@
 #include <llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
+#include <future>
 #include <new>
+#include <thread>
 
 #include "codegen/arguments.h"
 #include "codegen/llvm_support.h"
+#include "codegen/partition.h"
 #include "ir/diagnostic.h"
 
 namespace bnc::codegen {
@@ -35,9 +40,11 @@ struct LoadedObject::Session {
   }
 };
 
-LoadedObject::LoadedObject(std::string object) : session_(std::make_unique<Session>()) {
-  auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "program.o");
-  if (llvm::Error error = session_->linker->add(*session_->library, std::move(buffer))) raise_error(std::move(error), "loading the program");
+LoadedObject::LoadedObject(const std::vector<std::string>& objects) : session_(std::make_unique<Session>()) {
+  for (const std::string& object : objects) {
+    auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "program" + std::to_string(&object - objects.data()));
+    if (llvm::Error error = session_->linker->add(*session_->library, std::move(buffer))) raise_error(std::move(error), "loading the program");
+  }
 }
 
 LoadedObject::~LoadedObject() = default;
@@ -54,22 +61,39 @@ struct AlignedFree {
 };
 using AlignedBytes = std::unique_ptr<void, AlignedFree>;
 
+// One part of a program as an object file; each call has an LLVM context of its own.
+std::string compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options) {
+  llvm::LLVMContext context;
+  auto machine = make_target_machine(target, /*position_independent=*/true);
+  auto module = build_module(context, program, target, *machine, options);
+  optimize(*module, *machine);
+  return emit_file(*module, *machine, llvm::CodeGenFileType::ObjectFile);
+}
+
 class JitProgram : public CompiledProgram {
  public:
-  JitProgram(const loops::Program& program, const TargetDescription& target) {
+  JitProgram(const loops::Program& program, const TargetDescription& target, int threads) {
+    if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
     ModuleOptions options;
     for (const loops::Buffer& buffer : program.buffers) options.constant_addresses.push_back(copy_constant(buffer));
-    llvm::LLVMContext context;
-    auto machine = make_target_machine(target, /*position_independent=*/true);
-    auto module = build_module(context, program, target, *machine, options);
-    optimize(*module, *machine);
-    object_ = std::make_unique<LoadedObject>(emit_file(*module, *machine, llvm::CodeGenFileType::ObjectFile));
+    options.kernel_parts = partition(program, threads);
+    int parts = 1;
+    for (int part : options.kernel_parts) parts = std::max(parts, part + 1);
+
+    std::vector<std::future<std::string>> others;
+    for (options.part = 1; options.part < parts; ++options.part) others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
+    options.part = 0;
+    std::vector<std::string> objects{compile_part(program, target, options)};
+    for (std::future<std::string>& other : others) objects.push_back(other.get());
+    object_ = std::make_unique<LoadedObject>(objects);
     step_ = reinterpret_cast<StepFunction>(object_->find(step_function_name(program)));
   }
 
   StepFunction step() const override { return step_; }
 
  private:
+  static constexpr int most_threads = 4;
+
   // Constants stay outside of the linked code, so that large weights cost one copy and no relocation.
   const void* copy_constant(const loops::Buffer& buffer) {
     if (buffer.kind != loops::BufferKind::constant) return nullptr;
@@ -87,9 +111,9 @@ class JitProgram : public CompiledProgram {
 
 }  // namespace
 
-std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target) {
+std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, int threads) {
   loops::verify(program);
-  return std::make_unique<JitProgram>(program, target);
+  return std::make_unique<JitProgram>(program, target, threads);
 }
 
 }  // namespace bnc::codegen

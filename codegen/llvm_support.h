@@ -22,6 +22,9 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription
 struct ModuleOptions {
   const ObjectOptions* object = nullptr;
   std::vector<const void*> constant_addresses;  // by buffer number; empty: constants are embedded
+  // Which kernels this module holds: those of `part`; the others are declared. Part 0 has the step function. Empty: all.
+  std::vector<int> kernel_parts;
+  int part = 0;
 };
 
 // Name of the function of type StepFunction in a module built without `object`.
@@ -37,10 +40,10 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 // The optimized module as an ELF object or as assembly text.
 std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type);
 
-// Loads an object file into this process and keeps it there.
+// Links object files in this process and keeps them there.
 class LoadedObject {
  public:
-  explicit LoadedObject(std::string object);
+  explicit LoadedObject(const std::vector<std::string>& objects);
   ~LoadedObject();
   void* find(const std::string& symbol);
 

@@ -56,7 +56,7 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   Compilation compilation(network, options, folded, true);
   compilation.run_passes(compilation.passes());
   const loops::Program program = compilation.lower();
-  code = codegen::jit(program, compilation.context.target);
+  code = codegen::jit(program, compilation.context.target, options.threads);
 
   fixed_batch = compilation.context.batch;
   arena_bytes = program.arena_bytes;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "codegen/codegen.h"
+#include "codegen/partition.h"
 #include "ir/diagnostic.h"
 #include "tests/unit/loop_interpreter.h"
 
@@ -418,6 +419,25 @@ TEST_CASE("barriers stand between dependent kernels only") {
   CHECK(barriers(program) == 0);
   program.buffers[2].offset = 64;  // `s` now lies where `t` does
   CHECK(barriers(program) == 1);
+}
+
+TEST_CASE("large programs are compiled in parts, small ones whole") {
+  Program program = three_kernels();
+  CHECK(codegen::partition(program, 4) == std::vector<int>{0, 0, 0});
+  // Each kernel adds its number to all elements of the one before it, with much code.
+  for (int k = 0; k < 6; ++k) {
+    Expr at = ramp(variable("row") * 24 + i, 1, 8), value = load(4, Scalar::f32, at);
+    for (int term = 0; term < 30; ++term) value = value + unary(UnaryOp::floor, unary(UnaryOp::exp, load(2, Scalar::f32, 0) * real(-1e-9 * term)));
+    program.kernels.push_back({.name = "more" + std::to_string(k), .tasks = variable(batch_variable), .task_variable = "row", .body = loop("i", 0, 24, 8, {store(4, at, value + real(k))}), .reads = {2, 4}, .writes = {4}});
+  }
+  std::vector<int> parts = codegen::partition(program, 3);
+  CHECK(*std::ranges::max_element(parts) == 2);
+  CHECK(std::ranges::count(parts, 1) == 2);
+  CHECK(codegen::partition(program, 1) == std::vector<int>(9, 0));
+  TargetDescription target = codegen::target_for("native", true);
+  auto whole = codegen::jit(program, target, 1), split = codegen::jit(program, target, 3);
+  CHECK(run_threads(program, whole->step(), 5, 1) == run_threads(program, split->step(), 5, 1));
+  check(program, 5, 0x1p-22);
 }
 
 TEST_CASE("an argument may be updated in place") {

@@ -1,0 +1,58 @@
+#include "codegen/partition.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace bnc::codegen {
+
+using loops::Expr;
+using loops::ExprKind;
+using loops::Stmt;
+using loops::StmtKind;
+using loops::UnaryOp;
+
+namespace {
+
+// Instructions from which a second thread pays; LLVM takes about 20 microseconds for one.
+constexpr int64_t worthwhile_part = 1000;
+
+int64_t instructions(const Expr& x) {
+  if (!x) return 0;
+  bool function = x->kind == ExprKind::unary && x->unary_op >= UnaryOp::exp && x->unary_op != UnaryOp::logical_not;
+  int64_t count = function ? 30 : x->args.empty() ? 0 : 1;
+  for (const Expr& arg : x->args) count += instructions(arg);
+  return count;
+}
+
+int64_t instructions(const Stmt& s) {
+  int64_t count = 0;
+  for (const Stmt& inner : s->body) count += instructions(inner);
+  count += instructions(s->index) + instructions(s->value) + instructions(s->predicate);
+  if (s->kind != StmtKind::loop || s->loop_kind != loops::LoopKind::unrolled) return count;
+  // Bounds that depend on other unrolled loops are not known here.
+  int64_t begin = loops::as_integer(s->begin).value_or(0), end = loops::as_integer(s->end).value_or(begin + s->step);
+  return count * std::max<int64_t>(0, (end - begin + s->step - 1) / s->step);
+}
+
+}  // namespace
+
+std::vector<int> partition(const loops::Program& program, int most) {
+  std::vector<int64_t> sizes;
+  for (const loops::Kernel& kernel : program.kernels) sizes.push_back(instructions(kernel.body));
+  int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  int parts = static_cast<int>(std::clamp<int64_t>(total / worthwhile_part, 1, std::max(most, 1)));
+
+  // The largest first, each to the part that has least.
+  std::vector<size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return sizes[a] > sizes[b]; });
+  std::vector<int64_t> load(parts, 0);
+  std::vector<int> part(sizes.size(), 0);
+  for (size_t kernel : order) {
+    part[kernel] = static_cast<int>(std::ranges::min_element(load) - load.begin());
+    load[part[kernel]] += sizes[kernel];
+  }
+  return part;
+}
+
+}  // namespace bnc::codegen

@@ -1,0 +1,14 @@
+// Dealing the kernels of a program out to modules that are compiled at the same time.
+#pragma once
+
+#include <vector>
+
+#include "ir/loops.h"
+
+namespace bnc::codegen {
+
+// For each kernel the number of its part, 0 to at most `most` - 1. Parts take about equally long to compile; a program
+// that compiles in milliseconds is one part.
+std::vector<int> partition(const loops::Program& program, int most);
+
+}  // namespace bnc::codegen
