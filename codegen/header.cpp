@@ -11,12 +11,13 @@ namespace bnc::codegen {
 
 namespace {
 
-// The name of a C parameter for a buffer: letters, digits and underscores, no keyword, used once.
+// The name of a C parameter for a buffer: letters, digits and underscores, no keyword, used once; of an output without `output/`.
 class ParameterNames {
  public:
   std::string unique(const std::string& buffer) {
+    const std::string prefix = "output/";
     std::string name;
-    for (char c : buffer) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+    for (char c : buffer.starts_with(prefix) ? buffer.substr(prefix.size()) : buffer) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
     if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0]))) name = "_" + name;
     while (reserved(name) || !used_.insert(name).second) name += "_";
     return name;

@@ -44,7 +44,12 @@ int run(const Arguments& arguments) {
   if (options.mode == Mode::train) find_array(arrays, "labels", input);
 
   Session session = network.compile(options, weights);
-  for (const auto& [name, array] : arrays) session.bind(name, array);
+  const std::vector<TensorInfo> inputs = network.inputs();
+  for (const auto& [name, array] : arrays) {
+    // The same archive serves both modes: inference has no use for the targets.
+    const bool is_input = std::any_of(inputs.begin(), inputs.end(), [&](const TensorInfo& info) { return info.name == name; });
+    if (is_input || options.mode == Mode::train || name != "labels") session.bind(name, array);
+  }
   session.run();
   NamedArrays results;
   std::vector<std::string> names = session.readable();

@@ -35,7 +35,7 @@ std::string npy(const std::string& header, const std::string& data) {
 std::string error_of_array(const TemporaryFolder& folder, const std::string& file) { return load_error(folder, write_zip({{"a.npy", file}})); }
 
 bool run_python(const std::string& program) {
-  return std::system(fmt::format("python3 -c '{}' 2>/dev/null", program).c_str()) == 0;
+  return std::system(fmt::format("{} -c '{}'", BNC_PYTHON, program).c_str()) == 0;
 }
 
 void check_same(const NamedArrays& a, const NamedArrays& b) {
@@ -118,7 +118,6 @@ TEST_CASE("npz: column-major arrays come out row-major") {
 }
 
 TEST_CASE("npz: NumPy reads ours, and we read NumPy's in every type, stored and deflated") {
-  if (!run_python("import numpy")) return;
   const TemporaryFolder folder;
   save_npz(folder.path("ours.npz"), example());
   CHECK(run_python(fmt::format("import numpy as n; a = n.load(\"{}\"); assert list(a) == [\"x\", \"grad/dense_1.weight\", \"loss\", \"empty\"]; assert a[\"x\"].dtype == n.float32; "
@@ -142,7 +141,6 @@ TEST_CASE("npz: NumPy reads ours, and we read NumPy's in every type, stored and 
 }
 
 TEST_CASE("npz: deflated arrays cut short are refused") {
-  if (!run_python("import numpy")) return;
   const TemporaryFolder folder;
   REQUIRE(run_python(fmt::format("import numpy as n; n.savez_compressed(\"{}\", x=n.arange(50))", folder.path("z.npz"))));
   const std::string bytes = read_bytes(folder.path("z.npz"));

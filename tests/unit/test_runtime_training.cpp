@@ -161,7 +161,7 @@ TEST_CASE("a process killed while it writes checkpoints leaves a whole one") {
   const auto pace = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 2;
   int64_t newest = 2;
   RandomStream random(4, "kill");
-  for (int round = 0; round < 25; ++round) {
+  for (int round = 0; round < 12; ++round) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
