@@ -64,6 +64,10 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
       cx.decline(node.get(), reason);
       continue;
     }
+    if (scope.is_constant(node->operands[0])) {
+      cx.done(node.get(), "computed when freezing, for its operand is a constant");
+      continue;
+    }
     const std::string backward = fold_into_producer(scope, node->operands[0], ops::axis_of(*node)).refusal;
     const std::string forward = fold_into_consumers(scope, node->result(), ops::axis_of(*node)).refusal;
     cx.decline(node.get(), fmt::format("not into its producer: {}; not into its consumers: {}", backward, forward));

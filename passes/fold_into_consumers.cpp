@@ -33,7 +33,7 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
   if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
   if (axis != reduced) return refuse(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
   if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2])) return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
-  Node* bias = bias_behind(scope, node);
+  Node* bias = is_dense ? nullptr : bias_behind(scope, node);
   return {{}, describe(node), [&node, is_dense, bias](Graph& graph, Value x, const Affine& map) {
     GraphBuilder builder = GraphBuilder::before(graph, bias ? bias : &node);
     builder.at(node.range);

@@ -163,6 +163,24 @@ TEST_SUITE("batch-norm semantics") {
     CHECK(biased.run().at("y0").data == unbiased.run().at("y0").data);
   }
 
+  TEST_CASE("bn-restat: one pass with fixed weights gives the plain average over all batches, whatever was stored before") {
+    Layer layer("train", batched({3}), -1, 4);
+    layer.node->attributes["stats"] = Symbol{"cumulative", {}};
+    layer.node->operands[5] = GraphBuilder::before(layer.net.graph, layer.node).state("count", {}, Symbol{"zeros", {}});
+    layer.net.bindings["count"] = Tensor::filled(DType::f32, {}, 0);
+    for (const char* state : {"mean", "variance"})
+      for (double& element : layer.value(state).data) element = 1e6;
+    prepare(layer);
+    std::vector<double> seen[3];
+    for (int step = 0; step < 7; ++step) {
+      for (double& element : layer.value("x").data) element = 5 + layer.net.random().normal();
+      for (int c = 0; c < 3; ++c)
+        for (const double x : channel_of(layer.value("x"), 1, c)) seen[c].push_back(x);
+      for (auto& [name, next] : evaluate(layer.net.graph, layer.net.bindings).updates) layer.net.bindings[name] = next;
+    }
+    for (int c = 0; c < 3; ++c) CHECK(near(layer.value("mean").data[c], plain_moments(seen[c]).mean, 1e-9));
+  }
+
   TEST_CASE("bn-backward: the gradients of scale and shift, and both hard terms of that by x") {
     Layer layer("train", batched({3, 4}), 1, 5);
     prepare(layer);

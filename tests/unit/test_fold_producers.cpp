@@ -204,6 +204,14 @@ TEST_SUITE("fold-batch-norm into producers") {
     check_folded(net, "matmul");
   }
 
+  TEST_CASE("a batch norm of weights alone is left to constant-fold") {
+    RandomNetwork net(28);
+    net.output(net.batch_norm(net.builder().mul(net.parameter(shape_of({3, 5})), net.parameter(shape_of({5})))));
+    const PassContext context = check_fold(net);
+    REQUIRE(context.remarks.size() == 1);
+    CHECK(context.remarks[0].text == "computed when freezing, for its operand is a constant");
+  }
+
   TEST_CASE("the folded value keeps the batch norm's name") {
     RandomNetwork net(26);
     const Value normalized = net.batch_norm(net.matmul(net.input(batched({5})), 7));
