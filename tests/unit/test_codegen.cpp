@@ -432,7 +432,7 @@ TEST_CASE("large programs are compiled in parts, small ones whole") {
   }
   std::vector<int> parts = codegen::partition(program, 3);
   CHECK(*std::ranges::max_element(parts) == 2);
-  CHECK(std::ranges::count(parts, 1) == 2);
+  for (int part : {0, 1, 2}) CHECK(std::count(parts.begin() + 3, parts.end(), part) == 2);
   CHECK(codegen::partition(program, 1) == std::vector<int>(9, 0));
   TargetDescription target = codegen::target_for("native", true);
   auto whole = codegen::jit(program, target, 1), split = codegen::jit(program, target, 3);
