@@ -20,7 +20,8 @@ std::string show(const std::vector<int64_t>& dims) { return fmt::format("[{}]", 
 Tensor given(const Node& node, Tensor value, int64_t batch_size) {
   const Result& result = node.results[0];
   if (value.dims != concrete(result.type.shape, batch_size))
-    throw CompileError(fmt::format("the {} `{}` is {}, but the value given has the shape {}", node.op->name, result.name, to_string(result.type), show(value.dims)));
+    throw CompileError(fmt::format("the {} `{}` is {}, but the value given has the shape {}", node.op->name, result.name,
+                                   to_string(result.type), show(value.dims)));
   value.dtype = result.type.dtype;
   return value;
 }
@@ -31,7 +32,8 @@ std::vector<Tensor> apply(const Node& node, const Values& values, int64_t batch_
   std::vector<Tensor> results = node.op->evaluate(cx);
   BNC_CHECK(results.size() == node.results.size(), node.op->name);
   for (size_t i = 0; i < results.size(); ++i)
-    BNC_CHECK(results[i].dims == concrete(node.results[i].type.shape, batch_size), fmt::format("{} evaluates to {}", node.op->name, show(results[i].dims)));
+    BNC_CHECK(results[i].dims == concrete(node.results[i].type.shape, batch_size),
+              fmt::format("{} evaluates to {}", node.op->name, show(results[i].dims)));
   return results;
 }
 
@@ -42,7 +44,8 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings) {
     if (is_bound(*node)) {
       const Result& result = node->results[0];
       const auto found = bindings.find(result.name);
-      if (found == bindings.end()) throw CompileError(fmt::format("no value is given for the {} `{}`: {}", node->op->name, result.name, to_string(result.type)));
+      if (found == bindings.end())
+        throw CompileError(fmt::format("no value is given for the {} `{}`: {}", node->op->name, result.name, to_string(result.type)));
       values[node.get()] = {given(*node, found->second, batch_size)};
     } else {
       values[node.get()] = apply(*node, values, batch_size);
@@ -72,14 +75,16 @@ int64_t batch_size_of(const Graph& graph, const Bindings& bindings) {
   for (const Node* input : graph.nodes_of("input")) {
     const Result& result = input->results[0];
     const auto found = bindings.find(result.name);
-    if (found == bindings.end()) throw CompileError(fmt::format("no value is given for the input `{}`: {}", result.name, to_string(result.type, graph.batch_symbol)));
+    if (found == bindings.end())
+      throw CompileError(fmt::format("no value is given for the input `{}`: {}", result.name, to_string(result.type, graph.batch_symbol)));
     const std::vector<int64_t>& dims = found->second.dims;
     for (size_t i = 0; i < result.type.shape.size() && i < dims.size(); ++i) {
       const Dim& dim = result.type.shape[i];
       if (!dim.batch || dim.factor == 0 || dims[i] % dim.factor != 0) continue;
       const int64_t here = dims[i] / dim.factor;
       if (batch_size && *batch_size != here)
-        throw CompileError(fmt::format("the inputs disagree on the batch size: `{}` gives {}, `{}` gives {}", first, *batch_size, result.name, here));
+        throw CompileError(
+            fmt::format("the inputs disagree on the batch size: `{}` gives {}, `{}` gives {}", first, *batch_size, result.name, here));
       if (!batch_size) first = result.name;
       batch_size = here;
     }

@@ -45,7 +45,8 @@ Graph::Nodes::iterator Graph::position(const Node* node) {
 }
 
 void Graph::replace_all_uses(Value from, Value to) {
-  BNC_CHECK(from.type() == to.type(), fmt::format("{}: {} becomes {}: {}", from.name(), to_string(from.type()), to.name(), to_string(to.type())));
+  BNC_CHECK(from.type() == to.type(),
+            fmt::format("{}: {} becomes {}: {}", from.name(), to_string(from.type()), to.name(), to_string(to.type())));
   for (const auto& node : nodes_)
     for (Value& operand : node->operands)
       if (operand == from) operand = to;

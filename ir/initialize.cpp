@@ -39,9 +39,15 @@ const std::vector<Initializer>& initializers() {
       {"zeros", {}, [](RandomStream&, const Symbol&, const Fans&) { return 0.0; }},
       {"ones", {}, [](RandomStream&, const Symbol&, const Fans&) { return 1.0; }},
       {"constant", {"value"}, [](RandomStream&, const Symbol& s, const Fans&) { return s.number("value", 0); }},
-      {"normal", {"mean", "deviation"}, [](RandomStream& random, const Symbol& s, const Fans&) { return s.number("mean", 0) + s.number("deviation", 1) * random.normal(); }},
-      {"uniform", {"low", "high"}, [](RandomStream& random, const Symbol& s, const Fans&) { return between(random, s.number("low", -0.05), s.number("high", 0.05)); }},
-      {"xavier", {}, [](RandomStream& random, const Symbol&, const Fans& fans) {
+      {"normal",
+       {"mean", "deviation"},
+       [](RandomStream& random, const Symbol& s, const Fans&) { return s.number("mean", 0) + s.number("deviation", 1) * random.normal(); }},
+      {"uniform",
+       {"low", "high"},
+       [](RandomStream& random, const Symbol& s, const Fans&) { return between(random, s.number("low", -0.05), s.number("high", 0.05)); }},
+      {"xavier",
+       {},
+       [](RandomStream& random, const Symbol&, const Fans& fans) {
          const double bound = std::sqrt(6 / (fans.in + fans.out));
          return between(random, -bound, bound);
        }},
@@ -74,11 +80,15 @@ void check_initializer(const Symbol& symbol, const SourceRange& range) {
   std::vector<std::string> known = initializer->arguments;
   known.push_back("trainable");
   for (const auto& [argument, value] : symbol.arguments) {
-    if (std::find(known.begin(), known.end(), argument) == known.end()) refuse(fmt::format("argument of {}", symbol.name), argument, known, range);
+    if (std::find(known.begin(), known.end(), argument) == known.end())
+      refuse(fmt::format("argument of {}", symbol.name), argument, known, range);
     const bool fits = argument == "trainable" ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
     if (!fits)
-      throw CompileError(Diagnostic{Severity::error, range, fmt::format("`{}` of {} is {}, expected {}", argument, symbol.name, to_string(value),
-                                                                        argument == "trainable" ? "true or false" : "a number"), {}});
+      throw CompileError(Diagnostic{Severity::error,
+                                    range,
+                                    fmt::format("`{}` of {} is {}, expected {}", argument, symbol.name, to_string(value),
+                                                argument == "trainable" ? "true or false" : "a number"),
+                                    {}});
   }
 }
 

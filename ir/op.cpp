@@ -52,7 +52,8 @@ void InferContext::fail(const std::string& text, const std::string& help) const 
     if (!operands[i]) continue;
     const std::string& role = op.operands[std::min(i, op.operands.size() - 1)].name;
     const Node& source = *operands[i].node;
-    const bool made_by_this_layer = range.known() && source.range.line == range.line && source.range.column == range.column && source.range.length == range.length;
+    const bool made_by_this_layer =
+        range.known() && source.range.line == range.line && source.range.column == range.column && source.range.length == range.length;
     if (made_by_this_layer) continue;
     diagnostic.note(fmt::format("{} is `{}`: {}, {} {}", role, operands[i].name(), show(operands[i].type()),
                                 source.operands.empty() ? "the" : "a result of", source.op->name),

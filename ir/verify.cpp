@@ -30,7 +30,8 @@ class Verifier {
  private:
   void check(bool holds, const std::string& text) const {
     if (holds) return;
-    const std::string name = node_ ? fmt::format("{} {}", node_->op ? node_->op->name : "?", node_->results.empty() ? "" : node_->results[0].name) : "";
+    const std::string name =
+        node_ ? fmt::format("{} {}", node_->op ? node_->op->name : "?", node_->results.empty() ? "" : node_->results[0].name) : "";
     throw InternalError(fmt::format("the graph of {} is broken: {}{}{}", graph_.name, name, name.empty() ? "" : ": ", text));
   }
 
@@ -48,7 +49,8 @@ class Verifier {
         continue;
       }
       check(seen_.count(operand.node), fmt::format("operand {} does not stand before it in the graph", spec.name));
-      check(operand.index >= 0 && operand.index < static_cast<int>(operand.node->results.size()), fmt::format("operand {} is no result of its node", spec.name));
+      check(operand.index >= 0 && operand.index < static_cast<int>(operand.node->results.size()),
+            fmt::format("operand {} is no result of its node", spec.name));
     }
   }
 
@@ -78,7 +80,8 @@ class Verifier {
   }
 
   void check_results() {
-    check(node_->results.size() == node_->op->results.size(), fmt::format("has {} results, its op defines {}", node_->results.size(), node_->op->results.size()));
+    check(node_->results.size() == node_->op->results.size(),
+          fmt::format("has {} results, its op defines {}", node_->results.size(), node_->op->results.size()));
     for (const Result& result : node_->results) {
       check(!result.name.empty(), "has a result without a name");
       check(names_.emplace(result.name, &result).second, fmt::format("the name {} occurs twice", result.name));
@@ -86,8 +89,9 @@ class Verifier {
     if (!node_->op->infer) return;  // a source's type is its own
     const auto types = inferred();
     for (size_t i = 0; i < types.size(); ++i)
-      check(types[i] == node_->results[i].type, fmt::format("result {} is {}, the shape rule gives {}", node_->results[i].name,
-                                                            to_string(node_->results[i].type, graph_.batch_symbol), to_string(types[i], graph_.batch_symbol)));
+      check(types[i] == node_->results[i].type,
+            fmt::format("result {} is {}, the shape rule gives {}", node_->results[i].name,
+                        to_string(node_->results[i].type, graph_.batch_symbol), to_string(types[i], graph_.batch_symbol)));
   }
 
   std::vector<TensorType> inferred() const {
@@ -109,7 +113,8 @@ class Verifier {
     check(target->second->type == output.value.type(), fmt::format("{} of {} has another type", role, output.name));
     const Node& source = *graph_.find(output.name).node;
     const bool fits = source.is("parameter") || source.is(output.role == Output::Role::gradient ? "input" : "state");
-    check(fits, fmt::format("{} of {}, which is neither a parameter nor {}", role, output.name, output.role == Output::Role::gradient ? "an input" : "a state"));
+    check(fits, fmt::format("{} of {}, which is neither a parameter nor {}", role, output.name,
+                            output.role == Output::Role::gradient ? "an input" : "a state"));
   }
 
   const Graph& graph_;

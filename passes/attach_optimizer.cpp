@@ -27,9 +27,12 @@ struct Sgd {
     if (optimizer.name != "sgd") fail(train, fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, {"sgd"}));
     const std::vector<std::string> known = {"rate", "momentum", "nesterov"};
     for (const auto& [name, value] : optimizer.arguments) {
-      if (std::find(known.begin(), known.end(), name) == known.end()) fail(train, fmt::format("sgd has no argument `{}`", name), did_you_mean(name, known));
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        fail(train, fmt::format("sgd has no argument `{}`", name), did_you_mean(name, known));
       const bool fits = name == "nesterov" ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
-      if (!fits) fail(train, fmt::format("`{}` of sgd is {}", name, to_string(value)), name == "nesterov" ? "it is true or false" : "it is a number");
+      if (!fits)
+        fail(train, fmt::format("`{}` of sgd is {}", name, to_string(value)),
+             name == "nesterov" ? "it is true or false" : "it is a number");
     }
     if (!optimizer.find("rate")) fail(train, "sgd needs a learning rate", "write sgd(rate=0.01)");
     rate = optimizer.number("rate", 0);
@@ -72,7 +75,8 @@ bool attach_optimizer(Graph& graph, PassContext& cx) {
     sgd.update(graph, parameter->result(), gradient->second);
     changed = true;
   }
-  if (!cx.keep_gradients) changed |= std::erase_if(graph.outputs, [](const Output& output) { return output.role == Output::Role::gradient; }) > 0;
+  if (!cx.keep_gradients)
+    changed |= std::erase_if(graph.outputs, [](const Output& output) { return output.role == Output::Role::gradient; }) > 0;
   return changed;
 }
 

@@ -52,8 +52,11 @@ class Backward {
       for (Value operand : (*node)->operands) {
         needed.insert(operand.node);
         if (!operand || (*node)->op->category != OpCategory::gradient || (*node)->op->gradient || !dependents_.count(operand.node)) continue;
-        Diagnostic diagnostic{Severity::error, (*node)->range, "build-backward: " + (*node)->op->name + " has no gradient, but the loss depends on `" +
-                                                                   operand.name() + "` through it", {}};
+        Diagnostic diagnostic{
+            Severity::error,
+            (*node)->range,
+            "build-backward: " + (*node)->op->name + " has no gradient, but the loss depends on `" + operand.name() + "` through it",
+            {}};
         diagnostic.help("second derivatives are not supported");
         throw CompileError(std::move(diagnostic));
       }

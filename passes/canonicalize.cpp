@@ -127,7 +127,8 @@ const Rule rules[] = {
 
 Replacements rewrite(Graph& graph, Node& node) {
   GraphBuilder builder = GraphBuilder::before(graph, &node);
-  if (const auto* lowering = node.op->lowering_as<DecomposeLowering>(); lowering && lowering->canonical) return lowering->rewrite(builder, node);
+  if (const auto* lowering = node.op->lowering_as<DecomposeLowering>(); lowering && lowering->canonical)
+    return lowering->rewrite(builder, node);
   for (const Rule& rule : rules) {
     if (!node.is(rule.op)) continue;
     if (const Value replacement = rule.rewrite(builder, node)) return {replacement};

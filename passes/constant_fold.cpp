@@ -37,7 +37,8 @@ bool is_same_number(double a, double b) { return (std::isnan(a) && std::isnan(b)
 
 // Constants print in the shortest form: one number where all elements are the same.
 Value add_constant(GraphBuilder& builder, const Tensor& tensor, const TensorType& type) {
-  const bool uniform = !tensor.data.empty() && std::all_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return is_same_number(x, tensor.data[0]); });
+  const bool uniform = !tensor.data.empty() &&
+                       std::all_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return is_same_number(x, tensor.data[0]); });
   return uniform ? builder.constant(tensor.data[0], type) : builder.constant(tensor);
 }
 
@@ -105,7 +106,8 @@ class Folder {
     if (is_weight(node)) return cx_.weights->find(node.results[0].name);
     if (node.is("constant")) return true;
     if (node.operands.empty() || !node.op->evaluate) return false;
-    const bool is_static = std::all_of(node.results.begin(), node.results.end(), [](const Result& r) { return static_size(r.type) && r.type.dtype == DType::f32; });
+    const bool is_static = std::all_of(node.results.begin(), node.results.end(),
+                                       [](const Result& r) { return static_size(r.type) && r.type.dtype == DType::f32; });
     return is_static && std::all_of(node.operands.begin(), node.operands.end(), [&](Value v) { return !v || known.count(v.node); });
   }
 
@@ -113,7 +115,8 @@ class Folder {
   void make_parameter(Value value) {
     const std::string name = graph_.fresh_name(origin(value.node) + ".folded");
     cx_.weights->set(name, Weight::from_tensor(evaluate_value(value, *cx_.weights)));
-    const Value folded = GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
+    const Value folded =
+        GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
     folded.node->provenance = value.node->provenance;
     graph_.replace_all_uses(value, folded);
   }

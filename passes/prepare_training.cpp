@@ -12,7 +12,9 @@ namespace bnc {
 namespace {
 
 // The axes a batch norm averages over.
-std::vector<int> averaged_axes(const Node& batch_norm) { return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm)); }
+std::vector<int> averaged_axes(const Node& batch_norm) {
+  return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm));
+}
 
 // bn-one: with a single element a channel the variance is 0 and every output is beta.
 void refuse_single_element(const Graph& graph, const Node& node, const PassContext& cx) {
@@ -29,7 +31,8 @@ void refuse_single_element(const Graph& graph, const Node& node, const PassConte
   diagnostic.text = fmt::format("{} normalizes over one element a channel: its operand `{}` is {}{}, so its variance would be 0",
                                 path.empty() ? "batch_norm" : path, node.operands[0].name(), to_string(type, graph.batch_symbol),
                                 elements.batch ? " and the batch size is 1" : "");
-  diagnostic.help(elements.batch ? "train with a batch of at least 2, or write allow_single=true" : "normalize a tensor with more elements a channel, or write allow_single=true");
+  diagnostic.help(elements.batch ? "train with a batch of at least 2, or write allow_single=true"
+                                 : "normalize a tensor with more elements a channel, or write allow_single=true");
   throw CompileError(std::move(diagnostic));
 }
 
@@ -120,7 +123,8 @@ bool prepare_batch_norms(Graph& graph, const PassContext& cx) {
     changed |= mode.symbol().name == "auto";
     mode = "train";
     refuse_single_element(graph, *node, cx);
-    node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));  // refuses what only training does
+    // The shape rule refuses more in training: stats that need a count without one.
+    node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));
     const Value mean = node->operands[node->op->operand_index("mean")];
     if (mean.node->is("state") && !graph.output(Output::Role::update, mean.name())) moving.push_back(node);
   }

@@ -41,7 +41,8 @@ class Sweep {
 
   // What stands for a value now.
   Value current(Value value) const {
-    for (auto found = replacements_.find(value.node); found != replacements_.end(); found = replacements_.find(value.node)) value = found->second[value.index];
+    for (auto found = replacements_.find(value.node); found != replacements_.end(); found = replacements_.find(value.node))
+      value = found->second[value.index];
     return value;
   }
 

@@ -20,7 +20,8 @@ static Value target_input(Graph& graph, const std::string& name, const TensorTyp
          "give the target another name");
   }
   const auto inputs = graph.nodes_of("input");
-  GraphBuilder builder = inputs.empty() ? GraphBuilder::before(graph, graph.nodes().front().get()) : GraphBuilder::after(graph, inputs.back());
+  GraphBuilder builder =
+      inputs.empty() ? GraphBuilder::before(graph, graph.nodes().front().get()) : GraphBuilder::after(graph, inputs.back());
   builder.at(range);
   return builder.input(name, type);
 }

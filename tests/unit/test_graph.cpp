@@ -25,7 +25,9 @@ Graph example() {
   const Value h = builder.add(x, w);
   const Value y = builder.value("relu", {h});
   Node* moments = builder.create("moments", {h});
-  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "h", h}, {Output::Role::update, "layer.mean", builder.add(s, moments->result(0))}};
+  graph.outputs = {{Output::Role::output, "y", y},
+                   {Output::Role::output, "h", h},
+                   {Output::Role::update, "layer.mean", builder.add(s, moments->result(0))}};
   return graph;
 }
 
@@ -190,7 +192,8 @@ TEST_CASE("sum_to undoes broadcasting") {
 
 TEST_CASE("evaluation gives outputs, updates and every value by name") {
   const Graph graph = example();
-  const Bindings bindings = {{"x", tensor({2, 3}, {1, -2, 3, 3, -4, 5})}, {"layer.weight", tensor({3}, {0, 1, 2})}, {"layer.mean", tensor({3}, {10, 0, 0})}};
+  const Bindings bindings = {
+      {"x", tensor({2, 3}, {1, -2, 3, 3, -4, 5})}, {"layer.weight", tensor({3}, {0, 1, 2})}, {"layer.mean", tensor({3}, {10, 0, 0})}};
   const Evaluation result = evaluate(graph, bindings);
   CHECK(result.outputs.at("y").data == std::vector<double>{1, 0, 5, 3, 0, 7});
   CHECK(result.updates.at("layer.mean").data == std::vector<double>{12, -2, 6});
@@ -203,7 +206,8 @@ TEST_CASE("evaluation refuses what is missing or misshapen") {
   CHECK_THROWS_WITH_AS(evaluate(graph, {}), "error: no value is given for the input `x`: f32[N, 3]\n", CompileError);
   CHECK_THROWS_WITH_AS(evaluate(graph, bindings), "error: no value is given for the parameter `layer.weight`: f32[3]\n", CompileError);
   bindings["layer.weight"] = tensor({2}, {0, 0});
-  CHECK_THROWS_WITH_AS(evaluate(graph, bindings), "error: the parameter `layer.weight` is f32[3], but the value given has the shape [2]\n", CompileError);
+  CHECK_THROWS_WITH_AS(evaluate(graph, bindings), "error: the parameter `layer.weight` is f32[3], but the value given has the shape [2]\n",
+                       CompileError);
   Graph two = example();
   GraphBuilder(two).input("z", {DType::f32, {{2, true}}});
   bindings["z"] = tensor({6}, std::vector<double>(6));

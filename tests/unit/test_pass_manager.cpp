@@ -17,8 +17,10 @@ TEST_CASE("an unknown pass is refused before any runs") {
   Graph graph = example();
   PassContext context;
   const std::string before = print(graph);
-  CHECK_THROWS_WITH_AS(run_passes(graph, {"canonicalize", "constantfold"}, context), "error: unknown pass `constantfold`\nhelp: did you mean `constant-fold`?\n", CompileError);
-  CHECK_THROWS_WITH_AS(run_passes(graph, {"canonicalize"}, context, {.stop_after = "fus"}), doctest::Contains("did you mean `fuse`?"), CompileError);
+  CHECK_THROWS_WITH_AS(run_passes(graph, {"canonicalize", "constantfold"}, context),
+                       "error: unknown pass `constantfold`\nhelp: did you mean `constant-fold`?\n", CompileError);
+  CHECK_THROWS_WITH_AS(run_passes(graph, {"canonicalize"}, context, {.stop_after = "fus"}), doctest::Contains("did you mean `fuse`?"),
+                       CompileError);
   CHECK_THROWS_WITH_AS(run_passes(graph, {"plan-memory"}, context), doctest::Contains("works on loops"), CompileError);
   CHECK(print(graph) == before);
 }

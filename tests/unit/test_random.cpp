@@ -42,7 +42,8 @@ Sample draw(const Symbol& initializer, const std::vector<int64_t>& dims) {
 TEST_CASE("Philox gives the published answers") {
   CHECK(philox({0, 0, 0, 0}, {0, 0}) == Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}) == Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) == Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+        Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("FNV-1a gives the published answers") {
@@ -128,9 +129,12 @@ TEST_CASE("the same seed, name and shape give the same numbers for ever") {
 
 TEST_CASE("unknown initializers and arguments are refused with a suggestion") {
   CHECK_NOTHROW(check_initializer({"normal", {{"deviation", 1}, {"trainable", false}}}, {}));
-  CHECK_THROWS_WITH_AS(check_initializer({"xaver", {}}, {}), "error: unknown initializer `xaver`\nhelp: did you mean `xavier`?\n", CompileError);
-  CHECK_THROWS_WITH_AS(check_initializer({"normal", {{"deviaton", 1}}}, {}), "error: unknown argument of normal `deviaton`\nhelp: did you mean `deviation`?\n", CompileError);
-  CHECK_THROWS_WITH_AS(check_initializer({"normal", {{"mean", true}}}, {}), "error: `mean` of normal is true, expected a number\n", CompileError);
+  CHECK_THROWS_WITH_AS(check_initializer({"xaver", {}}, {}), "error: unknown initializer `xaver`\nhelp: did you mean `xavier`?\n",
+                       CompileError);
+  CHECK_THROWS_WITH_AS(check_initializer({"normal", {{"deviaton", 1}}}, {}),
+                       "error: unknown argument of normal `deviaton`\nhelp: did you mean `deviation`?\n", CompileError);
+  CHECK_THROWS_WITH_AS(check_initializer({"normal", {{"mean", true}}}, {}), "error: `mean` of normal is true, expected a number\n",
+                       CompileError);
 }
 
 TEST_CASE("initial_weights holds parameters and states in network order") {

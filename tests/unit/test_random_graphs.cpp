@@ -18,7 +18,8 @@ class RandomGraph {
  public:
   explicit RandomGraph(uint64_t seed) : random_(seed, "graph"), builder_(graph_) {
     graph_.name = "net";
-    values_ = {builder_.input("x", matrix), builder_.input("z", matrix), builder_.parameter("w", vector, {"ones", {}}), builder_.constant(0), builder_.constant(1)};
+    values_ = {builder_.input("x", matrix), builder_.input("z", matrix), builder_.parameter("w", vector, {"ones", {}}),
+               builder_.constant(0), builder_.constant(1)};
     for (int i = 0; i < 20; ++i) values_.push_back(next());
     Value loss = builder_.constant(0);
     for (int i = 0; i < 3; ++i) {
@@ -51,7 +52,9 @@ class RandomGraph {
       case 6: return views(any_matrix());
       case 7: return batch_norm(any_matrix());
       case 8: return builder_.value("reduce_mean", {any_matrix()}, {{"axes", IntList{1}}, {"keep_dims", true}});
-      case 9: return builder_.create("moments", {any_matrix()}, {{"axis", random_.below(2) ? 1 : -1}})->result(static_cast<int>(random_.below(2)));
+      case 9:
+        return builder_.create("moments", {any_matrix()}, {{"axis", random_.below(2) ? 1 : -1}})
+            ->result(static_cast<int>(random_.below(2)));
       case 10: return halves(any_matrix());
       default: return builder_.mul(builder_.constant(static_cast<double>(random_.below(3))), tanh(any()));
     }
@@ -64,14 +67,18 @@ class RandomGraph {
   }
 
   Value halves(Value value) {
-    const auto slice = [&](int64_t begin, int64_t end) { return builder_.value("slice", {value}, {{"axis", 1}, {"begin", begin}, {"end", end}}); };
+    const auto slice = [&](int64_t begin, int64_t end) {
+      return builder_.value("slice", {value}, {{"axis", 1}, {"begin", begin}, {"end", end}});
+    };
     return builder_.value("concat", {slice(0, 1), slice(1, 3)}, {{"axis", random_.below(2) ? 1 : -1}});
   }
 
   Value batch_norm(Value value) {
     const std::string path = "batch_norm_" + std::to_string(++batch_norms_);
-    const Value gamma = builder_.parameter(path + ".gamma", vector, {"ones", {}}), beta = builder_.parameter(path + ".beta", vector, {"zeros", {}});
-    const Value mean = builder_.state(path + ".mean", vector, {"zeros", {}}), variance = builder_.state(path + ".variance", vector, {"ones", {}});
+    const Value gamma = builder_.parameter(path + ".gamma", vector, {"ones", {}}),
+                beta = builder_.parameter(path + ".beta", vector, {"zeros", {}});
+    const Value mean = builder_.state(path + ".mean", vector, {"zeros", {}}),
+                variance = builder_.state(path + ".variance", vector, {"ones", {}});
     const bool trains = random_.below(2);
     return builder_.value("batch_norm", {value, gamma, beta, mean, variance}, {{"epsilon", 0.1}, {"mode", trains ? "train" : "infer"}});
   }
@@ -97,7 +104,8 @@ double loss_at(const Graph& graph, const Bindings& at, const std::map<std::strin
   return evaluate(graph, bindings).loss;
 }
 
-const std::vector<std::string> simplify = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code"};
+const std::vector<std::string> simplify = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose",
+                                           "canonicalize", "constant-fold", "common-subexpressions", "dead-code"};
 
 }  // namespace
 

@@ -61,7 +61,8 @@ TEST_CASE("canonicalize counts axes one way") {
 
 TEST_CASE("canonicalize joins reshapes and transposes") {
   CHECK(contains(after("canonicalize", "return y = reshape(reshape(x, shape=[3*N]), shape=[N, 3, 1])"), "= reshape(x, shape=[N, 3, 1])"));
-  const std::string text = after("canonicalize", "return y = transpose(transpose(x, permutation=[1, 2, 0]), permutation=[0, 2, 1])", "x: f32[N, 2, 3]");
+  const std::string text =
+      after("canonicalize", "return y = transpose(transpose(x, permutation=[1, 2, 0]), permutation=[0, 2, 1])", "x: f32[N, 2, 3]");
   CHECK(contains(text, "f32[2, N, 3] = transpose(x, permutation=[1, 0, 2])"));
 }
 
@@ -77,7 +78,8 @@ TEST_CASE("canonicalize orders and simplifies signs") {
 TEST_CASE("a reduction over axes of extent 1 is a reshape") {
   for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
     INFO(op);
-    CHECK(contains(after("canonicalize", std::string("return y = ") + op + "(x, axes=[1])", "x: f32[N, 1, 3]"), "= reshape(x, shape=[N, 3])"));
+    CHECK(contains(after("canonicalize", std::string("return y = ") + op + "(x, axes=[1])", "x: f32[N, 1, 3]"),
+                   "= reshape(x, shape=[N, 3])"));
     CHECK(contains(after("canonicalize", std::string("return y = ") + op + "(x, axes=[0, 1])", "x: f32[N, 1, 3]"), op));
   }
 }
@@ -92,7 +94,8 @@ TEST_CASE("constant-fold evaluates expressions of constants") {
 TEST_CASE("constant-fold keeps infinity, NaN and the sign of zero") {
   CHECK(contains(after("constant-fold", "return y = x + log(constant(0))"), "= constant(-inf)\n"));
   CHECK(contains(after("constant-fold", "return y = x + log(constant(0)) * 0"), "= constant(nan)\n"));
-  CHECK(contains(after("constant-fold", "return y = x + constant([0, 1, 0], shape=[3]) * constant([1, 0, -1], shape=[3])"), "constant([0, 0, -0.0], shape=[3])"));
+  CHECK(contains(after("constant-fold", "return y = x + constant([0, 1, 0], shape=[3]) * constant([1, 0, -1], shape=[3])"),
+                 "constant([0, 0, -0.0], shape=[3])"));
 }
 
 TEST_CASE("constant-fold leaves what depends on the batch size or is too large") {
@@ -120,7 +123,8 @@ TEST_CASE("constant-fold turns expressions of weights into new ones, rounded onc
   CHECK_FALSE(contains(print(graph), "exp("));
   REQUIRE(weights.find("dense_1.weight.folded"));
   const Weight& weight = *weights.find("dense_1.weight");
-  for (int i = 0; i < 9; ++i) CHECK(weights.find("dense_1.weight.folded")->data[i] == static_cast<float>(std::exp(static_cast<double>(weight.data[i])) * 3));
+  for (int i = 0; i < 9; ++i)
+    CHECK(weights.find("dense_1.weight.folded")->data[i] == static_cast<float>(std::exp(static_cast<double>(weight.data[i])) * 3));
   Bindings bindings;
   for (const auto& [name, value] : weights.entries()) bindings[name] = value.to_tensor();
   test::check_same_values(module.main(), graph, 1e-6, bindings);
@@ -151,15 +155,19 @@ TEST_CASE("common-subexpressions respects operand order, attributes and random d
   CHECK_FALSE(contains(after("common-subexpressions", "return y = leaky_relu(x, slope=0.1) * leaky_relu(x, slope=0.2)"), "mul(t1, t1)"));
   CHECK_FALSE(contains(after("common-subexpressions", "return y = dropout(x) * dropout(x)"), "mul(t1, t1)"));
   const char* steps = "state s: i32[] = zeros\n";
-  CHECK_FALSE(contains(after("common-subexpressions", std::string(steps) + "return y = dropout(x, s, stream=1) - dropout(x, s, stream=2)"), "sub(t1, t1)"));
-  CHECK(contains(after("common-subexpressions", std::string(steps) + "return y = dropout(x, s, stream=1) - dropout(x, s, stream=1)"), "sub(t1, t1)"));
-  const std::string shared = "a = batch_norm(x)\nb = batch_norm(x, gamma=batch_norm_1.gamma, beta=batch_norm_1.beta, mean=batch_norm_1.mean, "
-                             "variance=batch_norm_1.variance)\nreturn y = a - b";
+  CHECK_FALSE(contains(after("common-subexpressions", std::string(steps) + "return y = dropout(x, s, stream=1) - dropout(x, s, stream=2)"),
+                       "sub(t1, t1)"));
+  CHECK(contains(after("common-subexpressions", std::string(steps) + "return y = dropout(x, s, stream=1) - dropout(x, s, stream=1)"),
+                 "sub(t1, t1)"));
+  const std::string shared =
+      "a = batch_norm(x)\nb = batch_norm(x, gamma=batch_norm_1.gamma, beta=batch_norm_1.beta, mean=batch_norm_1.mean, "
+      "variance=batch_norm_1.variance)\nreturn y = a - b";
   CHECK(contains(after("common-subexpressions", shared), "sub(a, b)"));
 }
 
 TEST_CASE("dead-code keeps outputs, inputs and what updates name") {
-  const std::string text = after("dead-code", "parameter u: f32[3] = ones\nparameter v: f32[3] = ones\nd = exp(x * v)\nupdate u = w\nreturn y = x + 1");
+  const std::string text =
+      after("dead-code", "parameter u: f32[3] = ones\nparameter v: f32[3] = ones\nd = exp(x * v)\nupdate u = w\nreturn y = x + 1");
   CHECK(contains(text, "net(x: f32[N, 3], w: f32[3])"));
   CHECK(contains(text, "parameter u"));
   CHECK_FALSE(contains(text, "parameter v"));
@@ -167,7 +175,8 @@ TEST_CASE("dead-code keeps outputs, inputs and what updates name") {
 }
 
 TEST_CASE("decompose leaves only ops that lower by themselves") {
-  Module module = parse_network("x: f32[N, 5], labels: i32[N]", "h = batch_norm(dense(x, 4), mode=infer)\nreturn y = softmax(h), z = softmax_cross_entropy(h, labels)");
+  Module module = parse_network("x: f32[N, 5], labels: i32[N]",
+                                "h = batch_norm(dense(x, 4), mode=infer)\nreturn y = softmax(h), z = softmax_cross_entropy(h, labels)");
   Graph graph = module.main().clone();
   PassContext context;
   CHECK(run_passes(graph, {"decompose"}, context));
@@ -177,7 +186,8 @@ TEST_CASE("decompose leaves only ops that lower by themselves") {
 }
 
 TEST_CASE("freeze leaves inference only") {
-  Module module = parse_network("x: f32[N, 5]", "h = dropout(batch_norm(dense(x, 4)))\nreturn y = h", "loss = mean_squared_error(labels)\noptimizer = sgd(rate=0.1)");
+  Module module = parse_network("x: f32[N, 5]", "h = dropout(batch_norm(dense(x, 4)))\nreturn y = h",
+                                "loss = mean_squared_error(labels)\noptimizer = sgd(rate=0.1)");
   Graph trained = module.main().clone();
   PassContext context;
   context.train = &*module.train;

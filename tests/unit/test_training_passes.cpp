@@ -98,7 +98,8 @@ void check_close(const Tensor& analytic, const Tensor& numeric) {
   CHECK(norm(difference) <= 1e-7 * std::max(norm(numeric.data), 0.01));
 }
 
-void check_gradients(const std::string& inputs, const std::string& body, const std::string& loss, std::vector<std::string> passes = {"prepare-training", "build-backward"}) {
+void check_gradients(const std::string& inputs, const std::string& body, const std::string& loss,
+                     std::vector<std::string> passes = {"prepare-training", "build-backward"}) {
   const Module module = parse_network(inputs, body, "loss = " + loss + "\noptimizer = sgd(rate=0.1)");
   const Graph graph = after(module, passes);
   Bindings bindings = test::random_bindings(graph, 7);
@@ -116,7 +117,9 @@ void check_gradients(const std::string& inputs, const std::string& body, const s
   CHECK(result.gradients.size() == expected);
 }
 
-void check_refused(const std::function<void()>& run, const std::string& text) { CHECK_THROWS_WITH_AS(run(), doctest::Contains(text.c_str()), CompileError); }
+void check_refused(const std::function<void()>& run, const std::string& text) {
+  CHECK_THROWS_WITH_AS(run(), doctest::Contains(text.c_str()), CompileError);
+}
 
 }  // namespace
 
@@ -136,8 +139,9 @@ TEST_CASE("bn-variance: the stored variance is Bessel-corrected where the node s
 
 TEST_CASE("bn-running: a corrected ema divides by 1 - d^t") {
   for (const auto& [text, decay] : {std::pair{"0.9", 0.9}, {"0.999", 0.999}, {"0", 0.0}})
-    check_running(std::string("unbiased=false, stats=ema(corrected, decay=") + text + ")", 1,
-                  [&, decay = decay](const auto& batches) { return moving_average(batches, decay) / (1 - std::pow(decay, batches.size())); });
+    check_running(std::string("unbiased=false, stats=ema(corrected, decay=") + text + ")", 1, [&, decay = decay](const auto& batches) {
+      return moving_average(batches, decay) / (1 - std::pow(decay, batches.size()));
+    });
 }
 
 TEST_CASE("bn-running: cumulative is the plain average over all batches") {
@@ -151,12 +155,14 @@ TEST_CASE("bn-running: cumulative is the plain average over all batches") {
 TEST_CASE("batch norms that share their statistics move them one after the other") {
   const Module module = parse_network("x: f32[N, 3], z: f32[N, 3]",
                                       "a = batch_norm(x, unbiased=false)\n"
-                                      "b = batch_norm(z, unbiased=false, gamma=batch_norm_1.gamma, beta=batch_norm_1.beta, mean=batch_norm_1.mean, variance=batch_norm_1.variance)\n"
+                                      "b = batch_norm(z, unbiased=false, gamma=batch_norm_1.gamma, beta=batch_norm_1.beta, "
+                                      "mean=batch_norm_1.mean, variance=batch_norm_1.variance)\n"
                                       "return y = a + b",
                                       squares);
   const Graph graph = after(module, {"prepare-training"});
   Bindings bindings = test::random_bindings(graph, 5);
-  const double start = bindings["batch_norm_1.mean"].data[0], first = statistics(bindings["x"], 0).mean, second = statistics(bindings["z"], 0).mean;
+  const double start = bindings["batch_norm_1.mean"].data[0], first = statistics(bindings["x"], 0).mean,
+               second = statistics(bindings["z"], 0).mean;
   step(graph, bindings);
   CHECK(bindings["batch_norm_1.mean"].data[0] == doctest::Approx(0.9 * (0.9 * start + 0.1 * first) + 0.1 * second).epsilon(1e-12));
 }
@@ -203,18 +209,21 @@ TEST_CASE("dropouts draw from streams of their own, anew in each step") {
 }
 
 TEST_CASE("prepare-training appends the loss once, of the first output") {
-  const Module module = parse_network("x: f32[N, 5]", "return y = dense(x, 3), z = x", "loss = softmax_cross_entropy(classes, reduction=sum)\noptimizer = sgd(rate=0.1)");
+  const Module module = parse_network("x: f32[N, 5]", "return y = dense(x, 3), z = x",
+                                      "loss = softmax_cross_entropy(classes, reduction=sum)\noptimizer = sgd(rate=0.1)");
   Graph graph = after(module, {"prepare-training", "prepare-training"});
   CHECK(graph.find("classes").type() == TensorType{DType::i32, {{1, true}}});
   CHECK(graph.output(Output::Role::loss)->value.node->attribute("reduction").symbol().name == "sum");
   CHECK(graph.nodes_of("softmax_cross_entropy").size() == 1);
-  const Module own = parse_network("x: f32[N, 5], classes: i32[N]", "return y = x", "loss = softmax_cross_entropy(classes)\noptimizer = sgd(rate=0.1)");
+  const Module own =
+      parse_network("x: f32[N, 5], classes: i32[N]", "return y = x", "loss = softmax_cross_entropy(classes)\noptimizer = sgd(rate=0.1)");
   CHECK(after(own, {"prepare-training"}).nodes_of("input").size() == 2);
 }
 
 TEST_CASE("prepare-training respects a loss and updates of the graph's own") {
   const Module module = parse_network("x: f32[N, 3]",
-                                      "a = batch_norm(x)\nb = batch_norm(x)\nupdate batch_norm_2.mean = batch_norm_2.variance\nl = reduce_sum(dropout(a * b))\nobjective l\nreturn y = l");
+                                      "a = batch_norm(x)\nb = batch_norm(x)\nupdate batch_norm_2.mean = batch_norm_2.variance\nl = "
+                                      "reduce_sum(dropout(a * b))\nobjective l\nreturn y = l");
   const Graph graph = after(module, {"prepare-training"});
   CHECK(graph.output(Output::Role::update, "batch_norm_1.mean"));
   CHECK(graph.output(Output::Role::update, "batch_norm_2.mean")->value == graph.find("batch_norm_2.variance"));
@@ -226,14 +235,28 @@ TEST_CASE("prepare-training respects a loss and updates of the graph's own") {
 
 TEST_CASE("prepare-training refuses what has no loss or does not fit it") {
   check_refused([] { after(parse_network("x: f32[N, 5]", "return y = x"), {"prepare-training"}); }, "the network net has no train section");
-  check_refused([] { after(parse_network("x: f32[N, 5]", "h = x + 1\nreturn y = h", "loss = mean_squared_error(h)\noptimizer = sgd(rate=1)"), {"prepare-training"}); },
-                "the target `h` is no input of the network net");
-  check_refused([] { after(parse_network("x: f32[N, 5], t: f32[N, 4]", "return y = x", "loss = mean_squared_error(t)\noptimizer = sgd(rate=1)"), {"prepare-training"}); }, "f32[N, 4]");
-  check_refused([] { after(parse_network("x: f32[N, 5]", "return y = batch_norm(x, stats=cumulative, count=false)", squares), {"prepare-training"}); }, "needs the operand `count`");
+  check_refused(
+      [] {
+        after(parse_network("x: f32[N, 5]", "h = x + 1\nreturn y = h", "loss = mean_squared_error(h)\noptimizer = sgd(rate=1)"),
+              {"prepare-training"});
+      },
+      "the target `h` is no input of the network net");
+  check_refused(
+      [] {
+        after(parse_network("x: f32[N, 5], t: f32[N, 4]", "return y = x", "loss = mean_squared_error(t)\noptimizer = sgd(rate=1)"),
+              {"prepare-training"});
+      },
+      "f32[N, 4]");
+  check_refused(
+      [] {
+        after(parse_network("x: f32[N, 5]", "return y = batch_norm(x, stats=cumulative, count=false)", squares), {"prepare-training"});
+      },
+      "needs the operand `count`");
 }
 
 TEST_CASE("build-backward: gradients of multi-layer networks agree with numeric ones") {
-  check_gradients("x: f32[N, 5]", "h = sigmoid(batch_norm(dense(x, 4)))\nreturn y = dense(tanh(batch_norm(dense(h, 2))), 3)", "softmax_cross_entropy(labels, reduction=sum)");
+  check_gradients("x: f32[N, 5]", "h = sigmoid(batch_norm(dense(x, 4)))\nreturn y = dense(tanh(batch_norm(dense(h, 2))), 3)",
+                  "softmax_cross_entropy(labels, reduction=sum)");
   check_gradients("x: f32[N, 2, 3]", "h = gelu(batch_norm(x, axis=1))\nreturn y = dense(flatten(h), 3)", "mean_squared_error(target)");
 }
 
@@ -259,14 +282,16 @@ TEST_CASE("build-backward: the statistics that a batch norm hands out carry grad
 }
 
 TEST_CASE("build-backward through decomposed and canonical graphs alike") {
-  check_gradients("x: f32[N, 5]", "return y = softmax(dense(batch_norm(dense(x, 4)), 3))", "mean_squared_error(target)",
-                  {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose",
-                   "canonicalize", "constant-fold", "common-subexpressions", "dead-code"});
+  check_gradients(
+      "x: f32[N, 5]", "return y = softmax(dense(batch_norm(dense(x, 4)), 3))", "mean_squared_error(target)",
+      {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "canonicalize", "constant-fold", "common-subexpressions",
+       "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code"});
 }
 
 TEST_CASE("build-backward: zeros for what the loss does not depend on, nothing for what does not train") {
-  const Module module = parse_network("x: f32[N, 3], z: f32[N, 2], k: i32[N]",
-                                      "parameter unused: f32[4] = ones\nparameter fixed: f32[3] = ones(trainable=false)\nreturn y = x * fixed", squares);
+  const Module module =
+      parse_network("x: f32[N, 3], z: f32[N, 2], k: i32[N]",
+                    "parameter unused: f32[4] = ones\nparameter fixed: f32[3] = ones(trainable=false)\nreturn y = x * fixed", squares);
   const Graph graph = after(module, {"prepare-training", "build-backward"});
   CHECK(graph.output(Output::Role::gradient, "unused")->value.node->is("constant"));
   CHECK(graph.output(Output::Role::gradient, "z")->value.type() == graph.find("z").type());
@@ -279,14 +304,16 @@ TEST_CASE("build-backward: zeros for what the loss does not depend on, nothing f
 TEST_CASE("build-backward needs a loss, and runs once") {
   const Module module = parse_network("x: f32[N, 3]", "return y = dense(x, 2)", squares);
   check_refused([&] { after(module, {"build-backward"}); }, "the network net has no loss");
-  CHECK(print(after(module, {"prepare-training", "build-backward"})) == print(after(module, {"prepare-training", "build-backward", "build-backward"})));
+  CHECK(print(after(module, {"prepare-training", "build-backward"})) ==
+        print(after(module, {"prepare-training", "build-backward", "build-backward"})));
 }
 
 TEST_CASE("attach-optimizer: sgd, momentum and Nesterov in PyTorch's form") {
   for (const auto& [optimizer, momentum, nesterov] : {std::tuple{"sgd(rate=0.25)", 0.0, false}, {"sgd(rate=0.25, momentum=0.5)", 0.5, false},
                                                        {"sgd(rate=0.25, momentum=0.5, nesterov)", 0.5, true}}) {
     INFO(optimizer);
-    const Module module = parse_network("x: f32[N, 3]", "parameter w: f32[3] = ones\nreturn y = x * w", std::string("loss = mean_squared_error(target)\noptimizer = ") + optimizer);
+    const Module module = parse_network("x: f32[N, 3]", "parameter w: f32[3] = ones\nreturn y = x * w",
+                                        std::string("loss = mean_squared_error(target)\noptimizer = ") + optimizer);
     const Graph graph = after(module, {"prepare-training", "build-backward", "attach-optimizer"});
     Bindings bindings = test::random_bindings(graph, 5);
     if (momentum > 0) bindings["optimizer.w.velocity"] = Tensor::filled(DType::f32, {3}, 0);
@@ -310,7 +337,8 @@ TEST_CASE("attach-optimizer takes the gradients from the outputs, unless they ar
 TEST_CASE("attach-optimizer refuses unknown optimizers and arguments") {
   const auto attach = [](const std::string& optimizer) {
     Module module = parse_network("x: f32[N, 3]", "return y = dense(x, 2)", "loss = mean_squared_error(target)\noptimizer = sgd(rate=0.1)");
-    module.train->optimizer = parse_network("x: f32[N, 3]", "return y = x", "loss = mean_squared_error(t)\noptimizer = " + optimizer).train->optimizer;
+    module.train->optimizer =
+        parse_network("x: f32[N, 3]", "return y = x", "loss = mean_squared_error(t)\noptimizer = " + optimizer).train->optimizer;
     after(module, {"prepare-training", "build-backward", "attach-optimizer"});
   };
   check_refused([&] { attach("sdg(rate=1)"); }, "unknown optimizer `sdg`");

@@ -26,7 +26,11 @@ Graph sound() {
   const Value y = builder.value("leaky_relu", {h}, {{"slope", 0.1}});
   builder.named("l");
   const Value loss = builder.value("reduce_sum", {y});
-  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::loss, "loss", loss}, {Output::Role::gradient, "w", h}, {Output::Role::gradient, "x", h}, {Output::Role::update, "s", s}};
+  graph.outputs = {{Output::Role::output, "y", y},
+                   {Output::Role::loss, "loss", loss},
+                   {Output::Role::gradient, "w", h},
+                   {Output::Role::gradient, "x", h},
+                   {Output::Role::update, "s", s}};
   return graph;
 }
 
@@ -41,7 +45,8 @@ void check_broken(const char* text, const std::function<void(Graph&)>& breaks) {
 TEST_CASE("a sound graph passes") { CHECK_NOTHROW(verify(sound())); }
 
 TEST_CASE("operands stand before their users and belong to the graph") {
-  check_broken("add h: operand left does not stand before it", [](Graph& g) { g.nodes().splice(g.nodes().begin(), g.nodes(), g.position(g.find("h").node)); });
+  check_broken("add h: operand left does not stand before it",
+               [](Graph& g) { g.nodes().splice(g.nodes().begin(), g.nodes(), g.position(g.find("h").node)); });
   check_broken("does not stand before it", [](Graph& g) {
     static Graph other = sound();
     g.find("h").node->operands[0] = other.find("x");

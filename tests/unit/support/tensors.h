@@ -11,7 +11,8 @@
 
 namespace bnc::test {
 
-inline Tensor random_tensor(const TensorType& type, int64_t batch, const std::string& name, double low = -1, double high = 1, int64_t classes = 3) {
+inline Tensor random_tensor(const TensorType& type, int64_t batch, const std::string& name, double low = -1, double high = 1,
+                            int64_t classes = 3) {
   RandomStream stream(7, name);
   Tensor tensor = Tensor::filled(type.dtype, concrete(type.shape, batch), 0);
   for (double& x : tensor.data) {
