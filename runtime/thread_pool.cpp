@@ -18,16 +18,19 @@ void relax() {
 #endif
 }
 
-// Returns once `word` is no longer `old`. Sleeping threads cost a system call to wake, so short waits spin.
+// Returns once `word` is no longer `old`. Spins for microseconds, then offers the core to whoever else can run (which may
+// be the thread waited for, where there are more threads than cores), and sleeps only when it takes long: waking a
+// sleeping thread costs more than most kernels take.
 void wait_while(const std::atomic<uint32_t>& word, uint32_t old) {
-  constexpr auto spin_time = std::chrono::microseconds(20);
-  const auto deadline = std::chrono::steady_clock::now() + spin_time;
-  do {
+  constexpr auto spin_time = std::chrono::microseconds(20), yield_time = std::chrono::microseconds(400);
+  const auto start = std::chrono::steady_clock::now();
+  for (auto waited = start - start; waited < yield_time; waited = std::chrono::steady_clock::now() - start) {
+    if (waited >= spin_time) ::sched_yield();
     for (int k = 0; k < 32; ++k) {
       if (word.load(std::memory_order_acquire) != old) return;
       relax();
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+  }
   word.wait(old, std::memory_order_acquire);
 }
 

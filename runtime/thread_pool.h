@@ -13,7 +13,7 @@ namespace bnc {
 // How many cores this process may use.
 int usable_cores();
 
-// Lets `participants` threads go on only when all have arrived. Spins for microseconds, then sleeps.
+// Lets `participants` threads go on only when all have arrived. Spins for microseconds, then yields, then sleeps.
 class Barrier {
  public:
   explicit Barrier(int participants) : participants_(participants) {}
