@@ -76,7 +76,9 @@ Term Elaborator::evaluate_binary(const Expression& expression, const Strings& st
     if (const Value* value = term.get_if<Value>()) return *value;
     if (!term.is_number()) fail_at(source.range, fmt::format("`{}` of a tensor needs a tensor or a number, but this is {}", op, describe(term, graph_.batch_symbol)));
     builder_.at(source.range);
-    return builder_.constant(term.number());
+    const Value& other = left.is<Value>() ? *left.get_if<Value>() : *right.get_if<Value>();
+    bool integer = other.type().dtype == DType::i32 && term.is<int64_t>();
+    return builder_.constant(term.number(), {integer ? DType::i32 : DType::f32, {}});
   };
   Value a = operand(left, first), b = operand(right, second);
   return {apply(found->second, {a, b}, expression.range, stems)};

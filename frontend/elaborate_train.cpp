@@ -23,6 +23,15 @@ TrainSection Elaborator::train(const ast::Train& train) {
   section.range = train.range;
   Scope scope;
   scope_ = &scope;
+  try {
+    settings(train, section);
+  } catch (const Stop&) {
+  }
+  scope_ = nullptr;
+  return section;
+}
+
+void Elaborator::settings(const ast::Train& train, TrainSection& section) {
   std::map<std::string, const Argument*> given;
   for (const Argument& setting : train.settings) {
     try {
@@ -45,8 +54,6 @@ TrainSection Elaborator::train(const ast::Train& train) {
     complain(train.range, "the train section has no `loss`", "for example `loss = softmax_cross_entropy(labels)`");
   else if (!given.contains("optimizer"))
     complain(train.range, "the train section has no `optimizer`", "for example `optimizer = sgd(rate=0.01)`");
-  scope_ = nullptr;
-  return section;
 }
 
 void Elaborator::train_setting(const Argument& setting, std::map<std::string, const Argument*>& given, TrainSection& section) {

@@ -52,6 +52,7 @@ class Elaborator {
   void check_size(const Shape& shape, const SourceRange& range);
 
   // The train section (elaborate_train.cpp).
+  void settings(const ast::Train& train, TrainSection& section);
   void train_setting(const ast::Argument& setting, std::map<std::string, const ast::Argument*>& given, TrainSection& section);
   Symbol loss(const ast::Expression& value);
 

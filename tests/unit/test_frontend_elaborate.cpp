@@ -83,6 +83,7 @@ TEST_CASE("operators on tensors are ops, numbers beside them constants") {
   Names ops;
   for (const auto& node : graph.nodes()) ops.push_back(node->op->name);
   CHECK(ops == Names{"input", "neg", "constant", "mul", "constant", "div", "add", "sub"});
+  CHECK(graph_of_body("return i + 1", "i: i32[N]").outputs[0].value.type() == TensorType{DType::i32, {{1, true}}});
 }
 
 TEST_CASE("compile-time arithmetic") {
@@ -201,6 +202,13 @@ network h(y: f32[N, 4]) {
   Names texts;
   for (const Diagnostic& error : errors) texts.push_back(fmt::format("{}: {}", error.range.line, error.text));
   CHECK(texts == Names{"3: unknown op or block `rleu`", "11: unknown name `wrong`", "13: unknown name `other`", "16: unknown op or block `tahn`"});
+}
+
+TEST_CASE("errors beyond the twentieth end the run, wherever they stand") {
+  std::string body, settings;
+  for (int k = 0; k < 15; ++k) body += fmt::format("  a{} = missing\n", k), settings += fmt::format("  wrong{} = 1\n", k);
+  CHECK(errors_of("network f(x: f32[N, 4]) {\n" + body + "  return x\n}\ntrain f {\n" + settings + "}\n").size() == 20);
+  CHECK(errors_of("network f(x: f32[N, 4]) {\n" + body + body + "  return x\n}\n").size() == 20);
 }
 
 TEST_CASE("the train section") {
