@@ -99,8 +99,9 @@ class Driver {
     }
   }
 
+  // A value that only its own stage reads stays in registers.
   void place_in_arena(Value value) {
-    if (lowering_.buffers.count(value)) return;
+    if (lowering_.buffers.count(value) || (!uses_.is_output(value) && stays_in_stage(value))) return;
     lowering_.buffers[value] = lowering_.add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::arena);
   }
 
@@ -120,6 +121,12 @@ class Driver {
       }
     }
     return true;
+  }
+
+  bool stays_in_stage(Value value) const {
+    std::set<const Node*> roots;
+    for (const Node* reader : uses_.of(value)) collect_roots(reader, roots);
+    return !roots.empty() && std::all_of(roots.begin(), roots.end(), [&](const Node* root) { return places_.at(root) == places_.at(value.node); });
   }
 
   // The stored nodes into which `node` is inlined; itself when it is stored.

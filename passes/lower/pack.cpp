@@ -90,7 +90,7 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   const Shape& space = node.results[0].type.shape;
   const Shape row_shape(space.begin(), space.end() - 1);
   const auto columns = lowering.fixed(space.back());
-  const int64_t rows = product(lowering, row_shape).value_or(64), depth = product(lowering, operand.contraction.reduction).value_or(64);
+  const int64_t rows = product(lowering, row_shape).value_or(1), depth = product(lowering, operand.contraction.reduction).value_or(64);
   if (!columns) return packing;
   const int64_t width = static_cast<int64_t>(tile.vectors) * lowering.target.float_lanes(), panels = (*columns + width - 1) / width;
 
