@@ -47,19 +47,20 @@ class PassContext {
 
 // Returns whether it changed anything.
 using GraphPass = std::function<bool(Graph&, PassContext&)>;
+using LoweringPass = std::function<loops::Program(const Graph&, PassContext&)>;
 using LoopPass = std::function<bool(loops::Program&, PassContext&)>;
 
 struct PassInfo {
   std::string name;
   std::string summary;              // one line, for --list-passes and docs/passes.md
   std::string description;          // what it does and when it declines
-  std::variant<GraphPass, LoopPass> run;
+  std::variant<GraphPass, LoweringPass, LoopPass> run;
 };
 
 const std::vector<PassInfo>& all_passes();
 const PassInfo* find_pass(const std::string& name);
 
-// The pipelines, by name: `training`, `inference`. Each is a list of graph passes that ends before lower-to-loops.
+// The pipelines, by name: `training` and `inference` work on the graph, `lowering` makes loops of it.
 const std::vector<std::string>& pipeline(const std::string& name);
 
 struct PassOptions {
@@ -69,8 +70,10 @@ struct PassOptions {
   std::function<void(const std::string& pass, double milliseconds)> on_time;
 };
 
-// Runs graph passes in order. CompileError for an unknown pass name, with a suggestion.
-bool run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context, const PassOptions& options = {});
+// Runs passes in order; what `lower-to-loops` makes goes to `program`, and passes on loops work on that. CompileError for
+// an unknown pass name, with a suggestion, and for passes in an order that makes no sense.
+bool run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context, const PassOptions& options = {},
+                std::optional<loops::Program>* program = nullptr);
 
 // Graph -> loops: one kernel for each group that `fuse` formed.
 loops::Program lower_to_loops(const Graph& graph, PassContext& context);

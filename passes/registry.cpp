@@ -55,8 +55,19 @@ const std::vector<PassInfo>& all_passes() {
        fold_batch_norm},
       {"decompose", "splits what has no lowering of its own into parts that have", "Rewrites each op by its definition until none is left to rewrite.",
        decompose},
-      {"fuse", "groups nodes into kernels", "Sets Node::kernel: everything between two barriers becomes one kernel.", fuse},
-      {"plan-memory", "places buffers in the arena", "Buffers alive at the same time never overlap. Runs on loops, behind lower-to-loops.", plan_memory},
+      {"fuse", "groups nodes into kernels",
+       "A kernel is what runs between two barriers: its tasks own columns, rows or tiles and hand nothing to one another. A list scheduler "
+       "opens a kernel with the first node that is ready and takes in what continues it. A parameter's new value waits for the last reader of "
+       "the old one, so that it can be written in its place.",
+       fuse},
+      {"lower-to-loops", "makes a loop nest of each kernel",
+       "Products become register tiles, with their operands packed where the order in memory would cost more than the copy; what follows them "
+       "element by element is computed before the tile is stored. Needs `fuse`.",
+       lower_to_loops},
+      {"plan-memory", "places buffers in the arena",
+       "Largest first, at the lowest place free for as long as the buffer lives. Sizes that are multiples of the batch size have an area of their "
+       "own, so that offsets hold for every batch size.",
+       plan_memory},
   };
   return passes;
 }
@@ -75,6 +86,7 @@ const std::vector<std::string>& pipeline(const std::string& name) {
       {"inference",
        {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose",
         "constant-fold", "common-subexpressions", "dead-code", "fuse"}},
+      {"lowering", {"lower-to-loops", "plan-memory"}},
   };
   const auto found = pipelines.find(name);
   BNC_CHECK(found != pipelines.end(), "no pipeline " + name);

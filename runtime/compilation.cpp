@@ -37,16 +37,15 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
   pass_options.stop_after = options_.stop_after;
   if (options_.on_change) pass_options.on_change = [this](const std::string& pass, const Graph& changed) { options_.on_change(pass, print(changed)); };
   pass_options.on_time = options_.on_time;
-  bnc::run_passes(graph, names, context, pass_options);
+  bnc::run_passes(graph, names, context, pass_options, &program);
   if (options_.on_warning)
     for (const Diagnostic& warning : context.warnings) options_.on_warning(render(warning));
 }
 
 loops::Program Compilation::lower(bool embed_weights) {
   context.embed_weights = embed_weights;
-  loops::Program program = lower_to_loops(graph, context);
-  plan_memory(program, context);
-  return program;
+  if (!program) run_passes(pipeline("lowering"));
+  return *program;
 }
 
 std::vector<const Node*> weight_nodes(const Graph& graph) {

@@ -114,6 +114,7 @@ std::string Network::optimize(const std::vector<std::string>& passes, const Comp
     if (weights) check_weights(*weights);
     Compilation compilation(*data_, options, weights ? &weights->data().weights : nullptr);
     compilation.run_passes(passes);
+    if (compilation.program) return loops::to_string(*compilation.program);
     Module module;
     for (const Graph& graph : data_->module.networks) module.networks.push_back(&graph == &data_->graph() ? compilation.graph.clone() : graph.clone());
     module.train = data_->module.train;

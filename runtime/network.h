@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bnc/bnc.h"
@@ -32,12 +33,13 @@ class Compilation {
   // The mode's pipeline, or the passes the options name.
   std::vector<std::string> passes() const;
   void run_passes(const std::vector<std::string>& names);
-  // Lowers what the passes left and plans its memory.
+  // The program, lowered now unless the passes have done it.
   loops::Program lower(bool embed_weights = false);
 
   Graph graph;
   Weights weights;      // those given, and those that folding made
   PassContext context;
+  std::optional<loops::Program> program;   // once lowered
 
  private:
   const CompileOptions& options_;

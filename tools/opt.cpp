@@ -1,4 +1,4 @@
-// `bnc opt`: the module after some passes, as legal .bn text.
+// `bnc opt`: the module after some passes, as legal .bn text; loops behind lower-to-loops.
 #include <fmt/format.h>
 
 #include "tools/command.h"
