@@ -151,10 +151,10 @@ Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column) {
   if (space.empty()) return {};
   Index index(space.size());
-  index.back() = column;
+  index.back() = space.back().is_one() ? Expr(0) : column;
   for (size_t d = space.size() - 1; d-- > 0;) {
     const Expr extent = lowering.extent(space[d]);
-    index[d] = d == 0 ? row : row % extent;
+    index[d] = space[d].is_one() ? Expr(0) : d == 0 ? row : row % extent;
     if (d > 0) row = row / extent;
   }
   return index;

@@ -60,6 +60,17 @@ TEST_CASE("a product large enough to be packed") {
   for (int64_t batch : {130, 200}) check_all_modes(graph, batch);
 }
 
+TEST_CASE("one column, and what follows it in the tile") {
+  for (int64_t rows : {1, 3, 17}) {
+    Graph graph;
+    graph.name = "one_column";
+    GraphBuilder builder(graph);
+    const Value product = builder.value("matmul", {builder.input("x", {DType::f32, {batch_dim, Dim{3, false}, Dim{7, false}}}), builder.parameter("w", weight(7, 1), normal)});
+    hand_out(graph, "y", builder.value("relu", {builder.value("bias", {product, builder.parameter("b", vector(1), normal)})}));
+    check_all_modes(graph, rows);
+  }
+}
+
 TEST_CASE("elementwise chains, broadcasting and several outputs") {
   for (int64_t size : odd_sizes) {
     Graph graph;
