@@ -66,9 +66,12 @@ const std::string Computation::minus = "-";
 
 Term count(const Term& from, const Term& to, const SourceRange& range, const std::string& batch_symbol) {
   const int64_t *first = from.get_if<int64_t>(), *end = to.get_if<int64_t>();
-  if (!first || !end) fail_at(range, fmt::format("a range goes from an integer to an integer, not from {} to {}", describe(from, batch_symbol), describe(to, batch_symbol)));
+  if (!first || !end)
+    fail_at(range, fmt::format("a range goes from an integer to an integer, not from {} to {}", describe(from, batch_symbol),
+                               describe(to, batch_symbol)));
   int64_t length = 0;
-  if (__builtin_sub_overflow(*end, *first, &length) || length > max_list) fail_at(range, fmt::format("this range has more than {} numbers", max_list));
+  if (__builtin_sub_overflow(*end, *first, &length) || length > max_list)
+    fail_at(range, fmt::format("this range has more than {} numbers", max_list));
   Term::List list;
   for (int64_t k = 0; k < length; ++k) list.emplace_back().data = *first + k;
   return {std::move(list)};
@@ -96,12 +99,15 @@ Term compute(const std::string& op, const Term& left, const Term& right, const S
     return computation.numbers(left.number(), right.number());
   } else if (left.is<Dim>() || right.is<Dim>()) {
     if (std::optional<Term> result = computation.dims(left, right)) return *result;
-    fail_at(range, fmt::format("`{}` of {} and {} is neither an integer nor a multiple of the batch size", op, describe(left, batch_symbol), describe(right, batch_symbol)),
+    fail_at(range,
+            fmt::format("`{}` of {} and {} is neither an integer nor a multiple of the batch size", op, describe(left, batch_symbol),
+                        describe(right, batch_symbol)),
             "the batch size is not known at compile time");
   } else if (op == "+" && left.is<Term::List>() && right.is<Term::List>()) {
     Term::List list = *left.get_if<Term::List>();
     const Term::List& more = *right.get_if<Term::List>();
-    if (static_cast<int64_t>(list.size() + more.size()) > max_list) fail_at(range, fmt::format("this list has more than {} elements", max_list));
+    if (static_cast<int64_t>(list.size() + more.size()) > max_list)
+      fail_at(range, fmt::format("this list has more than {} elements", max_list));
     list.insert(list.end(), more.begin(), more.end());
     return {std::move(list)};
   }

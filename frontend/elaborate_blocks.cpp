@@ -50,7 +50,8 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
 }
 
 // Puts what the call gives into the variables of the block, and where it stands into `places`; returns the argument `name`, if any.
-const Argument* Elaborator::bind_arguments(const ast::Function& block, const Expression& call, Scope& inside, std::map<std::string, SourceRange>& places) {
+const Argument* Elaborator::bind_arguments(const ast::Function& block, const Expression& call, Scope& inside,
+                                           std::map<std::string, SourceRange>& places) {
   const Argument* instance_name = nullptr;
   Strings names;
   for (const Name& parameter : block.parameters) names.push_back(parameter.text);
@@ -63,12 +64,16 @@ const Argument* Elaborator::bind_arguments(const ast::Function& block, const Exp
   size_t next = 0;
   bool by_name = false;
   for (const Argument& argument : call.arguments) {
-    if (argument.name.empty() && by_name) fail_at(argument.value->range, "an argument without a name stands behind one with a name", "put the arguments with names last");
+    if (argument.name.empty() && by_name)
+      fail_at(argument.value->range, "an argument without a name stands behind one with a name", "put the arguments with names last");
     by_name = !argument.name.empty();
-    if (!by_name && next >= names.size()) fail(argument.value->range, fmt::format("block `{}` takes {}, but more are given", block.name, counted(names.size(), "argument")));
+    if (!by_name && next >= names.size())
+      fail(argument.value->range, fmt::format("block `{}` takes {}, but more are given", block.name, counted(names.size(), "argument")));
     const std::string& name = by_name ? argument.name : names[next++];
     if (std::find(names.begin(), names.end(), name) == names.end()) {
-      if (name != "name") fail(argument.name_range, fmt::format("block `{}` has no parameter `{}`", block.name, name), suggestion_or_list(name, names, "it has"));
+      if (name != "name")
+        fail(argument.name_range, fmt::format("block `{}` has no parameter `{}`", block.name, name),
+             suggestion_or_list(name, names, "it has"));
       instance_name = &argument;
       continue;
     }
@@ -77,7 +82,8 @@ const Argument* Elaborator::bind_arguments(const ast::Function& block, const Exp
     places[name] = argument.value->range;
   }
   for (const Name& parameter : block.parameters)
-    if (!parameter.fallback && !inside.variables.contains(parameter.text)) fail(call.range, fmt::format("block `{}` needs `{}`", block.name, parameter.text));
+    if (!parameter.fallback && !inside.variables.contains(parameter.text))
+      fail(call.range, fmt::format("block `{}` needs `{}`", block.name, parameter.text));
   return instance_name;
 }
 
@@ -95,7 +101,11 @@ void Elaborator::check_parameter(const ast::Function& block, const Name& paramet
   else return match_type(parameter, tensor(term, range, fmt::format("`{}` of block `{}`", parameter.text, block.name)), range);
   if (parameter.type->has_shape) fail_at(parameter.type->range, fmt::format("`{}` has no shape", wanted));
   if (fits) return;
-  Diagnostic diagnostic{Severity::error, range, fmt::format("`{}` of block `{}` is {} {}, but this is {}", parameter.text, block.name, wanted == "integer" ? "an" : "a", wanted, describe(term, graph_.batch_symbol)), {}};
+  Diagnostic diagnostic{Severity::error,
+                        range,
+                        fmt::format("`{}` of block `{}` is {} {}, but this is {}", parameter.text, block.name,
+                                    wanted == "integer" ? "an" : "a", wanted, describe(term, graph_.batch_symbol)),
+                        {}};
   diagnostic.note("declared here", parameter.range);
   throw CompileError(std::move(diagnostic));
 }
@@ -106,7 +116,11 @@ void Elaborator::match_type(const Name& parameter, const Value& value, const Sou
   const ast::Type& type = *parameter.type;
   const TensorType& given = value.type();
   auto mismatch = [&](const std::string& why) {
-    Diagnostic diagnostic{Severity::error, range, fmt::format("`{}` of block `{}` is {} here: {}", parameter.text, scope_->function->name, to_string(given, graph_.batch_symbol), why), {}};
+    Diagnostic diagnostic{Severity::error,
+                          range,
+                          fmt::format("`{}` of block `{}` is {} here: {}", parameter.text, scope_->function->name,
+                                      to_string(given, graph_.batch_symbol), why),
+                          {}};
     diagnostic.note("declared here", type.range);
     diagnostic.note("the tensor comes from here", value.node->range);
     throw CompileError(std::move(diagnostic));

@@ -55,7 +55,8 @@ class OpCall {
   }
 
   void positional(const Argument& argument) {
-    if (by_name_) fail_at(argument.value->range, "an argument without a name stands behind one with a name", "put the arguments with names last");
+    if (by_name_)
+      fail_at(argument.value->range, "an argument without a name stands behind one with a name", "put the arguments with names last");
     const AttributeSpec* open = next_attribute();
     Term term = evaluate(argument, open ? open->choices : Strings{});
     if (const Value* value = term.get_if<Value>()) return positional_tensor(*value, argument);
@@ -63,7 +64,8 @@ class OpCall {
       for (const Term& each : *list) positional_tensor(*each.get_if<Value>(), argument);
       return;
     }
-    bool needs_tensor = next_operand_ < op_.operands.size() && !op_.operands[next_operand_].optional && !op_.operands[next_operand_].parameter;
+    bool needs_tensor =
+        next_operand_ < op_.operands.size() && !op_.operands[next_operand_].optional && !op_.operands[next_operand_].parameter;
     if (needs_tensor && (!open || (term.is<Symbol>() && open->kind != AttributeKind::symbol)))
       elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", op_.operands[next_operand_].name, op_.name));
     if (!open) {
@@ -75,8 +77,11 @@ class OpCall {
   void positional_tensor(const Value& value, const Argument& argument) {
     if (next_operand_ >= op_.operands.size()) {
       const AttributeSpec* open = next_attribute();
-      if (open) fail_at(argument.value->range, fmt::format("`{}` of `{}` is {}, but this is {}", open->name, op_.name, describe(open->kind), show(Term{value})));
-      fail_at(argument.value->range, fmt::format("`{}` takes {}, but more tensors are given", op_.name, counted(op_.operands.size(), "operand")), takes());
+      if (open)
+        fail_at(argument.value->range,
+                fmt::format("`{}` of `{}` is {}, but this is {}", open->name, op_.name, describe(open->kind), show(Term{value})));
+      fail_at(argument.value->range,
+              fmt::format("`{}` takes {}, but more tensors are given", op_.name, counted(op_.operands.size(), "operand")), takes());
     }
     Slot& slot = slots_[next_operand_];
     slot.argument = &argument;
@@ -134,7 +139,8 @@ class OpCall {
       check_initializer(*initializer, argument.value->range);
       slot.initializer = *initializer;
     } else if (const Term::List* list = term.get_if<Term::List>(); list && spec.variadic) {
-      for (const Term& each : *list) slot.values.push_back(elaborator_.tensor(each, argument.value->range, fmt::format("each of `{}`", spec.name)));
+      for (const Term& each : *list)
+        slot.values.push_back(elaborator_.tensor(each, argument.value->range, fmt::format("each of `{}`", spec.name)));
     } else {
       slot.values.push_back(elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", spec.name, op_.name)));
     }
@@ -162,7 +168,8 @@ class OpCall {
   [[noreturn]] void unknown_argument(const Argument& argument) const {
     Strings names = argument_names();
     std::string help = suggestion(argument.name, names);
-    fail_at(argument.name_range, fmt::format("`{}` has no operand or attribute `{}`", op_.name, argument.name), help.empty() ? takes() : help);
+    fail_at(argument.name_range, fmt::format("`{}` has no operand or attribute `{}`", op_.name, argument.name),
+            help.empty() ? takes() : help);
   }
 
   std::string takes() const {
@@ -176,7 +183,8 @@ class OpCall {
       if (spec.fallback) {
         attributes_[spec.name] = *spec.fallback;
       } else if (!spec.layer_only || makes_first_parameter()) {
-        fail_at(call_.range, fmt::format("`{}` needs `{}`: {}", op_.name, spec.name, spec.doc), fmt::format("give it as `{}=...`", spec.name));
+        fail_at(call_.range, fmt::format("`{}` needs `{}`: {}", op_.name, spec.name, spec.doc),
+                fmt::format("give it as `{}=...`", spec.name));
       }
     }
   }
@@ -200,7 +208,8 @@ class OpCall {
       if (!slot.values.empty()) operands_.insert(operands_.end(), slot.values.begin(), slot.values.end());
       else operands_.push_back(spec.parameter && !slot.absent ? make(spec, slot) : Value{});
     }
-    if (name_ && instance_.empty()) fail_at(name_->name_range, fmt::format("this `{}` makes no parameters that a name could be for", op_.name));
+    if (name_ && instance_.empty())
+      fail_at(name_->name_range, fmt::format("this `{}` makes no parameters that a name could be for", op_.name));
   }
 
   // The facts that parameter rules may look at: the operands up to here.
@@ -221,7 +230,8 @@ class OpCall {
     const Symbol& initializer = slot.initializer ? *slot.initializer : rule.initializer;
     GraphBuilder& builder = elaborator_.builder_;
     builder.at(call_.range);
-    Value value = rule.kind == ParameterRule::Kind::state ? builder.state(path, type, initializer) : builder.parameter(path, type, initializer);
+    Value value =
+        rule.kind == ParameterRule::Kind::state ? builder.state(path, type, initializer) : builder.parameter(path, type, initializer);
     elaborator_.parameters_[path] = value;
     return value;
   }
@@ -239,8 +249,11 @@ class OpCall {
       const Value& value = operands_[k];
       if (value.type() == wanted) continue;
       const std::string& batch = elaborator_.graph_.batch_symbol;
-      Diagnostic diagnostic{Severity::error, slots_[k].argument->value->range,
-                            fmt::format("`{}` of `{}` is {} here, but this is {}", op_.operands[k].name, op_.name, to_string(wanted, batch), to_string(value.type(), batch)), {}};
+      Diagnostic diagnostic{Severity::error,
+                            slots_[k].argument->value->range,
+                            fmt::format("`{}` of `{}` is {} here, but this is {}", op_.operands[k].name, op_.name, to_string(wanted, batch),
+                                        to_string(value.type(), batch)),
+                            {}};
       diagnostic.note("it comes from here", value.node->range);
       throw CompileError(std::move(diagnostic));
     }
@@ -264,12 +277,14 @@ class OpCall {
 static void check_arguments(const OpDefinition& op, const AttributeSpec& spec, const Symbol& symbol, const SourceRange& range) {
   if (symbol.arguments.empty()) return;
   auto choice = spec.arguments.find(symbol.name);
-  if (choice == spec.arguments.end()) fail_at(range, fmt::format("`{}` takes no arguments as `{}` of `{}`", symbol.name, spec.name, op.name));
+  if (choice == spec.arguments.end())
+    fail_at(range, fmt::format("`{}` takes no arguments as `{}` of `{}`", symbol.name, spec.name, op.name));
   for (const auto& [name, value] : symbol.arguments) {
     auto known = choice->second.find(name);
     if (known == choice->second.end()) continue;
     bool boolean = value.get_if<bool>(), number = value.get_if<int64_t>() || value.get_if<double>();
-    if (known->second == AttributeKind::boolean ? !boolean : !number) fail_at(range, fmt::format("`{}` of `{}` is {}, but this is {}", name, symbol.name, describe(known->second), to_string(value)));
+    if (known->second == AttributeKind::boolean ? !boolean : !number)
+      fail_at(range, fmt::format("`{}` of `{}` is {}, but this is {}", name, symbol.name, describe(known->second), to_string(value)));
   }
 }
 
@@ -278,14 +293,17 @@ Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spe
   const Term::List* list = term.get_if<Term::List>();
   for (size_t k = 0; !attribute && list && k < list->size(); ++k)
     if (!to_attribute((*list)[k], spec.kind))
-      fail_at(range, fmt::format("`{}` of `{}` is {}, but element {} is {}", spec.name, op.name, describe(spec.kind), k, describe((*list)[k], graph_.batch_symbol)));
+      fail_at(range, fmt::format("`{}` of `{}` is {}, but element {} is {}", spec.name, op.name, describe(spec.kind), k,
+                                 describe((*list)[k], graph_.batch_symbol)));
   if (!attribute) {
-    fail_at(range, fmt::format("`{}` of `{}` is {}, but this is {}", spec.name, op.name, describe(spec.kind), describe(term, graph_.batch_symbol)),
+    fail_at(range,
+            fmt::format("`{}` of `{}` is {}, but this is {}", spec.name, op.name, describe(spec.kind), describe(term, graph_.batch_symbol)),
             term.is<Value>() ? "it has to be known at compile time" : "");
   }
   const Symbol* symbol = attribute->get_if<Symbol>();
   if (symbol && !spec.choices.empty() && std::find(spec.choices.begin(), spec.choices.end(), symbol->name) == spec.choices.end())
-    fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name), suggestion_or_list(symbol->name, spec.choices, "the choices are"));
+    fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name),
+            suggestion_or_list(symbol->name, spec.choices, "the choices are"));
   if (symbol && !spec.choices.empty()) check_arguments(op, spec, *symbol, range);
   return std::move(*attribute);
 }
@@ -304,11 +322,15 @@ Term::List Elaborator::call(const Expression& call, const Strings& stems) {
   name.length = static_cast<int>(call.text.size());
   if (!op) {
     for (const ast::Function& network : module_.networks)
-      if (network.name == callee) fail_at(name, fmt::format("`{}` is a network; only ops and blocks can be called", callee), "what several networks share belongs in a block");
+      if (network.name == callee)
+        fail_at(name, fmt::format("`{}` is a network; only ops and blocks can be called", callee),
+                "what several networks share belongs in a block");
     fail_at(name, fmt::format("unknown op or block `{}`", callee), suggestion(callee, callable_names()));
   }
   if (op->category == OpCategory::source && op->operands.empty() && !op->infer)
-    fail_at(name, fmt::format("`{}` cannot be called", callee), callee == "input" ? "inputs stand in the network's head: `network f(x: f32[N, 784])`" : fmt::format("it is declared: `{} w: f32[10] = zeros`", callee));
+    fail_at(name, fmt::format("`{}` cannot be called", callee),
+            callee == "input" ? "inputs stand in the network's head: `network f(x: f32[N, 784])`"
+                              : fmt::format("it is declared: `{} w: f32[10] = zeros`", callee));
   return OpCall(*this, *op, call).run(stems);
 }
 
@@ -338,13 +360,15 @@ std::string Elaborator::instance(const std::string& stem, const Argument* name, 
     while (taken(chosen));
   } else {
     const Expression& value = *name->value;
-    if (value.kind != Expression::Kind::name || value.text.find('.') != std::string::npos) fail_at(value.range, "`name` is a plain name: `name=first`");
+    if (value.kind != Expression::Kind::name || value.text.find('.') != std::string::npos)
+      fail_at(value.range, "`name` is a plain name: `name=first`");
     chosen = value.text;
     if (taken(chosen)) {
       Diagnostic diagnostic{Severity::error, value.range, fmt::format("a second layer named `{}`", chosen), {}};
       bool layer = scope_->instances.contains(chosen);
       if (!layer) diagnostic.text = fmt::format("there are already parameters named `{}.*`", chosen);
-      diagnostic.note("the first one", layer ? scope_->instances[chosen] : parameters_.lower_bound(scope_->prefix + chosen + ".")->second.node->range);
+      diagnostic.note("the first one",
+                      layer ? scope_->instances[chosen] : parameters_.lower_bound(scope_->prefix + chosen + ".")->second.node->range);
       if (!repeats_.empty()) diagnostic.help("inside `repeat`, leave `name` out: layers are numbered");
       throw CompileError(std::move(diagnostic));
     }

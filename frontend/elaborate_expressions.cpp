@@ -74,7 +74,9 @@ Term Elaborator::evaluate_binary(const Expression& expression, const Strings& st
   if (found == ops.end()) fail_at(expression.range, fmt::format("`{}` works on compile-time values, not on tensors", op));
   auto operand = [&](const Term& term, const Expression& source) {
     if (const Value* value = term.get_if<Value>()) return *value;
-    if (!term.is_number()) fail_at(source.range, fmt::format("`{}` of a tensor needs a tensor or a number, but this is {}", op, describe(term, graph_.batch_symbol)));
+    if (!term.is_number())
+      fail_at(source.range,
+              fmt::format("`{}` of a tensor needs a tensor or a number, but this is {}", op, describe(term, graph_.batch_symbol)));
     builder_.at(source.range);
     const Value& other = left.is<Value>() ? *left.get_if<Value>() : *right.get_if<Value>();
     bool integer = other.type().dtype == DType::i32 && term.is<int64_t>();
@@ -111,7 +113,11 @@ Term Elaborator::evaluate_call(const Expression& call, const Strings& stems) {
   Term::List values = this->call(call, stems);
   const ast::Function* block = find_block(call.text);
   if (block && values.size() != 1) {
-    Diagnostic diagnostic{Severity::error, call.range, fmt::format("block `{}` returns {}; give each a name: `a, b = {}(...)`", call.text, counted(values.size(), "value"), call.text), {}};
+    Diagnostic diagnostic{
+        Severity::error,
+        call.range,
+        fmt::format("block `{}` returns {}; give each a name: `a, b = {}(...)`", call.text, counted(values.size(), "value"), call.text),
+        {}};
     diagnostic.note("the block stands here", block->range);
     throw CompileError(std::move(diagnostic));
   }
@@ -127,13 +133,16 @@ Term Elaborator::call_function(const Expression& call) {
     terms.push_back(evaluate(*argument.value));
   }
   bool one = call.text == "floor" || call.text == "length";
-  if (one ? terms.size() != 1 : terms.empty()) fail_at(call.range, fmt::format("`{}` takes {}", call.text, one ? "one argument" : "at least one argument"));
+  if (one ? terms.size() != 1 : terms.empty())
+    fail_at(call.range, fmt::format("`{}` takes {}", call.text, one ? "one argument" : "at least one argument"));
   if (call.text == "length") {
     if (const Term::List* list = terms[0].get_if<Term::List>()) return {static_cast<int64_t>(list->size())};
     fail_at(call.range, fmt::format("`length` is that of a list, but this is {}", describe(terms[0], graph_.batch_symbol)));
   }
   for (size_t k = 0; k < terms.size(); ++k)
-    if (!terms[k].is_number()) fail_at(call.arguments[k].value->range, fmt::format("`{}` works on numbers, but this is {}", call.text, describe(terms[k], graph_.batch_symbol)));
+    if (!terms[k].is_number())
+      fail_at(call.arguments[k].value->range,
+              fmt::format("`{}` works on numbers, but this is {}", call.text, describe(terms[k], graph_.batch_symbol)));
   if (call.text == "floor") {
     if (terms[0].is<int64_t>()) return terms[0];
     double floor = std::floor(terms[0].number());
@@ -199,13 +208,16 @@ Value Elaborator::tensor(const Term& term, const SourceRange& range, const std::
   if (term.is<Term::Unknown>()) throw Abandon{};
   const Symbol* symbol = term.get_if<Symbol>();
   fail_at(range, fmt::format("{} must be a tensor, but this is {}", what, describe(term, graph_.batch_symbol)),
-          symbol && find_op(symbol->name) ? fmt::format("to apply the op, write `{}(...)`", symbol->name) : term.is_number() ? "a number becomes a tensor by `constant(...)`" : "");
+          symbol && find_op(symbol->name) ? fmt::format("to apply the op, write `{}(...)`", symbol->name)
+          : term.is_number()              ? "a number becomes a tensor by `constant(...)`"
+                                          : "");
 }
 
 Term Elaborator::evaluate_symbol(const Expression& expression, const Strings& choices) {
   bool chosen = std::find(choices.begin(), choices.end(), expression.text) != choices.end();
-  if (expression.kind == Kind::call && (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) && !look_up(expression.text) &&
-                                                   std::find(functions.begin(), functions.end(), expression.text) == functions.end())))
+  if (expression.kind == Kind::call &&
+      (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) && !look_up(expression.text) &&
+                  std::find(functions.begin(), functions.end(), expression.text) == functions.end())))
     return {symbol(expression)};
   if (expression.kind != Kind::name) return evaluate(expression);
   std::optional<Term> variable = look_up(expression.text);
@@ -216,11 +228,14 @@ Term Elaborator::evaluate_symbol(const Expression& expression, const Strings& ch
 
 // NAME or NAME(flag, argument=value): flags are arguments whose value is true.
 Symbol Elaborator::symbol(const Expression& expression) {
-  if (expression.kind != Kind::name && expression.kind != Kind::call) fail_at(expression.range, "expected a name, or a name with arguments");
+  if (expression.kind != Kind::name && expression.kind != Kind::call)
+    fail_at(expression.range, "expected a name, or a name with arguments");
   Symbol result{expression.text, {}};
   for (const Argument& argument : expression.arguments) {
     const Expression& value = *argument.value;
-    if (argument.name.empty() && value.kind != Kind::name) fail_at(value.range, fmt::format("the arguments of `{}` have names", expression.text), "write `name=value`, or a name alone for a flag");
+    if (argument.name.empty() && value.kind != Kind::name)
+      fail_at(value.range, fmt::format("the arguments of `{}` have names", expression.text),
+              "write `name=value`, or a name alone for a flag");
     const std::string& name = argument.name.empty() ? value.text : argument.name;
     const SourceRange& place = argument.name.empty() ? value.range : argument.name_range;
     if (result.find(name)) fail_at(place, fmt::format("`{}` is given twice", name));
@@ -230,7 +245,8 @@ Symbol Elaborator::symbol(const Expression& expression) {
     }
     Term term = value.kind == Kind::call && !look_up(value.text) ? Term{symbol(value)} : evaluate(value);
     std::optional<Attribute> attribute = to_attribute(term);
-    if (!attribute) fail_at(value.range, fmt::format("`{}` of `{}` cannot be {}", name, expression.text, describe(term, graph_.batch_symbol)));
+    if (!attribute)
+      fail_at(value.range, fmt::format("`{}` of `{}` cannot be {}", name, expression.text, describe(term, graph_.batch_symbol)));
     result.arguments.emplace_back(name, std::move(*attribute));
   }
   return result;

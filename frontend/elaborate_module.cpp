@@ -41,7 +41,8 @@ void error_at(Reporter& reporter, const SourceRange& range, const std::string& t
 void check_declarations(const ast::Module& module, const std::shared_ptr<const SourceFile>& source, Reporter& reporter) {
   if (module.networks.empty()) {
     bool empty = module.blocks.empty() && module.trains.empty();
-    error_at(reporter, {source, 1, 1, 1}, empty ? "the file is empty" : "the file has no network", "a network is written `network NAME(x: f32[N, 784]) { return ... }`");
+    error_at(reporter, {source, 1, 1, 1}, empty ? "the file is empty" : "the file has no network",
+             "a network is written `network NAME(x: f32[N, 784]) { return ... }`");
   }
   Declared functions(reporter);
   auto parameters = [&](const ast::Function& function) {
@@ -49,14 +50,17 @@ void check_declarations(const ast::Module& module, const std::shared_ptr<const S
     bool defaults = false;
     for (const Name& parameter : function.parameters) {
       names.add(parameter.text, parameter.range, "parameter");
-      if (parameter.text == "name") error_at(reporter, parameter.range, "a parameter cannot be called `name`", "`name=...` in a call names the layer");
-      if (defaults && !parameter.fallback) error_at(reporter, parameter.range, fmt::format("`{}` needs a default, because a parameter before it has one", parameter.text));
+      if (parameter.text == "name")
+        error_at(reporter, parameter.range, "a parameter cannot be called `name`", "`name=...` in a call names the layer");
+      if (defaults && !parameter.fallback)
+        error_at(reporter, parameter.range, fmt::format("`{}` needs a default, because a parameter before it has one", parameter.text));
       defaults |= parameter.fallback != nullptr;
     }
   };
   for (const ast::Function& block : module.blocks) {
     functions.add(block.name, block.range, "block");
-    if (find_op(block.name)) error_at(reporter, block.range, fmt::format("there is already an op named `{}`", block.name), "choose another name");
+    if (find_op(block.name))
+      error_at(reporter, block.range, fmt::format("there is already an op named `{}`", block.name), "choose another name");
     parameters(block);
   }
   for (const ast::Function& network : module.networks) {
@@ -119,14 +123,18 @@ void Elaborator::inputs(const ast::Function& network) {
         scope_->variables[parameter.text] = evaluate_symbol(*parameter.fallback, {});
         continue;
       }
-      if (!parameter.type) fail_at(parameter.range, fmt::format("input `{}` needs a type", parameter.text), fmt::format("for example `{}: f32[N, 784]`", parameter.text));
+      if (!parameter.type)
+        fail_at(parameter.range, fmt::format("input `{}` needs a type", parameter.text),
+                fmt::format("for example `{}: f32[N, 784]`", parameter.text));
       if (parameter.fallback) fail_at(parameter.fallback->range, "an input has no default");
       std::vector<const Expression*> names;
       for (const ExpressionPtr& dim : parameter.type->dims) open_names(*dim, scope_->variables, names);
       for (const Expression* name : names) {
         bool known = scope_->variables.contains(graph_.batch_symbol);
         if (known && graph_.batch_symbol != name->text)
-          fail_at(name->range, fmt::format("unknown dimension `{}`: a network has one symbolic dimension, its batch size, which is `{}` here", name->text, graph_.batch_symbol));
+          fail_at(name->range,
+                  fmt::format("unknown dimension `{}`: a network has one symbolic dimension, its batch size, which is `{}` here",
+                              name->text, graph_.batch_symbol));
         graph_.batch_symbol = name->text;
         scope_->variables[name->text] = Term{Dim{1, true}};
       }
@@ -178,7 +186,8 @@ Dim Elaborator::dimension(const Expression& expression) {
 void Elaborator::check_size(const Shape& shape, const SourceRange& range) {
   if (std::count_if(shape.begin(), shape.end(), [](const Dim& dim) { return dim.batch; }) > 1)
     fail_at(range, fmt::format("the batch size stands twice in the shape {}", to_string(shape, graph_.batch_symbol)));
-  if (!element_count(shape)) fail_at(range, fmt::format("a tensor of shape {} has more than 2^62 elements", to_string(shape, graph_.batch_symbol)));
+  if (!element_count(shape))
+    fail_at(range, fmt::format("a tensor of shape {} has more than 2^62 elements", to_string(shape, graph_.batch_symbol)));
 }
 
 }  // namespace bnc

@@ -53,7 +53,10 @@ void Elaborator::execute(const std::vector<Statement>& statements) {
     if (scope_->returned) {
       // Only what stands directly behind a `return` is in error: an `if` around the return may be false elsewhere.
       if (&statement != &statements.front() && (&statement - 1)->kind == Statement::Kind::result) {
-        Diagnostic diagnostic{Severity::error, statement.range, statement.kind == Statement::Kind::result ? "a second `return`" : "this statement is never reached", {}};
+        Diagnostic diagnostic{Severity::error,
+                              statement.range,
+                              statement.kind == Statement::Kind::result ? "a second `return`" : "this statement is never reached",
+                              {}};
         diagnostic.note("the body ends with this `return`", (&statement - 1)->range);
         report(CompileError(std::move(diagnostic)));
       }
@@ -111,7 +114,8 @@ void Elaborator::assign(const Statement& statement) {
     values = *list;
   }
   if (values.size() != stems.size()) {
-    fail_at(value.range, fmt::format("this gives {}, but {} before the `=`", counted(values.size(), "value"), stems.size() == 1 ? "1 name stands" : fmt::format("{} names stand", stems.size())));
+    fail_at(value.range, fmt::format("this gives {}, but {} before the `=`", counted(values.size(), "value"),
+                                     stems.size() == 1 ? "1 name stands" : fmt::format("{} names stand", stems.size())));
   }
   for (size_t k = 0; k < values.size(); ++k) bind(statement.names[k], std::move(values[k]));
 }
@@ -121,16 +125,22 @@ void Elaborator::bind(const Name& name, Term term) {
   if (name.type) {
     TensorType declared = tensor_type(*name.type);
     const Value* value = term.get_if<Value>();
-    if (!value) fail_at(name.type->range, fmt::format("`{}` has the type of a tensor, but its value is {}", name.text, describe(term, graph_.batch_symbol)));
+    if (!value)
+      fail_at(name.type->range,
+              fmt::format("`{}` has the type of a tensor, but its value is {}", name.text, describe(term, graph_.batch_symbol)));
     if (value->type() != declared) {
-      Diagnostic diagnostic{Severity::error, name.type->range,
-                            fmt::format("`{}` is declared as {}, but its value is {}", name.text, to_string(declared, graph_.batch_symbol), to_string(value->type(), graph_.batch_symbol)), {}};
+      Diagnostic diagnostic{Severity::error,
+                            name.type->range,
+                            fmt::format("`{}` is declared as {}, but its value is {}", name.text, to_string(declared, graph_.batch_symbol),
+                                        to_string(value->type(), graph_.batch_symbol)),
+                            {}};
       diagnostic.note("the value comes from here", value->node->range);
       throw CompileError(std::move(diagnostic));
     }
   }
   if (auto parameter = parameters_.find(scope_->prefix + name.text); parameter != parameters_.end()) {
-    Diagnostic diagnostic{Severity::error, name.range, fmt::format("`{}` is a {} and cannot be assigned", name.text, parameter->second.node->op->name), {}};
+    Diagnostic diagnostic{
+        Severity::error, name.range, fmt::format("`{}` is a {} and cannot be assigned", name.text, parameter->second.node->op->name), {}};
     diagnostic.note("it is declared here", parameter->second.node->range);
     throw CompileError(std::move(diagnostic));
   }
@@ -154,7 +164,9 @@ void Elaborator::declare(const Statement& statement) {
   const OpDefinition& op = *find_op(statement.word);
   Term term = evaluate_symbol(*statement.value, op.attribute("initializer")->choices);
   const Symbol* initializer = term.get_if<Symbol>();
-  if (!initializer) fail_at(statement.value->range, fmt::format("expected an initializer, found {}", describe(term, graph_.batch_symbol)), "for example `zeros` or `normal(deviation=0.1)`");
+  if (!initializer)
+    fail_at(statement.value->range, fmt::format("expected an initializer, found {}", describe(term, graph_.batch_symbol)),
+            "for example `zeros` or `normal(deviation=0.1)`");
   check_initializer(*initializer, statement.value->range);
   builder_.at(name.range);
   Value value = statement.word == "state" ? builder_.state(path, type, *initializer) : builder_.parameter(path, type, *initializer);
@@ -171,7 +183,9 @@ void Elaborator::objective(const Statement& statement) {
   const Name& name = statement.names[0];
   Expression expression{Expression::Kind::name, name.range, name.text};
   Value value = tensor(evaluate(expression), name.range, "the objective");
-  if (value.type() != TensorType{}) fail_at(name.range, fmt::format("the objective is one number f32[], but `{}` is {}", name.text, to_string(value.type(), graph_.batch_symbol)));
+  if (value.type() != TensorType{})
+    fail_at(name.range,
+            fmt::format("the objective is one number f32[], but `{}` is {}", name.text, to_string(value.type(), graph_.batch_symbol)));
   graph_.outputs.push_back({Output::Role::loss, "loss", value});
 }
 
@@ -180,15 +194,20 @@ void Elaborator::derivative(const Statement& statement) {
   if (scope_->caller) fail_at(statement.range, fmt::format("`{}` belongs in a network, not in a block", statement.word));
   bool update = statement.word == "update";
   const Name& name = statement.names[0];
-  Value target = tensor(evaluate(Expression{Expression::Kind::name, name.range, name.text}), name.range, fmt::format("what `{}` names", statement.word));
+  Value target = tensor(evaluate(Expression{Expression::Kind::name, name.range, name.text}), name.range,
+                        fmt::format("what `{}` names", statement.word));
   bool fits = target.node->is("parameter") || target.node->is(update ? "state" : "input");
   if (!fits) fail_at(name.range, fmt::format("`{}` is not {}", name.text, update ? "a parameter or state" : "a parameter or input"));
   Output::Role role = update ? Output::Role::update : Output::Role::gradient;
   if (graph_.output(role, target.name())) fail_at(name.range, fmt::format("a second `{}` of `{}`", statement.word, name.text));
   Value value = tensor(evaluate(*statement.value), statement.value->range, fmt::format("the {}", statement.word));
   if (value.type() != target.type()) {
-    Diagnostic diagnostic{Severity::error, statement.value->range,
-                          fmt::format("the {} of `{}` is {}, but `{}` is {}", statement.word, name.text, to_string(value.type(), graph_.batch_symbol), name.text, to_string(target.type(), graph_.batch_symbol)), {}};
+    Diagnostic diagnostic{
+        Severity::error,
+        statement.value->range,
+        fmt::format("the {} of `{}` is {}, but `{}` is {}", statement.word, name.text, to_string(value.type(), graph_.batch_symbol),
+                    name.text, to_string(target.type(), graph_.batch_symbol)),
+        {}};
     diagnostic.note(fmt::format("`{}` stands here", name.text), target.node->range);
     throw CompileError(std::move(diagnostic));
   }
@@ -200,13 +219,18 @@ void Elaborator::repeat(const Statement& statement) {
   const int64_t* times = count.get_if<int64_t>();
   const Term::List* list = count.get_if<Term::List>();
   if (statement.names.empty()) {
-    if (!times) fail_at(statement.value->range, fmt::format("`repeat` needs a count, but this is {}", describe(count, graph_.batch_symbol)), "to go through a list: `repeat item in [..] { }`");
+    if (!times)
+      fail_at(statement.value->range, fmt::format("`repeat` needs a count, but this is {}", describe(count, graph_.batch_symbol)),
+              "to go through a list: `repeat item in [..] { }`");
     if (*times < 0) fail_at(statement.value->range, fmt::format("cannot repeat {} times", *times));
   } else if (!list) {
-    fail_at(statement.value->range, fmt::format("`repeat ... in` goes through a list or a range, but this is {}", describe(count, graph_.batch_symbol)), times ? fmt::format("a range is written 0..{}", *times) : "");
+    fail_at(statement.value->range,
+            fmt::format("`repeat ... in` goes through a list or a range, but this is {}", describe(count, graph_.batch_symbol)),
+            times ? fmt::format("a range is written 0..{}", *times) : "");
   }
   std::map<std::string, std::optional<Term>> hidden;
-  for (const Name& name : statement.names) hidden[name.text] = scope_->variables.contains(name.text) ? std::optional(scope_->variables[name.text]) : std::nullopt;
+  for (const Name& name : statement.names)
+    hidden[name.text] = scope_->variables.contains(name.text) ? std::optional(scope_->variables[name.text]) : std::nullopt;
   repeats_.push_back(statement.range);
   int64_t rounds = list ? static_cast<int64_t>(list->size()) : *times;
   int errors = errors_;
@@ -226,7 +250,8 @@ void Elaborator::bind_loop_variables(const Statement& statement, const Term& ite
   if (statement.names.size() == 1) return bind(statement.names[0], item);
   const Term::List* items = item.get_if<Term::List>();
   if (!items || items->size() != statement.names.size())
-    fail_at(statement.value->range, fmt::format("each element must be a list of {} for the {} loop variables, but one is {}", statement.names.size(), statement.names.size(), describe(item, graph_.batch_symbol)));
+    fail_at(statement.value->range, fmt::format("each element must be a list of {} for the {} loop variables, but one is {}",
+                                                statement.names.size(), statement.names.size(), describe(item, graph_.batch_symbol)));
   for (size_t k = 0; k < items->size(); ++k) bind(statement.names[k], (*items)[k]);
 }
 
@@ -242,7 +267,8 @@ void Elaborator::result(const Statement& statement) {
       return_output(argument, k);
       continue;
     }
-    if (!argument.name.empty()) fail_at(argument.name_range, "only the outputs of a network have names; a block returns values by position");
+    if (!argument.name.empty())
+      fail_at(argument.name_range, "only the outputs of a network have names; a block returns values by position");
     Strings stems;
     if (k < scope_->stems.size()) stems.push_back(scope_->stems[k]);
     values.push_back(evaluate(*argument.value, stems));
@@ -257,7 +283,8 @@ void Elaborator::return_output(const Argument& argument, size_t index) {
   if (name.empty()) name = index == 0 ? "y" : fmt::format("y_{}", index + 1);
   Value value = tensor(evaluate(*argument.value, {name}), argument.value->range, "what a network returns");
   if (graph_.output(Output::Role::output, name)) {
-    fail_at(argument.name.empty() ? argument.value->range : argument.name_range, fmt::format("two outputs are named `{}`", name), "name them: `return first = a, second = b`");
+    fail_at(argument.name.empty() ? argument.value->range : argument.name_range, fmt::format("two outputs are named `{}`", name),
+            "name them: `return first = a, second = b`");
   }
   graph_.outputs.push_back({Output::Role::output, name, value});
 }

@@ -49,7 +49,8 @@ void Elaborator::settings(const ast::Train& train, TrainSection& section) {
   Strings networks;
   for (const ast::Function& network : module_.networks) networks.push_back(network.name);
   if (std::find(networks.begin(), networks.end(), train.network) == networks.end())
-    complain(train.range, fmt::format("there is no network `{}` to train", train.network), suggestion_or_list(train.network, networks, "the networks of this file:"));
+    complain(train.range, fmt::format("there is no network `{}` to train", train.network),
+             suggestion_or_list(train.network, networks, "the networks of this file:"));
   else if (!given.contains("loss"))
     complain(train.range, "the train section has no `loss`", "for example `loss = softmax_cross_entropy(labels)`");
   else if (!given.contains("optimizer"))
@@ -68,7 +69,8 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
     throw CompileError(std::move(diagnostic));
   };
   clash(key, fmt::format("`{}` is set twice", key));
-  if (key == "steps" || key == "epochs") clash(key == "steps" ? "epochs" : "steps", "a run is measured in `steps` or in `epochs`, not in both");
+  if (key == "steps" || key == "epochs")
+    clash(key == "steps" ? "epochs" : "steps", "a run is measured in `steps` or in `epochs`, not in both");
   given[key] = &setting;
   if (key == "loss") {
     section.loss = loss(value);
@@ -80,7 +82,9 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
     Term term = evaluate(value);
     const int64_t* number = term.get_if<int64_t>();
     int64_t least = key == "seed" ? 0 : 1;
-    if (!number || *number < least) fail_at(value.range, fmt::format("`{}` is an integer of at least {}, but this is {}", key, least, describe(term, graph_.batch_symbol)));
+    if (!number || *number < least)
+      fail_at(value.range,
+              fmt::format("`{}` is an integer of at least {}, but this is {}", key, least, describe(term, graph_.batch_symbol)));
     if (key == "batch") section.batch = *number;
     if (key == "seed") section.seed = *number;
     if (key == "steps") section.steps = *number;
@@ -93,7 +97,8 @@ Symbol Elaborator::loss(const Expression& value) {
   Strings losses;
   for (const OpDefinition& op : all_ops())
     if (op.category == OpCategory::loss) losses.push_back(op.name);
-  if (value.kind != Expression::Kind::name && value.kind != Expression::Kind::call) fail_at(value.range, "expected a loss such as `softmax_cross_entropy(labels)`");
+  if (value.kind != Expression::Kind::name && value.kind != Expression::Kind::call)
+    fail_at(value.range, "expected a loss such as `softmax_cross_entropy(labels)`");
   SourceRange name = value.range;
   name.length = static_cast<int>(value.text.size());
   if (std::find(losses.begin(), losses.end(), value.text) == losses.end())
@@ -106,13 +111,16 @@ Symbol Elaborator::loss(const Expression& value) {
   for (const Argument& argument : value.arguments) {
     const Expression& given = *argument.value;
     if (argument.name.empty()) {
-      if (given.kind != Expression::Kind::name) fail_at(given.range, "expected a name for the input that holds the targets, as in `softmax_cross_entropy(labels)`");
+      if (given.kind != Expression::Kind::name)
+        fail_at(given.range, "expected a name for the input that holds the targets, as in `softmax_cross_entropy(labels)`");
       if (std::exchange(target, true)) fail_at(given.range, "a loss has one input for the targets, but this is a second name");
       result.arguments.emplace_back(given.text, true);
       continue;
     }
     const AttributeSpec* spec = op.attribute(argument.name);
-    if (!spec) fail_at(argument.name_range, fmt::format("`{}` has no attribute `{}`", op.name, argument.name), suggestion_or_list(argument.name, names, "it has"));
+    if (!spec)
+      fail_at(argument.name_range, fmt::format("`{}` has no attribute `{}`", op.name, argument.name),
+              suggestion_or_list(argument.name, names, "it has"));
     if (result.find(argument.name)) fail_at(argument.name_range, fmt::format("`{}` is given twice", argument.name));
     result.arguments.emplace_back(argument.name, attribute(op, *spec, evaluate_symbol(given, spec->choices), given.range));
   }

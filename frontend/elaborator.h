@@ -97,7 +97,8 @@ class Elaborator {
   // Calls (elaborate_calls.cpp, elaborate_blocks.cpp).
   Term::List call(const ast::Expression& call, const Strings& stems);
   Term::List call_block(const ast::Function& block, const ast::Expression& call, const Strings& stems);
-  const ast::Argument* bind_arguments(const ast::Function& block, const ast::Expression& call, Scope& inside, std::map<std::string, SourceRange>& places);
+  const ast::Argument* bind_arguments(const ast::Function& block, const ast::Expression& call, Scope& inside,
+                                      std::map<std::string, SourceRange>& places);
   void check_parameter(const ast::Function& block, const ast::Name& parameter, const Term& term, const SourceRange& range);
   void match_type(const ast::Name& parameter, const Value& value, const SourceRange& range);
   std::string instance(const std::string& stem, const ast::Argument* name, const SourceRange& place);

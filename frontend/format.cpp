@@ -62,7 +62,8 @@ class Formatter {
     const Token& first = tokens_[begin];
     if (brackets_.empty() && first.kind != Token::Kind::comment) in_train_ = first.is("train"), ++trains_;
     result.blank_before = blank_before(begin);
-    if (in_train_ && brackets_.size() == 1 && begin + 1 < end && tokens_[begin + 1].is("=")) result.train = trains_, result.key_length = first.text.size();
+    if (in_train_ && brackets_.size() == 1 && begin + 1 < end && tokens_[begin + 1].is("="))
+      result.train = trains_, result.key_length = first.text.size();
     result.level = level(begin, end);
     for (size_t k = begin; k < end; ++k) {
       if (tokens_[k].kind == Token::Kind::comment) {
@@ -124,7 +125,8 @@ class Formatter {
 
   static std::string comment(std::string_view text) {
     size_t marks = std::min(text.find_first_not_of('#'), text.size());
-    bool tight = marks < text.size() && static_cast<unsigned char>(text[marks]) > ' ' && std::isalnum(static_cast<unsigned char>(text[marks]));
+    bool tight =
+        marks < text.size() && static_cast<unsigned char>(text[marks]) > ' ' && std::isalnum(static_cast<unsigned char>(text[marks]));
     return std::string(text.substr(0, marks)) + (tight ? " " : "") + std::string(text.substr(marks));
   }
 

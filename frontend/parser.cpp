@@ -304,12 +304,15 @@ void Parser::expect_closing(std::string_view close, const Token& open, const std
 
 void Parser::end_of_statement() {
   if (peek().first_on_line || at("}") || peek().kind == Token::Kind::end) return;
-  std::string help = at("=") ? "`==` compares; an assignment is a statement of its own" : peek().kind == Token::Kind::name || at("{") ? "every statement begins on a line of its own" : "";
+  std::string help = at("=")                                       ? "`==` compares; an assignment is a statement of its own"
+                     : peek().kind == Token::Kind::name || at("{") ? "every statement begins on a line of its own"
+                                                                   : "";
   unexpected("the end of the statement", help);
 }
 
 bool Parser::begins_declaration() const {
-  return peek().first_on_line && (at("block") || at("network") || at("train")) && peek(1).kind == Token::Kind::name && !peek(1).first_on_line;
+  return peek().first_on_line && (at("block") || at("network") || at("train")) && peek(1).kind == Token::Kind::name &&
+         !peek(1).first_on_line;
 }
 
 bool Parser::at_end_of_body() const { return at("}") || peek().kind == Token::Kind::end || begins_declaration() || reporter_.full(); }
@@ -338,7 +341,8 @@ void Parser::skip_statement(size_t start) {
   int parentheses = 0, braces = 0;
   // An error at the start of a line means that a bracket was left open, not that the line belongs to it.
   if (!peek().first_on_line)
-    for (size_t k = start; k < at_; ++k) parentheses += tokens_[k].is("(") || tokens_[k].is("[") ? 1 : tokens_[k].is(")") || tokens_[k].is("]") ? -1 : 0;
+    for (size_t k = start; k < at_; ++k)
+      parentheses += tokens_[k].is("(") || tokens_[k].is("[") ? 1 : tokens_[k].is(")") || tokens_[k].is("]") ? -1 : 0;
   if (at_ == start) next();
   while (peek().kind != Token::Kind::end && !begins_declaration()) {
     if (braces == 0 && (at("}") || (peek().first_on_line && (parentheses <= 0 || at("return") || at("repeat"))))) return;

@@ -59,7 +59,8 @@ ExpressionPtr Parser::binary(int level) {
     result->range = span(result->range, previous().range);
     left = std::move(result);
     if ((level == comparison_level || level == range_level) && at_operator())
-      fail_at(peek().range, fmt::format("`{}` cannot be chained", peek().text), level == comparison_level ? "join comparisons with `and`" : "");
+      fail_at(peek().range, fmt::format("`{}` cannot be chained", peek().text),
+              level == comparison_level ? "join comparisons with `and`" : "");
   }
   return left;
 }
@@ -120,7 +121,8 @@ ExpressionPtr Parser::literal() {
     return value;
   }
   ExpressionPtr value = node(Kind::number, token.range);
-  if (std::from_chars(begin, end, value->number).ec != std::errc()) fail_at(token.range, "this number is outside of what a 64-bit float can hold");
+  if (std::from_chars(begin, end, value->number).ec != std::errc())
+    fail_at(token.range, "this number is outside of what a 64-bit float can hold");
   return value;
 }
 

@@ -34,7 +34,9 @@ std::string describe(const Term& term, const std::string& batch_symbol) {
     std::string operator()(bool value) const { return value ? "the boolean true" : "the boolean false"; }
     std::string operator()(int64_t value) const { return fmt::format("the integer {}", value); }
     std::string operator()(double value) const { return fmt::format("the number {}", format_number(value)); }
-    std::string operator()(const Dim& dim) const { return fmt::format("the batch size {}", dim.factor == 1 ? batch_symbol : fmt::format("{}*{}", dim.factor, batch_symbol)); }
+    std::string operator()(const Dim& dim) const {
+      return fmt::format("the batch size {}", dim.factor == 1 ? batch_symbol : fmt::format("{}*{}", dim.factor, batch_symbol));
+    }
     std::string operator()(const Symbol& symbol) const { return fmt::format("the symbol `{}`", symbol.name); }
     std::string operator()(const Value& value) const { return fmt::format("a tensor {}", to_string(value.type(), batch_symbol)); }
     std::string operator()(const Term::List& list) const { return fmt::format("a list of {}", list.size()); }

@@ -45,16 +45,20 @@ network f(x: f32[N, 5]) {
   Names names;
   for (const std::string& name : parameter_names(graph))
     if (name.ends_with("weight") || name.ends_with("gamma") || name.ends_with("variance") || name == "scale") names.push_back(name);
-  CHECK(names == Names{"pair1.cell1.dense_1.weight", "pair1.cell1.batch_norm_1.gamma", "pair1.cell1.batch_norm_1.variance", "pair1.cell2.dense_1.weight",
-                       "pair1.cell2.batch_norm_1.gamma", "pair1.cell2.batch_norm_1.variance", "scale", "dense_1.weight", "pair2.cell1.dense_1.weight",
-                       "pair2.cell1.batch_norm_1.gamma", "pair2.cell1.batch_norm_1.variance", "pair2.cell2.dense_1.weight", "pair2.cell2.batch_norm_1.gamma",
+  CHECK(names == Names{"pair1.cell1.dense_1.weight", "pair1.cell1.batch_norm_1.gamma", "pair1.cell1.batch_norm_1.variance",
+                       "pair1.cell2.dense_1.weight", "pair1.cell2.batch_norm_1.gamma", "pair1.cell2.batch_norm_1.variance", "scale",
+                       "dense_1.weight", "pair2.cell1.dense_1.weight", "pair2.cell1.batch_norm_1.gamma",
+                       "pair2.cell1.batch_norm_1.variance", "pair2.cell2.dense_1.weight", "pair2.cell2.batch_norm_1.gamma",
                        "pair2.cell2.batch_norm_1.variance", "dense_2.weight", "head.weight", "dense_3.weight"});
 }
 
 TEST_CASE("only layers that make parameters are counted, and a taken name is passed over") {
-  CHECK(parameter_names(graph_of_body("parameter w: f32[4, 4] = he\nh = dense(x, weight=w, bias=false)\nparameter dense_1.weight: f32[4] = ones\nreturn dense(h, 2) * 2", "x: f32[N, 4]")) ==
-        Names{"w", "dense_1.weight", "dense_2.weight", "dense_2.bias"});
-  CHECK(parameter_names(graph_of("block conv3(x) { return dense(x, 2) }\nnetwork f(x: f32[N, 4]) { return conv3(x) }\n")) == Names{"conv3_1.dense_1.weight", "conv3_1.dense_1.bias"});
+  CHECK(
+      parameter_names(graph_of_body(
+          "parameter w: f32[4, 4] = he\nh = dense(x, weight=w, bias=false)\nparameter dense_1.weight: f32[4] = ones\nreturn dense(h, 2) * 2",
+          "x: f32[N, 4]")) == Names{"w", "dense_1.weight", "dense_2.weight", "dense_2.bias"});
+  CHECK(parameter_names(graph_of("block conv3(x) { return dense(x, 2) }\nnetwork f(x: f32[N, 4]) { return conv3(x) }\n")) ==
+        Names{"conv3_1.dense_1.weight", "conv3_1.dense_1.bias"});
 }
 
 TEST_CASE("operands that can be made are made, given, drawn or left out") {
@@ -70,7 +74,8 @@ TEST_CASE("operands that can be made are made, given, drawn or left out") {
 }
 
 TEST_CASE("tensors fill operands and compile-time values fill attributes") {
-  Graph graph = graph_of_body("a = softmax(x, 1)\nb = softmax(x=x, axis=1)\nc = constant([1, 2, 3], [3])\nd = concat([a, b], axis=1)\ne = transpose(x, [1, 0])\nf = reduce_sum(x, 0)\nreturn a");
+  Graph graph = graph_of_body(
+      "a = softmax(x, 1)\nb = softmax(x=x, axis=1)\nc = constant([1, 2, 3], [3])\nd = concat([a, b], axis=1)\ne = transpose(x, [1, 0])\nf = reduce_sum(x, 0)\nreturn a");
   CHECK(graph.find("a").node->attributes == graph.find("b").node->attributes);
   CHECK(graph.find("c").type() == TensorType{DType::f32, {{3}}});
   CHECK(graph.find("d").type() == TensorType{DType::f32, {{1, true}, {8}}});
@@ -119,8 +124,9 @@ TEST_CASE("compile-time conditions") {
 }
 
 TEST_CASE("repeat and if unroll; names last, loop variables do not") {
-  Graph graph = graph_of_body("i = 7\nn = 0\nrepeat i in 0..3 { n = n + i }\nrepeat 2 { n = n * 10 }\nrepeat a, b in [[1, 2], [3, 4]] {\n  if a == 3 { k = b } else if a == 1 { m = b }\n}\n"
-                              "y = constant([i, n, k, m], [4])\nrepeat 0 { y = x }\nreturn y");
+  Graph graph = graph_of_body(
+      "i = 7\nn = 0\nrepeat i in 0..3 { n = n + i }\nrepeat 2 { n = n * 10 }\nrepeat a, b in [[1, 2], [3, 4]] {\n  if a == 3 { k = b } else if a == 1 { m = b }\n}\n"
+      "y = constant([i, n, k, m], [4])\nrepeat 0 { y = x }\nreturn y");
   CHECK(graph.outputs[0].value.node->attribute("value").numbers() == NumberList{7, 300, 4, 2});
 }
 
@@ -166,7 +172,8 @@ TEST_CASE("outputs are named by the statement, the variable or y") {
 }
 
 TEST_CASE("a variable may be called like a symbol, an op or an initializer") {
-  Graph graph = graph_of_body("sum = relu(x)\nnormal = tanh(x)\nones = constant(1, [4])\nrelu = relu(sum)\nz = mean_squared_error(sum, normal, reduction=sum)\nn = batch_norm(x, gamma=ones)\nreturn relu, z, n");
+  Graph graph = graph_of_body(
+      "sum = relu(x)\nnormal = tanh(x)\nones = constant(1, [4])\nrelu = relu(sum)\nz = mean_squared_error(sum, normal, reduction=sum)\nn = batch_norm(x, gamma=ones)\nreturn relu, z, n");
   CHECK(graph.find("z").node->operands[0].name() == "sum");
   CHECK(graph.find("z").node->attribute("reduction").symbol().name == "sum");
   CHECK(graph.find("n").node->operands[1].name() == "ones");
@@ -201,7 +208,8 @@ network h(y: f32[N, 4]) {
 )");
   Names texts;
   for (const Diagnostic& error : errors) texts.push_back(fmt::format("{}: {}", error.range.line, error.text));
-  CHECK(texts == Names{"3: unknown op or block `rleu`", "11: unknown name `wrong`", "13: unknown name `other`", "16: unknown op or block `tahn`"});
+  CHECK(texts ==
+        Names{"3: unknown op or block `rleu`", "11: unknown name `wrong`", "13: unknown name `other`", "16: unknown op or block `tahn`"});
 }
 
 TEST_CASE("errors beyond the twentieth end the run, wherever they stand") {
@@ -212,8 +220,9 @@ TEST_CASE("errors beyond the twentieth end the run, wherever they stand") {
 }
 
 TEST_CASE("the train section") {
-  Module module = parse_module(make_source("network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = softmax_cross_entropy(classes, reduction=sum)\n"
-                                           "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n}\n"));
+  Module module = parse_module(make_source(
+      "network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = softmax_cross_entropy(classes, reduction=sum)\n"
+      "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n}\n"));
   CHECK(module.main().name == "f");
   const TrainSection& train = *module.train;
   CHECK(to_string(Attribute(train.loss)) == "softmax_cross_entropy(classes, reduction=sum)");

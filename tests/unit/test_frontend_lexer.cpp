@@ -15,7 +15,8 @@ std::string tokens_of(const std::string& text) {
   std::string shown;
   auto source = make_source(text);
   for (const Token& token : lex(source, reporter))
-    shown += fmt::format("{}{}:{}@{}:{} ", token.first_on_line ? "|" : "", "nifpce"[static_cast<int>(token.kind)], token.text, token.range.line, token.range.column);
+    shown += fmt::format("{}{}:{}@{}:{} ", token.first_on_line ? "|" : "", "nifpce"[static_cast<int>(token.kind)], token.text,
+                         token.range.line, token.range.column);
   reporter.finish();
   return shown.substr(0, shown.rfind(" |e:") == std::string::npos ? shown.rfind(" e:") : shown.rfind(" |e:"));
 }

@@ -59,7 +59,8 @@ TEST_CASE("a statement may go on in the next line inside brackets and around ope
 }
 
 TEST_CASE("contextual words are names where no name follows") {
-  ast::Module module = parse_syntax(make_source("network network(train: f32[N, 4]) {\n  state = relu(train)\n  update = state\n  parameter p: f32[4] = ones\n  return state\n}\n"));
+  ast::Module module = parse_syntax(make_source(
+      "network network(train: f32[N, 4]) {\n  state = relu(train)\n  update = state\n  parameter p: f32[4] = ones\n  return state\n}\n"));
   const auto& body = module.networks.at(0).body;
   CHECK(body.at(0).kind == ast::Statement::Kind::assign);
   CHECK(body.at(1).kind == ast::Statement::Kind::assign);
@@ -87,8 +88,14 @@ TEST_CASE("nesting and length are bounded without touching the stack's end") {
     for (int k = 0; k < count; ++k) text += close;
     return "network f(x: f32[N, 4]) {\n  y = " + text + "\n  return x\n}\n";
   };
-  for (auto [open, inner, close] : std::vector<std::array<std::string, 3>>{
-           {"(", "x", ")"}, {"[", "1", "]"}, {"-", "x", ""}, {"not ", "true", ""}, {"relu(", "x", ")"}, {"", "x", "[0]"}, {"x + ", "x", ""}, {"if true { ", "1", " } else { 2 }"}}) {
+  for (auto [open, inner, close] : std::vector<std::array<std::string, 3>>{{"(", "x", ")"},
+                                                                           {"[", "1", "]"},
+                                                                           {"-", "x", ""},
+                                                                           {"not ", "true", ""},
+                                                                           {"relu(", "x", ")"},
+                                                                           {"", "x", "[0]"},
+                                                                           {"x + ", "x", ""},
+                                                                           {"if true { ", "1", " } else { 2 }"}}) {
     CAPTURE(open + close);
     CHECK(error_count(deep(open, inner, close, 100'000)) >= 1);
   }
@@ -101,9 +108,10 @@ TEST_CASE("nesting and length are bounded without touching the stack's end") {
 }
 
 TEST_CASE("the syntax tree prints") {
-  CHECK(dump_ast(make_source("network f(x: f32[N, 4]) {\n  y = -dense(x, units=[1])\n  return y\n}\n")) ==
-        "network f line 1\n  takes x\n    type f32\n      N\n      4\n  assign line 2\n    name y\n    unary -\n      call dense\n        x\n        units =\n          list\n            1\n"
-        "  return line 3\n    y\n");
+  CHECK(
+      dump_ast(make_source("network f(x: f32[N, 4]) {\n  y = -dense(x, units=[1])\n  return y\n}\n")) ==
+      "network f line 1\n  takes x\n    type f32\n      N\n      4\n  assign line 2\n    name y\n    unary -\n      call dense\n        x\n        units =\n          list\n            1\n"
+      "  return line 3\n    y\n");
 }
 
 }  // namespace bnc
