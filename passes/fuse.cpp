@@ -3,6 +3,7 @@
 // A greedy list scheduler: it opens a kernel with the first node that is ready, then takes in whatever is ready and fits
 // (KernelPlan), preferring nodes that continue what the kernel computes, until nothing more fits.
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -18,13 +19,16 @@ bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>()
 // Scalar arithmetic is cheaper to repeat than to hand over: each reader gets a copy of its own.
 bool duplicate_scalars(Graph& graph) {
   bool changed = false;
+  std::optional<Uses> uses_now;
   for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
     Node* node = it->get();
     if (!is_scalar_element(*node)) continue;
-    const Uses uses(graph);
-    std::vector<Node*> readers = uses.of(node->result());
-    std::sort(readers.begin(), readers.end());
-    readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
+    if (!uses_now) uses_now.emplace(graph);
+    const Uses& uses = *uses_now;
+    std::vector<Node*> readers;
+    for (Node* reader : uses.of(node->result())) {
+      if (std::find(readers.begin(), readers.end(), reader) == readers.end()) readers.push_back(reader);
+    }
     if (!uses.is_output(node->result()) && !readers.empty()) readers.pop_back();
     for (Node* reader : readers) {
       GraphBuilder builder = GraphBuilder::before(graph, reader);
@@ -34,6 +38,7 @@ bool duplicate_scalars(Graph& graph) {
         if (operand == node->result()) operand = copy;
       }
       changed = true;
+      uses_now.reset();
     }
   }
   return changed;

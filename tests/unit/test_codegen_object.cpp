@@ -158,7 +158,7 @@ TEST_CASE("headers document shapes and make legal names") {
   CHECK(has(" * compiled by a test\n"));
   CHECK(has("#ifndef SMALL_H"));
   CHECK(has("extern \"C\""));
-  CHECK(has("int small_infer(int64_t n, const float *x, float *output_int, void *workspace);"));
+  CHECK(has("int small_infer(int64_t n, const float *x, float *int_, void *workspace);"));
   CHECK(has("n * 20 elements"));
   CHECK(has("SMALL_BAD_BATCH = -1"));
 }
