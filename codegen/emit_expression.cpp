@@ -197,7 +197,8 @@ llvm::Value* ExpressionEmitter::emit_ramp(const ExprNode& x) {
 llvm::Value* ExpressionEmitter::emit_reduction(const ExprNode& x) {
   llvm::Value* vector = emit(x.args[0]);
   auto combine = [&](llvm::Value* a, llvm::Value* b) {
-    return x.type.is_float() ? emit_float_binary(x.binary_op, a, b) : emit_integer_binary(ExprNode{.kind = ExprKind::binary, .type = x.type, .binary_op = x.binary_op}, a, b);
+    ExprNode operation{.kind = ExprKind::binary, .type = x.type, .binary_op = x.binary_op};
+    return x.type.is_float() ? emit_float_binary(x.binary_op, a, b) : emit_integer_binary(operation, a, b);
   };
   llvm::SmallVector<llvm::Value*> middles;
   int lanes = x.args[0]->type.lanes;

@@ -81,7 +81,9 @@ class JitProgram : public CompiledProgram {
     for (int part : options.kernel_parts) parts = std::max(parts, part + 1);
 
     std::vector<std::future<std::string>> others;
-    for (options.part = 1; options.part < parts; ++options.part) others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
+    for (options.part = 1; options.part < parts; ++options.part) {
+      others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
+    }
     options.part = 0;
     std::vector<std::string> objects{compile_part(program, target, options)};
     for (std::future<std::string>& other : others) objects.push_back(other.get());

@@ -15,10 +15,11 @@ loops::Program multiply_add_chains(const TargetDescription& target, int chains, 
   int lanes = target.float_lanes();
   Type vector{Scalar::f32, lanes};
   Expr i = variable("i");
-  std::vector<Stmt> body{declare_registers("sum", vector, chains), let("a", load(0, Scalar::f32, ramp(0, 1, lanes))), let("b", load(0, Scalar::f32, ramp(lanes, 1, lanes)))};
-  Expr sum = read_register("sum", vector, i);
+  Expr sum = read_register("sum", vector, i), a = variable("a", vector), b = variable("b", vector);
+  std::vector<Stmt> body{declare_registers("sum", vector, chains), let("a", load(0, Scalar::f32, ramp(0, 1, lanes))),
+                         let("b", load(0, Scalar::f32, ramp(lanes, 1, lanes)))};
   body.push_back(loop("i", 0, chains, 1, {write_register("sum", i, cast(Scalar::f32, broadcast(i, lanes)))}, LoopKind::unrolled));
-  body.push_back(loop("repeat", 0, repeats, 1, {loop("i", 0, chains, 1, {write_register("sum", i, fma(variable("a", vector), variable("b", vector), sum))}, LoopKind::unrolled)}));
+  body.push_back(loop("repeat", 0, repeats, 1, {loop("i", 0, chains, 1, {write_register("sum", i, fma(a, b, sum))}, LoopKind::unrolled)}));
   body.push_back(loop("i", 0, chains, 1, {store(1, ramp(i * lanes, 1, lanes), sum)}, LoopKind::unrolled));
   Program program{.name = "peak", .batch = 1};
   program.buffers = {{.name = "factors", .elements = {2 * lanes}, .kind = BufferKind::argument, .argument = 0},

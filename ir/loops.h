@@ -33,14 +33,14 @@ enum class ExprKind : uint8_t {
   variable,       // name: a loop variable, a `let`, the batch size (`batch_variable`) or a kernel's task number
   unary,          // unary_op, args[0]
   binary,         // binary_op, args[0..1]; both of one type; comparisons give booleans
-  fma,            // args[0] * args[1] + args[2], rounded once
+  fma,            // args[0] * args[1] + args[2], rounded once; twice on targets without that instruction
   select,         // args[0] ? args[1] : args[2], per lane
   cast,           // args[0] to `type`
   load,           // buffer[args[0]], optionally only where args[1] holds (other lanes are 0)
   ramp,           // args[0] + {0, 1, ... lanes-1} * stride(integer_value)
   broadcast,      // args[0] in every lane
   read_register,  // element args[0] (constant once unrolled) of the register array `name`
-  reduce_lanes,   // all lanes of args[0] combined with binary_op (add, minimum, maximum) in a fixed tree
+  reduce_lanes,   // all lanes of args[0] combined with binary_op (add, minimum, maximum): the upper half joins the lower until one is left
 };
 
 // Floating-point functions are accurate to 2 ulp in f32. `round_even` rounds to the nearest integer, ties to even.
@@ -89,7 +89,8 @@ inline constexpr const char* batch_variable = "N";
 
 // Constructors. They fold constants and simplify index arithmetic, in particular: ramps and broadcasts under +, - and
 // * stay ramps and broadcasts, x*1, x+0, x/1, x%1, nested constant sums and products, and comparisons of constants.
-// Binary operations and select broadcast a scalar operand to the lanes of the other.
+// Binary operations and select broadcast a scalar operand to the lanes of the other; an integer constant takes the
+// element type of what it stands beside.
 Expr integer(int64_t value, Type type = {Scalar::i64, 1});
 Expr real(double value, Type type = {Scalar::f32, 1});
 Expr constant_of(Type type, double value);
@@ -118,7 +119,7 @@ inline Expr operator>=(Expr a, Expr b) { return binary(BinaryOp::less_equal, b, 
 inline Expr operator==(Expr a, Expr b) { return binary(BinaryOp::equal, a, b); }
 
 bool is_constant(const Expr& x, int64_t value);
-std::optional<int64_t> as_integer(const Expr& x);
+std::optional<int64_t> as_integer(const Expr& x);  // also of a constant repeated in all lanes
 // The expression with variables replaced; shares what does not change.
 Expr substitute(const Expr& x, const std::map<std::string, Expr>& replacements);
 
@@ -153,7 +154,8 @@ Stmt conditional(Expr condition, std::vector<Stmt> then_body);
 
 // What memory a buffer stands for.
 enum class BufferKind : uint8_t {
-  argument,  // a pointer the caller passes: network inputs and outputs, parameters, states
+  argument,  // a pointer the caller passes: network inputs and outputs, parameters, states. One that is written may be
+             // the same memory as another of its size (an update in place); no other two buffers of a kernel may overlap
   constant,  // data embedded in the compiled object
   arena,     // workspace, placed by plan-memory
 };
