@@ -1,5 +1,7 @@
 #include "passes/kernel_plan.h"
 
+#include <algorithm>
+
 namespace bnc {
 namespace {
 
@@ -24,6 +26,15 @@ bool spans(const std::vector<int>& axes, int first, size_t end) {
 }  // namespace
 
 bool is_scalar_element(const Node& node) { return node.results[0].type.shape.empty() && node.op->lowering_as<ElementLowering>(); }
+
+bool is_tall_reduction(const Node& node, std::optional<int64_t> batch) {
+  constexpr double tall = 4096;
+  const auto* reduce = node.op->lowering_as<ReduceLowering>();
+  const Shape& space = iteration_shape(node);
+  if (!reduce || space.size() < 2 || !spans(reduce->axes(node), 0, space.size() - 1)) return false;
+  const bool known = batch || std::none_of(space.begin(), space.end(), [](const Dim& dim) { return dim.batch; });
+  return known && elements(Shape(space.begin(), space.end() - 1), batch.value_or(1)) >= tall;
+}
 
 double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
   const int64_t batch = fixed_batch.value_or(nominal_batch);
@@ -76,6 +87,12 @@ bool KernelPlan::rows_allow(const Node& node) const {
 }
 
 bool KernelPlan::fits(const Node& node, bool* narrows) const {
+  if (empty()) return true;
+  const Node& head = *nodes_.front();
+  if (is_tall_reduction(node, batch_) || is_tall_reduction(head, batch_)) {
+    if (narrows) *narrows = false;
+    return is_tall_reduction(node, batch_) && is_tall_reduction(head, batch_) && iteration_shape(node) == iteration_shape(head);
+  }
   const bool columns = by_columns_ && columns_allow(node), rows = by_rows_ && rows_allow(node);
   if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows);
   return columns || rows || work_ + work_of(node, batch_) <= small_work;

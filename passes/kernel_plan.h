@@ -24,6 +24,9 @@ double work_of(const Node& node, std::optional<int64_t> batch);
 // Scalar arithmetic: every task that needs such a node's value computes it for itself.
 bool is_scalar_element(const Node& node);
 
+// A reduction over so many rows that the rows are split among tasks: kernels of its own reduce blocks and merge them.
+bool is_tall_reduction(const Node& node, std::optional<int64_t> batch);
+
 class KernelPlan {
  public:
   explicit KernelPlan(std::optional<int64_t> batch) : batch_(batch) {}

@@ -161,6 +161,10 @@ class Driver {
   }
 
   void emit(const FusedKernel& fused) {
+    if (is_tall_reduction(*fused.plan.nodes().front(), lowering_.context.batch)) {
+      for (loops::Kernel& kernel : lower_tall_reduction(lowering_, fused.stages.front())) lowering_.program.kernels.push_back(std::move(kernel));
+      return;
+    }
     const Partition partition = fused.plan.partition();
     const bool by_columns = partition == Partition::columns || partition == Partition::tiles;
     const bool by_rows = partition == Partition::rows || partition == Partition::tiles;

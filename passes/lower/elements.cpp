@@ -58,14 +58,6 @@ Expr Elements::compute(const Node& node, const Index& index) {
   return node.op->lowering_as<ElementLowering>()->element(operands, index);
 }
 
-Expr Elements::bind(const std::string& stem, Expr expression) {
-  if (expression->kind == loops::ExprKind::variable || expression->kind == loops::ExprKind::real || expression->kind == loops::ExprKind::integer) return expression;
-  const std::string name = lowering_.fresh(stem);
-  const loops::Type type = expression->type;
-  out_.push_back(loops::let(name, std::move(expression)));
-  return loops::variable(name, type);
-}
-
 Expr Elements::offset(const Shape& shape, const Index& index) const {
   Expr position = 0;
   for (size_t d = 0; d < shape.size(); ++d) position = position * lowering_.extent(shape[d]) + index[d];

@@ -18,8 +18,7 @@ class Elements {
   Expr value(Value value) { return this->value(value, index_); }
   // Computes an element node's own element (whether or not it is inlined).
   Expr compute(const Node& node, const Index& index);
-  // Binds an expression to a name.
-  Expr bind(const std::string& stem, Expr expression);
+  Expr bind(const std::string& stem, Expr expression) { return lowering_.bind(stem, std::move(expression), out_); }
   // Stores a root's element at this index to all its destinations.
   void store(Value value, Expr element);
   // The position of an element in its row-major buffer.

@@ -29,6 +29,15 @@ std::string Lowering::fresh(const std::string& stem) {
   return count == 0 ? name : fmt::format("{}.{}", name, count);
 }
 
+Expr Lowering::bind(const std::string& stem, Expr expression, std::vector<Stmt>& out) {
+  const auto kind = expression->kind;
+  if (kind == loops::ExprKind::variable || kind == loops::ExprKind::real || kind == loops::ExprKind::integer) return expression;
+  const std::string name = fresh(stem);
+  const loops::Type type = expression->type;
+  out.push_back(loops::let(name, std::move(expression)));
+  return loops::variable(name, type);
+}
+
 int Lowering::arena_buffer(const std::string& name, Dim elements) {
   loops::Buffer buffer;
   buffer.name = fresh("%" + name);
@@ -143,9 +152,7 @@ Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std
   if (!run.masked) return {};
   const Expr left = loops::cast(loops::Scalar::i32, loops::binary(loops::BinaryOp::minimum, run.end - column, Expr(run.lanes)));
   const Expr mask = loops::ramp(loops::integer(0, {loops::Scalar::i32, 1}), 1, run.lanes) < left;
-  const std::string name = lowering.fresh("mask");
-  out.push_back(loops::let(name, mask));
-  return loops::variable(name, mask->type);
+  return lowering.bind("mask", mask, out);
 }
 
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column) {

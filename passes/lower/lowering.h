@@ -47,6 +47,8 @@ class Lowering {
   std::optional<int64_t> fixed(const Dim& dim) const;   // the extent where it is known at compile time
   Dim resolve(const Dim& dim) const;                    // with a known batch size filled in
   std::string fresh(const std::string& stem);
+  // Binds an expression to a name in `out`; constants and names stay as they are.
+  Expr bind(const std::string& stem, Expr expression, std::vector<Stmt>& out);
   int add_buffer(const std::string& name, DType dtype, const Shape& shape, loops::BufferKind kind);
   int arena_buffer(const std::string& name, Dim elements);
   // The buffer of a value that is read; sources get theirs when first asked for.
@@ -114,6 +116,8 @@ std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nod
 
 std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region& region);
 std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region);
+// The two kernels of a reduction over many rows (is_tall_reduction), which stands alone in its stage.
+std::vector<loops::Kernel> lower_tall_reduction(Lowering& lowering, const Stage& stage);
 std::vector<Stmt> lower_contract(Lowering& lowering, const Stage& stage, const Region& region, const Packing& packing);
 
 }  // namespace bnc::lower

@@ -105,7 +105,7 @@ TEST_CASE("reductions along every axis") {
 }
 
 TEST_CASE("moments keep their digits where the mean is far larger than the deviation") {
-  for (int64_t batch : {2, 60, 129, 1000}) {
+  for (int64_t batch : {2, 60, 129, 1000, 10007}) {
     for (int axis : {-1, 1}) {
       Graph graph;
       graph.name = "moments_of_offset";
@@ -122,8 +122,24 @@ TEST_CASE("moments keep their digits where the mean is far larger than the devia
   }
 }
 
+TEST_CASE("reductions over many rows, shared among tasks") {
+  for (int64_t batch : {4096, 5001, 9217}) {
+    for (int64_t columns : {1, 17, 33}) {
+      Graph graph;
+      graph.name = "tall";
+      GraphBuilder builder(graph);
+      const Value x = builder.input("x", matrix(columns));
+      Node* moments = builder.create("moments", {builder.value("tanh", {x})}, {});
+      hand_out(graph, "mean", moments->result(0));
+      hand_out(graph, "variance", moments->result(1));
+      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) hand_out(graph, op, builder.value(op, {x}, {{"axes", IntList{0}}}));
+      check_all_modes(graph, batch, 1e-5);
+    }
+  }
+}
+
 TEST_CASE("a constant channel has variance exactly zero") {
-  for (int64_t batch : {3, 60, 131, 700}) {
+  for (int64_t batch : {3, 60, 131, 700, 7000}) {
     Graph graph;
     graph.name = "constant_channel";
     GraphBuilder builder(graph);
