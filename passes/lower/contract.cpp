@@ -148,11 +148,12 @@ static double step_cycles(int64_t rows, int64_t vectors) {
 Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::optional<int64_t> columns, int64_t least, int64_t most) {
   const TargetDescription& target = lowering.target;
   const int64_t row_count = rows.value_or(1 << 20);
+  const int64_t spare = target.vector_registers >= 32 ? 3 : 1;   // broadcasts in flight
   const int64_t vector_count = columns ? std::max<int64_t>(1, (*columns + target.float_lanes() - 1) / target.float_lanes()) : 1;
   Tile best;
   double best_cycles = std::numeric_limits<double>::infinity();
   for (int64_t v = std::min(vector_count, least); v <= std::min(vector_count, most); ++v) {
-    for (int64_t r = 1; r <= std::min<int64_t>(row_count, 16) && r * v + v + 1 <= target.vector_registers; ++r) {
+    for (int64_t r = 1; r <= std::min<int64_t>(row_count, 16) && r * v + v + spare <= target.vector_registers; ++r) {
       auto columns_cycles = [&](int64_t tile_rows) {
         return static_cast<double>(vector_count / v) * step_cycles(tile_rows, v) + (vector_count % v ? step_cycles(tile_rows, vector_count % v) : 0);
       };
