@@ -58,7 +58,7 @@ class Scheduler {
 
   std::vector<Node*> run() {
     while (!waiting_.empty()) {
-      KernelPlan kernel(context_.batch);
+      KernelPlan kernel(context_.batch, context_.target.float_lanes());
       while (Node* next = pick(kernel)) take(kernel, next);
       BNC_CHECK(!kernel.empty(), "a cycle in the schedule of " + graph_.name);
       ++kernels_;

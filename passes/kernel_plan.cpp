@@ -6,6 +6,7 @@ namespace bnc {
 namespace {
 
 constexpr double small_work = 4e5;     // operations that one task does about as fast as several tasks and their barrier
+constexpr double barrier_work = 2e5;   // operations in the time that a barrier takes
 constexpr int64_t nominal_batch = 32;  // stands in for a batch size that is not known
 
 double elements(const Shape& shape, int64_t batch) {
@@ -94,6 +95,8 @@ bool KernelPlan::fits(const Node& node, bool* narrows) const {
     return is_tall_reduction(node, batch_) && is_tall_reduction(head, batch_) && iteration_shape(node) == iteration_shape(head);
   }
   const bool columns = by_columns_ && columns_allow(node), rows = by_rows_ && rows_allow(node);
+  // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
+  if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
   if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows);
   return columns || rows || work_ + work_of(node, batch_) <= small_work;
 }
@@ -110,6 +113,12 @@ void KernelPlan::add(Node* node) {
   nodes_.push_back(node);
   members_.insert(node);
   work_ += work_of(*node, batch_);
+}
+
+// What one of two threads does alone when the panels of columns do not divide evenly.
+double KernelPlan::idle_work(const Node& contraction) const {
+  const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(nominal_batch)), vectors = (columns + lanes_ - 1) / lanes_;
+  return work_of(contraction, batch_) * (static_cast<double>((vectors + 1) / 2) / static_cast<double>(vectors) - 0.5);
 }
 
 bool KernelPlan::feeds(const Node& node) const {

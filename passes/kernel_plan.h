@@ -29,7 +29,8 @@ bool is_tall_reduction(const Node& node, std::optional<int64_t> batch);
 
 class KernelPlan {
  public:
-  explicit KernelPlan(std::optional<int64_t> batch) : batch_(batch) {}
+  // `lanes`: how many columns a vector of the target holds.
+  KernelPlan(std::optional<int64_t> batch, int lanes) : batch_(batch), lanes_(lanes) {}
 
   // Whether `node`, all of whose operands are computed before or in this kernel, can be part of it. `narrows` is set
   // when that would take away a way to split the kernel.
@@ -55,8 +56,10 @@ class KernelPlan {
   bool rows_allow(const Node& node) const;
   bool operands_aligned(const Node& node, bool Access::*aligned) const;
   bool reads_member(const Node& scalar) const;
+  double idle_work(const Node& contraction) const;
 
   std::optional<int64_t> batch_;
+  int lanes_;
   std::vector<Node*> nodes_;
   std::unordered_set<const Node*> members_;
   bool by_columns_ = true, by_rows_ = true;

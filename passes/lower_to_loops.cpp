@@ -60,7 +60,7 @@ class Driver {
       members[it->second].push_back(node.get());
     }
     for (const auto& nodes : members) {
-      FusedKernel kernel{KernelPlan(lowering_.context.batch), make_stages(lowering_, nodes, uses_)};
+      FusedKernel kernel{KernelPlan(lowering_.context.batch, lowering_.target.float_lanes()), make_stages(lowering_, nodes, uses_)};
       for (Node* node : nodes) {
         if (!is_scalar_element(*node) || !lowering_.inlined.count(node)) kernel.plan.add(node);
       }
@@ -191,7 +191,11 @@ class Driver {
     const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
     kernel.tasks = row_tasks * Expr(column_tasks);
 
-    const Expr column_task = by_rows ? task / row_tasks : task, row_task = by_columns ? task % row_tasks : task;
+    // Neighbouring tasks go to one thread. Where the right operand stays in the cache, blocks of rows run outside, each with
+    // all its panels; else panels do, each staying in the cache for all blocks.
+    const bool rows_outside = partition == Partition::tiles && right_operand_bytes(fused) <= lowering_.target.l2_bytes / 2;
+    const Expr column_task = !by_rows ? task : rows_outside ? task % Expr(column_tasks) : task / row_tasks;
+    const Expr row_task = !by_columns ? task : rows_outside ? task / Expr(column_tasks) : task % row_tasks;
     kernel.body = loops::block(split_rows(by_rows, row_task, row_count, block, [&](Region region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
@@ -261,6 +265,15 @@ class Driver {
     if (!heaviest) return std::min<int64_t>(most, 4);
     const Ranges whole = ranges_of(lowering_, heaviest->space(), Region{});
     return choose_tile(lowering_, whole.rows, whole.columns, 1, most).vectors;
+  }
+
+  int64_t right_operand_bytes(const FusedKernel& fused) const {
+    int64_t bytes = 0;
+    for (const Stage& stage : fused.stages) {
+      if (stage.kind != Stage::Kind::contract) continue;
+      if (const auto elements = element_count(stage.roots.front()->operands[1].type().shape)) bytes += 4 * lowering_.fixed(*elements).value_or(1 << 20);
+    }
+    return bytes;
   }
 
   // How many units of the leading dimension a task owns: a multiple of the register tile, enough to be worth a task.
