@@ -36,70 +36,51 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
   return out;
 }
 
+// The leading dimensions of `space`, up to `count`, at a flattened position; the others at 0.
+Index leading_index(const Lowering& lowering, const Shape& space, int count, Expr position) {
+  Index index(space.size(), Expr(0));
+  for (int d = count; d-- > 0;) {
+    const Expr extent = lowering.extent(space[d]);
+    index[d] = d == 0 ? position : position % extent;
+    if (d > 0) position = position / extent;
+  }
+  return index;
+}
+
 // The reduced dimensions are the last ones: for each kept element a vector runs along the columns of its rows.
 std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const Region& region, int first_axis) {
   const Shape& space = stage.space();
-  const Shape kept(space.begin(), space.begin() + first_axis), inner(space.begin() + first_axis, space.end() - 1);
-  const Ranges whole = ranges_of(lowering, space, Region{});
-  Ranges outer{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
-  if (first_axis > 0) {
-    Shape outer_space = kept;
-    outer_space.push_back(Dim{});
-    outer = ranges_of(lowering, outer_space, region);
-  }
-  const Expr inner_rows = lowering.extent(*element_count(inner));
+  Shape outer_space(space.begin(), space.begin() + first_axis);
+  outer_space.push_back(Dim{});
+  const Ranges outer = first_axis > 0 ? ranges_of(lowering, outer_space, region) : Ranges{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
+  const Expr inner_rows = lowering.extent(*element_count(Shape(space.begin() + first_axis, space.end() - 1)));
+  const std::string kept = lowering.fresh("row");
+  const Expr first_row = loops::variable(kept) * inner_rows;
 
-  const std::string row = lowering.fresh("row"), part_row = lowering.fresh("inner");
   std::vector<Stmt> body;
-  std::map<const Node*, std::string> totals;
-  for (Node* root : stage.roots) {
-    totals[root] = lowering.fresh("total");
-    body.push_back(loops::declare_registers(totals[root], {loops::Scalar::f32, 1}, 1));
-    body.push_back(loops::write_register(totals[root], 0, reduction_identity(reduction_of(*root).kind, 1)));
-  }
-  std::vector<Stmt> row_body;
-  for (const ColumnRun& run : column_runs(lowering, whole, 1)) {
-    const loops::Type type{loops::Scalar::f32, run.lanes};
-    std::map<const Node*, std::string> sums;
+  std::map<const Node*, Expr> totals;
+  for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, Region{}), 1)) {
+    const Expr steps = run.loop ? (run.end - run.begin + Expr(run.lanes - 1)) / Expr(run.lanes) : Expr(1), count = inner_rows * steps;
+    Reducer reducer(lowering, run.lanes, 1, {Expr(0), count, count, loops::as_integer(count)}, [&](const Node& node, Expr p, int, std::vector<Stmt>& to) {
+      const Expr row = loops::is_constant(inner_rows, 1) ? Expr(0) : p / steps, step = loops::is_constant(inner_rows, 1) ? p : p % steps;
+      const Expr column = run.loop ? run.begin + step * Expr(run.lanes) : run.begin, predicate = column_predicate(lowering, run, column, to);
+      Elements elements(lowering, to, index_at(lowering, space, first_row + row, column_index(run, column)), predicate);
+      const Expr x = elements.value(node.operands[0]);
+      return predicate ? loops::select(predicate, x, reduction_identity(reduction_of(node).kind, run.lanes)) : x;
+    });
+    reducer.run(stage.roots, body);
     for (Node* root : stage.roots) {
-      sums[root] = lowering.fresh("sum");
-      row_body.push_back(loops::declare_registers(sums[root], type, 1));
-      row_body.push_back(loops::write_register(sums[root], 0, reduction_identity(reduction_of(*root).kind, run.lanes)));
-    }
-    row_body.push_back(over_columns(lowering, run, [&](Expr column) {
-      std::vector<Stmt> step;
-      const Expr full_row = loops::variable(row) * inner_rows + loops::variable(part_row);
-      const Expr predicate = column_predicate(lowering, run, column, step);
-      Elements elements(lowering, step, index_at(lowering, space, full_row, column_index(run, column)), predicate);
-      for (Node* root : stage.roots) {
-        const Kind kind = reduction_of(*root).kind;
-        Expr x = elements.value(root->operands[0]);
-        if (predicate) x = loops::select(predicate, x, reduction_identity(kind, run.lanes));
-        step.push_back(loops::write_register(sums[root], 0, loops::binary(reduction_combiner(kind), loops::read_register(sums[root], type, 0), x)));
-      }
-      return step;
-    }));
-    for (Node* root : stage.roots) {
-      const Kind kind = reduction_of(*root).kind;
-      const Expr sum = loops::read_register(sums[root], type, 0);
-      row_body.push_back(loops::write_register(totals[root], 0, loops::binary(reduction_combiner(kind), loops::read_register(totals[root], {loops::Scalar::f32, 1}, 0),
-                                                                              run.lanes > 1 ? loops::reduce_lanes(reduction_combiner(kind), sum) : sum)));
+      const auto combiner = reduction_combiner(reduction_of(*root).kind);
+      const Expr sum = reducer.read(*root, "total", 0), part = run.lanes > 1 ? loops::reduce_lanes(combiner, sum) : sum;
+      Expr& total = totals[root];
+      total = total ? loops::binary(combiner, total, part) : part;
     }
   }
-  body.push_back(loops::loop(part_row, 0, inner_rows, 1, std::move(row_body)));
-  Index full(space.size(), Expr(0));
-  Expr rest = loops::variable(row);
-  for (int d = first_axis; d-- > 0;) {
-    const Expr extent = lowering.extent(space[d]);
-    full[d] = d == 0 ? rest : rest % extent;
-    if (d > 0) rest = rest / extent;
-  }
-  const Expr count = inner_rows * lowering.extent(space.back());
-  store_reduction(lowering, stage, full, {}, body, [&](const Node& node, int) {
-    const Expr total = loops::read_register(totals[&node], {loops::Scalar::f32, 1}, 0);
-    return reduction_of(node).kind == Kind::mean ? total / loops::cast(loops::Scalar::f32, count) : total;
+  const Expr count = loops::cast(loops::Scalar::f32, inner_rows * lowering.extent(space.back()));
+  store_reduction(lowering, stage, leading_index(lowering, space, first_axis, loops::variable(kept)), {}, body, [&](const Node& node, int) {
+    return reduction_of(node).kind == Kind::mean ? totals[&node] / count : totals[&node];
   });
-  return {loops::loop(row, outer.row_begin, outer.row_end, 1, std::move(body))};
+  return {loops::loop(kept, outer.row_begin, outer.row_end, 1, std::move(body))};
 }
 
 // Any set of axes, one kept element after another.
