@@ -42,7 +42,7 @@ TEST_CASE("comments are tokens, may hold any UTF-8 text, and end with their line
 }
 
 TEST_CASE("text that is not UTF-8 is refused at its place") {
-  for (const std::string& bytes : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xf0\x80\x80\x80"}) {
+  for (const std::string bytes : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82", "\xf0\x80\x80\x80"}) {
     CAPTURE(bytes.size());
     try {
       tokens_of("a\n# " + bytes);
