@@ -32,6 +32,18 @@ void print_totals(const Explanation& explanation, bool json) {
                     explanation.arena_after));
 }
 
+void print_difference(const Explanation& explanation, bool json) {
+  if (!explanation.predicted_difference) return;
+  if (json) {
+    nlohmann::json line{{"predicted_difference", *explanation.predicted_difference}, {"measured_difference", nullptr}};
+    if (explanation.measured_difference) line["measured_difference"] = *explanation.measured_difference;
+    print_json(line);
+    return;
+  }
+  const std::string measured = explanation.measured_difference ? fmt::format("{:.2g} measured", *explanation.measured_difference) : "not measured, the network is large";
+  print(fmt::format("folding changes the outputs by: {:.2g} predicted, {}\n", *explanation.predicted_difference, measured));
+}
+
 int run(const Arguments& arguments) {
   const Network network = Network::from_file(arguments.required("model"));
   const std::optional<WeightStore> weights = arguments.weights(network);
@@ -42,6 +54,7 @@ int run(const Arguments& arguments) {
   for (const auto& entry : explanation.batch_norms) print_entry(entry, arguments.json());
   for (const auto& entry : explanation.biases) print_entry(entry, arguments.json());
   print_totals(explanation, arguments.json());
+  print_difference(explanation, arguments.json());
   const auto left = std::count_if(explanation.batch_norms.begin(), explanation.batch_norms.end(), [](const auto& entry) { return !entry.folded; });
   if (!arguments.flag("require-folded") || left == 0) return exit_done;
   message(fmt::format("error: {} of {} batch norms were not folded", left, explanation.batch_norms.size()));
