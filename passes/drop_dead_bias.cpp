@@ -1,5 +1,6 @@
 // drop-dead-bias: a training batch norm subtracts the batch's mean, and with it any bias in front (bn-dead-bias).
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -96,17 +97,29 @@ void drop(Graph& graph, const Chain& chain, const Path& path, Node& batch_norm, 
   graph.erase(&node);
 }
 
+// A batch norm with a bias somewhere in front of it.
+struct Candidate {
+  Chain chain;
+  int bias;   // the operand of chain.source
+  Path path;
+};
+
+std::optional<Candidate> candidate_at(const FoldScope& scope, Node& node) {
+  if (!node.is("batch_norm")) return std::nullopt;
+  Chain chain = chain_before(node);
+  const int bias = bias_operand(scope, *chain.source);
+  if (bias < 0) return std::nullopt;
+  Path path = follow(chain, ops::axis_of(node));
+  return Candidate{std::move(chain), bias, std::move(path)};
+}
+
 bool drop_one(Graph& graph, PassContext& cx) {
   const FoldScope scope(graph);
   for (const auto& node : graph.nodes()) {
-    if (!node->is("batch_norm")) continue;
-    const Chain chain = chain_before(*node);
-    const int bias = bias_operand(scope, *chain.source);
-    if (bias < 0) continue;
-    const Path path = follow(chain, ops::axis_of(*node));
-    if (!why_not(scope, chain, path, *node, bias).empty()) continue;
-    cx.done(chain.source, fmt::format("dropped: {} subtracts it again with the batch's mean; the running mean has it added back", describe(*node)));
-    drop(graph, chain, path, *node, bias);
+    const auto found = candidate_at(scope, *node);
+    if (!found || !why_not(scope, found->chain, found->path, *node, found->bias).empty()) continue;
+    cx.done(found->chain.source, fmt::format("dropped: {} subtracts it again with the batch's mean; the running mean has it added back", describe(*node)));
+    drop(graph, found->chain, found->path, *node, found->bias);
     return true;
   }
   return false;
@@ -115,12 +128,7 @@ bool drop_one(Graph& graph, PassContext& cx) {
 void explain_what_stays(const Graph& graph, PassContext& cx) {
   const FoldScope scope(graph);
   for (const auto& node : graph.nodes()) {
-    if (!node->is("batch_norm")) continue;
-    const Chain chain = chain_before(*node);
-    const int bias = bias_operand(scope, *chain.source);
-    if (bias < 0) continue;
-    const Path path = follow(chain, ops::axis_of(*node));
-    cx.decline(chain.source, why_not(scope, chain, path, *node, bias));
+    if (const auto found = candidate_at(scope, *node)) cx.decline(found->chain.source, why_not(scope, found->chain, found->path, *node, found->bias));
   }
 }
 

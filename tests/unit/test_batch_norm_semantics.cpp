@@ -51,29 +51,17 @@ struct Layer {
   std::map<std::string, Tensor> run() { return evaluate(net.graph, net.bindings).outputs; }
 };
 
-PassContext training(std::optional<int64_t> batch = {}) {
-  static const TrainSection section = [] {
-    TrainSection train;
-    train.loss = Symbol{"mean_squared_error", {{"labels", true}}};
-    return train;
-  }();
-  PassContext context;
-  context.train = &section;
-  context.batch = batch;
-  return context;
-}
-
 // The layer as a training graph whose prediction is y.
 void prepare(Layer& layer, std::optional<int64_t> batch = {}) {
   layer.net.graph.outputs.resize(1);
-  PassContext context = training(batch);
+  PassContext context = training_context(batch);
   prepare_training(layer.net.graph, context);
   layer.net.bindings["labels"] = Tensor::filled(DType::f32, concrete(layer.x.type().shape, layer.net.batch_size), 0.25);
 }
 
 std::string preparing_fails(Layer& layer, std::optional<int64_t> batch = {}) {
   layer.net.graph.outputs.resize(1);
-  PassContext context = training(batch);
+  PassContext context = training_context(batch);
   try {
     prepare_training(layer.net.graph, context);
   } catch (const CompileError& error) {
@@ -184,7 +172,7 @@ TEST_SUITE("batch-norm semantics") {
   TEST_CASE("bn-backward: the gradients of scale and shift, and both hard terms of that by x") {
     Layer layer("train", batched({3, 4}), 1, 5);
     prepare(layer);
-    PassContext context = training();
+    PassContext context = training_context();
     build_backward(layer.net.graph, context);
     const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
     for (int c = 0; c < 3; ++c) {
@@ -210,7 +198,7 @@ TEST_SUITE("batch-norm semantics") {
     prepare(layer);
     CHECK(layer.node->attribute("mode").symbol().name == "infer");
     CHECK_FALSE(layer.net.graph.output(Output::Role::update, "mean"));
-    PassContext context = training();
+    PassContext context = training_context();
     build_backward(layer.net.graph, context);
     const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
     for (int c = 0; c < 3; ++c) {
@@ -273,7 +261,7 @@ TEST_SUITE("batch-norm traps") {
     for (int64_t p = 1; p < layer.value("x").size(); p += 3) layer.value("x").data[p] = 0.1;
     CHECK(layer.run().at("y2").data[1] == 0);
     prepare(layer);
-    PassContext context = training();
+    PassContext context = training_context();
     build_backward(layer.net.graph, context);
     const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
     for (const double y : channel_of(result.outputs.at("y0"), 2, 1)) CHECK(near(y, layer.value("beta").data[1]));
@@ -287,7 +275,7 @@ TEST_SUITE("batch-norm traps") {
         Layer layer(mode, batched({3}), -1, 5);
         for (double& element : layer.value("gamma").data) element = gamma;
         prepare(layer);
-        PassContext context = training();
+        PassContext context = training_context();
         build_backward(layer.net.graph, context);
         const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
         double sum = 0;

@@ -6,17 +6,6 @@ using namespace bnc::test;
 
 namespace {
 
-PassContext training_context() {
-  static const TrainSection section = [] {
-    TrainSection train;
-    train.loss = Symbol{"mean_squared_error", {{"labels", true}}};
-    return train;
-  }();
-  PassContext context;
-  context.train = &section;
-  return context;
-}
-
 Evaluation gradients(const Graph& graph, const Bindings& bindings) {
   Graph copy = graph.clone();
   PassContext context = training_context();

@@ -9,16 +9,6 @@ namespace {
 // A value that no rule can fold into, so that only the consumers are left.
 Value opaque(RandomNetwork& net, Shape shape) { return net.relu(net.input(std::move(shape))); }
 
-void check_folded(RandomNetwork& net, const std::string& place, int folded = 1) {
-  const PassContext context = check_fold(net);
-  CHECK(count(net.graph, "batch_norm") == 0);
-  CHECK(count(net.graph, "scale_shift") == 0);
-  const auto done = remarks(context, Remark::Kind::done);
-  REQUIRE(done.size() == static_cast<size_t>(folded));
-  CHECK_MESSAGE(done[0].find(place) != std::string::npos, done[0]);
-  CHECK(remarks(context, Remark::Kind::declined).empty());
-}
-
 void check_merged(RandomNetwork& net) {
   check_fold(net);
   CHECK(count(net.graph, "batch_norm") == 0);

@@ -5,20 +5,6 @@
 using namespace bnc;
 using namespace bnc::test;
 
-namespace {
-
-void check_folded(RandomNetwork& net, const std::string& place, int folded = 1) {
-  const PassContext context = check_fold(net);
-  CHECK(count(net.graph, "batch_norm") == 0);
-  CHECK(count(net.graph, "scale_shift") == 0);
-  const auto done = remarks(context, Remark::Kind::done);
-  REQUIRE(done.size() == static_cast<size_t>(folded));
-  CHECK_MESSAGE(done[0].find(place) != std::string::npos, done[0]);
-  CHECK(remarks(context, Remark::Kind::declined).empty());
-}
-
-}  // namespace
-
 TEST_SUITE("fold-batch-norm into producers") {
   TEST_CASE("matmul: the columns are scaled, a bias appears") {
     RandomNetwork net(1);

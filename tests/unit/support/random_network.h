@@ -131,6 +131,30 @@ inline PassContext check_fold(RandomNetwork& net) {
   return context;
 }
 
+// What training passes look at: a squared error against `labels`.
+inline PassContext training_context(std::optional<int64_t> batch = {}) {
+  static const TrainSection section = [] {
+    TrainSection train;
+    train.loss = Symbol{"mean_squared_error", {{"labels", true}}};
+    return train;
+  }();
+  PassContext context;
+  context.train = &section;
+  context.batch = batch;
+  return context;
+}
+
+// Every batch norm folds, the first one into `place`.
+inline void check_folded(RandomNetwork& net, const std::string& place, int folded = 1) {
+  const PassContext context = check_fold(net);
+  CHECK(count(net.graph, "batch_norm") == 0);
+  CHECK(count(net.graph, "scale_shift") == 0);
+  const auto done = remarks(context, Remark::Kind::done);
+  REQUIRE(done.size() == static_cast<size_t>(folded));
+  CHECK_MESSAGE(done[0].find(place) != std::string::npos, done[0]);
+  CHECK(remarks(context, Remark::Kind::declined).empty());
+}
+
 // The one reason to decline, which must contain `part`.
 inline void check_declined(RandomNetwork& net, const std::string& part) {
   const auto declined = remarks(check_fold(net), Remark::Kind::declined);
