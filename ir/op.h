@@ -136,14 +136,20 @@ struct ReduceLowering {
   std::function<bool(const Node&)> keep_dims;
 };
 
-// result[rows..., column] = sum over reduction of left[...] * right[...]: matrix products, convolutions.
+// A sum of products over a reduction space: matrix products, convolutions and their gradients.
+//   result[part.result(i)] = sum over k of left[part.left(i, k)] * right[part.right(i, k)]
+// Most ops have one part, whose index is the result's. A strided gradient has one for each phase of the stride. All three
+// functions are affine in `i` and `k` with constant coefficients, so that their coefficients can be found by evaluating
+// them at unit vectors; the parts together cover the result exactly once.
 struct ContractLowering {
-  struct Space {
-    Shape reduction;
-    // Element index of the left (right) operand for an index of the result and one of the reduction.
-    std::function<Index(const Index& result, const Index& reduction)> left, right;
+  struct Part {
+    Shape space;      // extents of `i`; its last dimension runs along the result's last dimension (columns)
+    Shape reduction;  // extents of `k`
+    std::function<Index(const Index& i)> result;
+    std::function<Index(const Index& i, const Index& k)> left, right;
   };
-  std::function<Space(const Node&)> space;
+  std::function<std::vector<Part>(const Node&)> parts;
+  bool zero_outside = false;   // `left` may give indices outside of the operand, where it counts as zero (padding)
 };
 
 // Rewritten into other ops before lowering. `canonical` ones are rewritten at once by `canonicalize` (dense).

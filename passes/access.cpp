@@ -69,7 +69,7 @@ Access access_of(const Node& node, int k) {
   if (node.op->lowering_as<ReduceLowering>()) return Access{.reads = true};
   const Index index = symbolic_index(space);
   if (const auto* contract = node.op->lowering_as<ContractLowering>()) {
-    const auto contraction = contract->space(node);
+    const auto contraction = contract->parts(node).front();
     Index reduction;
     for (size_t d = 0; d < contraction.reduction.size(); ++d) reduction.push_back(loops::variable(fmt::format("k{}", d)));
     Access access = classify(node.operands[k].type().shape, (k == 0 ? contraction.left : contraction.right)(index, reduction), space);

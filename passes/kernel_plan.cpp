@@ -42,8 +42,11 @@ double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
   const double space = elements(iteration_shape(node), batch);
   if (const auto* element = node.op->lowering_as<ElementLowering>()) return space * element->cost;
   if (const auto* reduce = node.op->lowering_as<ReduceLowering>()) return space * (reduce->kind == ReduceLowering::Kind::moments ? 5 : 1);
-  if (const auto* contract = node.op->lowering_as<ContractLowering>()) return 2 * space * elements(contract->space(node).reduction, batch);
-  return 0;
+  double work = 0;
+  if (const auto* contract = node.op->lowering_as<ContractLowering>()) {
+    for (const auto& part : contract->parts(node)) work += 2 * elements(part.space, batch) * elements(part.reduction, batch);
+  }
+  return work;
 }
 
 bool KernelPlan::operands_aligned(const Node& node, bool Access::*aligned) const {

@@ -66,9 +66,11 @@ std::vector<Tensor> evaluate_matmul(const EvaluateContext& cx) {
   return {y};
 }
 
-ContractLowering::Space matmul_space(const Node& node) {
+std::vector<ContractLowering::Part> matmul_parts(const Node& node) {
   MatmulShape s = matmul_shape(node.operands[0].type().shape, node.operands[1].type().shape, node.attributes);
-  return {.reduction = {s.inner_left},
+  return {{.space = node.results[0].type.shape,
+          .reduction = {s.inner_left},
+          .result = [](const Index& i) { return i; },
           .left =
               [s](const Index& result, const Index& reduction) {
                 if (s.transpose_left) return Index{reduction[0], result[0]};
@@ -79,7 +81,7 @@ ContractLowering::Space matmul_space(const Node& node) {
           .right =
               [s](const Index& result, const Index& reduction) {
                 return s.transpose_right ? Index{result.back(), reduction[0]} : Index{reduction[0], result.back()};
-              }};
+              }}};
 }
 
 }  // namespace
@@ -100,7 +102,7 @@ OpDefinition matmul_op() {
       .infer = infer_matmul,
       .gradient = matmul_gradient,
       .evaluate = evaluate_matmul,
-      .lowering = ContractLowering{matmul_space},
+      .lowering = ContractLowering{matmul_parts},
       .example = "matmul(x, w)",
       .example_inputs = "x: f32[N, 5], w: f32[5, 3]",
   };

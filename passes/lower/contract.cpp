@@ -19,7 +19,7 @@ class TileLoops {
  public:
   TileLoops(Lowering& lowering, const Stage& stage, const Region& region, const Packing& packing)
       : lowering_(lowering), stage_(stage), node_(*stage.roots.front()), space_(stage.space()), ranges_(ranges_of(lowering, space_, region)),
-        packing_(packing), contraction_(node_.op->lowering_as<ContractLowering>()->space(node_)) {}
+        packing_(packing), contraction_(node_.op->lowering_as<ContractLowering>()->parts(node_).front()) {}
 
   std::vector<Stmt> run() {
     std::vector<Stmt> out;
@@ -134,7 +134,7 @@ class TileLoops {
   const Shape& space_;
   const Ranges ranges_;
   const Packing& packing_;
-  const ContractLowering::Space contraction_;
+  const ContractLowering::Part contraction_;
 };
 
 }  // namespace

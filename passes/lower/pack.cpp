@@ -13,7 +13,7 @@ namespace {
 struct Operand {
   Lowering& lowering;
   const Node& node;
-  ContractLowering::Space contraction;
+  ContractLowering::Part contraction;
   Expr length;                        // of the flattened reduction
 
   Index reduction_index(Expr k) const {
@@ -85,7 +85,7 @@ bool columns_adjacent(const Operand& operand) {
 
 Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows_start_on_tiles) {
   Packing packing{-1, -1, tile};
-  Operand operand{lowering, node, node.op->lowering_as<ContractLowering>()->space(node), Expr(1)};
+  Operand operand{lowering, node, node.op->lowering_as<ContractLowering>()->parts(node).front(), Expr(1)};
   for (const Dim& dim : operand.contraction.reduction) operand.length = operand.length * lowering.extent(dim);
   const Shape& space = node.results[0].type.shape;
   const Shape row_shape(space.begin(), space.end() - 1);

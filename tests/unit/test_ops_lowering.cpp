@@ -60,6 +60,15 @@ struct Evaluated {
 
 Index scalar_index(const std::vector<int64_t>& index) { return Index(index.begin(), index.end()); }
 
+// Whether a constant index lies within a tensor of `shape`.
+bool inside(const Index& index, const Shape& shape, int64_t batch) {
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const int64_t position = loops::as_integer(index[d]).value();
+    if (position < 0 || position >= shape[d].at(batch)) return false;
+  }
+  return true;
+}
+
 bool close(double a, double b, double tolerance) { return (std::isnan(a) && std::isnan(b)) || a == b || std::fabs(a - b) <= tolerance; }
 
 double largest(const Tensor& tensor) {
@@ -147,19 +156,27 @@ TEST_CASE("contract lowerings sum the products that the op evaluates to") {
     const auto* lowering = find_op(test.op)->lowering_as<ContractLowering>();
     if (!lowering) continue;
     Evaluated evaluated(test);
-    ContractLowering::Space space = lowering->space(*evaluated.graph.node);
     BufferElements elements(*evaluated.graph.node, test.batch);
     const Tensor& expected = evaluated.result();
+    std::vector<int> covered(expected.data.size());
     INFO(test.describe());
-    ops::for_each_index(expected.dims, [&](const std::vector<int64_t>& index, int64_t p) {
-      double sum = 0;
-      ops::for_each_index(concrete(space.reduction, test.batch), [&](const std::vector<int64_t>& reduction, int64_t) {
-        Expr left = elements.operand(0, space.left(scalar_index(index), scalar_index(reduction)));
-        Expr right = elements.operand(1, space.right(scalar_index(index), scalar_index(reduction)));
-        sum += evaluated.interpret(left)[0] * evaluated.interpret(right)[0];
+    for (const ContractLowering::Part& part : lowering->parts(*evaluated.graph.node)) {
+      ops::for_each_index(concrete(part.space, test.batch), [&](const std::vector<int64_t>& i, int64_t) {
+        std::vector<int64_t> index;
+        for (const Expr& d : part.result(scalar_index(i))) index.push_back(loops::as_integer(d).value());
+        const int64_t p = ops::position_of(index, expected.dims);
+        double sum = 0;
+        ops::for_each_index(concrete(part.reduction, test.batch), [&](const std::vector<int64_t>& k, int64_t) {
+          const Index left = part.left(scalar_index(i), scalar_index(k));
+          if (lowering->zero_outside && !inside(left, evaluated.graph.node->operands[0].type().shape, test.batch)) return;
+          const Expr right = elements.operand(1, part.right(scalar_index(i), scalar_index(k)));
+          sum += evaluated.interpret(elements.operand(0, left))[0] * evaluated.interpret(right)[0];
+        });
+        CHECK(sum == doctest::Approx(expected.data[p]).epsilon(1e-12));
+        ++covered[p];
       });
-      CHECK(sum == doctest::Approx(expected.data[p]).epsilon(1e-12));
-    });
+    }
+    CHECK(std::all_of(covered.begin(), covered.end(), [](int times) { return times == 1; }));
   }
 }
 
