@@ -1,0 +1,44 @@
+// Contractions over many rows: convolutions, their gradients, and large matrix products.
+//
+// Small products (an MLP's layers, whose tasks own panels of columns with all rows) keep the loops of contract.cpp. All
+// others follow a plan: tasks own blocks of rows (and maybe panels of columns), copy the window of the left operand they
+// need into scratch, and run a register tile over panels of the right operand. "Rows" are the dimensions of the result
+// but the last, flattened.
+#pragma once
+
+#include "passes/lower/lowering.h"
+
+namespace bnc::lower {
+
+// Whether a contraction's kernel is split by rows as its plan says. Its operands may then be computed elementwise within
+// the kernel: they are inlined, and computed once while they are copied to scratch or packed.
+bool is_row_contraction(const Node& node, std::optional<int64_t> batch);
+
+// Everything decided for one contraction.
+struct ContractionPlan {
+  // Tasks. A task's rows begin at a multiple of `rows_per_task`, counted from the last multiple of `row_period` (an image);
+  // it holds `rows_per_task` of them or as many as are left of the period. 0: the period is all rows.
+  int64_t rows_per_task = 1, row_period = 0;
+  // A multiple of the panel's width, or all columns. A kernel's other stages follow the same panels.
+  int64_t columns_per_task = 1;
+
+  Tile tile;                      // rows of the register tile along the last row dimension x vectors
+  int tile_lines = 1;             // lines of the tile, where lines of pixels are short
+  int split_dimension = 0;        // the dimension of the result that blocks of rows split; those before it are single
+  int64_t split_block = 1;        // how much of that dimension a task owns
+  int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows
+  int64_t reduction_block = 1;    // how much of the last of them one step takes
+  bool stage_left = false, stage_right = false;   // copied to scratch by each task
+  int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
+  int window = -1, panels = -1, partial = -1;     // scratch: staged left, staged right, sums between reduction blocks
+  double efficiency = 0;          // predicted share of the peak
+  std::string note;               // one line for `explain`
+};
+
+// Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant).
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node);
+
+// The loops of one task over a region of the plan's split; the stage's other roots are computed on the register tile.
+std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan);
+
+}  // namespace bnc::lower
