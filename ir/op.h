@@ -140,7 +140,7 @@ struct ReduceLowering {
 //   result[part.result(i)] = sum over k of left[part.left(i, k)] * right[part.right(i, k)]
 // Most ops have one part, whose index is the result's. A strided gradient has one for each phase of the stride. All three
 // functions are affine in `i` and `k` with constant coefficients, so that their coefficients can be found by evaluating
-// them at unit vectors; the parts together cover the result exactly once.
+// them at unit vectors; the parts together cover the result exactly once. An empty reduction (an extent of 0) gives zeros.
 struct ContractLowering {
   struct Part {
     Shape space;      // extents of `i`; its last dimension runs along the result's last dimension (columns)

@@ -13,6 +13,9 @@
   OP(constant)                         \
   OP(matmul)                           \
   OP(dense)                            \
+  OP(convolution)                      \
+  OP(convolution_input_gradient)       \
+  OP(convolution_weight_gradient)      \
   OP(bias)                             \
   OP(batch_norm)                       \
   OP(moments)                          \

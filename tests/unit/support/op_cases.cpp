@@ -1,5 +1,7 @@
 #include "op_cases.h"
 
+#include <array>
+
 namespace bnc::test {
 
 namespace {
@@ -32,6 +34,36 @@ void add_linear(std::vector<OpCase>& cases) {
   cases.push_back({"bias", {f32({N, {5}}), f32({{5}})}});
   cases.push_back({"bias", {f32({N, {5}, {3}}), f32({{5}})}, {{"axis", 1}}});
   cases.push_back({"bias", {f32({{5}}), f32({{5}})}});
+}
+
+// The three core ops of one convolution of `x` by `weight` with the result `y`, channels last.
+void add_convolution(std::vector<OpCase>& cases, std::array<int64_t, 3> x, const Shape& weight, std::array<int64_t, 2> y, const AttributeMap& window,
+                     int64_t batch = 2) {
+  const TensorType image = f32({N, {x[0]}, {x[1]}, {x[2]}}), result = f32({N, {y[0]}, {y[1]}, weight[3]});
+  AttributeMap sized = window, of_kernel = window;
+  sized["size"] = IntList{x[0], x[1]};
+  of_kernel["kernel"] = IntList{weight[0].factor, weight[1].factor};
+  cases.push_back({"convolution", {image, f32(weight)}, window, batch});
+  cases.push_back({"convolution_input_gradient", {result, f32(weight)}, sized, batch});
+  cases.push_back({"convolution_weight_gradient", {image, result}, of_kernel, batch});
+}
+
+void add_convolutions(std::vector<OpCase>& cases) {
+  using L = IntList;
+  add_convolution(cases, {4, 5, 2}, {{3}, {2}, {2}, {3}}, {2, 4}, {});
+  add_convolution(cases, {4, 3, 1}, {{3}, {3}, {1}, {2}}, {4, 3}, {{"padding", L{1, 1, 1, 1}}}, 3);
+  add_convolution(cases, {5, 4, 2}, {{1}, {1}, {2}, {3}}, {3, 2}, {{"stride", L{2, 2}}}, 1);             // phases that no tap falls on
+  add_convolution(cases, {7, 6, 1}, {{3}, {3}, {1}, {2}}, {3, 3}, {{"stride", L{2, 2}}, {"padding", L{0, 0, 0, 1}}});
+  add_convolution(cases, {6, 7, 2}, {{3}, {4}, {2}, {1}}, {4, 3}, {{"stride", L{2, 3}}, {"padding", L{2, 1, 1, 3}}});
+  add_convolution(cases, {7, 6, 1}, {{2}, {3}, {1}, {2}}, {5, 4}, {{"dilation", L{3, 2}}, {"padding", L{0, 1, 1, 1}}});
+  add_convolution(cases, {8, 5, 1}, {{3}, {2}, {1}, {2}}, {3, 2}, {{"stride", L{2, 4}}, {"dilation", L{2, 2}}, {"padding", L{0, 1, 1, 2}}});  // strides and dilations share a divisor
+  add_convolution(cases, {2, 1, 1}, {{3}, {3}, {1}, {2}}, {1, 1}, {{"stride", L{5, 3}}, {"padding", L{3, 1, 1, 1}}});  // strides beyond the image
+  add_convolution(cases, {3, 2, 1}, {{2}, {1}, {1}, {1}}, {8, 6}, {{"padding", L{4, 2, 0, 4}}});          // windows within the padding
+  add_convolution(cases, {3, 4, 6}, {{2}, {2}, {2}, {9}}, {2, 3}, {{"groups", 3}});
+  add_convolution(cases, {5, 3, 4}, {{3}, {3}, {2}, {6}}, {3, 2}, {{"groups", 2}, {"stride", L{2, 2}}, {"padding", L{1, 1, 1, 1}}}, 1);
+  add_convolution(cases, {4, 3, 5}, {{3}, {2}, {1}, {5}}, {4, 2}, {{"groups", 5}, {"padding", L{1, 1, 0, 0}}});        // depthwise
+  add_convolution(cases, {5, 4, 3}, {{3}, {3}, {1}, {6}}, {3, 2}, {{"groups", 3}, {"stride", L{2, 2}}, {"padding", L{1, 1, 1, 1}}}, 1);  // multiplier 2
+  add_convolution(cases, {3, 3, 2}, {{2}, {2}, {1}, {10}}, {2, 2}, {{"groups", 2}});                      // multiplier beyond the groups
 }
 
 void add_normalization(std::vector<OpCase>& cases) {
@@ -130,6 +162,7 @@ const std::vector<OpCase>& op_cases() {
     std::vector<OpCase> all;
     add_maps(all);
     add_linear(all);
+    add_convolutions(all);
     add_normalization(all);
     add_reductions(all);
     add_shapes(all);
