@@ -17,6 +17,15 @@ Index symbolic_index(const Shape& shape) {
   return index;
 }
 
+// Whether index i of the space reads, of a dimension s times as long, one of the elements s*i, s*i + 1, ... s*i + s - 1.
+bool reads_blocks(const Dim& operand, const Expr& index, const Dim& space, const std::string& variable) {
+  if (operand.batch != space.batch || operand.factor <= space.factor || operand.factor % space.factor != 0) return false;
+  const int64_t size = operand.factor / space.factor;
+  auto at = [&](int64_t i) { return loops::as_integer(loops::substitute(index, {{variable, Expr(i)}})); };
+  const auto first = at(0), second = at(1), far = at(1000);
+  return first && second && far && *first >= 0 && *first < size && *second == *first + size && *far == *first + 1000 * size;
+}
+
 // Compares the index at which an operand of shape `shape` is read with the symbolic index over `space`.
 Access classify(const Shape& shape, const Index& index, const Shape& space) {
   Access access;
@@ -30,7 +39,11 @@ Access classify(const Shape& shape, const Index& index, const Shape& space) {
     if (rank > space.size() || !matches(d, space.size() - rank + d)) access.pointwise = false;
   }
   access.same_column = !space.empty() && matches(rank - 1, space.size() - 1);
-  access.same_row = !space.empty() && matches(0, 0);
+  const size_t common = std::min(rank, space.size());
+  size_t leading = 0;
+  while (leading < common && shape[leading] == space[leading] && matches(leading, leading)) ++leading;
+  access.leading = static_cast<int>(leading);
+  access.blocked = leading < common && reads_blocks(shape[leading], index[leading], space[leading], dimension_variable(leading));
   return access;
 }
 
@@ -59,6 +72,14 @@ class Probe : public ElementContext {
 
 }  // namespace
 
+void Access::merge(const Access& other) {
+  reads = true;
+  pointwise = pointwise && other.pointwise;
+  same_column = same_column && other.same_column;
+  blocked = leading == other.leading ? blocked && other.blocked : leading < other.leading ? blocked : other.blocked;
+  leading = std::min(leading, other.leading);
+}
+
 const Shape& iteration_shape(const Node& node) {
   if (node.op->lowering_as<ReduceLowering>()) return node.operands[0].type().shape;
   return node.results[0].type.shape;
@@ -69,7 +90,10 @@ Access access_of(const Node& node, int k) {
   if (node.op->lowering_as<ReduceLowering>()) return Access{.reads = true};
   const Index index = symbolic_index(space);
   if (const auto* contract = node.op->lowering_as<ContractLowering>()) {
-    const auto contraction = contract->parts(node).front();
+    const auto parts = contract->parts(node);
+    const auto& contraction = parts.front();
+    // What several parts or groups read is spread over the whole operand.
+    if (parts.size() > 1 || contraction.space != space) return Access{.reads = true, .pointwise = false, .same_column = false, .leading = 0};
     Index reduction;
     for (size_t d = 0; d < contraction.reduction.size(); ++d) reduction.push_back(loops::variable(fmt::format("k{}", d)));
     Access access = classify(node.operands[k].type().shape, (k == 0 ? contraction.left : contraction.right)(index, reduction), space);
@@ -84,7 +108,19 @@ Access access_of(const Node& node, int k) {
   return probe.access;
 }
 
-Dim leading_dim(const Shape& shape) { return shape.empty() ? Dim{} : shape.front(); }
+const Access& Accesses::of(const Node& node, int k) {
+  auto [it, added] = known_.try_emplace(&node);
+  if (added) {
+    for (size_t i = 0; i < node.operands.size(); ++i) it->second.push_back(node.operands[i] ? access_of(node, static_cast<int>(i)) : Access{});
+  }
+  return it->second[k];
+}
+
+Shape row_dims(const Shape& shape) {
+  if (shape.size() == 1 && shape[0].batch) return shape;
+  return shape.empty() ? shape : Shape(shape.begin(), shape.end() - 1);
+}
+
 Dim last_dim(const Shape& shape) { return shape.empty() ? Dim{} : shape.back(); }
 
 }  // namespace bnc

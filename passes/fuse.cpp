@@ -58,7 +58,7 @@ class Scheduler {
 
   std::vector<Node*> run() {
     while (!waiting_.empty()) {
-      KernelPlan kernel(context_.batch, context_.target.float_lanes());
+      KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
       while (Node* next = pick(kernel)) take(kernel, next);
       BNC_CHECK(!kernel.empty(), "a cycle in the schedule of " + graph_.name);
       ++kernels_;
@@ -124,7 +124,7 @@ class Scheduler {
   }
 
   // The next node for this kernel: one that continues it, else one that leaves all ways to split it open.
-  Node* pick(const KernelPlan& kernel) const {
+  Node* pick(const KernelPlan& kernel) {
     Node* unrelated = nullptr;
     for (Node* node : waiting_) {
       if (!ready(node)) continue;
@@ -138,13 +138,13 @@ class Scheduler {
   }
 
   // Whether one task of the kernel may still read of a parameter what another, ahead of it, overwrites with `node`.
-  bool overwrites_what_it_reads(const KernelPlan& kernel, const Node* node) const {
+  bool overwrites_what_it_reads(const KernelPlan& kernel, const Node* node) {
     auto it = after_.find(node);
     if (it == after_.end()) return false;
     return std::any_of(it->second.begin(), it->second.end(), [&](const Wait& wait) {
       if (!kernel.contains(wait.reader)) return false;
       for (size_t k = 0; k < wait.reader->operands.size(); ++k) {
-        if (wait.reader->operands[k] == wait.value && !kernel.stays_in_task(access_of(*wait.reader, static_cast<int>(k)))) return true;
+        if (wait.reader->operands[k] == wait.value && !kernel.stays_in_task(accesses_.of(*wait.reader, static_cast<int>(k)))) return true;
       }
       return false;
     });
@@ -173,6 +173,7 @@ class Scheduler {
 
   Graph& graph_;
   PassContext& context_;
+  Accesses accesses_;
   std::vector<Node*> waiting_, order_;
   std::unordered_set<const Node*> done_;
   std::unordered_set<const Node*> attached_;  // scalar arithmetic that goes where its one reader goes

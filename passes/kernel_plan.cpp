@@ -24,17 +24,38 @@ bool spans(const std::vector<int>& axes, int first, size_t end) {
   return true;
 }
 
+// The longest leading part that two shapes have in common. Its last dimension may be a part of one of theirs: the lines of
+// a pooled image are blocks of lines of the whole one.
+Shape common_units(const Shape& a, const Shape& b) {
+  Shape common;
+  for (size_t d = 0; d < std::min(a.size(), b.size()); ++d) {
+    const Dim &small = a[d].factor < b[d].factor ? a[d] : b[d], &large = a[d].factor < b[d].factor ? b[d] : a[d];
+    if (small.batch != large.batch || large.factor % small.factor != 0) return common;
+    common.push_back(small);
+    if (small != large) return common;
+  }
+  return common;
+}
+
 }  // namespace
 
 bool is_scalar_element(const Node& node) { return node.results[0].type.shape.empty() && node.op->lowering_as<ElementLowering>(); }
 
-bool is_tall_reduction(const Node& node, std::optional<int64_t> batch) {
-  constexpr double tall = 4096;
+bool reduces_rows(const Node& node) {
   const auto* reduce = node.op->lowering_as<ReduceLowering>();
   const Shape& space = iteration_shape(node);
-  if (!reduce || space.size() < 2 || !spans(reduce->axes(node), 0, space.size() - 1)) return false;
-  const bool known = batch || std::none_of(space.begin(), space.end(), [](const Dim& dim) { return dim.batch; });
-  return known && elements(Shape(space.begin(), space.end() - 1), batch.value_or(1)) >= tall;
+  return reduce && space.size() >= 2 && spans(reduce->axes(node), 0, space.size() - 1);
+}
+
+bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
+  constexpr double many = 4096;
+  const Shape& space = iteration_shape(node);
+  const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr;
+  if (space.size() < 2 || !(contracts || reduces_rows(node))) return false;
+  const Shape rows = row_dims(space);
+  const bool known = batch || std::none_of(rows.begin(), rows.end(), [](const Dim& dim) { return dim.batch; });
+  if (!known && !contracts) return false;
+  return rows.size() > 1 || (known && elements(rows, batch.value_or(1)) >= many);
 }
 
 double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
@@ -49,72 +70,98 @@ double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
   return work;
 }
 
-bool KernelPlan::operands_aligned(const Node& node, bool Access::*aligned) const {
-  for (size_t k = 0; k < node.operands.size(); ++k) {
-    const Value operand = node.operands[k];
-    if (!operand) continue;
-    if (is_scalar_element(*operand.node) ? reads_member(*operand.node) : members_.count(operand.node) != 0) {
-      const Access access = access_of(node, static_cast<int>(k));
-      if (access.reads && !(access.*aligned)) return false;
-    }
-  }
-  return true;
-}
-
-bool KernelPlan::reads_member(const Node& scalar) const {
-  for (size_t k = 0; k < scalar.operands.size(); ++k) {
-    const Value operand = scalar.operands[k];
-    if (!operand || !access_of(scalar, static_cast<int>(k)).reads) continue;
-    if (is_scalar_element(*operand.node) ? reads_member(*operand.node) : members_.count(operand.node) != 0) return true;
+bool KernelPlan::reads_member(const Node& rider) const {
+  for (size_t k = 0; k < rider.operands.size(); ++k) {
+    const Node* operand = rider.operands[k].node;
+    if (operand && accesses_.of(rider, static_cast<int>(k)).reads && (members_.count(operand) || (rides_(operand) && reads_member(*operand)))) return true;
   }
   return false;
+}
+
+void KernelPlan::each_inner_access(const Node& node, const std::function<void(const Node&, const Access&)>& visit) const {
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    const Node* operand = node.operands[k].node;
+    if (!operand) continue;
+    const bool member = members_.count(operand) != 0, rider = !member && rides_(operand) && reads_member(*operand);
+    const Access& access = accesses_.of(node, static_cast<int>(k));
+    if (!access.reads || !(member || rider)) continue;
+    visit(*operand, access);
+    if (rider) each_inner_access(*operand, visit);
+  }
 }
 
 bool KernelPlan::columns_allow(const Node& node) const {
   const Shape& space = iteration_shape(node);
   const Dim columns = last_dim(space);
   if (space.empty() || columns.batch || (shaped_ && columns != columns_)) return false;
-  // A reduction must run over all dimensions but the columns.
-  if (const auto* reduce = node.op->lowering_as<ReduceLowering>(); reduce && !spans(reduce->axes(node), 0, space.size() - 1)) return false;
-  return operands_aligned(node, &Access::same_column);
-}
-
-bool KernelPlan::rows_allow(const Node& node) const {
-  const Shape& space = iteration_shape(node);
-  // A vector over anything but the batch is a vector of channels.
-  if (space.empty() || (space.size() == 1 && !space[0].batch) || (shaped_ && leading_dim(space) != rows_)) return false;
+  // A reduction must keep the columns.
   if (const auto* reduce = node.op->lowering_as<ReduceLowering>()) {
     const auto axes = reduce->axes(node);
-    if (axes.empty() || axes.front() == 0 || reduce->kind == ReduceLowering::Kind::moments || !spans(axes, axes.front(), space.size())) return false;
+    if (axes.empty() || !spans(axes, axes.front(), space.size() - 1)) return false;
   }
-  return operands_aligned(node, &Access::same_row);
+  bool aligned = true;
+  each_inner_access(node, [&](const Node&, const Access& access) { aligned = aligned && access.same_column; });
+  return aligned;
+}
+
+// The leading dimensions by which the kernel can be split with `node` in it; none where it cannot.
+Shape KernelPlan::units_with(const Node& node) const {
+  const Shape& space = iteration_shape(node);
+  // A vector over anything but the batch is a vector of channels.
+  if (space.empty() || (space.size() == 1 && !space[0].batch)) return {};
+  Shape units = shaped_ ? common_units(units_, row_dims(space)) : row_dims(space);
+  if (const auto* reduce = node.op->lowering_as<ReduceLowering>(); reduce && !(reduces_rows(node) && has_many_rows(node, batch_))) {
+    const auto axes = reduce->axes(node);
+    if (axes.empty() || axes.front() == 0 || reduce->kind == ReduceLowering::Kind::moments) return {};
+    const bool keeps_columns = spans(axes, axes.front(), space.size() - 1), keeps_rows = spans(axes, axes.front(), space.size());
+    if (!keeps_columns && !keeps_rows) return {};
+    units.resize(std::min(units.size(), static_cast<size_t>(axes.front())));
+  }
+  each_inner_access(node, [&](const Node& read, const Access& access) {
+    const size_t own = static_cast<size_t>(access.leading) + (access.blocked ? 1 : 0);
+    units.resize(reduces_rows(read) ? 0 : std::min(units.size(), own));
+  });
+  return units;
+}
+
+// Whether units so large would leave threads idle, or what a task hands on would not stay in its cache.
+bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
+  constexpr double few_units = 8, many_rows = 1024;
+  if (units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
+  if (node.op->lowering_as<ContractLowering>()) return true;
+  const double now = elements(units_, batch_.value_or(1)), then = elements(units, batch_.value_or(1));
+  const double rows = elements(row_dims(iteration_shape(*nodes_.front())), batch_.value_or(1));
+  return (then < few_units && now > then) || rows / then > many_rows;
 }
 
 bool KernelPlan::fits(const Node& node, bool* narrows) const {
   if (empty()) return true;
-  const Node& head = *nodes_.front();
-  if (is_tall_reduction(node, batch_) || is_tall_reduction(head, batch_)) {
-    if (narrows) *narrows = false;
-    return is_tall_reduction(node, batch_) && is_tall_reduction(head, batch_) && iteration_shape(node) == iteration_shape(head);
-  }
-  const bool columns = by_columns_ && columns_allow(node), rows = by_rows_ && rows_allow(node);
+  const Shape units = by_rows_ ? units_with(node) : Shape{};
+  const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !(shaped_ && too_coarse(units, node));
+  const bool small = work_ + work_of(node, batch_) <= small_work;
+  if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
+  if (!rows && (many_rows_ || has_many_rows(node, batch_))) return small;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
   if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
-  if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows);
-  return columns || rows || work_ + work_of(node, batch_) <= small_work;
+  return columns || rows || small;
 }
 
 void KernelPlan::add(Node* node) {
   by_columns_ = by_columns_ && columns_allow(*node);
-  by_rows_ = by_rows_ && rows_allow(*node);
   const Shape& space = iteration_shape(*node);
+  if (by_rows_) {
+    const Shape units = units_with(*node);
+    by_rows_ = !units.empty();
+    if (by_rows_) units_ = units;
+  }
   if (!shaped_ && !space.empty()) {
     columns_ = last_dim(space);
-    rows_ = leading_dim(space);
     shaped_ = true;
   }
   nodes_.push_back(node);
   members_.insert(node);
+  many_rows_ = many_rows_ || has_many_rows(*node, batch_);
+  contracts_ = contracts_ || node->op->lowering_as<ContractLowering>();
   work_ += work_of(*node, batch_);
 }
 
@@ -133,12 +180,13 @@ bool KernelPlan::feeds(const Node& node) const {
 
 bool KernelPlan::stays_in_task(const Access& access) const {
   if (!access.reads || (!by_columns_ && !by_rows_)) return true;
-  return (!by_columns_ || access.same_column) && (!by_rows_ || access.same_row);
+  const bool same_units = static_cast<size_t>(access.leading) + (access.blocked ? 1 : 0) >= units_.size();
+  return (!by_columns_ || access.same_column) && (!by_rows_ || same_units);
 }
 
 Partition KernelPlan::partition() const {
   if ((!by_columns_ && !by_rows_) || work_ <= small_work / 4) return Partition::single;
-  if (by_columns_ && by_rows_) return Partition::tiles;
+  if (by_columns_ && by_rows_) return many_rows_ && !contracts_ ? Partition::rows : Partition::tiles;
   return by_columns_ ? Partition::columns : Partition::rows;
 }
 

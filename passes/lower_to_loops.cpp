@@ -8,6 +8,7 @@
 #include <set>
 
 #include "passes/lower/elements.h"
+#include "passes/lower/tall_reduction.h"
 #include "passes/passes.h"
 
 namespace bnc {
@@ -60,9 +61,10 @@ class Driver {
       members[it->second].push_back(node.get());
     }
     for (const auto& nodes : members) {
-      FusedKernel kernel{KernelPlan(lowering_.context.batch, lowering_.target.float_lanes()), make_stages(lowering_, nodes, uses_)};
+      auto rides = [this](const Node* node) { return lowering_.inlined.count(node) && is_scalar_element(*node); };
+      FusedKernel kernel{KernelPlan(lowering_.accesses, lowering_.context.batch, lowering_.target.float_lanes(), rides), make_stages(lowering_, nodes, uses_)};
       for (Node* node : nodes) {
-        if (!is_scalar_element(*node) || !lowering_.inlined.count(node)) kernel.plan.add(node);
+        if (!rides(node)) kernel.plan.add(node);
       }
       kernels_.push_back(std::move(kernel));
     }
@@ -107,7 +109,7 @@ class Driver {
 
   // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value. In the kernel that
   // does it other tasks may be ahead or behind: there, only what a task owns may have been read, by an earlier stage.
-  bool may_overwrite(Value old, Value updated) const {
+  bool may_overwrite(Value old, Value updated) {
     auto place = places_.find(updated.node);
     if (place == places_.end()) return false;
     for (const Node* reader : uses_.of(old)) {
@@ -140,11 +142,11 @@ class Driver {
 
   // Whether `node`, with what is inlined into it, reads of `value` only what its task owns; without a plan, only the very
   // element being computed.
-  bool reads_within(const Node* node, Value value, const KernelPlan* plan) const {
+  bool reads_within(const Node* node, Value value, const KernelPlan* plan) {
     for (size_t k = 0; k < node->operands.size(); ++k) {
       const Value operand = node->operands[k];
       if (!operand || (operand != value && !lowering_.inlined.count(operand.node))) continue;
-      const Access access = access_of(*node, static_cast<int>(k));
+      const Access& access = lowering_.accesses.of(*node, static_cast<int>(k));
       const bool fits = plan ? plan->stays_in_task(access) : access.pointwise && operand.type().shape == iteration_shape(*node);
       if (operand == value && !fits) return false;
       if (operand != value && !(fits && reads_within(operand.node, value, plan))) {
@@ -161,10 +163,6 @@ class Driver {
   }
 
   void emit(const FusedKernel& fused) {
-    if (is_tall_reduction(*fused.plan.nodes().front(), lowering_.context.batch)) {
-      for (loops::Kernel& kernel : lower_tall_reduction(lowering_, fused.stages.front())) lowering_.program.kernels.push_back(std::move(kernel));
-      return;
-    }
     const Partition partition = fused.plan.partition();
     const bool by_columns = partition == Partition::columns || partition == Partition::tiles;
     const bool by_rows = partition == Partition::rows || partition == Partition::tiles;
@@ -185,7 +183,8 @@ class Driver {
     kernel.task_variable = lowering_.fresh("task");
     const Expr task = loops::variable(kernel.task_variable);
     const int64_t width = most_vectors * lanes;
-    const Expr row_count = by_rows ? lowering_.extent(fused.plan.row_extent()) : Expr(1);
+    const Dim units = *element_count(fused.plan.units());
+    const Expr row_count = by_rows ? lowering_.extent(units) : Expr(1);
     const int64_t block = by_rows ? row_block(fused, packings, partition) : 1;
     const Expr row_tasks = by_rows ? (row_count + Expr(block - 1)) / Expr(block) : Expr(1);
     const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
@@ -196,10 +195,12 @@ class Driver {
     const bool rows_outside = partition == Partition::tiles && right_operand_bytes(fused) <= lowering_.target.l2_bytes / 2;
     const Expr column_task = !by_rows ? task : rows_outside ? task % Expr(column_tasks) : task / row_tasks;
     const Expr row_task = !by_columns ? task : rows_outside ? task / Expr(column_tasks) : task % row_tasks;
-    kernel.body = loops::block(split_rows(by_rows, row_task, row_count, block, [&](Region region) {
+    std::map<const Stage*, TallReduction> shared = shared_reductions(fused, block);
+    kernel.body = loops::block(split_rows(by_rows, row_task, units, block, [&](Region region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
         auto part = split_columns(by_columns, stage.kind == Stage::Kind::contract, region, column_task, columns, width, [&](const Region& panel) {
+          if (auto it = shared.find(&stage); it != shared.end()) return it->second.partial(panel, row_task);
           return stage.kind == Stage::Kind::map      ? lower_map(lowering_, stage, panel)
                  : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, panel)
                                                      : lower_contract(lowering_, stage, panel, packings.at(&stage));
@@ -210,6 +211,19 @@ class Driver {
     }));
     for (const Node* node : fused.plan.nodes()) kernel.flops += work_of(*node, lowering_.context.batch.value_or(1));
     lowering_.program.kernels.push_back(std::move(kernel));
+    for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
+  }
+
+  // The reductions over rows that tasks share, each of which owns `block` units.
+  std::map<const Stage*, TallReduction> shared_reductions(const FusedKernel& fused, int64_t block) {
+    std::map<const Stage*, TallReduction> shared;
+    if (!fused.plan.splits_reductions()) return shared;
+    const Region region{.units = *element_count(fused.plan.units())};
+    for (const Stage& stage : fused.stages) {
+      if (stage.kind != Stage::Kind::reduce || !reduces_rows(*stage.roots.front())) continue;
+      shared.emplace(&stage, TallReduction(lowering_, stage, block * rows_per_unit(lowering_, stage.space(), region)));
+    }
+    return shared;
   }
 
   // A stage's loops over a panel of columns. Where the last panel is narrower than the others, a register tile gets loops
@@ -232,11 +246,13 @@ class Driver {
     return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
   }
 
-  std::vector<Stmt> split_rows(bool split, Expr task, Expr count, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
+  std::vector<Stmt> split_rows(bool split, Expr task, Dim units, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
     Region region;
     if (!split) return body(region);
     region.all_rows = false;
-    const auto fixed = loops::as_integer(count);
+    region.units = units;
+    const Expr count = lowering_.extent(units);
+    const auto fixed = lowering_.fixed(units);
     auto rows = [&](Expr begin, Expr end, std::optional<int64_t> known) {
       Region part = region;
       part.row_begin = begin;
@@ -276,13 +292,21 @@ class Driver {
     return bytes;
   }
 
-  // How many units of the leading dimension a task owns: a multiple of the register tile, enough to be worth a task.
+  // How many units a task owns: a multiple of the register tile, enough to be worth a task.
   int64_t row_block(const FusedKernel& fused, const std::map<const Stage*, Packing>& packings, Partition partition) const {
     int64_t tile = 1;
     for (const auto& [stage, packing] : packings) tile = std::max<int64_t>(tile, packing.tile.rows);
-    const auto rows = lowering_.fixed(fused.plan.row_extent());
-    const int64_t few = partition == Partition::tiles ? 64 : 32, wanted = rows ? std::max<int64_t>(*rows / 8, 1) : few;
-    return std::max<int64_t>(1, (std::min(wanted, few) + tile - 1) / tile) * tile;
+    const auto units = lowering_.fixed(*element_count(fused.plan.units()));
+    const Region region{.units = *element_count(fused.plan.units())};
+    const Shape& space = fused.stages.front().space();
+    const int64_t scale = rows_per_unit(lowering_, space, region);
+    int64_t few = partition == Partition::tiles ? 64 : 32;
+    // Without a product a task is worth its while from some ten thousand elements on.
+    const bool images = row_dims(space).size() > 1, reduces = reduces_rows(*fused.stages.back().roots.front());
+    if (packings.empty() && space.size() >= 2 && (images || reduces)) few = std::clamp<int64_t>(32768 / std::max<int64_t>(1, lowering_.fixed(space.back()).value_or(64)), 32, 1024);
+    const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;
+    const int64_t rows = std::max<int64_t>(1, (std::min(wanted, few) + tile - 1) / tile) * tile;
+    return (rows + scale - 1) / scale;
   }
 
   // An output that is an input or a parameter as it stands, or a new value that had to wait for the last reader of the old one.

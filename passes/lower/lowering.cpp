@@ -79,27 +79,32 @@ std::vector<int> Lowering::destinations(Value value) const {
   return result;
 }
 
+int64_t rows_per_unit(const Lowering& lowering, const Shape& space, const Region& region) {
+  const Dim rows = lowering.resolve(*element_count(row_dims(space))), units = lowering.resolve(region.units);
+  BNC_CHECK(rows.batch == units.batch && rows.factor % units.factor == 0, "a kernel whose stages do not have the same units");
+  return rows.factor / units.factor;
+}
+
 Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& region) {
-  Ranges ranges;
-  if (space.size() < 2) {
-    // A vector has one row; a region of rows owns a part of it as columns.
-    const bool by_rows = !region.all_rows && !space.empty();
-    ranges = {Expr(0), Expr(1), 1, Expr(0), space.empty() ? Expr(1) : lowering.extent(space[0]), space.empty() ? 1 : lowering.fixed(space[0])};
-    if (by_rows) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.row_begin, region.row_end, region.rows);
-    else if (!region.all_columns) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.column_begin, region.column_end, region.columns);
-    return ranges;
+  Ranges ranges{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
+  if (space.size() >= 2) {
+    const Dim rows = *element_count(row_dims(space));
+    ranges.row_end = lowering.extent(rows);
+    ranges.rows = lowering.fixed(rows);
   }
-  Shape inner(space.begin() + 1, space.end() - 1);
-  const Dim inner_rows = *element_count(inner);
-  const Expr scale = lowering.extent(inner_rows);
-  const auto leading = region.all_rows ? lowering.fixed(space.front()) : region.rows;
-  const auto inner_fixed = lowering.fixed(inner_rows);
-  ranges.row_begin = (region.all_rows ? Expr(0) : region.row_begin) * scale;
-  ranges.row_end = (region.all_rows ? lowering.extent(space.front()) : region.row_end) * scale;
-  if (leading && inner_fixed) ranges.rows = *leading * *inner_fixed;
-  ranges.column_begin = region.all_columns ? Expr(0) : region.column_begin;
-  ranges.column_end = region.all_columns ? lowering.extent(space.back()) : region.column_end;
-  ranges.columns = region.all_columns ? lowering.fixed(space.back()) : region.columns;
+  if (!space.empty()) {
+    ranges.column_end = lowering.extent(space.back());
+    ranges.columns = lowering.fixed(space.back());
+  }
+  if (!region.all_columns) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.column_begin, region.column_end, region.columns);
+  if (!region.all_rows && !space.empty()) {
+    const int64_t scale = rows_per_unit(lowering, space, region);
+    const Expr begin = region.row_begin * Expr(scale), end = region.row_end * Expr(scale);
+    const std::optional<int64_t> count = region.rows ? std::optional(*region.rows * scale) : std::nullopt;
+    // A vector has one row; a region of rows owns a part of it as columns.
+    if (space.size() == 1) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(begin, end, count);
+    else std::tie(ranges.row_begin, ranges.row_end, ranges.rows) = std::tie(begin, end, count);
+  }
   return ranges;
 }
 

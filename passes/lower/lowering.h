@@ -42,6 +42,7 @@ class Lowering {
   std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
   std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to
   std::unordered_map<const Node*, int> inlined;                           // nodes computed where they are read -> 1
+  Accesses accesses;
 
   Expr extent(const Dim& dim) const;
   std::optional<int64_t> fixed(const Dim& dim) const;   // the extent where it is known at compile time
@@ -60,10 +61,11 @@ class Lowering {
   std::map<std::string, int> names_;
 };
 
-// The part of the iteration space one task owns, in units of the leading dimension and of columns.
+// The part of the iteration space one task owns: units of rows (KernelPlan::units) and columns.
 struct Region {
-  Expr row_begin = 0, row_end;     // leading dimension
-  std::optional<int64_t> rows;     // how many, where known
+  Expr row_begin = 0, row_end;     // units
+  std::optional<int64_t> rows;     // how many units, where known
+  Dim units;                       // of the whole kernel; a space has a multiple of as many rows
   Expr column_begin = 0, column_end;
   std::optional<int64_t> columns;
   bool all_rows = true, all_columns = true;
@@ -77,6 +79,8 @@ struct Ranges {
   std::optional<int64_t> columns;
 };
 Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& region);
+// The rows of `space` that one unit of the region stands for.
+int64_t rows_per_unit(const Lowering& lowering, const Shape& space, const Region& region);
 
 // A run of columns handled with `vectors` vectors of `lanes` at a time.
 struct ColumnRun {
@@ -116,8 +120,6 @@ std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nod
 
 std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region& region);
 std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region);
-// The two kernels of a reduction over many rows (is_tall_reduction), which stands alone in its stage.
-std::vector<loops::Kernel> lower_tall_reduction(Lowering& lowering, const Stage& stage);
 std::vector<Stmt> lower_contract(Lowering& lowering, const Stage& stage, const Region& region, const Packing& packing);
 
 }  // namespace bnc::lower

@@ -8,34 +8,6 @@ namespace {
 
 using Kind = ReduceLowering::Kind;
 
-// The reduced dimensions are all but the last: vectors of columns, each accumulating down its rows.
-std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Region& region) {
-  const Shape& space = stage.space();
-  Region whole_rows = region;
-  whole_rows.all_rows = true;
-  const Ranges ranges = ranges_of(lowering, space, whole_rows);
-  std::vector<Stmt> out;
-  for (const ColumnRun& run : column_runs(lowering, ranges, reduction_vectors)) {
-    out.push_back(over_columns(lowering, run, [&](Expr column) {
-      std::vector<Stmt> body;
-      auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
-      std::vector<Expr> predicates;
-      for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering, run, place(v), body));
-      Reducer reducer(lowering, run.lanes, run.vectors, {Expr(0), ranges.row_end, ranges.row_end, ranges.rows}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-        Elements elements(lowering, to, index_at(lowering, space, p, column_index(run, place(v))), predicates[v]);
-        return elements.value(node.operands[0]);
-      });
-      reducer.run(stage.roots, body);
-      for (int v = 0; v < run.vectors; ++v) {
-        store_reduction(lowering, stage, index_at(lowering, space, Expr(0), column_index(run, place(v))), predicates[v], body,
-                      [&](const Node& node, int which) { return reducer.result(node, v, which); });
-      }
-      return body;
-    }));
-  }
-  return out;
-}
-
 // The leading dimensions of `space`, up to `count`, at a flattened position; the others at 0.
 Index leading_index(const Lowering& lowering, const Shape& space, int count, Expr position) {
   Index index(space.size(), Expr(0));
@@ -45,6 +17,43 @@ Index leading_index(const Lowering& lowering, const Shape& space, int count, Exp
     if (d > 0) position = position / extent;
   }
   return index;
+}
+
+// The reduced dimensions end before the last: for each kept position of those in front of them, vectors of columns that
+// each accumulate down their rows.
+std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Region& region, int first_axis) {
+  const Shape& space = stage.space();
+  Shape outer_space(space.begin(), space.begin() + first_axis);
+  outer_space.push_back(Dim{});
+  const Ranges outer = first_axis > 0 ? ranges_of(lowering, outer_space, region) : Ranges{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
+  const Dim inner = *element_count(Shape(space.begin() + first_axis, space.end() - 1));
+  const Expr inner_rows = lowering.extent(inner);
+  Region panel = region;
+  panel.all_rows = true;
+  const std::string kept = lowering.fresh("kept");
+  const Expr position = first_axis > 0 ? loops::variable(kept) : Expr(0), first_row = first_axis > 0 ? position * inner_rows : Expr(0);
+  std::vector<Stmt> out;
+  for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, panel), reduction_vectors)) {
+    out.push_back(over_columns(lowering, run, [&](Expr column) {
+      std::vector<Stmt> body;
+      auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
+      std::vector<Expr> predicates;
+      for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering, run, place(v), body));
+      Reducer reducer(lowering, run.lanes, run.vectors, {Expr(0), inner_rows, inner_rows, lowering.fixed(inner)}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
+        Elements elements(lowering, to, index_at(lowering, space, first_row + p, column_index(run, place(v))), predicates[v]);
+        return elements.value(node.operands[0]);
+      });
+      reducer.run(stage.roots, body);
+      for (int v = 0; v < run.vectors; ++v) {
+        Index full = leading_index(lowering, space, first_axis, position);
+        full.back() = column_index(run, place(v));
+        store_reduction(lowering, stage, full, predicates[v], body, [&](const Node& node, int which) { return reducer.result(node, v, which); });
+      }
+      return body;
+    }));
+  }
+  if (first_axis == 0) return out;
+  return {loops::loop(kept, outer.row_begin, outer.row_end, 1, std::move(out))};
 }
 
 // The reduced dimensions are the last ones: for each kept element a vector runs along the columns of its rows.
@@ -119,7 +128,7 @@ std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Reg
   const auto axes = reduction_of(*stage.roots.front()).axes(*stage.roots.front());
   const bool moments = std::any_of(stage.roots.begin(), stage.roots.end(), [](const Node* node) { return is_moments(*node); });
   const bool consecutive = !axes.empty() && axes.back() - axes.front() + 1 == static_cast<int>(axes.size());
-  if (consecutive && axes.front() == 0 && axes.back() == rank - 2) return reduce_rows(lowering, stage, region);
+  if (consecutive && axes.back() == rank - 2) return reduce_rows(lowering, stage, region, axes.front());
   if (consecutive && axes.back() == rank - 1 && !moments) return reduce_columns(lowering, stage, region, axes.front());
   BNC_CHECK(region.all_rows && region.all_columns, "a reduction over scattered axes cannot be split");
   return reduce_any(lowering, stage);

@@ -116,12 +116,12 @@ void Reducer::sum_chunk(const Nodes& nodes, Expr begin, Expr end, std::vector<St
   });
 }
 
-// The mean of the first chunk, to rounding; the first element itself where the channel is constant.
+// The mean of the part's first chunk, to rounding; the first element itself where the channel is constant.
 void Reducer::find_pivots(const Nodes& nodes, std::vector<Stmt>& out) {
-  const Expr end = loops::binary(BinaryOp::minimum, Expr(reduction_chunk), part_.count);
-  each(nodes, [&](const Node& node, int v) { pivots_[{&node, v}] = lowering_.bind("first", element_(node, 0, v, out), out); });
-  sum_distances(nodes, 0, end, out);
-  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / as_float(end), out);
+  const Expr end = loops::binary(BinaryOp::minimum, part_.begin + Expr(reduction_chunk), part_.end);
+  each(nodes, [&](const Node& node, int v) { pivots_[{&node, v}] = lowering_.bind("first", element_(node, part_.begin, v, out), out); });
+  sum_distances(nodes, part_.begin, end, out);
+  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / as_float(end - part_.begin), out);
   each(nodes, [&](const Node& node, int v) {
     Expr& pivot = pivots_[{&node, v}];
     pivot = lowering_.bind("pivot", pivot + read(node, "sum", v) * inverse, out);

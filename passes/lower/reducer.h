@@ -23,7 +23,7 @@ void store_reduction(Lowering& lowering, const Stage& stage, const Index& full, 
 
 // Sums add up chunks of fixed length, and then the chunks, so that the error grows with the root of the length and the
 // order never depends on the threads.
-// Moments are taken of the distance to a pivot, the mean of the first chunk of all, so that a mean far larger than the
+// Moments are taken of the distance to a pivot, the mean of the part's first chunk, so that a mean far larger than the
 // deviation costs no digits. Each chunk's squared deviations are about its own mean, found first; chunks are merged by
 // Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). A
 // constant channel gives exactly 0.

@@ -50,7 +50,7 @@ class StageMaker {
     for (size_t k = 0; k < node.operands.size(); ++k) {
       const Value operand = node.operands[k];
       if (!operand || !members_.count(operand.node)) continue;
-      const Access access = access_of(node, static_cast<int>(k));
+      const Access& access = lowering_.accesses.of(node, static_cast<int>(k));
       if (!access.reads) continue;
       const bool same = pointwise && access.pointwise && operand.type().shape == iteration_shape(node);
       if (lowering_.inlined.count(operand.node)) dependences(*operand.node, same, found);
