@@ -14,11 +14,18 @@ namespace bnc::ast {
 struct Expression;
 using ExpressionPtr = std::unique_ptr<Expression>;
 
+// `layout=nchw` behind an input or a returned value of a network: the order of dimensions that its caller sees.
+struct Layout {
+  std::string text;
+  SourceRange range;
+};
+
 // `value` or `name=value`; `name` is empty in the first form.
 struct Argument {
   std::string name;
   SourceRange name_range;
   ExpressionPtr value;
+  std::optional<Layout> layout = {};  // of what `return` gives
 };
 
 struct Expression {
@@ -59,6 +66,7 @@ struct Name {
   SourceRange range;
   std::optional<Type> type = {};
   ExpressionPtr fallback = {};  // parameters only: the default
+  std::optional<Layout> layout = {};
 };
 
 struct Statement {

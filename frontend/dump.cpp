@@ -52,6 +52,7 @@ class Dumper {
       Indent dims(*this);
       for (const ExpressionPtr& dim : name.type->dims) expression(*dim);
     }
+    if (name.layout) line("layout {}", name.layout->text);
     if (name.fallback) {
       line("default");
       Indent value(*this);
@@ -84,13 +85,11 @@ class Dumper {
 
   void arguments(const std::vector<Argument>& arguments) {
     for (const Argument& argument : arguments) {
-      if (argument.name.empty()) {
-        expression(*argument.value);
-        continue;
-      }
-      line("{} =", argument.name);
-      Indent indent(*this);
+      if (!argument.name.empty()) line("{} =", argument.name);
+      depth_ += !argument.name.empty();
       expression(*argument.value);
+      if (argument.layout) line("layout {}", argument.layout->text);
+      depth_ -= !argument.name.empty();
     }
   }
 

@@ -14,6 +14,22 @@ using namespace ast;
 
 namespace {
 
+const char* const inside_help = "inside of a network every tensor has its channels last";
+
+// The dimensions of a channels-last tensor in the order of that layout.
+IntList permutation_of(const ast::Layout& layout, const TensorType& type, const std::string& batch_symbol) {
+  static const std::map<std::string, IntList> layouts = {{"nchw", {0, 3, 1, 2}}, {"ncw", {0, 2, 1}}};
+  auto found = layouts.find(layout.text);
+  if (found == layouts.end())
+    fail_at(layout.range, fmt::format("unknown layout `{}`", layout.text),
+            layout.text == "nhwc" || layout.text == "nwc" ? "channels last is what a network has without it"
+                                                          : suggestion_or_list(layout.text, {"nchw", "ncw"}, "the layouts are"));
+  if (type.rank() != static_cast<int>(found->second.size()))
+    fail_at(layout.range, fmt::format("layout `{}` has {} dimensions, but this is {}", layout.text, found->second.size(),
+                                      to_string(type, batch_symbol)));
+  return found->second;
+}
+
 // Names declared once, at the top level or in one parameter list.
 class Declared {
  public:
@@ -62,6 +78,8 @@ void check_declarations(const ast::Module& module, const std::shared_ptr<const S
     if (find_op(block.name))
       error_at(reporter, block.range, fmt::format("there is already an op named `{}`", block.name), "choose another name");
     parameters(block);
+    for (const Name& parameter : block.parameters)
+      if (parameter.layout) error_at(reporter, parameter.layout->range, "only the inputs of a network have a layout", inside_help);
   }
   for (const ast::Function& network : module.networks) {
     functions.add(network.name, network.range, "block or network");
@@ -141,7 +159,8 @@ void Elaborator::inputs(const ast::Function& network) {
       builder_.at(parameter.range);
       TensorType type = tensor_type(*parameter.type);
       if (graph_.find(parameter.text)) throw Abandon{};  // reported as a duplicate
-      scope_->variables[parameter.text] = Term{builder_.input(parameter.text, type)};
+      Value input = builder_.input(parameter.text, type);
+      scope_->variables[parameter.text] = Term{parameter.layout ? change_layout(input, *parameter.layout, Edge::input) : input};
       continue;
     } catch (const CompileError& error) {
       report(error);
@@ -158,6 +177,18 @@ void Elaborator::finish_outputs(const ast::Function& network) {
   diagnostic.note("it ends here", network.end);
   diagnostic.help("end it with `return VALUE`");
   report(CompileError(std::move(diagnostic)));
+}
+
+// An input brought from its caller's layout to channels last, or an output the other way round.
+Value Elaborator::change_layout(Value value, const Layout& layout, Edge edge) {
+  IntList permutation = permutation_of(layout, value.type(), graph_.batch_symbol);
+  if (edge == Edge::input) {
+    IntList outside = permutation;
+    for (size_t k = 0; k < outside.size(); ++k) permutation[outside[k]] = static_cast<int64_t>(k);
+  }
+  builder_.at(layout.range);
+  builder_.named(value.name());
+  return builder_.value("transpose", {value}, {{"permutation", permutation}});
 }
 
 DType Elaborator::element_type(const ast::Type& type) {

@@ -269,6 +269,7 @@ void Elaborator::result(const Statement& statement) {
     }
     if (!argument.name.empty())
       fail_at(argument.name_range, "only the outputs of a network have names; a block returns values by position");
+    if (argument.layout) fail_at(argument.layout->range, "only the outputs of a network have a layout");
     Strings stems;
     if (k < scope_->stems.size()) stems.push_back(scope_->stems[k]);
     values.push_back(evaluate(*argument.value, stems));
@@ -286,6 +287,7 @@ void Elaborator::return_output(const Argument& argument, size_t index) {
     fail_at(argument.name.empty() ? argument.value->range : argument.name_range, fmt::format("two outputs are named `{}`", name),
             "name them: `return first = a, second = b`");
   }
+  if (argument.layout) value = change_layout(value, *argument.layout, Edge::output);
   graph_.outputs.push_back({Output::Role::output, name, value});
 }
 

@@ -50,6 +50,8 @@ class Elaborator {
   DType element_type(const ast::Type& type);
   Dim dimension(const ast::Expression& expression);
   void check_size(const Shape& shape, const SourceRange& range);
+  enum class Edge { input, output };
+  Value change_layout(Value value, const ast::Layout& layout, Edge edge);
 
   // The train section (elaborate_train.cpp).
   void settings(const ast::Train& train, TrainSection& section);

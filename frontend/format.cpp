@@ -118,10 +118,14 @@ class Formatter {
     if (is_any(left, {"(", "[", ".", ".."}) || is_any(right, {")", "]", ",", ":", ".", ".."})) return false;
     if (left.is("-") && !binary_) return false;
     if (inside == '(' && (left.is("=") || right.is("="))) return false;
+    if ((right.is("=") && is_layout(k - 1)) || (left.is("=") && k >= 2 && is_layout(k - 2))) return false;
     if (is_any(right, {"(", "["})) return !ends_value(left);
     if (inside == '[' && (is_any(left, {"*", "/"}) || is_any(right, {"*", "/"}))) return false;
     return true;
   }
+
+  // The word `layout` behind a value that is returned.
+  bool is_layout(size_t k) const { return tokens_[k].is("layout") && !tokens_[k].first_on_line && k > 0 && ends_value(tokens_[k - 1]); }
 
   static std::string comment(std::string_view text) {
     size_t marks = std::min(text.find_first_not_of('#'), text.size());

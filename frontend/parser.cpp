@@ -76,9 +76,19 @@ std::vector<Name> Parser::parameters() {
 Name Parser::parameter() {
   const Token& token = expect_name("the name of a parameter");
   Name name{std::string(token.text), token.range};
-  if (accept(":")) name.type = type();
+  if (accept(":")) {
+    name.type = type();
+    name.layout = layout();
+  }
   if (accept("=")) name.fallback = expression();
   return name;
+}
+
+std::optional<Layout> Parser::layout() {
+  if (!at("layout") || !peek(1).is("=")) return std::nullopt;
+  next(), next();
+  const Token& name = expect_name("a layout such as `nchw`");
+  return Layout{std::string(name.text), name.range};
 }
 
 ast::Type Parser::type() {
@@ -263,6 +273,7 @@ Statement Parser::result() {
       next();
     }
     argument.value = expression();
+    if (!peek().first_on_line) argument.layout = layout();
     statement.results.push_back(std::move(argument));
   } while (accept(","));
   end_of_statement();

@@ -20,6 +20,7 @@ class Parser {
   ast::Train train();
   std::vector<ast::Name> parameters();
   ast::Type type();
+  std::optional<ast::Layout> layout();
   std::vector<ast::Statement> block(const std::string& what);
   ast::Statement statement();
   ast::Statement assignment();

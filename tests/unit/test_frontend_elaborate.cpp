@@ -235,4 +235,26 @@ TEST_CASE("the train section") {
   CHECK(print(parse_module(make_source(print(module)))) == print(module));
 }
 
+TEST_CASE("layout= brings an input to channels last, and an output back to channels first") {
+  Graph graph = graph_of(R"(
+network f(x: f32[N, 3, 5, 7] layout=nchw, signal: f32[N, 2, 9] layout=ncw) {
+  image: f32[N, 5, 7, 3] = relu(x)
+  wave: f32[N, 9, 2] = tanh(signal)
+  return image layout=nchw, y = wave layout=ncw, wave
+}
+)");
+  CHECK(print(graph) == R"(network f(x: f32[N, 3, 5, 7], signal: f32[N, 2, 9]) {
+  x_2: f32[N, 5, 7, 3] = transpose(x, permutation=[0, 2, 3, 1])
+  signal_2: f32[N, 9, 2] = transpose(signal, permutation=[0, 2, 1])
+  image: f32[N, 5, 7, 3] = relu(x_2)
+  wave: f32[N, 9, 2] = tanh(signal_2)
+  image_2: f32[N, 3, 5, 7] = transpose(image, permutation=[0, 3, 1, 2])
+  wave_2: f32[N, 2, 9] = transpose(wave, permutation=[0, 2, 1])
+  return image = image_2, y = wave_2, wave
+}
+)");
+  // `layout` is an ordinary name everywhere else.
+  CHECK(graph_of("network f(layout: f32[N, 3]) {\n  x = layout\n  layout = relu(x)\n  return layout = layout, x\n}\n").outputs[0].name == "layout");
+}
+
 }  // namespace bnc

@@ -47,6 +47,11 @@ TEST_CASE("settings of a train section stand in a column") {
       "network f(x: f32[N, 4]) { return x }\n\ntrain f {\n  loss      = mean_squared_error(y)\n  # comment\n  optimizer = sgd(rate=0.1)\n  batch     = 3\n}\n");
 }
 
+TEST_CASE("a layout stands tight behind what has it") {
+  CHECK(formatted("network f(x: f32[N, 3, 4, 4]  layout = nchw) {\n  return layout=x layout = nchw, (x)   layout=nchw\n}\n") ==
+        "network f(x: f32[N, 3, 4, 4] layout=nchw) {\n  return layout = x layout=nchw, (x) layout=nchw\n}\n");
+}
+
 TEST_CASE("the examples are in canonical layout") {
   for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples")) {
     if (entry.path().extension() != ".bn") continue;
