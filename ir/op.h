@@ -163,7 +163,7 @@ struct SourceLowering {};
 
 using Lowering = std::variant<std::monostate, ElementLowering, ReduceLowering, ContractLowering, DecomposeLowering, SourceLowering>;
 
-enum class OpCategory { source, linear, normalization, activation, arithmetic, reduction, shape, random, loss, gradient };
+enum class OpCategory { source, linear, pooling, normalization, activation, arithmetic, reduction, shape, random, loss, gradient };
 
 struct OpDefinition {
   std::string name;

@@ -14,10 +14,10 @@ struct Section {
 };
 
 constexpr Section sections[] = {
-    {OpCategory::linear, "Linear layers"},      {OpCategory::normalization, "Normalization"}, {OpCategory::activation, "Activations"},
-    {OpCategory::arithmetic, "Arithmetic"},     {OpCategory::reduction, "Reductions"},        {OpCategory::shape, "Shapes"},
-    {OpCategory::random, "Random"},             {OpCategory::loss, "Losses"},                 {OpCategory::source, "Sources"},
-    {OpCategory::gradient, "Parts of gradients"},
+    {OpCategory::linear, "Linear layers"},   {OpCategory::pooling, "Pooling"},       {OpCategory::normalization, "Normalization"},
+    {OpCategory::activation, "Activations"}, {OpCategory::arithmetic, "Arithmetic"}, {OpCategory::reduction, "Reductions"},
+    {OpCategory::shape, "Shapes"},           {OpCategory::random, "Random"},         {OpCategory::loss, "Losses"},
+    {OpCategory::source, "Sources"},         {OpCategory::gradient, "Parts of gradients"},
 };
 
 const char* name_of(AttributeKind kind) {

@@ -17,6 +17,10 @@
   OP(convolution_input_gradient)       \
   OP(convolution_weight_gradient)      \
   OP(bias)                             \
+  OP(max_pool)                         \
+  OP(average_pool)                     \
+  OP(global_average_pool)              \
+  OP(global_max_pool)                  \
   OP(batch_norm)                       \
   OP(moments)                          \
   OP(normalize)                        \
@@ -30,6 +34,7 @@
   OP(gelu)                             \
   OP(hard_sigmoid)                     \
   OP(hard_swish)                       \
+  OP(prelu)                            \
   OP(softmax)                          \
   OP(log_softmax)                      \
   OP(add)                              \
@@ -51,6 +56,9 @@
   OP(transpose)                        \
   OP(slice)                            \
   OP(concat)                           \
+  OP(pad)                              \
+  OP(resize)                           \
+  OP(interpolate)                      \
   OP(one_hot)                          \
   OP(dropout)                          \
   OP(softmax_cross_entropy)            \
@@ -65,8 +73,13 @@
   OP(gelu_gradient)                    \
   OP(hard_sigmoid_gradient)            \
   OP(hard_swish_gradient)              \
+  OP(prelu_gradient)                   \
   OP(reduce_max_gradient)              \
-  OP(slice_gradient)
+  OP(slice_gradient)                   \
+  OP(max_pool_index)                   \
+  OP(max_pool_gradient)                \
+  OP(average_pool_gradient)            \
+  OP(interpolate_gradient)
 
 namespace bnc {
 

@@ -34,7 +34,8 @@ std::vector<Value> gradient(GradientContext& cx) {
 }
 
 std::vector<Value> rewrite(GraphBuilder& b, Node& node) {
-  Value chosen = b.mul(b.value("log_softmax", {node.operands[0]}), one_hot(b, node));
+  // Not a product: a class of probability 0 has log_softmax -infinity, and must not matter where it is not the target.
+  Value chosen = b.value("relu_gradient", {b.value("log_softmax", {node.operands[0]}), one_hot(b, node)});
   return {averaged_over_rows(b, node, b.neg(b.value("reduce_sum", {chosen})))};
 }
 

@@ -100,7 +100,8 @@ TEST_CASE("parameters a layer makes have the types its shape rule accepts") {
     TensorType x;
     AttributeMap attributes;
   };
-  const Layer layers[] = {{"dense", f32({N, {3}, {7}}), {{"units", 5}}}, {"batch_norm", f32({N, {7}, {5}}), {{"axis", 1}, {"stats", "cumulative"}}}};
+  const Layer layers[] = {{"dense", f32({N, {3}, {7}}), {{"units", 5}}}, {"batch_norm", f32({N, {7}, {5}}), {{"axis", 1}, {"stats", "cumulative"}}},
+                          {"prelu", f32({N, {7}, {5}}), {{"axis", 1}}}, {"prelu", f32({N, {7}, {5}}), {{"shared", true}}}};
   for (const auto& [name, x, given] : layers) {
     const OpDefinition& op = *find_op(name);
     Graph graph;
@@ -115,7 +116,8 @@ TEST_CASE("parameters a layer makes have the types its shape rule accepts") {
       bool wanted = !rule.wanted || rule.wanted(context);
       operands.push_back(wanted ? builder.parameter(op.operands[k].name, rule.type(context), rule.initializer) : Value{});
     }
-    attributes.erase("units");
+    for (const AttributeSpec& spec : op.attributes)
+      if (spec.layer_only) attributes.erase(spec.name);
     CHECK_NOTHROW(builder.create(name, operands, attributes));
   }
 }

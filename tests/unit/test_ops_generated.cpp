@@ -51,3 +51,11 @@ TEST_CASE("the example of every op is a network, and compiles") {
     }
   }
 }
+
+TEST_CASE("a logit of minus infinity outside of the target class counts for nothing in the loss") {
+  Graph graph = make_graph({"softmax_cross_entropy", {f32({N, {3}}), i32({N})}}).graph;
+  const Bindings bindings = {{"x0", {DType::f32, {2, 3}, {1, -INFINITY, 2, 0, 0, -INFINITY}}}, {"x1", {DType::i32, {2}, {0, 1}}}};
+  const double expected = (std::log(1 + std::exp(1.0)) + std::log(2.0)) / 2;
+  CHECK(evaluate(graph, bindings).outputs.at("y0").data[0] == doctest::Approx(expected).epsilon(1e-14));
+  check_generated(graph, bindings);
+}

@@ -152,6 +152,64 @@ void add_shapes(std::vector<Refusal>& all) {
   all.push_back({"one_hot", 2, {labels}, {{"classes", 0}}, {"0"}});
 }
 
+void add_pooling_and_resizing(std::vector<Refusal>& all) {
+  const TensorType image = f32({N, {4}, {3}, {5}}), whole = i32({N, {4}, {3}, {5}});
+  for (const char* op : {"global_average_pool", "global_max_pool"}) {
+    all.push_back({op, 1, {whole}, {}, {"i32[N, 4, 3, 5]"}});
+    all.push_back({op, 2, {x}, {}, {"f32[N, 5]"}});
+  }
+  for (const char* op : {"max_pool", "max_pool_index", "average_pool", "average_pool_gradient", "max_pool_gradient"}) {
+    const bool is_gradient = find_op(op)->category == OpCategory::gradient, takes_index = find_op(op)->operands.size() == 2;
+    auto refuse = [&](int constraint, const TensorType& type, AttributeMap attributes, std::vector<std::string> mentions) {
+      std::vector<std::optional<TensorType>> operands = {type};
+      if (takes_index) operands.push_back(TensorType{DType::i32, type.shape});
+      if (is_gradient) attributes.try_emplace("size", IntList{4, 3});
+      attributes.try_emplace("kernel", IntList{3});
+      all.push_back({op, constraint, operands, attributes, mentions});
+    };
+    refuse(1, whole, {}, {"i32[N, 4, 3, 5]"});
+    if (!is_gradient) refuse(2, x, {}, {"f32[N, 5]"});
+    refuse(2, f32({{4}, {4}, {3}, N}), {}, {"dimension 3", "batch"});
+    refuse(3, image, {{"kernel", IntList{1, 2, 3}}}, {"3 numbers", "2 spatial"});
+    refuse(3, image, {{"kernel", IntList{0}}}, {"`kernel`", "0"});
+    refuse(3, image, {{"stride", IntList{2, -1}}}, {"`stride`", "-1"});
+    refuse(4, image, {{"padding", IntList{1, 1, 1}}}, {"3 numbers"});
+    refuse(4, image, {{"padding", IntList{3}}}, {"padding 3", "kernel of 3"});
+    refuse(5, image, {{"kernel", IntList{4}}}, {"kernel of 4", "dimension 2", "4, 3, 5]"});
+    if (!is_gradient) continue;
+    refuse(6, image, {}, {"[4, 3]", "f32[N, 1, 1, 5]", "f32[N, 4, 3, 5]"});
+    refuse(6, image, {{"size", IntList{4}}}, {"[4]"});
+  }
+  all.push_back({"prelu", 1, {x, i32({{5}})}, {}, {"alpha", "i32[5]"}});
+  all.push_back({"prelu", 2, {x, c5}, {{"axis", 0}}, {"batch"}});
+  all.push_back({"prelu", 3, {x, c3}, {}, {"f32[N, 5]", "f32[3]"}});
+  all.push_back({"prelu_gradient", 1, {x, labels, c5}, {}, {"i32[N]"}});
+  all.push_back({"prelu_gradient", 2, {x, f32({N, {4}}), c5}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+  all.push_back({"prelu_gradient", 3, {x, x, c5}, {{"axis", 2}}, {"axis 2"}});
+  all.push_back({"prelu_gradient", 4, {x, x, c3}, {}, {"f32[3]"}});
+  const IntList none = {0, 0, 0, 0}, rows = {0, 1, 0, 0};
+  all.push_back({"pad", 1, {whole}, {{"low", none}, {"high", rows}}, {"i32[N, 4, 3, 5]"}});
+  all.push_back({"pad", 2, {x}, {{"low", IntList{0, 1}}, {"high", rows}}, {"`high` has 4", "f32[N, 5]"}});
+  all.push_back({"pad", 3, {image}, {{"low", none}, {"high", IntList{0, -1, 0, 0}}}, {"axis 1", "-1"}});
+  all.push_back({"pad", 4, {image}, {{"low", IntList{1, 0, 0, 0}}, {"high", none}}, {"axis 0"}});
+  all.push_back({"pad", 5, {image}, {{"low", IntList{0, INT64_MAX, 0, 0}}, {"high", none}}, {"axis 1"}});
+  const IntList size = {6, 7};
+  all.push_back({"resize", 1, {whole}, {{"size", size}}, {"i32[N, 4, 3, 5]"}});
+  all.push_back({"resize", 2, {x}, {{"size", size}}, {"f32[N, 5]"}});
+  all.push_back({"resize", 3, {image}, {}, {"neither"}});
+  all.push_back({"resize", 3, {image}, {{"size", size}, {"scale", NumberList{2}}}, {"both"}});
+  all.push_back({"resize", 3, {image}, {{"size", IntList{6}}}, {"1 numbers", "2 spatial dimensions"}});
+  all.push_back({"resize", 4, {image}, {{"scale", NumberList{0.3}}}, {"dimension 2", "size 0"}});
+  all.push_back({"resize", 4, {image}, {{"scale", NumberList{NAN}}}, {"dimension 1"}});
+  all.push_back({"resize", 5, {image}, {{"size", size}, {"align_corners", true}}, {"bilinear"}});
+  for (const char* op : {"interpolate", "interpolate_gradient"}) {
+    all.push_back({op, 1, {whole}, {{"axis", 1}, {"size", 2}}, {"i32[N, 4, 3, 5]"}});
+    all.push_back({op, 2, {image}, {{"axis", 0}, {"size", 2}}, {"batch"}});
+    all.push_back({op, 3, {image}, {{"axis", 1}, {"size", 0}}, {"size 0"}});
+    all.push_back({op, 4, {image}, {{"axis", 1}, {"size", 2}, {"align_corners", true}}, {"bilinear"}});
+  }
+}
+
 std::vector<Refusal> refusals() {
   std::vector<Refusal> all;
   add_wrong_element_types(all);
@@ -159,6 +217,7 @@ std::vector<Refusal> refusals() {
   add_normalization(all);
   add_maps_and_reductions(all);
   add_shapes(all);
+  add_pooling_and_resizing(all);
   return all;
 }
 

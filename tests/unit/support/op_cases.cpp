@@ -13,6 +13,14 @@ void add_maps(std::vector<OpCase>& cases) {
     for (const TensorType& type : {f32({N, {17}}), f32({{3}, {1}})}) cases.push_back({op, {type, type}});
   cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
   cases.push_back({"elu", {f32({N, {16}})}, {{"alpha", 0.5}}});
+  struct Slopes {
+    TensorType x, alpha;
+    int axis;
+  };
+  for (const auto& [x, alpha, axis] : {Slopes{f32({N, {3}, {5}}), f32({{5}}), -1}, Slopes{f32({N, {5}, {3}}), f32({{5}}), 1}, Slopes{f32({N, {17}}), f32({{1}}), -1}}) {
+    cases.push_back({"prelu", {x, alpha}, {{"axis", axis}}});
+    cases.push_back({"prelu_gradient", {x, x, alpha}, {{"axis", axis}}});
+  }
   for (const char* op : {"add", "sub", "mul", "div"}) {
     cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}});
     cases.push_back({op, {f32({N, {1}, {5}}), f32({{3}, {1}})}});
@@ -135,6 +143,68 @@ void add_shapes(std::vector<OpCase>& cases) {
   cases.push_back({"one_hot", {i32({N, {2}})}, {{"classes", 3}}});
 }
 
+// Max and average pooling of `x` [.., C] to windows `y`, forward and backward.
+void add_windows(std::vector<OpCase>& cases, IntList x, IntList y, const AttributeMap& attributes, int64_t channels) {
+  Shape image = {N}, pooled = {N};
+  for (int64_t extent : x) image.push_back({extent});
+  for (int64_t extent : y) pooled.push_back({extent});
+  image.push_back({channels});
+  pooled.push_back({channels});
+  AttributeMap sized = attributes;
+  sized["size"] = x;
+  cases.push_back({"max_pool", {f32(image)}, attributes, 2});
+  cases.push_back({"max_pool_index", {f32(image)}, attributes, 2});
+  cases.push_back({"max_pool_gradient", {f32(pooled), i32(pooled)}, sized, 2});
+  for (bool include : {true, false}) {
+    AttributeMap counted = attributes, sized_counted = sized;
+    counted["count_include_pad"] = sized_counted["count_include_pad"] = include;
+    cases.push_back({"average_pool", {f32(image)}, counted, 2});
+    cases.push_back({"average_pool_gradient", {f32(pooled)}, sized_counted, 2});
+  }
+}
+
+void add_pooling(std::vector<OpCase>& cases) {
+  using L = IntList;
+  add_windows(cases, {4, 6}, {2, 3}, {{"kernel", L{2}}}, 5);
+  add_windows(cases, {5, 7}, {2, 3}, {{"kernel", L{2}}}, 3);                                                              // a rest that no window covers
+  add_windows(cases, {5, 7}, {3, 4}, {{"kernel", L{2}}, {"ceil_mode", true}}, 2);
+  add_windows(cases, {5, 6}, {3, 3}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1}}}, 4);                       // overlapping
+  add_windows(cases, {5, 6}, {3, 2}, {{"kernel", L{3, 2}}, {"stride", L{2, 3}}, {"padding", L{1, 1, 0, 0}}, {"ceil_mode", true}}, 1);
+  add_windows(cases, {6, 5}, {6, 2}, {{"kernel", L{3, 2}}, {"stride", L{1, 3}}, {"padding", L{0, 2, 1, 0}}}, 3);        // gaps between windows
+  add_windows(cases, {5, 4}, {2, 2}, {{"kernel", L{2}}, {"stride", L{3}}, {"padding", L{1, 0, 1, 0}}, {"ceil_mode", true}}, 2);  // a last window that would begin behind x
+  add_windows(cases, {7}, {4}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1, 1}}}, 17);
+  for (const char* op : {"global_average_pool", "global_max_pool"}) {
+    cases.push_back({op, {f32({N, {4}, {3}, {5}})}});
+    cases.push_back({op, {f32({N, {7}, {17}})}, {{"keep_dims", true}}, 1});
+  }
+}
+
+void add_resizing(std::vector<OpCase>& cases) {
+  cases.push_back({"pad", {f32({N, {4}, {3}, {5}})}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 2, 0}}}});
+  cases.push_back({"pad", {f32({N, {3}, {5}})}, {{"low", IntList{0, 0, 2}}, {"high", IntList{0, 0, 15}}, {"value", -1.5}}});
+  cases.push_back({"pad", {f32({N, {7}})}, {{"low", IntList{0, 0}}, {"high", IntList{0, 0}}}});
+  struct Mode {
+    const char* name;
+    bool align_corners;
+  };
+  for (const Mode& mode : {Mode{"nearest", false}, Mode{"bilinear", false}, Mode{"bilinear", true}}) {
+    const AttributeMap attributes = {{"mode", mode.name}, {"align_corners", mode.align_corners}};
+    auto with = [&](AttributeMap more) {
+      more.insert(attributes.begin(), attributes.end());
+      return more;
+    };
+    cases.push_back({"resize", {f32({N, {4}, {3}, {5}})}, with({{"size", IntList{9, 2}}})});
+    cases.push_back({"resize", {f32({N, {2}, {5}, {3}})}, with({{"scale", NumberList{2}}}), 2});
+    cases.push_back({"resize", {f32({N, {7}, {2}})}, with({{"scale", NumberList{0.45}}})});
+    for (const auto& [in, out] : {std::pair{4, 9}, std::pair{9, 4}, std::pair{1, 5}, std::pair{5, 1}, std::pair{3, 3}, std::pair{17, 50}}) {
+      cases.push_back({"interpolate", {f32({N, {in}, {3}})}, with({{"axis", 1}, {"size", out}})});
+      cases.push_back({"interpolate_gradient", {f32({N, {in}, {3}})}, with({{"axis", 1}, {"size", out}}), 2});
+    }
+    cases.push_back({"interpolate", {f32({N, {5}})}, with({{"axis", -1}, {"size", 13}})});
+    cases.push_back({"interpolate_gradient", {f32({N, {19}})}, with({{"axis", -1}, {"size", 13}})});
+  }
+}
+
 void add_random_and_losses(std::vector<OpCase>& cases) {
   cases.push_back({"dropout", {f32({N, {5}}), {}}});
   cases.push_back({"dropout", {f32({N, {17}}), i32({})}, {{"rate", 0.25}, {"stream", 3}}});
@@ -165,7 +235,9 @@ const std::vector<OpCase>& op_cases() {
     add_convolutions(all);
     add_normalization(all);
     add_reductions(all);
+    add_pooling(all);
     add_shapes(all);
+    add_resizing(all);
     add_random_and_losses(all);
     return all;
   }();
