@@ -79,7 +79,7 @@ class ExpressionEmitter {
   llvm::Value* emit_reduction(const loops::ExprNode& x);
 };
 
-// The function `void kernel(ptr arguments, ptr arena, i64 n, i64 first_task, i64 last_task)`: internal, or shared with
+// The function `void kernel(ptr arguments, ptr arena, ptr scratch, i64 n, i64 first_task, i64 last_task)`: internal, or shared with
 // the other modules of a program in several parts, which declare it.
 llvm::Function* declare_kernel(const ModuleContext& context, const loops::Kernel& kernel);
 void emit_kernel(const ModuleContext& context, const loops::Kernel& kernel, llvm::Function* function);

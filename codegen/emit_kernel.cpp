@@ -30,14 +30,14 @@ class KernelEmitter : public ExpressionEmitter {
       : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)), kernel_(kernel), function_(function) {}
 
   void run() {
-    llvm::Value* n = function_->getArg(2);
+    llvm::Value* n = function_->getArg(3);
     if (context_.program.batch) n = builder_.getInt64(*context_.program.batch);
     define(loops::batch_variable, {n});
     locate_buffers(n);
     entry_ = builder_.GetInsertBlock();
     llvm::BasicBlock* body = new_block("body");
     builder_.SetInsertPoint(body);
-    emit_loop(kernel_.task_variable, {function_->getArg(3)}, function_->getArg(4), 1, [&] { emit_statement(kernel_.body); });
+    emit_loop(kernel_.task_variable, {function_->getArg(4)}, function_->getArg(5), 1, [&] { emit_statement(kernel_.body); });
     builder_.CreateRetVoid();
     builder_.SetInsertPoint(entry_);
     builder_.CreateBr(body);
@@ -115,6 +115,7 @@ llvm::Value* KernelEmitter::pointer_of(const Buffer& buffer, llvm::Value* n) {
       pointer->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(pointer->getContext(), {}));
       return pointer;
     }
+    case BufferKind::scratch: return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(2), buffer.offset, buffer.name);
     case BufferKind::arena: break;
   }
   llvm::Value* offset = builder_.CreateAdd(builder_.getInt64(buffer.offset), builder_.CreateMul(builder_.getInt64(buffer.batch_offset), n));
@@ -183,10 +184,10 @@ llvm::Value* KernelEmitter::element(int buffer, const Expr& index) {
   return constant ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(constant)) : pointer;
 }
 
-// Arena and constants begin at multiples of 64 bytes; of arguments only the elements are aligned.
+// Arena, scratch and constants begin at multiples of 64 bytes; of arguments only the elements are aligned.
 llvm::Align KernelEmitter::alignment(int buffer, const Expr& index) const {
   const Buffer& b = context_.program.buffers[buffer];
-  uint64_t size = b.scalar == Scalar::boolean ? 1 : b.scalar == Scalar::i32 || b.scalar == Scalar::f32 ? 4 : 8;
+  uint64_t size = loops::size_of(b.scalar);
   if (b.kind == BufferKind::argument) return llvm::Align(size);
   uint64_t bytes = static_cast<uint64_t>(multiple_of(index)) % 64 * size;
   return llvm::Align(std::min<uint64_t>(64, bytes == 0 ? 64 : bytes & -bytes));
@@ -401,7 +402,7 @@ llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const
 llvm::Function* declare_kernel(const ModuleContext& context, const Kernel& kernel) {
   llvm::LLVMContext& llvm = context.module.getContext();
   llvm::Type *pointer = llvm::PointerType::getUnqual(llvm), *index = llvm::Type::getInt64Ty(llvm);
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), {pointer, pointer, index, index, index}, false);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), {pointer, pointer, pointer, index, index, index}, false);
   return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + kernel.name, context.module);
 }
 

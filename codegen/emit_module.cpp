@@ -45,12 +45,12 @@ namespace {
 // Whether two buffers may overlap in memory, for some batch size.
 bool may_overlap(const Program& program, int a, int b) {
   const Buffer &x = program.buffers[a], &y = program.buffers[b];
+  if (x.kind != y.kind || x.kind == BufferKind::constant || x.kind == BufferKind::scratch) return false;  // each thread has its own scratch
   if (a == b) return true;
-  if (x.kind != y.kind || x.kind == BufferKind::constant) return false;
   if (x.kind == BufferKind::argument) return x.elements == y.elements;
   // Bytes from the end of `low` to the begin of `high` are `fixed + each * N`.
   auto apart = [&](const Buffer& low, const Buffer& high) {
-    int64_t size = low.scalar == loops::Scalar::i64 || low.scalar == loops::Scalar::f64 ? 8 : 4;
+    int64_t size = loops::size_of(low.scalar);
     int64_t fixed = high.offset - low.offset - (low.elements.batch ? 0 : size * low.elements.factor);
     int64_t each = high.batch_offset - low.batch_offset - (low.elements.batch ? size * low.elements.factor : 0);
     if (program.batch) return fixed + each * *program.batch >= 0;
@@ -104,7 +104,8 @@ class ModuleEmitter {
  private:
   llvm::Constant* constant(size_t id);
   llvm::Function* function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters);
-  void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step);
+  llvm::Value* scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread);
+  void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, llvm::Value* scratch);
   void emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
   void emit_workspace_function(const ObjectOptions& object);
   void emit_infer_function(const ObjectOptions& object);
@@ -145,7 +146,9 @@ llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* res
 void ModuleEmitter::emit_step() {
   auto* step = function(step_function_name(context_.program), llvm::Type::getVoidTy(llvm_), {pointer_, pointer_, index_, index_, index_, pointer_, pointer_});
   ExpressionEmitter emitter(context_, &step->getEntryBlock());
-  emitter.define(loops::batch_variable, {batch_size(step->getArg(2))});
+  llvm::Value* n = batch_size(step->getArg(2));
+  emitter.define(loops::batch_variable, {n});
+  llvm::Value* scratch = scratch_of(emitter.builder(), step->getArg(1), n, step->getArg(3));
   Dependences pending(context_.program);
   for (size_t i = 0; i < kernels_.size(); ++i) {
     const Kernel& kernel = context_.program.kernels[i];
@@ -154,13 +157,21 @@ void ModuleEmitter::emit_step() {
       pending.clear();
     }
     pending.add(kernel);
-    emit_share(emitter, i, step);
+    emit_share(emitter, i, step, scratch);
   }
   emitter.builder().CreateRetVoid();
 }
 
+// Where a thread's scratch begins: behind the arena, after that of the threads before it.
+llvm::Value* ModuleEmitter::scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread) {
+  const Program& program = context_.program;
+  llvm::Value* each = builder.CreateMul(builder.getInt64(program.arena_bytes_per_example), n);
+  llvm::Value* before = builder.CreateMul(builder.getInt64(program.scratch_bytes), thread);
+  return builder.CreateInBoundsGEP(builder.getInt8Ty(), arena, builder.CreateAdd(builder.getInt64(program.arena_bytes), builder.CreateAdd(each, before)));
+}
+
 // Tasks [tasks*thread/threads, tasks*(thread+1)/threads) of a kernel; a single task is thread 0's.
-void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step) {
+void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, llvm::Value* scratch) {
   llvm::IRBuilder<>& builder = emitter.builder();
   llvm::Value *thread = step->getArg(3), *threads = step->getArg(4);
   const loops::Expr& tasks = context_.program.kernels[kernel].tasks;
@@ -173,7 +184,7 @@ void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::
     first = builder.CreateUDiv(builder.CreateMul(count, thread), threads);
     last = builder.CreateUDiv(builder.CreateMul(count, builder.CreateAdd(thread, builder.getInt64(1))), threads);
   }
-  builder.CreateCall(kernels_[kernel], {step->getArg(0), step->getArg(1), step->getArg(2), first, last});
+  builder.CreateCall(kernels_[kernel], {step->getArg(0), step->getArg(1), scratch, step->getArg(2), first, last});
 }
 
 void ModuleEmitter::emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step) {
@@ -217,7 +228,7 @@ void ModuleEmitter::emit_workspace_function(const ObjectOptions& object) {
   fail_if(builder, bad_batch(builder, n), builder.getInt64(error_batch));
   int64_t slack = needs_workspace(program) ? workspace_slack : 0;
   llvm::Value* each = builder.CreateMul(builder.getInt64(program.arena_bytes_per_example), batch_size(n));
-  builder.CreateRet(builder.CreateAdd(builder.getInt64(program.arena_bytes + slack), each));
+  builder.CreateRet(builder.CreateAdd(builder.getInt64(program.arena_bytes + program.scratch_bytes + slack), each));
 }
 
 // int NAME_infer(int64_t n, inputs..., outputs..., void *workspace): thread 0 of 1, so no shares and no barriers.
@@ -248,8 +259,9 @@ void ModuleEmitter::emit_infer_function(const ObjectOptions& object) {
   llvm::Value* up = builder.CreateInBoundsGEP(builder.getInt8Ty(), workspace, builder.getInt64(workspace_slack));
   llvm::Value* arena = !needs_workspace(program) ? workspace : builder.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer_, index_}, {up, builder.getInt64(-64)});
   emitter.define(loops::batch_variable, {batch_size(n)});
+  llvm::Value* scratch = scratch_of(builder, arena, batch_size(n), builder.getInt64(0));
   for (size_t i = 0; i < kernels_.size(); ++i) {
-    builder.CreateCall(kernels_[i], {table, arena, n, builder.getInt64(0), emitter.emit(program.kernels[i].tasks)});
+    builder.CreateCall(kernels_[i], {table, arena, scratch, n, builder.getInt64(0), emitter.emit(program.kernels[i].tasks)});
   }
   builder.CreateRet(builder.getInt32(0));
 }

@@ -26,10 +26,10 @@ std::vector<const loops::Buffer*> object_arguments(const loops::Program& program
   return arguments;
 }
 
-bool needs_workspace(const loops::Program& program) { return program.arena_bytes > 0 || program.arena_bytes_per_example > 0; }
+bool needs_workspace(const loops::Program& program) { return program.workspace_bytes(1, 1) > 0; }
 
 int64_t largest_batch(const loops::Program& program) {
-  int64_t bytes = program.arena_bytes + program.arena_bytes_per_example;
+  int64_t bytes = program.workspace_bytes(1, 1);
   for (const loops::Buffer& buffer : program.buffers) bytes = std::max(bytes, 8 * buffer.elements.factor);
   return (int64_t{1} << 62) / std::max<int64_t>(bytes, 1);
 }

@@ -18,6 +18,8 @@
 namespace bnc::loops {
 
 enum class Scalar : uint8_t { boolean, i32, i64, f32, f64 };
+// The bytes of one in memory.
+constexpr int64_t size_of(Scalar scalar) { return scalar == Scalar::boolean ? 1 : scalar == Scalar::i64 || scalar == Scalar::f64 ? 8 : 4; }
 
 struct Type {
   Scalar scalar = Scalar::f32;
@@ -158,6 +160,8 @@ enum class BufferKind : uint8_t {
              // the same memory as another of its size (an update in place); no other two buffers of a kernel may overlap
   constant,  // data embedded in the compiled object
   arena,     // workspace, placed by plan-memory
+  scratch,   // memory of the thread that runs a task, of constant size. It belongs to one kernel, which lists it like
+             // any other buffer; every task finds undefined contents. Placed by plan-memory
 };
 
 struct Buffer {
@@ -167,7 +171,7 @@ struct Buffer {
   BufferKind kind = BufferKind::arena;
   int argument = -1;             // position in the pointer table of an argument
   std::vector<float> data;       // of a constant
-  // Byte offset in the arena: `offset` + `batch_offset` * N. Both are multiples of 64.
+  // Byte offset in the arena, `offset` + `batch_offset` * N, or in a thread's scratch. Both are multiples of 64.
   int64_t offset = 0, batch_offset = 0;
 };
 
@@ -185,9 +189,12 @@ struct Program {
   std::optional<int64_t> batch;  // the batch size when it is known at compile time
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
-  int64_t arena_bytes = 0, arena_bytes_per_example = 0;  // plan-memory's result: the sum is arena_bytes + N * arena_bytes_per_example
+  // plan-memory's result: the arena takes arena_bytes + N * arena_bytes_per_example; behind it lies scratch_bytes for each thread.
+  int64_t arena_bytes = 0, arena_bytes_per_example = 0, scratch_bytes = 0;
 
   int find_buffer(const std::string& name) const;  // -1 when there is none
+  // The memory that a step of `threads` threads works in.
+  int64_t workspace_bytes(int64_t n, int64_t threads) const { return arena_bytes + n * arena_bytes_per_example + threads * scratch_bytes; }
 };
 
 // Readable text, for `--emit loops` and golden tests.

@@ -131,6 +131,7 @@ class Printer {
     for (const Buffer& b : p.buffers) line(1, declaration(b));
     for (const Kernel& k : p.kernels) kernel(k);
     if (p.arena_bytes || p.arena_bytes_per_example) line(1, "arena: " + placement(p.arena_bytes, p.arena_bytes_per_example) + " bytes");
+    if (p.scratch_bytes) line(1, fmt::format("scratch: {} bytes a thread", p.scratch_bytes));
   }
 
   std::string take() { return std::move(text_); }
@@ -174,6 +175,7 @@ class Printer {
       case BufferKind::argument: where = fmt::format("argument {}", b.argument); break;
       case BufferKind::constant: where = "constant"; break;
       case BufferKind::arena: where = "arena at " + placement(b.offset, b.batch_offset); break;
+      case BufferKind::scratch: where = fmt::format("scratch at {}", b.offset); break;
     }
     return fmt::format("buffer {}: {}[{}], {}", b.name, name_of(b.scalar), elements, where);
   }

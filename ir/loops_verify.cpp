@@ -28,6 +28,18 @@ class Verifier {
     statement(kernel_.body);
   }
 
+  // Scratch is of constant size and belongs to one kernel.
+  void scratch(std::map<int, const Kernel*>& owners) const {
+    for (const std::vector<int>* ids : {&kernel_.reads, &kernel_.writes}) {
+      for (int id : *ids) {
+        const Buffer& listed = buffer(id);
+        if (listed.kind != BufferKind::scratch) continue;
+        require(!listed.elements.batch, fmt::format("the scratch buffer '{}' is of constant size", listed.name));
+        require(owners.emplace(id, &kernel_).first->second == &kernel_, fmt::format("the scratch buffer '{}' belongs to one kernel", listed.name));
+      }
+    }
+  }
+
  private:
   // `fixed`: the value is known once loops are unrolled.
   struct Variable {
@@ -209,7 +221,12 @@ class Verifier {
 }  // namespace
 
 void verify(const Program& program) {
-  for (const Kernel& kernel : program.kernels) Verifier(program, kernel).run();
+  std::map<int, const Kernel*> owners;  // of scratch
+  for (const Kernel& kernel : program.kernels) {
+    Verifier verifier(program, kernel);
+    verifier.run();
+    verifier.scratch(owners);
+  }
 }
 
 }  // namespace bnc::loops

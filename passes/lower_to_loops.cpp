@@ -353,7 +353,10 @@ class Driver {
     kernel.writes.assign(writes.begin(), writes.end());
     const int64_t batch = lowering_.context.batch.value_or(1);
     for (const auto* ids : {&kernel.reads, &kernel.writes}) {
-      for (int id : *ids) kernel.bytes += 4.0 * static_cast<double>(lowering_.program.buffers[id].elements.at(batch));
+      for (int id : *ids) {
+        const loops::Buffer& buffer = lowering_.program.buffers[id];
+        if (buffer.kind != loops::BufferKind::scratch) kernel.bytes += 4.0 * static_cast<double>(buffer.elements.at(batch));
+      }
     }
   }
 

@@ -2,15 +2,20 @@
 //
 // Sizes are constants or multiples of the batch size. The two kinds live in two areas, the constant one first, so that
 // offsets stay valid for every batch size. Within an area: largest first, at the lowest place that is free for as long
-// as the buffer lives (first fit by decreasing size).
+// as the buffer lives (first fit by decreasing size). A kernel's scratch lies side by side; all kernels use the same memory.
 #include <algorithm>
+#include <set>
 
 #include "passes/passes.h"
 
 namespace bnc {
 namespace {
 
-constexpr int64_t alignment = 64;  // bytes: a cache line and the widest vector
+constexpr int64_t alignment = 64;           // bytes: a cache line and the widest vector
+constexpr int64_t thread_alignment = 128;   // bytes: what hardware fetches together, so that threads do not share it
+
+int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
+int64_t bytes_of(const loops::Buffer& buffer) { return round_up(buffer.elements.factor * loops::size_of(buffer.scalar), alignment); }
 
 struct Interval {
   int buffer;
@@ -25,8 +30,7 @@ std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     const loops::Buffer& buffer = program.buffers[b];
     if (buffer.kind != loops::BufferKind::arena || buffer.elements.batch != batch) continue;
-    const int64_t bytes = (buffer.elements.factor * 4 + alignment - 1) / alignment * alignment;
-    Interval interval{static_cast<int>(b), program.kernels.size(), 0, bytes};
+    Interval interval{static_cast<int>(b), program.kernels.size(), 0, bytes_of(buffer)};
     for (size_t k = 0; k < program.kernels.size(); ++k) {
       const auto& kernel = program.kernels[k];
       auto touches = [&](const std::vector<int>& ids) { return std::find(ids.begin(), ids.end(), interval.buffer) != ids.end(); };
@@ -60,6 +64,21 @@ int64_t place(std::vector<Interval>& intervals) {
   return size;
 }
 
+// Places a kernel's scratch and returns the bytes it takes.
+int64_t place_scratch(loops::Program& program, const loops::Kernel& kernel) {
+  int64_t bytes = 0;
+  std::set<int> placed;
+  for (const std::vector<int>* ids : {&kernel.writes, &kernel.reads}) {
+    for (int id : *ids) {
+      loops::Buffer& buffer = program.buffers[id];
+      if (buffer.kind != loops::BufferKind::scratch || !placed.insert(id).second) continue;
+      buffer.offset = bytes;
+      bytes += bytes_of(buffer);
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 bool plan_memory(loops::Program& program, PassContext&) {
@@ -71,6 +90,9 @@ bool plan_memory(loops::Program& program, PassContext&) {
     program.buffers[interval.buffer].offset = program.arena_bytes;
     program.buffers[interval.buffer].batch_offset = interval.offset;
   }
+  program.scratch_bytes = 0;
+  for (const loops::Kernel& kernel : program.kernels) program.scratch_bytes = std::max(program.scratch_bytes, place_scratch(program, kernel));
+  program.scratch_bytes = round_up(program.scratch_bytes, thread_alignment);
   return true;
 }
 

@@ -73,7 +73,7 @@ Totals totals_of(const loops::Program& program) {
     totals.flops += kernel.flops;
     totals.bytes += kernel.bytes;
   }
-  totals.arena = program.arena_bytes + program.arena_bytes_per_example * program.batch.value_or(1);
+  totals.arena = program.workspace_bytes(program.batch.value_or(1), 1);
   return totals;
 }
 

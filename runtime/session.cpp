@@ -59,14 +59,15 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   code = codegen::jit(program, compilation.context.target, options.threads);
 
   fixed_batch = compilation.context.batch;
-  arena_bytes = program.arena_bytes;
-  arena_bytes_per_example = program.arena_bytes_per_example;
   info.kernels = static_cast<int>(program.kernels.size());
   for (const loops::Kernel& kernel : program.kernels) {
     info.flops += kernel.flops;
     info.bytes += kernel.bytes;
   }
-  info.arena_bytes = arena_bytes + arena_bytes_per_example * fixed_batch.value_or(1);
+  pool = std::make_unique<ThreadPool>(choose_threads(options.threads, info, fixed_batch));
+  workspace_bytes = program.workspace_bytes(0, pool->threads());
+  workspace_bytes_per_example = program.arena_bytes_per_example;
+  info.arena_bytes = program.workspace_bytes(fixed_batch.value_or(1), pool->threads());
   for (const Node* node : weight_nodes(network.graph())) {
     weight_order.push_back(node->results[0].name);
     if (node->is("state")) statistics.push_back(node->results[0].name);
@@ -75,7 +76,6 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   make_slots(program, compilation.graph);
   if (fixed_batch) set_batch(*fixed_batch);
   fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : initial);
-  pool = std::make_unique<ThreadPool>(choose_threads(options.threads, info, fixed_batch));
   info.compile_ms = network.parse_ms + std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -136,10 +136,10 @@ void Session::Data::set_batch(int64_t wanted) {
     slots[k].pointer = arguments[k] = slots[k].memory.get();
   }
   int64_t bytes = 0;
-  if (__builtin_mul_overflow(arena_bytes_per_example, wanted, &bytes) || __builtin_add_overflow(bytes, arena_bytes, &bytes)) {
+  if (__builtin_mul_overflow(workspace_bytes_per_example, wanted, &bytes) || __builtin_add_overflow(bytes, workspace_bytes, &bytes)) {
     fail("a batch of {} takes more memory than can be addressed", wanted);
   }
-  arena = AlignedBuffer(static_cast<size_t>(bytes));
+  workspace = AlignedBuffer(static_cast<size_t>(bytes));
   capacity = wanted;
 }
 
@@ -195,7 +195,7 @@ void Session::Data::run() {
     if (!first) first = &slot;
   }
   set_batch(first ? first->batch : fixed_batch.value_or(1));
-  pool->run(code->step(), arguments.data(), arena.get(), batch);
+  pool->run(code->step(), arguments.data(), workspace.get(), batch);
 }
 
 Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {

@@ -50,8 +50,8 @@ struct Session::Data {
   int64_t capacity = 0;
   std::vector<Slot> slots;               // in argument order
   std::vector<void*> arguments;
-  int64_t arena_bytes = 0, arena_bytes_per_example = 0;
-  AlignedBuffer arena;
+  int64_t workspace_bytes = 0, workspace_bytes_per_example = 0;   // the arena and all threads' scratch
+  AlignedBuffer workspace;
   std::unique_ptr<codegen::CompiledProgram> code;
   std::unique_ptr<ThreadPool> pool;
   Weights weights;                       // the network's, as given; the slots hold what has changed since

@@ -30,9 +30,17 @@ void Interpreter::run() {
   for (const Kernel& kernel : program_.kernels) {
     int64_t tasks = evaluate(kernel.tasks)[0].integer;
     for (int64_t task = 0; task < tasks; ++task) {
+      forget_scratch();
       variables_[kernel.task_variable] = {{0, task}};
       execute(kernel.body);
     }
+  }
+}
+
+// What another task left there means nothing.
+void Interpreter::forget_scratch() {
+  for (size_t b = 0; b < memory.size(); ++b) {
+    if (program_.buffers[b].kind == BufferKind::scratch) std::fill(memory[b].begin(), memory[b].end(), Lane{NAN, INT32_MIN});
   }
 }
 

@@ -35,6 +35,7 @@ class Interpreter {
   std::vector<std::vector<Lane>> memory;  // by buffer number
 
  private:
+  void forget_scratch();
   void execute(const Stmt& s);
   void execute_all(const std::vector<Stmt>& body);
   Lane unary(const ExprNode& x, Lane a) const;

@@ -12,6 +12,7 @@
 #include "codegen/codegen.h"
 #include "codegen/partition.h"
 #include "ir/diagnostic.h"
+#include "passes/pass.h"
 #include "tests/unit/loop_interpreter.h"
 
 using namespace bnc;
@@ -32,8 +33,6 @@ std::vector<TargetDescription> targets() {
   }
   return found;
 }
-
-size_t bytes_of(Scalar scalar) { return scalar == Scalar::boolean ? 1 : scalar == Scalar::i32 || scalar == Scalar::f32 ? 4 : 8; }
 
 Lane read_lane(Scalar scalar, const char* at) {
   auto get = [&](auto value) {
@@ -61,24 +60,24 @@ void write_lane(Scalar scalar, char* at, Lane lane) {
   }
 }
 
-// Memory for a program: its arguments as bytes, and an arena.
+// Memory for a program: its arguments as bytes, and an arena with scratch behind it.
 struct Memory {
   std::vector<std::vector<char>> buffers;
   std::vector<void*> arguments;
   std::vector<char> storage;
   void* arena = nullptr;
 
-  Memory(const Program& program, int64_t n, const Interpreter& initial) {
+  Memory(const Program& program, int64_t n, const Interpreter& initial, int threads = 1) {
     for (size_t b = 0; b < program.buffers.size(); ++b) {
       const Buffer& buffer = program.buffers[b];
-      size_t size = bytes_of(buffer.scalar);
+      size_t size = size_of(buffer.scalar);
       buffers.emplace_back(initial.memory[b].size() * size);
       for (size_t k = 0; k < initial.memory[b].size(); ++k) write_lane(buffer.scalar, &buffers[b][k * size], initial.memory[b][k]);
       if (buffer.kind != BufferKind::argument) continue;
       if (static_cast<int>(arguments.size()) <= buffer.argument) arguments.resize(buffer.argument + 1);
       arguments[buffer.argument] = buffers[b].data();
     }
-    storage.resize(program.arena_bytes + n * program.arena_bytes_per_example + 64);
+    storage.resize(program.workspace_bytes(n, threads) + 64);
     arena = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(storage.data()) + 63) / 64 * 64);
   }
 };
@@ -106,13 +105,13 @@ void compare(const Program& program, const Interpreter& want, const Memory& got,
     const Buffer& buffer = program.buffers[b];
     if (buffer.kind != BufferKind::argument) continue;
     for (size_t k = 0; k < want.memory[b].size(); ++k) {
-      Lane lane = read_lane(buffer.scalar, &got.buffers[b][k * bytes_of(buffer.scalar)]);
+      Lane lane = read_lane(buffer.scalar, &got.buffers[b][k * size_of(buffer.scalar)]);
       bool same = agree(buffer.scalar, lane, want.memory[b][k], relative);
       if (same) continue;
       INFO(to_string(program) << buffer.name << "[" << k << "]: " << lane.real << "/" << lane.integer << ", not " << want.memory[b][k].real << "/" << want.memory[b][k].integer);
       REQUIRE(same);
     }
-    CHECK(want.memory[b].size() * bytes_of(buffer.scalar) == got.buffers[b].size());
+    CHECK(want.memory[b].size() * size_of(buffer.scalar) == got.buffers[b].size());
   }
 }
 
@@ -368,10 +367,34 @@ Program three_kernels() {
   return program;
 }
 
+// Two kernels that work in scratch: each row of 21 elements is copied to its middle with zeros around, and read from
+// there in windows of three; the second kernel finds its own scratch where the first had its.
+Program scratch_program() {
+  Program program{.name = "scratch"};
+  program.buffers = {{.name = "x", .elements = {21, true}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "t", .elements = {21, true}},
+                     {.name = "small", .scalar = Scalar::f64, .elements = {3}, .kind = BufferKind::scratch},
+                     {.name = "window", .elements = {23}, .kind = BufferKind::scratch},
+                     {.name = "y", .elements = {21, true}, .kind = BufferKind::argument, .argument = 1},
+                     {.name = "other", .elements = {40}, .kind = BufferKind::scratch}};
+  Expr row = variable("row"), at = row * 21 + i, n = variable(batch_variable);
+  auto windows = [&](int from, int window, int to, Expr factor) {
+    Expr sum = load(window, Scalar::f32, i) + load(window, Scalar::f32, i + 1) * factor + load(window, Scalar::f32, i + 2);
+    return block({store(window, 0, real(0)), store(window, 22, real(0)), loop("i", 0, 21, 1, {store(window, i + 1, load(from, Scalar::f32, at))}),
+                  loop("i", 0, 21, 1, {store(to, at, sum)})});
+  };
+  Stmt first = block({loop("i", 0, 3, 1, {store(2, i, cast(Scalar::f64, row + i))}), windows(0, 3, 1, cast(Scalar::f32, load(2, Scalar::f64, 2)))});
+  program.kernels = {{.name = "first", .tasks = n, .task_variable = "row", .body = first, .reads = {0, 2, 3}, .writes = {1, 2, 3}},
+                     {.name = "second", .tasks = n, .task_variable = "row", .body = windows(1, 5, 4, real(-2)), .reads = {1, 5}, .writes = {4, 5}}};
+  PassContext context;
+  plan_memory(program, context);
+  return program;
+}
+
 std::vector<char> run_threads(const Program& program, codegen::StepFunction step, int64_t n, int threads) {
   Interpreter initial(program, n);
   fill(initial, program, 5);
-  Memory memory(program, n, initial);
+  Memory memory(program, n, initial, threads);
   std::barrier<> meeting(threads);
   auto wait = [](void* context) { static_cast<std::barrier<>*>(context)->arrive_and_wait(); };
   std::vector<std::thread> workers;
@@ -398,6 +421,19 @@ TEST_CASE("any number of threads gives the same bits") {
     std::vector<char> one = run_threads(program, compiled->step(), n, 1);
     for (int threads : {2, 3, 8}) CHECK(run_threads(program, compiled->step(), n, threads) == one);
   }
+}
+
+TEST_CASE("scratch belongs to a thread and lies behind the arena") {
+  Program program = scratch_program();
+  CHECK(program.buffers[2].offset == 0);
+  CHECK(program.buffers[3].offset == 64);
+  CHECK(program.buffers[5].offset == 0);
+  CHECK(program.scratch_bytes == 256);  // 64 + 92 and 160, in whole pairs of cache lines
+  CHECK(program.workspace_bytes(3, 2) == 3 * 128 + 2 * 256);
+  for (int64_t n : {1, 5, 18}) check(program, n);
+  auto compiled = codegen::jit(program, codegen::target_for("native", true));
+  std::vector<char> one = run_threads(program, compiled->step(), 37, 1);
+  for (int threads : {2, 5}) CHECK(run_threads(program, compiled->step(), 37, threads) == one);
 }
 
 TEST_CASE("barriers stand between dependent kernels only") {

@@ -165,11 +165,39 @@ TEST_CASE("programs print readably") {
       y[ramp(row * 16, 1, 16)] = x[ramp(row * 16, 1, 16)]
     }
 )");
+  Program scratch = copy_program();
+  scratch.kernels.clear();
+  scratch.buffers = {{.name = "w", .elements = {20}, .kind = BufferKind::scratch, .offset = 64}};
+  scratch.scratch_bytes = 256;
+  CHECK(to_string(scratch) == R"(program copy
+  buffer w: f32[20], scratch at 64
+  scratch: 256 bytes a thread
+)");
   CHECK(text((i + j) * 2 - (i - j)) == "(i + j) * 2 - (i - j)");
   CHECK(text(i - 3) == "i - 3");
   CHECK(text(binary(BinaryOp::logical_and, i < j, binary(BinaryOp::logical_or, j < i, i == j))) == "i < j and (j < i or i == j)");
   CHECK(text(real(1e-5)) == "1e-05");
   CHECK(text(real(3)) == "3.0");
+}
+
+TEST_CASE("the verifier keeps scratch within one kernel and of constant size") {
+  Program program = copy_program();
+  auto message = [&]() -> std::string {
+    try {
+      verify(program);
+    } catch (const InternalError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  program.buffers[1].kind = BufferKind::scratch;
+  CHECK(message() == "");
+  program.kernels[0].writes.push_back(1);
+  CHECK(message().find("the scratch buffer 't' is of constant size") != std::string::npos);
+  program.buffers[1].elements = {16};
+  CHECK(message() == "");
+  program.kernels.push_back(program.kernels[0]);
+  CHECK(message().find("the scratch buffer 't' belongs to one kernel") != std::string::npos);
 }
 
 TEST_CASE("the verifier accepts what is right and names what is wrong") {

@@ -120,7 +120,7 @@ struct TensorInfo {
 // The counts the compiler knows of one compiled program.
 struct ProgramInfo {
   double flops = 0, bytes = 0;      // of one run at the compiled batch size (one example when it is symbolic)
-  int64_t arena_bytes = 0;
+  int64_t arena_bytes = 0;          // memory for what lies between kernels, and for each thread's scratch
   double compile_ms = 0;            // from text to ready code
   int kernels = 0;
 };

@@ -55,8 +55,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     arguments[buffer.argument] = storage[b].data();
   }
   // Filled with NaN, so that reading what was never written shows.
-  const size_t arena_bytes = program.arena_bytes + batch * program.arena_bytes_per_example;
-  std::vector<float> arena(arena_bytes / 4 + 32, std::nanf(""));
+  std::vector<float> arena(program.workspace_bytes(batch, 1) / 4 + 32, std::nanf(""));
   void* base = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(arena.data()) + 63) / 64 * 64);
   compiled->step()(arguments.data(), base, batch, 0, 1, nullptr, nullptr);
 

@@ -1,0 +1,53 @@
+// plan-memory: where buffers lie.
+#include <doctest/doctest.h>
+
+#include "passes/pass.h"
+
+using namespace bnc;
+using namespace bnc::loops;
+
+namespace {
+
+// Kernel k reads buffer k and writes buffer k + 1: two neighbours live at the same time, and no others.
+Program chain(const std::vector<Dim>& sizes) {
+  Program program{.name = "chain"};
+  for (size_t b = 0; b < sizes.size(); ++b) program.buffers.push_back({.name = "b" + std::to_string(b), .elements = sizes[b]});
+  for (int k = 0; k + 1 < static_cast<int>(sizes.size()); ++k) {
+    program.kernels.push_back({.name = "k" + std::to_string(k), .tasks = 1, .task_variable = "task", .reads = {k}, .writes = {k + 1}});
+  }
+  return program;
+}
+
+}  // namespace
+
+TEST_CASE("buffers alive at different times share memory, others do not") {
+  Program program = chain({{100}, {30}, {100}, {17}, {90}});
+  PassContext context;
+  plan_memory(program, context);
+  CHECK(program.arena_bytes == 448 + 128);  // the largest pair of neighbours, in cache lines
+  CHECK(program.arena_bytes_per_example == 0);
+  for (size_t k = 0; k + 1 < program.buffers.size(); ++k) {
+    const Buffer &a = program.buffers[k], &b = program.buffers[k + 1];
+    CHECK((a.offset + 4 * a.elements.factor <= b.offset || b.offset + 4 * b.elements.factor <= a.offset));
+    CHECK(a.offset % 64 == 0);
+  }
+}
+
+TEST_CASE("multiples of the batch size lie behind what is constant") {
+  Program program = chain({{3, true}, {33}, {40, true}, {5, true}});
+  PassContext context;
+  plan_memory(program, context);
+  CHECK(program.arena_bytes == 192);
+  CHECK(program.arena_bytes_per_example == 192 + 64);
+  CHECK(program.buffers[1].offset == 0);
+  CHECK(program.buffers[2].offset == 192);
+  CHECK(program.buffers[3].batch_offset == 192);
+}
+
+TEST_CASE("elements of eight bytes take eight bytes") {
+  Program program = chain({{9}, {9}});
+  program.buffers[0].scalar = Scalar::f64;
+  PassContext context;
+  plan_memory(program, context);
+  CHECK(program.arena_bytes == 128 + 64);
+}
