@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "passes/lower/contraction.h"
+
 namespace bnc {
 namespace {
 
@@ -49,12 +51,12 @@ bool reduces_rows(const Node& node) {
 
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
   constexpr double many = 4096;
+  if (node.op->lowering_as<ContractLowering>()) return lower::is_row_contraction(node, batch);
   const Shape& space = iteration_shape(node);
-  const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr;
-  if (space.size() < 2 || !(contracts || reduces_rows(node))) return false;
+  if (space.size() < 2 || !reduces_rows(node)) return false;
   const Shape rows = row_dims(space);
   const bool known = batch || std::none_of(rows.begin(), rows.end(), [](const Dim& dim) { return dim.batch; });
-  if (!known && !contracts) return false;
+  if (!known) return false;
   return rows.size() > 1 || (known && elements(rows, batch.value_or(1)) >= many);
 }
 
@@ -139,6 +141,9 @@ bool KernelPlan::fits(const Node& node, bool* narrows) const {
   const Shape units = by_rows_ ? units_with(node) : Shape{};
   const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !(shaped_ && too_coarse(units, node));
   const bool small = work_ + work_of(node, batch_) <= small_work;
+  // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.
+  const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
+  if ((row_contraction_ && contracts) || (over_rows && contracts_) || ((row_contraction_ || over_rows) && !rows)) return false;
   if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
   if (!rows && (many_rows_ || has_many_rows(node, batch_))) return small;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
@@ -162,6 +167,7 @@ void KernelPlan::add(Node* node) {
   members_.insert(node);
   many_rows_ = many_rows_ || has_many_rows(*node, batch_);
   contracts_ = contracts_ || node->op->lowering_as<ContractLowering>();
+  row_contraction_ = row_contraction_ || (node->op->lowering_as<ContractLowering>() && has_many_rows(*node, batch_));
   work_ += work_of(*node, batch_);
 }
 

@@ -82,6 +82,7 @@ class KernelPlan {
   bool shaped_ = false;
   bool many_rows_ = false;   // some node has_many_rows
   bool contracts_ = false;
+  bool row_contraction_ = false;   // a contraction that has_many_rows
   double work_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 #include "passes/lower/tall_reduction.h"
 #include "passes/passes.h"
@@ -169,10 +170,13 @@ class Driver {
     const int64_t columns = by_columns ? *lowering_.fixed(fused.plan.column_extent()) : 0;
     const int lanes = lowering_.target.float_lanes();
 
-    const int64_t most_vectors = by_columns ? panel_vectors(fused, columns, partition) : 7;
+    const Dim units = *element_count(fused.plan.units());
+    const std::map<const Stage*, ContractionPlan> plans = plan_row_contractions(fused, partition);
+    const ContractionPlan* plan = by_rows && !plans.empty() ? &plans.begin()->second : nullptr;   // it decides how the kernel is split
+    const int64_t most_vectors = by_columns && !plan ? panel_vectors(fused, columns, partition) : 7;
     std::map<const Stage*, Packing> packings;
     for (const Stage& stage : fused.stages) {
-      if (stage.kind != Stage::Kind::contract) continue;
+      if (stage.kind != Stage::Kind::contract || plans.count(&stage)) continue;
       const Ranges whole = ranges_of(lowering_, stage.space(), Region{});
       const Tile tile = choose_tile(lowering_, whole.rows, whole.columns, by_columns ? most_vectors : 1, most_vectors);
       packings[&stage] = pack_operands(lowering_, *stage.roots.front(), tile, !by_rows || stage.space().size() == 2);
@@ -182,25 +186,25 @@ class Driver {
     kernel.name = lowering_.fresh(fused.stages.front().roots.front()->results[0].name + "_kernel");
     kernel.task_variable = lowering_.fresh("task");
     const Expr task = loops::variable(kernel.task_variable);
-    const int64_t width = most_vectors * lanes;
-    const Dim units = *element_count(fused.plan.units());
+    const int64_t width = plan ? plan->columns_per_task : most_vectors * lanes;
     const Expr row_count = by_rows ? lowering_.extent(units) : Expr(1);
-    const int64_t block = by_rows ? row_block(fused, packings, partition) : 1;
+    const int64_t block = plan ? plan->rows_per_task / rows_per_unit(lowering_, plan_stage(plans).space(), Region{.units = units}) : by_rows ? row_block(fused, packings, partition) : 1;
     const Expr row_tasks = by_rows ? (row_count + Expr(block - 1)) / Expr(block) : Expr(1);
     const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
     kernel.tasks = row_tasks * Expr(column_tasks);
 
     // Neighbouring tasks go to one thread. Where the right operand stays in the cache, blocks of rows run outside, each with
     // all its panels; else panels do, each staying in the cache for all blocks.
-    const bool rows_outside = partition == Partition::tiles && right_operand_bytes(fused) <= lowering_.target.l2_bytes / 2;
+    const bool rows_outside = partition == Partition::tiles && (plan || right_operand_bytes(fused) <= lowering_.target.l2_bytes / 2);
     const Expr column_task = !by_rows ? task : rows_outside ? task % Expr(column_tasks) : task / row_tasks;
     const Expr row_task = !by_columns ? task : rows_outside ? task / Expr(column_tasks) : task % row_tasks;
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, block);
-    kernel.body = loops::block(split_rows(by_rows, row_task, units, block, [&](Region region) {
+    kernel.body = loops::block(split_rows(by_rows, !plan, row_task, units, block, [&](Region region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
         auto part = split_columns(by_columns, stage.kind == Stage::Kind::contract, region, column_task, columns, width, [&](const Region& panel) {
           if (auto it = shared.find(&stage); it != shared.end()) return it->second.partial(panel, row_task);
+          if (auto it = plans.find(&stage); it != plans.end()) return lower_row_contraction(lowering_, stage, panel, it->second);
           return stage.kind == Stage::Kind::map      ? lower_map(lowering_, stage, panel)
                  : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, panel)
                                                      : lower_contract(lowering_, stage, panel, packings.at(&stage));
@@ -213,6 +217,20 @@ class Driver {
     lowering_.program.kernels.push_back(std::move(kernel));
     for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
   }
+
+  std::map<const Stage*, ContractionPlan> plan_row_contractions(const FusedKernel& fused, Partition partition) {
+    const bool by_rows = partition == Partition::rows || partition == Partition::tiles;
+    const Region region{.units = *element_count(fused.plan.units())};
+    std::map<const Stage*, ContractionPlan> plans;
+    for (const Stage& stage : fused.stages) {
+      const Node& node = *stage.roots.front();
+      if (stage.kind != Stage::Kind::contract || !is_row_contraction(node, lowering_.context.batch)) continue;
+      BNC_CHECK(partition != Partition::columns, "a contraction over many rows in a kernel split by columns");
+      plans[&stage] = plan_contraction(lowering_, node, by_rows ? rows_per_unit(lowering_, stage.space(), region) : 1, partition == Partition::tiles);
+    }
+    return plans;
+  }
+  static const Stage& plan_stage(const std::map<const Stage*, ContractionPlan>& plans) { return *plans.begin()->first; }
 
   // The reductions over rows that tasks share, each of which owns `block` units.
   std::map<const Stage*, TallReduction> shared_reductions(const FusedKernel& fused, int64_t block) {
@@ -246,7 +264,8 @@ class Driver {
     return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
   }
 
-  std::vector<Stmt> split_rows(bool split, Expr task, Dim units, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
+  // `exact`: the last block has loops of its own where it is shorter.
+  std::vector<Stmt> split_rows(bool split, bool exact, Expr task, Dim units, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
     Region region;
     if (!split) return body(region);
     region.all_rows = false;
@@ -261,7 +280,7 @@ class Driver {
       return body(part);
     };
     const Expr begin = task * Expr(block);
-    if (!fixed) return rows(begin, loops::binary(loops::BinaryOp::minimum, begin + Expr(block), count), std::nullopt);
+    if (!fixed || (!exact && *fixed % block != 0)) return rows(begin, loops::binary(loops::BinaryOp::minimum, begin + Expr(block), count), std::nullopt);
     const int64_t full = *fixed / block, rest = *fixed % block;
     if (rest == 0) return rows(begin, begin + Expr(block), block);
     if (full == 0) return rows(Expr(0), Expr(rest), rest);

@@ -35,7 +35,6 @@
   OP(hard_sigmoid)                     \
   OP(hard_swish)                       \
   OP(prelu)                            \
-  OP(clip)                             \
   OP(softmax)                          \
   OP(log_softmax)                      \
   OP(add)                              \
@@ -75,7 +74,6 @@
   OP(hard_sigmoid_gradient)            \
   OP(hard_swish_gradient)              \
   OP(prelu_gradient)                   \
-  OP(clip_gradient)                    \
   OP(reduce_max_gradient)              \
   OP(slice_gradient)                   \
   OP(max_pool_index)                   \

@@ -16,9 +16,8 @@ bool is_row_contraction(const Node& node, std::optional<int64_t> batch);
 
 // Everything decided for one contraction.
 struct ContractionPlan {
-  // Tasks. A task's rows begin at a multiple of `rows_per_task`, counted from the last multiple of `row_period` (an image);
-  // it holds `rows_per_task` of them or as many as are left of the period. 0: the period is all rows.
-  int64_t rows_per_task = 1, row_period = 0;
+  // A task owns so many rows; the last one maybe fewer.
+  int64_t rows_per_task = 1;
   // A multiple of the panel's width, or all columns. A kernel's other stages follow the same panels.
   int64_t columns_per_task = 1;
 
@@ -35,8 +34,9 @@ struct ContractionPlan {
   std::string note;               // one line for `explain`
 };
 
-// Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant).
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node);
+// Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant). `unit_rows`: a task
+// is to own a multiple of so many rows. Without `split_columns` it owns all columns.
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns);
 
 // The loops of one task over a region of the plan's split; the stage's other roots are computed on the register tile.
 std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan);

@@ -1,0 +1,143 @@
+#include "passes/lower/contraction_form.h"
+
+#include <algorithm>
+
+namespace bnc::lower {
+namespace {
+
+std::vector<int64_t> at_constants(const std::function<Index(const Index&, const Index&)>& function, const std::vector<int64_t>& i, const std::vector<int64_t>& k) {
+  std::vector<int64_t> result;
+  for (const Expr& x : function(Index(i.begin(), i.end()), Index(k.begin(), k.end()))) {
+    const auto number = loops::as_integer(x);
+    BNC_CHECK(number, "an index of a contraction that is not affine");
+    result.push_back(*number);
+  }
+  return result;
+}
+
+// The coefficients, found at unit vectors.
+AffineIndex probe(const std::function<Index(const Index&, const Index&)>& function, size_t space, size_t reduction) {
+  std::vector<int64_t> i(space, 0), k(reduction, 0);
+  AffineIndex affine;
+  affine.offset = at_constants(function, i, k);
+  const size_t rank = affine.offset.size();
+  affine.space.assign(rank, std::vector<int64_t>(space));
+  affine.reduction.assign(rank, std::vector<int64_t>(reduction));
+  for (size_t j = 0; j < space + reduction; ++j) {
+    int64_t& unit = j < space ? i[j] : k[j - space];
+    unit = 1;
+    const auto index = at_constants(function, i, k);
+    unit = 0;
+    for (size_t d = 0; d < rank; ++d) (j < space ? affine.space[d][j] : affine.reduction[d][j - space]) = index[d] - affine.offset[d];
+  }
+  return affine;
+}
+
+void turn_around(AffineIndex& index, size_t j, int64_t extent) {
+  for (size_t d = 0; d < index.offset.size(); ++d) {
+    index.offset[d] += index.reduction[d][j] * (extent - 1);
+    index.reduction[d][j] = -index.reduction[d][j];
+  }
+}
+
+int64_t dot(const std::vector<int64_t>& strides, const std::function<int64_t(size_t)>& coefficient) {
+  int64_t sum = 0;
+  for (size_t d = 0; d < strides.size(); ++d) sum += strides[d] * coefficient(d);
+  return sum;
+}
+
+bool is_view(const Node& node) { return node.is("reshape") || node.is("flatten"); }
+
+}  // namespace
+
+int64_t AffineIndex::flat_offset(const std::vector<int64_t>& strides) const { return dot(strides, [&](size_t d) { return offset[d]; }); }
+int64_t AffineIndex::flat_space(const std::vector<int64_t>& strides, size_t j) const { return dot(strides, [&](size_t d) { return space[d][j]; }); }
+int64_t AffineIndex::flat_reduction(const std::vector<int64_t>& strides, size_t j) const { return dot(strides, [&](size_t d) { return reduction[d][j]; }); }
+
+bool FormPart::is_group(size_t j) const {
+  return j != columns() && std::any_of(right.space.begin(), right.space.end(), [&](const auto& slopes) { return slopes[j] != 0; });
+}
+
+bool FormPart::left_has_columns() const {
+  return std::any_of(left.space.begin(), left.space.end(), [&](const auto& slopes) { return slopes[columns()] != 0; });
+}
+
+bool FormPart::empty() const {
+  return std::any_of(reduction.begin(), reduction.end(), [](const Dim& dim) { return dim.factor == 0; });
+}
+
+int64_t ContractionForm::groups(size_t part) const {
+  int64_t count = 1;
+  for (size_t j = 0; j < parts[part].space.size(); ++j) {
+    if (parts[part].is_group(j)) count *= parts[part].space[j].factor;
+  }
+  return count;
+}
+
+ContractionForm form_of(const Node& node) {
+  const auto& contract = *node.op->lowering_as<ContractLowering>();
+  ContractionForm form;
+  form.left = node.operands[0].type().shape;
+  form.right = node.operands[1].type().shape;
+  form.result = node.results[0].type.shape;
+  form.zero_outside = contract.zero_outside;
+  for (const ContractLowering::Part& part : contract.parts(node)) {
+    const size_t space = part.space.size(), reduction = part.reduction.size();
+    FormPart result{part.space, part.reduction, {}, probe(part.left, space, reduction), probe(part.right, space, reduction)};
+    result.result = probe([&](const Index& i, const Index&) { return part.result(i); }, space, reduction);
+    for (size_t j = 0; j < reduction; ++j) {
+      const bool backwards = std::any_of(result.left.reduction.begin(), result.left.reduction.end(), [&](const auto& slopes) { return slopes[j] < 0; });
+      if (!backwards || part.reduction[j].factor == 0) continue;
+      turn_around(result.left, j, part.reduction[j].factor);
+      turn_around(result.right, j, part.reduction[j].factor);
+    }
+    form.parts.push_back(std::move(result));
+  }
+  return form;
+}
+
+std::vector<int64_t> row_major(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t d = shape.size(); d-- > 1;) {
+    BNC_CHECK(!shape[d].batch || d == 0, "an operand with the batch inside");
+    strides[d - 1] = strides[d] * shape[d].factor;
+  }
+  return strides;
+}
+
+Value viewed(const Lowering& lowering, Value value) {
+  while (lowering.inlined.count(value.node) && is_view(*value.node) && value.node->operands[0].type().rank() >= 2 &&
+         last_dim(value.node->operands[0].type().shape) == last_dim(value.type().shape)) {
+    value = value.node->operands[0];
+  }
+  return value;
+}
+
+bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
+  const Shape& space = node.results[0].type.shape;
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    const Value operand = node.operands[k];
+    if (!operand) continue;
+    const Access access = access_of(node, static_cast<int>(k));
+    if (!access.reads) continue;
+    const Shape& shape = operand.type().shape;
+    const bool a_number_a_column = std::all_of(shape.begin(), shape.empty() ? shape.end() : shape.end() - 1, [](const Dim& dim) { return dim.is_one(); });
+    if (!access.pointwise || (shape != space && !a_number_a_column)) return false;
+    if (shape == space && !reads_flat_rows(lowering, operand)) return false;
+  }
+  return true;
+}
+
+bool reads_flat_rows(const Lowering& lowering, Value value) { return !lowering.inlined.count(value.node) || operands_read_flat_rows(lowering, *value.node); }
+
+Index flat_index(const Lowering& lowering, const Shape& shape, bool flat, Expr row, Expr column) {
+  if (!flat || shape.size() < 2) return index_at(lowering, shape, std::move(row), std::move(column));
+  Index index(shape.size(), Expr(0));
+  size_t d = shape.size() - 2;
+  while (d > 0 && shape[d].is_one()) --d;   // where there is one element it is read at 0
+  index[d] = std::move(row);
+  index.back() = std::move(column);
+  return index;
+}
+
+}  // namespace bnc::lower

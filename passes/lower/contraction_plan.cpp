@@ -1,0 +1,378 @@
+// The cost model of contractions over rows: which split, tile and blocks are predicted to take the fewest cycles.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "passes/lower/contraction_window.h"
+#include "passes/lower/contraction_pack.h"
+
+namespace bnc::lower {
+namespace {
+
+constexpr int64_t block_pixels = 256;     // of a reduction over pixels: its panel and window stay in the second cache
+constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8;
+constexpr double task_cycles = 2000;      // of starting a task
+constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
+
+// Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
+// chains, whichever is longest; and a little for each load that misses the first cache.
+double step_cycles(int64_t rows, int64_t vectors, bool left_vectors) {
+  const int64_t loads = left_vectors ? rows * vectors + vectors : rows + vectors;
+  return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + (left_vectors ? 0.0 : 0.1) * static_cast<double>(rows + vectors);
+}
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+class Planner {
+ public:
+  Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns)
+      : lowering_(lowering), node_(node), unit_rows_(unit_rows), form_(form_of(node)), lanes_(lowering.target.float_lanes()),
+        columns_(*lowering.fixed(form_.result.back())), row_dims_(form_.result.size() - 1) {
+    const FormPart& part = form_.parts.front();
+    // Groups and spread columns take their columns together.
+    split_columns_ = split_columns && form_.groups(0) == 1 && part.space.back() == form_.result.back();
+    for (const FormPart& p : form_.parts) vectors_of_left_ = vectors_of_left_ || p.left_has_columns();
+  }
+
+  ContractionPlan run() {
+    decide_staging();
+    double best = std::numeric_limits<double>::infinity();
+    ContractionPlan chosen;
+    for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
+      for (int64_t block : blocks_of(split)) {
+        for (int64_t tasks : column_tasks()) try_split(split, block, tasks, best, chosen);
+      }
+    }
+    BNC_CHECK(best < std::numeric_limits<double>::infinity(), "no plan for " + node_.results[0].name);
+    allocate(chosen);
+    return chosen;
+  }
+
+ private:
+  int64_t extent(const Dim& dim) const { return lowering_.fixed(dim).value_or(dim.factor); }
+  int64_t inner_rows(int split) const {
+    int64_t count = 1;
+    for (size_t d = static_cast<size_t>(split) + 1; d < row_dims_; ++d) count *= extent(form_.result[d]);
+    return count;
+  }
+
+  void decide_staging() {
+    const Value left = viewed(lowering_, node_.operands[0]);
+    plan_.stage_left = lowering_.inlined.count(left.node) || left.node->is("constant") || vectors_of_left_ || reads_outside() || bad_stride();
+    plan_.stage_right = node_.operands[1].type().shape.front().batch;
+    if (plan_.stage_right) plan_.stage_left = plan_.stage_left || true;
+  }
+
+  // Whether some index of the left operand lies outside of it.
+  bool reads_outside() const {
+    if (!form_.zero_outside) return false;
+    for (const FormPart& part : form_.parts) {
+      if (part.empty()) continue;
+      for (size_t d = 0; d < form_.left.size(); ++d) {
+        if (form_.left[d].batch) continue;
+        int64_t last = part.left.offset[d];
+        for (size_t j = 0; j < part.space.size(); ++j) last += part.left.space[d][j] * (extent(part.space[j]) - 1);
+        for (size_t j = 0; j < part.reduction.size(); ++j) last += part.left.reduction[d][j] * (extent(part.reduction[j]) - 1);
+        if (part.left.offset[d] < 0 || last >= form_.left[d].factor) return true;
+      }
+    }
+    return false;
+  }
+
+  // Rows of the tile that lie a multiple of a page's half apart share few ways of the first cache.
+  bool bad_stride() const {
+    const FormPart& part = form_.parts.front();
+    if (part.columns() == 0) return false;
+    const int64_t stride = part.left.flat_space(row_major(form_.left), part.columns() - 1);
+    return stride > 1 && stride % 512 == 0;
+  }
+
+  std::vector<int64_t> blocks_of(int split) const {
+    const Dim dim = form_.result[static_cast<size_t>(split)];
+    if (!lowering_.fixed(dim) && split > 0) return {};
+    for (size_t d = static_cast<size_t>(split) + 1; d < row_dims_; ++d) {
+      if (!lowering_.fixed(form_.result[d])) return {};
+    }
+    int64_t scale = 1;
+    for (const FormPart& part : form_.parts) {
+      for (size_t j = 0; j < part.columns(); ++j) {
+        const size_t d = result_dimension(part, j);
+        if (d == static_cast<size_t>(split)) scale = part.result.space[d][j];
+        else if (d < static_cast<size_t>(split) && part.result.space[d][j] != 1) return {};
+      }
+    }
+    std::vector<int64_t> blocks;
+    const int64_t all = lowering_.fixed(dim).value_or(most_rows), inner = inner_rows(split);
+    for (int64_t block = 1; block <= all; ++block) {
+      if (block * inner % unit_rows_ != 0 || (block % scale != 0 && block != all)) continue;
+      if (split > 0 && all % block != 0) continue;
+      const bool smallest = blocks.empty();
+      if (!smallest && block * inner > most_rows) break;
+      blocks.push_back(block);
+    }
+    return blocks;
+  }
+
+  std::vector<int64_t> column_tasks() const {
+    std::vector<int64_t> tasks{1};
+    const int64_t vectors = divide_up(columns_, lanes_);
+    for (int64_t count = 2; split_columns_ && count <= std::min<int64_t>(vectors, 64); ++count) {
+      if (vectors % count == 0 || (count <= 4 && vectors > 4)) tasks.push_back(count);
+    }
+    return tasks;
+  }
+
+  // The spans of a task, or of one block of its reduction, all as long as they get.
+  void make_spans(const ContractionPlan& plan) {
+    space_.clear();
+    reduction_.clear();
+    auto span = [](int64_t most) { return Span{Expr(0), Expr(most), most}; };
+    for (const FormPart& part : form_.parts) {
+      Spans space, reduction;
+      for (size_t j = 0; j < part.space.size(); ++j) {
+        const int d = static_cast<int>(result_dimension(part, j));
+        const int64_t scale = part.result.space[d][j];
+        if (j == part.columns()) space.push_back(span(std::min(extent(part.space[j]), plan.columns_per_task)));
+        else if (d == static_cast<int>(row_dims_) || d > plan.split_dimension) space.push_back(span(extent(part.space[j])));
+        else space.push_back(span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
+      }
+      for (size_t j = 0; j < part.reduction.size(); ++j) {
+        const int number = static_cast<int>(j);
+        reduction.push_back(span(number + 1 < plan.blocked_reduction ? 1 : number + 1 == plan.blocked_reduction ? plan.reduction_block : extent(part.reduction[j])));
+      }
+      space_.push_back(std::move(space));
+      reduction_.push_back(std::move(reduction));
+    }
+  }
+
+  // How many leading dimensions of the reduction are looped outside of the rows.
+  void choose_reduction_blocks(ContractionPlan& plan) const {
+    const FormPart& part = form_.parts.front();
+    plan.blocked_reduction = 0;
+    plan.reduction_block = 1;
+    int64_t depth = 1;
+    for (const Dim& dim : part.reduction) depth *= extent(dim);
+    if (plan.stage_right) {
+      int64_t inner = depth;
+      for (size_t j = 0; j < part.reduction.size(); ++j) {
+        const int64_t count = extent(part.reduction[j]);
+        inner /= std::max<int64_t>(count, 1);
+        plan.blocked_reduction = static_cast<int>(j) + 1;
+        if (inner > block_pixels) continue;
+        plan.reduction_block = even_block(count, std::max<int64_t>(1, block_pixels / std::max<int64_t>(inner, 1)));
+        if (j == 0 && lowering_.fixed(part.reduction[0]) && plan.reduction_block >= count) plan.blocked_reduction = 0;
+        return;
+      }
+      return;
+    }
+    const int64_t panel_bytes = depth * plan.tile.vectors * lanes_ * 4;
+    if (form_.parts.size() == 1 && panel_bytes > lowering_.target.l2_bytes / 2 && part.reduction.size() > 1 && extent(part.reduction[0]) > 1) plan.blocked_reduction = 1;
+  }
+  // About `most`, and so that the last block is not much smaller than the others.
+  static int64_t even_block(int64_t count, int64_t most) { return count <= most ? std::max<int64_t>(count, 1) : divide_up(count, divide_up(count, most)); }
+
+  std::vector<RowDimension> rows_of(size_t p, const ContractionPlan& plan, const Window& window) const {
+    const FormPart& part = form_.parts[p];
+    const auto left = row_major(form_.left), result = row_major(form_.result);
+    std::vector<RowDimension> rows;
+    int64_t number = 1;
+    for (size_t j = part.columns(); j-- > 0;) {
+      if (part.is_group(j)) continue;
+      const int64_t most = space_[p][j].most;
+      rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j), part.result.flat_space(result, j), number});
+      number *= most;
+    }
+    return merged_rows(std::move(rows));
+  }
+
+  double column_cycles(int64_t rows, int64_t v, int64_t columns) const {
+    const int64_t vectors = divide_up(columns, lanes_);
+    return static_cast<double>(vectors / v) * step_cycles(rows, v, vectors_of_left_) + (vectors % v ? step_cycles(rows, vectors % v, vectors_of_left_) : 0);
+  }
+
+  // Cycles of one reduction step over all rows and columns of a task; fills in the best tile.
+  double tile_cycles(const std::vector<RowDimension>& rows, int64_t columns, int64_t weight_depth, ContractionPlan& plan) const {
+    const TargetDescription& target = lowering_.target;
+    const int64_t spare = target.vector_registers >= 32 ? 2 : 1, vectors = divide_up(columns, lanes_), inner = rows.back().most;
+    int64_t outer = 1, lines = 1;
+    for (size_t d = 0; d + 1 < rows.size(); ++d) outer *= rows[d].most;
+    if (rows.size() > 1 && rows[rows.size() - 2].fixed()) lines = rows[rows.size() - 2].most;
+    double best = std::numeric_limits<double>::infinity();
+    auto consider = [&](int64_t r, int64_t tile_lines, int64_t v, double cycles, bool tail) {
+      cycles *= 1 + 0.01 * ((tail ? 1 : 0) + (vectors % v ? 1 : 0));                          // code for the rest
+      cycles += static_cast<double>(weight_depth == 0 ? 0 : outer * inner) * static_cast<double>(vectors) * 2.0 / static_cast<double>(std::max<int64_t>(weight_depth, 1));   // storing
+      if (cycles >= best) return;
+      best = cycles;
+      plan.tile = {static_cast<int>(r), static_cast<int>(v)};
+      plan.tile_lines = static_cast<int>(tile_lines);
+    };
+    auto fits = [&](int64_t r, int64_t v) { return r * v + v + (vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers; };
+    for (int64_t v = 1; v <= std::min<int64_t>(vectors, 7); ++v) {
+      for (int64_t r = 1; r <= std::min<int64_t>(inner, 28) && fits(r, v); ++r) {
+        const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) + (inner % r ? column_cycles(inner % r, v, columns) : 0);
+        consider(r, 1, v, static_cast<double>(outer) * cycles, inner % r != 0);
+      }
+      for (int64_t l = 2; rows.back().fixed() && l <= lines && fits(l * inner, v); ++l) {
+        const double cycles = static_cast<double>(lines / l) * column_cycles(l * inner, v, columns) + (lines % l ? column_cycles(lines % l * inner, v, columns) : 0);
+        consider(inner, l, v, static_cast<double>(outer / lines) * cycles, lines % l != 0);
+      }
+    }
+    return best;
+  }
+
+  double depth_of(const FormPart& part) const {
+    double depth = 1;
+    for (const Dim& dim : part.reduction) depth *= static_cast<double>(dim.batch ? dim.at(lowering_.context.batch.value_or(1)) : dim.factor);
+    return depth;
+  }
+
+  void try_split(int split, int64_t block, int64_t column_tasks, double& best, ContractionPlan& chosen) {
+    ContractionPlan plan = plan_;
+    plan.split_dimension = split;
+    plan.split_block = block;
+    plan.rows_per_task = block * inner_rows(split);
+    const int64_t vectors = divide_up(columns_, lanes_);
+    plan.columns_per_task = column_tasks == 1 ? columns_ : divide_up(vectors, column_tasks) * lanes_;
+    column_tasks = divide_up(columns_, plan.columns_per_task);
+    choose_reduction_blocks(plan);
+    make_spans(plan);
+    Window window;
+    if (plan.stage_left) window = window_of(form_, space_, reduction_, lanes_);
+    // One tile for all parts: that of the part with the most work.
+    double compute = 0, ideal = 0;
+    size_t heaviest = 0;
+    for (size_t p = 1; p < form_.parts.size(); ++p) {
+      if (depth_of(form_.parts[p]) > depth_of(form_.parts[heaviest])) heaviest = p;
+    }
+    const FormPart& heavy = form_.parts[heaviest];
+    const int64_t columns = std::min(extent(heavy.space.back()), plan.columns_per_task);
+    tile_cycles(rows_of(heaviest, plan, window), columns, static_cast<int64_t>(depth_of(heavy)), plan);
+    for (size_t p = 0; p < form_.parts.size(); ++p) {
+      ContractionPlan own = plan;
+      const double depth = depth_of(form_.parts[p]), groups = static_cast<double>(form_.groups(p));
+      const auto rows = rows_of(p, plan, window);
+      int64_t count = 1;
+      for (const RowDimension& row : rows) count *= row.most;
+      compute += groups * depth * tile_cycles(rows, columns, static_cast<int64_t>(depth), own);
+      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_;
+    }
+    if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
+    choose_reduction_blocks(plan);
+    const int64_t l2 = lowering_.target.l2_bytes;
+    double copies = 0, panels = 0, repeats = 1;
+    if (plan.stage_left) copies += static_cast<double>(window.elements) * 4 * 2;
+    double panel_bytes = depth_of(heavy) * static_cast<double>(columns) * 4 * static_cast<double>(form_.groups(heaviest)) * static_cast<double>(form_.parts.size());
+    if (plan.stage_right) {
+      double depth = 1;
+      for (const Span& span : reduction_[0]) depth *= static_cast<double>(span.most);
+      repeats = depth_of(heavy) / std::max(depth, 1.0);
+      copies = copies * repeats + panel_bytes * 2;
+    } else {
+      panels = panel_bytes / panel_bytes_a_cycle;
+    }
+    double cycles = compute + copies / copy_bytes_a_cycle + panels + task_cycles;
+    if (plan.stage_left && window.elements * 4 > l2 / 3) cycles *= window.elements * 4 > l2 ? 1.5 : 1.1;
+    double tasks = static_cast<double>(column_tasks);
+    for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
+    tasks *= static_cast<double>(divide_up(lowering_.fixed(form_.result[split]).value_or(1), block));
+    // The mean over a few numbers of threads.
+    double total = 0;
+    for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks / threads) * cycles * threads;
+    if (total >= best) return;
+    best = total;
+    chosen = plan;
+    chosen.efficiency = ideal * tasks * 4 / total;
+  }
+
+  void allocate(ContractionPlan& plan) {
+    make_spans(plan);
+    const std::string name = node_.results[0].name;
+    auto scratch = [&](const std::string& suffix, int64_t elements) {
+      const int id = lowering_.arena_buffer(name + suffix, Dim{elements});
+      lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
+      return id;
+    };
+    const int64_t width = static_cast<int64_t>(plan.tile.vectors) * lanes_;
+    int64_t window_bytes = 0;
+    if (plan.stage_left) {
+      const int64_t elements = window_of(form_, space_, reduction_, lanes_).elements;
+      window_bytes = elements * 4;
+      plan.window = scratch(".window", elements);
+    }
+    int64_t panels = 0, partial = 0;
+    for (size_t p = 0; p < form_.parts.size(); ++p) {
+      int64_t rows = 1, depth = 1;
+      for (size_t j = 0; j < form_.parts[p].columns(); ++j) rows *= form_.parts[p].is_group(j) ? 1 : space_[p][j].most;
+      for (const Span& span : reduction_[p]) depth *= span.most;
+      const int64_t all = divide_up(space_[p].back().most, width) * width * form_.groups(p);
+      panels += depth * all;
+      partial = plan.stage_right ? partial + rows * all : std::max(partial, rows * width);
+    }
+    if (plan.stage_right) plan.panels = scratch(".panels", panels);
+    else plan.packed_right = pack_right(lowering_, node_, form_, width);
+    if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
+    describe(plan, window_bytes);
+  }
+
+  void describe(ContractionPlan& plan, int64_t window_bytes) const {
+    const int64_t pixels = static_cast<int64_t>(plan.tile.rows) * plan.tile_lines;
+    plan.note = fmt::format("tile {} x {} vectors of {}, tasks of {} rows", pixels, plan.tile.vectors, lanes_, plan.rows_per_task);
+    if (plan.columns_per_task < columns_) plan.note += fmt::format(" x {} columns", plan.columns_per_task);
+    if (plan.stage_left) plan.note += fmt::format(", left staged ({} KiB)", (window_bytes + 1023) / 1024);
+    plan.note += plan.stage_right ? ", right staged" : lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
+    if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
+    plan.note += fmt::format(", {:.0f} % of peak predicted", 100 * plan.efficiency);
+  }
+  int64_t block_length(const ContractionPlan& plan) const {
+    int64_t length = plan.reduction_block;
+    const Shape& reduction = form_.parts.front().reduction;
+    for (size_t j = static_cast<size_t>(plan.blocked_reduction); j < reduction.size(); ++j) length *= extent(reduction[j]);
+    return length;
+  }
+
+  Lowering& lowering_;
+  const Node& node_;
+  const int64_t unit_rows_;
+  const ContractionForm form_;
+  const int lanes_;
+  const int64_t columns_;
+  const size_t row_dims_;
+  bool split_columns_ = false, vectors_of_left_ = false;
+  ContractionPlan plan_;                    // what is decided before the split
+  std::vector<Spans> space_, reduction_;
+};
+
+}  // namespace
+
+bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
+  constexpr int64_t many = 4096, images = 16;
+  if (!node.op->lowering_as<ContractLowering>()) return false;
+  const Shape& result = node.results[0].type.shape;
+  if (!node.is("matmul")) return true;
+  for (const Value& operand : node.operands) {
+    for (size_t d = 1; d < operand.type().shape.size(); ++d) {
+      if (operand.type().shape[d].batch) return false;
+    }
+  }
+  if (result.back().batch) return false;
+  auto count = [&](const Shape& shape) {
+    int64_t product = 1;
+    for (const Dim& dim : shape) product *= dim.batch ? dim.at(batch.value_or(1)) : dim.factor;
+    return product;
+  };
+  auto an_example = [](const Shape& shape) {
+    int64_t product = 1;
+    for (const Dim& dim : shape) product *= dim.factor;
+    return product;
+  };
+  const Shape rows(result.begin(), result.end() - 1);
+  const Dim depth = node.attribute("transpose_left").boolean() ? node.operands[0].type().shape[0] : last_dim(node.operands[0].type().shape);
+  if (rows.front().batch && (an_example(rows) >= images || count(rows) >= many)) return true;
+  return depth.batch && node.operands[1].type().shape.front().batch && (depth.factor >= images || count({depth}) >= many);
+}
+
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns) { return Planner(lowering, node, unit_rows, split_columns).run(); }
+
+}  // namespace bnc::lower

@@ -1,0 +1,256 @@
+#include "passes/lower/contraction_window.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "passes/lower/elements.h"
+
+namespace bnc::lower {
+
+size_t result_dimension(const FormPart& part, size_t j) {
+  size_t d = 0;
+  while (part.result.space[d][j] == 0) ++d;
+  return d;
+}
+
+int64_t Window::space_stride(const FormPart& part, size_t j) const {
+  int64_t sum = 0;
+  for (size_t d = 0; d < step.size(); ++d) sum += part.left.space[d][j] / step[d] * stride[d];
+  return sum;
+}
+
+int64_t Window::reduction_stride(const FormPart& part, size_t j) const {
+  int64_t sum = 0;
+  for (size_t d = 0; d < step.size(); ++d) sum += part.left.reduction[d][j] / step[d] * stride[d];
+  return sum;
+}
+
+int64_t Window::part_offset(const FormPart& part) const {
+  int64_t sum = 0;
+  for (size_t d = 0; d < step.size(); ++d) sum += (part.left.offset[d] - first[d]) / step[d] * stride[d];
+  return sum;
+}
+
+Index Window::origin(const FormPart& part, const Spans& space, const Spans& reduction) const {
+  Index index;
+  for (size_t d = 0; d < step.size(); ++d) {
+    Expr position = first[d];
+    for (size_t j = 0; j < space.size(); ++j) position = position + space[j].begin * Expr(part.left.space[d][j]);
+    for (size_t j = 0; j < reduction.size(); ++j) position = position + reduction[j].begin * Expr(part.left.reduction[d][j]);
+    index.push_back(position);
+  }
+  return index;
+}
+
+Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes) {
+  const size_t rank = form.left.size();
+  Window window;
+  window.first.assign(rank, INT64_MAX);
+  window.step.assign(rank, 0);
+  window.extent.assign(rank, 1);
+  for (size_t p = 0; p < form.parts.size(); ++p) {
+    if (form.parts[p].empty()) continue;
+    for (size_t d = 0; d < rank; ++d) window.first[d] = std::min(window.first[d], form.parts[p].left.offset[d]);
+  }
+  for (size_t p = 0; p < form.parts.size(); ++p) {
+    const FormPart& part = form.parts[p];
+    if (part.empty()) continue;
+    for (size_t d = 0; d < rank; ++d) {
+      int64_t last = part.left.offset[d] - window.first[d], step = last;
+      auto reach = [&](const Spans& spans, const std::vector<int64_t>& slopes) {
+        for (size_t j = 0; j < spans.size(); ++j) {
+          BNC_CHECK(slopes[j] >= 0, "a window that runs backwards");
+          last += slopes[j] * (spans[j].most - 1);
+          if (spans[j].most > 1) step = std::gcd(step, slopes[j]);
+        }
+      };
+      reach(space[p], part.left.space[d]);
+      reach(reduction[p], part.left.reduction[d]);
+      window.step[d] = std::gcd(window.step[d], step);
+      window.extent[d] = std::max(window.extent[d], last + 1);   // in elements of the operand, until the step is known
+    }
+  }
+  bool vectors = false;
+  for (const FormPart& part : form.parts) vectors = vectors || part.left_has_columns();
+  window.stride.assign(rank, 1);
+  for (size_t d = 0; d < rank; ++d) {
+    if (window.first[d] == INT64_MAX) window.first[d] = 0;
+    window.step[d] = d + 1 == rank ? 1 : std::max<int64_t>(window.step[d], 1);
+    window.extent[d] = (window.extent[d] - 1) / window.step[d] + 1;
+  }
+  constexpr int64_t bad_stride = 512, cache_line = 16;   // pixels as far apart as this share few ways of the first cache
+  for (size_t d = rank; d-- > 1;) {
+    window.stride[d - 1] = window.stride[d] * window.extent[d];
+    if (d != rank - 1) continue;
+    if (vectors) window.stride[d - 1] = (window.stride[d - 1] + lanes - 1) / lanes * lanes;
+    if (window.stride[d - 1] % bad_stride == 0) window.stride[d - 1] += cache_line;
+  }
+  window.elements = window.stride[0] * window.extent[0] + 8 * lanes;
+  return window;
+}
+
+std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows) {
+  std::vector<RowDimension> merged;
+  for (RowDimension& inner : rows) {
+    if (inner.fixed() && inner.most == 1) continue;
+    if (!merged.empty() && inner.fixed()) {
+      RowDimension& outer = merged.back();
+      if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result && outer.partial == inner.most * inner.partial) {
+        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial};
+        continue;
+      }
+    }
+    merged.push_back(std::move(inner));
+  }
+  if (merged.empty()) merged.push_back({});
+  return merged;
+}
+
+std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions) {
+  std::vector<ReductionDimension> merged;
+  for (ReductionDimension& inner : dimensions) {
+    const bool fixed = loops::as_integer(inner.count).has_value();
+    if (fixed && inner.most == 1) continue;
+    if (!merged.empty() && fixed && merged.back().left == inner.most * inner.left) {
+      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left};
+      continue;
+    }
+    merged.push_back(std::move(inner));
+  }
+  return merged;
+}
+
+namespace {
+
+Expr smaller(Expr a, Expr b) { return loops::binary(loops::BinaryOp::minimum, std::move(a), std::move(b)); }
+Expr larger(Expr a, Expr b) { return loops::binary(loops::BinaryOp::maximum, std::move(a), std::move(b)); }
+
+// Fills a window line by line, in the order of its memory: what a vector of zeros writes too much, the next line overwrites.
+class Staging {
+ public:
+  Staging(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer)
+      : lowering_(lowering), shape_(operand.type().shape), value_(viewed(lowering, operand)), window_(window), origin_(origin), buffer_(buffer),
+        pixel_(window.step.size() - 2), channel_(window.step.size() - 1), lanes_(lowering.target.float_lanes()) {}
+
+  void run(std::vector<Stmt>& out) {
+    for (size_t d = 0; d < origin_.size(); ++d) origin_[d] = lowering_.bind("origin", origin_[d], out);
+    dimension(0, Expr(0), Expr(0), Expr(), out);
+  }
+
+ private:
+  // Loops over dimension d and those within. `row` is the flattened row of the operand so far, `place` the position in the
+  // window, `inside` whether all indices so far lie within the operand (absent: yes).
+  void dimension(size_t d, Expr row, Expr place, Expr inside, std::vector<Stmt>& out) {
+    if (d == pixel_) return line(row, place, inside, out);
+    const std::string name = lowering_.fresh("w");
+    std::vector<Stmt> body;
+    const Expr at = origin_[d] + loops::variable(name) * Expr(window_.step[d]), extent = lowering_.extent(shape_[d]);
+    const Expr low = at >= Expr(0), high = at < extent;
+    const auto first = loops::as_integer(origin_[d]), all = loops::as_integer(extent);
+    const bool within = first && all && *first >= 0 && *first + (window_.extent[d] - 1) * window_.step[d] < *all;
+    if (!within) {
+      const Expr valid = loops::binary(loops::BinaryOp::logical_and, low, high);
+      inside = lowering_.bind("inside", inside ? loops::binary(loops::BinaryOp::logical_and, inside, valid) : valid, body);
+    }
+    dimension(d + 1, (row + at) * lowering_.extent(shape_[d + 1]), place + loops::variable(name) * Expr(window_.stride[d]), inside, body);
+    out.push_back(loops::loop(name, 0, Expr(window_.extent[d]), 1, std::move(body)));
+  }
+
+  // One line of pixels: zeros, those within the operand, zeros.
+  void line(Expr row, Expr place, Expr inside, std::vector<Stmt>& out) {
+    const Expr first = origin_[pixel_], step = window_.step[pixel_], extent = lowering_.extent(shape_[pixel_]), count = window_.extent[pixel_];
+    auto clamp = [&](Expr x) { return larger(Expr(0), smaller(std::move(x), count)); };
+    Expr low = clamp((step - Expr(1) - first) / step), high = larger(low, clamp((extent - first + step - Expr(1)) / step));
+    if (inside) {
+      low = loops::select(inside, low, Expr(0));
+      high = loops::select(inside, high, Expr(0));
+    }
+    low = lowering_.bind("low", low, out);
+    high = lowering_.bind("high", high, out);
+    place = lowering_.bind("line", place, out);
+    const Expr stride = window_.stride[pixel_];
+    zeros(place, low * stride, out);
+    zeros(place + high * stride, (count - high) * stride, out);
+    row = row + first;
+    const bool stored = !lowering_.inlined.count(value_.node) && !value_.node->is("constant");
+    const bool dense = window_.step[pixel_] == 1 && lowering_.fixed(shape_[channel_]) == window_.stride[pixel_] && window_.extent[channel_] == window_.stride[pixel_];
+    if (stored && dense) copy((row + low) * stride, place + low * stride, (high - low) * stride, out);
+    else pixels(row, place, low, high, out);
+  }
+
+  void zeros(Expr place, Expr count, std::vector<Stmt>& out) {
+    if (loops::is_constant(count, 0)) return;
+    const std::string z = lowering_.fresh("z");
+    const Expr index = loops::ramp(place + loops::variable(z), 1, lanes_);
+    out.push_back(loops::loop(z, 0, count, lanes_, {loops::store(buffer_, index, loops::constant_of({loops::Scalar::f32, lanes_}, 0))}));
+  }
+
+  // A run of adjacent elements.
+  void copy(Expr from, Expr to, Expr count, std::vector<Stmt>& out) {
+    const int source = lowering_.buffer_of(value_);
+    from = lowering_.bind("from", from, out);
+    to = lowering_.bind("to", to, out);
+    count = lowering_.bind("count", count, out);
+    const std::string e = lowering_.fresh("e"), whole = lowering_.fresh("whole");
+    out.push_back(loops::let(whole, count / Expr(lanes_) * Expr(lanes_)));
+    auto element = [&](const std::string& at, int lanes, Expr mask) {
+      auto index = [&](Expr base) { return lanes == 1 ? base + loops::variable(at) : loops::ramp(base + loops::variable(at), 1, lanes); };
+      return loops::store(buffer_, index(to), loops::load(source, loops::Scalar::f32, index(from), mask), mask);
+    };
+    out.push_back(loops::loop(e, 0, loops::variable(whole), lanes_, {element(e, lanes_, {})}));
+    const std::string rest = lowering_.fresh("e");
+    if (!lowering_.target.masked_memory) {
+      out.push_back(loops::loop(rest, loops::variable(whole), count, 1, {element(rest, 1, {})}));
+      return;
+    }
+    std::vector<Stmt> body;
+    const Expr left = loops::cast(loops::Scalar::i32, count - loops::variable(whole));
+    const Expr mask = lowering_.bind("mask", loops::ramp(loops::integer(0, {loops::Scalar::i32, 1}), 1, lanes_) < left, body);
+    body.push_back(element(rest, lanes_, mask));
+    out.push_back(loops::loop(rest, loops::variable(whole), count, lanes_, std::move(body)));
+  }
+
+  // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line.
+  void pixels(Expr row, Expr place, Expr low, Expr high, std::vector<Stmt>& out) {
+    const Expr first = origin_[channel_];
+    const int64_t channels = *lowering_.fixed(shape_[channel_]), most = window_.extent[channel_];
+    const Expr end = smaller(first + Expr(most), Expr(channels));
+    const auto known = loops::as_integer(end - first);
+    const Ranges ranges{Expr(0), Expr(1), 1, first, end, known ? known : channels % most == 0 ? std::optional(most) : std::nullopt};
+    const bool flat = reads_flat_rows(lowering_, value_);
+    for (const ColumnRun& run : column_runs(lowering_, ranges, 1)) {
+      out.push_back(over_columns(lowering_, run, [&](Expr channel) {
+        std::vector<Stmt> body;
+        const Expr mask = column_predicate(lowering_, run, channel, body);
+        const std::string pixel = lowering_.fresh("pixel");
+        const Expr p = loops::variable(pixel);
+        std::vector<Stmt> step;
+        Elements elements(lowering_, step, {}, mask);
+        const Expr at = row + p * Expr(window_.step[pixel_]), column = column_index(run, channel);
+        Expr x = elements.value(value_, flat_index(lowering_, value_.type().shape, flat, at, column));
+        if (x->type.lanes != run.lanes) x = loops::broadcast(x, run.lanes);
+        const Expr target = place + p * Expr(window_.stride[pixel_]) + (channel - first);
+        step.push_back(loops::store(buffer_, run.lanes == 1 ? target : loops::ramp(target, 1, run.lanes), x, mask));
+        body.push_back(loops::loop(pixel, low, high, 1, std::move(step)));
+        return body;
+      }));
+    }
+  }
+
+  Lowering& lowering_;
+  const Shape& shape_;
+  const Value value_;
+  const Window& window_;
+  Index origin_;
+  const int buffer_;
+  const size_t pixel_, channel_;
+  const int lanes_;
+};
+
+}  // namespace
+
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, std::vector<Stmt>& out) {
+  Staging(lowering, operand, window, origin, buffer).run(out);
+}
+
+}  // namespace bnc::lower

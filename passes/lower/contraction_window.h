@@ -1,0 +1,58 @@
+// What one task or one reduction block of a contraction touches: the box of positions, and the window of the left operand
+// that goes with it.
+#pragma once
+
+#include "passes/lower/contraction.h"
+#include "passes/lower/contraction_form.h"
+
+namespace bnc::lower {
+
+// A range of one dimension. `most` is its length, or a bound of it where `count` is not constant.
+struct Span {
+  Expr begin = 0, count = 1;
+  int64_t most = 1;
+
+  bool fixed() const { return loops::as_integer(count).has_value(); }
+};
+using Spans = std::vector<Span>;
+
+// The dimension of the result along which dimension j of the space runs, and how far apart its positions are there.
+size_t result_dimension(const FormPart& part, size_t j);
+
+// The window of the left operand that some spans of space and reduction read: every `step`th element from `origin` on, kept
+// row-major with `stride`. Dimension by dimension of the operand.
+struct Window {
+  std::vector<int64_t> step, extent, stride;
+  std::vector<int64_t> first;      // the offset of the part that begins lowest
+  int64_t elements = 0;            // with room for vectors that reach past the end
+
+  // Strides within the window of space and reduction dimensions, and where the spans' first position lies.
+  int64_t space_stride(const FormPart& part, size_t j) const;
+  int64_t reduction_stride(const FormPart& part, size_t j) const;
+  int64_t part_offset(const FormPart& part) const;
+  Index origin(const FormPart& part, const Spans& space, const Spans& reduction) const;
+};
+// `space` and `reduction`: the spans of each part.
+Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes);
+
+// A row dimension of the loops, outermost first; neighbours that are evenly spaced everywhere are one.
+struct RowDimension {
+  Expr count = 1;
+  int64_t most = 1;
+  int64_t left = 0, result = 0, partial = 0;   // distances: elements of left, flattened rows of the result, rows of the partial sums
+
+  bool fixed() const { return loops::as_integer(count).has_value(); }
+};
+std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows);
+
+// A reduction dimension: distances in the left operand; the right one's panels are dense.
+struct ReductionDimension {
+  Expr count = 1;
+  int64_t most = 1, left = 0;
+};
+std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
+
+// Appends loops that fill the window with the operand's elements, zero outside of it, computing what is inlined.
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, std::vector<Stmt>& out);
+
+}  // namespace bnc::lower
