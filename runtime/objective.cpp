@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "ir/op.h"
 #include "runtime/dataset.h"
@@ -15,6 +16,13 @@ namespace {
 int64_t elements_an_example(const TensorType& type) {
   const auto count = element_count(type.shape);
   return count ? count->factor : 0;
+}
+
+// Extents beside 1 of one example, in order.
+std::vector<int64_t> extents(const std::vector<int64_t>& dims) {
+  std::vector<int64_t> result;
+  std::copy_if(dims.begin(), dims.end(), std::back_inserter(result), [](int64_t dim) { return dim != 1; });
+  return result;
 }
 
 bool is_rows_of_batch(const TensorType& type) { return type.rank() > 0 && type.shape[0] == Dim{1, true}; }
@@ -58,6 +66,14 @@ BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
   if (content.example_size != elements_an_example(input_type_)) {
     fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(), fmt::join(content.example_dims, ", "),
          content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
+  }
+  std::vector<int64_t> wanted;
+  for (size_t k = 1; k < input_type_.shape.size(); ++k) wanted.push_back(input_type_.shape[k].factor);
+  wanted = extents(wanted);
+  const std::vector<int64_t> have = extents(content.example_dims);
+  if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
+    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", content.files.front(),
+         fmt::join(content.example_dims, ", "), input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
   const int64_t width = elements_an_example(target_type_), classes = prediction_type_.shape.back().factor;
   const auto misfit = [&](const std::string& have) {

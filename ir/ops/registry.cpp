@@ -35,6 +35,7 @@
   OP(hard_sigmoid)                     \
   OP(hard_swish)                       \
   OP(prelu)                            \
+  OP(clip)                             \
   OP(softmax)                          \
   OP(log_softmax)                      \
   OP(add)                              \
@@ -74,6 +75,7 @@
   OP(hard_sigmoid_gradient)            \
   OP(hard_swish_gradient)              \
   OP(prelu_gradient)                   \
+  OP(clip_gradient)                    \
   OP(reduce_max_gradient)              \
   OP(slice_gradient)                   \
   OP(max_pool_index)                   \

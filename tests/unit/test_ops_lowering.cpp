@@ -218,7 +218,7 @@ TEST_CASE("NaN and infinity reach the result of every map, evaluated and lowered
     double at_minus_infinity, at_infinity;
   };
   const Limits limits[] = {{"relu", 0, infinity}, {"leaky_relu", -infinity, infinity}, {"elu", -1, infinity}, {"sigmoid", 0, 1}, {"tanh", -1, 1},
-                           {"softplus", 0, infinity}, {"gelu", 0, infinity}, {"hard_sigmoid", 0, 1}, {"hard_swish", 0, infinity}, {"exp", 0, infinity},
+                           {"softplus", 0, infinity}, {"gelu", 0, infinity}, {"hard_sigmoid", 0, 1}, {"hard_swish", 0, infinity}, {"clip", 0, 1}, {"exp", 0, infinity},
                            {"log", NAN, infinity}, {"sqrt", NAN, infinity}, {"rsqrt", NAN, 0}, {"neg", infinity, -infinity}};
   for (const auto& [op, low, high] : limits) {
     INFO(op);

@@ -218,6 +218,13 @@ TEST_CASE("dropout passes NaN on, kept or not") {
   for (double value : dropout(Data(64, NAN), 1, 0, 0.5)) CHECK(std::isnan(value));
 }
 
+TEST_CASE("clip cuts off at its bounds, and passes no gradient on at them") {
+  const Data x = {-2, -1, -0.5, 0, 3, 6, 6.5}, dy(7, 2);
+  const AttributeMap bounds = {{"low", -1.0}, {"high", 6.0}};
+  CHECK(results_of({"clip", {f32({{7}})}, bounds}, {{"x0", tensor({7}, x)}}).at(0) == Data{-1, -1, -0.5, 0, 3, 6, 6});
+  CHECK(results_of({"clip_gradient", {f32({{7}}), f32({{7}})}, bounds}, {{"x0", tensor({7}, dy)}, {"x1", tensor({7}, x)}}).at(0) == Data{0, 0, 2, 2, 2, 0, 0});
+}
+
 TEST_CASE("a reduction over no axes of a scalar, and over all axes, is what it says") {
   CHECK(results_of({"reduce_mean", {f32({})}}, {{"x0", tensor({}, {3})}})[0] == Data{3});
   CHECK(results_of({"reduce_sum", {f32({{2}, {3}})}}, {{"x0", tensor({2, 3}, {1, 2, 3, 4, 5, 6})}})[0] == Data{21});

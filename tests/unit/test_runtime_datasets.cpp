@@ -158,6 +158,16 @@ TEST_CASE("labels outside a network's classes and examples of another size are r
   CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.path("a.npz"), "train"), 1); }), "a.npz: label 2 of example 1 is out of range: network `n` tells 2 classes apart"));
   save_npz(folder.path("b.npz"), {{"x", Array({2, 5}, std::vector<float>(10))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
   CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.path("b.npz"), "train"), 1); }), "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
+
+  const Network planes = Network::from_text("network n(x: f32[N, 3, 2, 4] layout=nchw) { return dense(flatten(x), 2) }\n"
+                                            "train n { loss = softmax_cross_entropy(labels)\noptimizer = sgd(rate=0.1) }");
+  const auto fits = [&](const std::string& name, std::vector<int64_t> dims) {
+    save_npz(folder.path(name), {{"x", Array(std::move(dims), std::vector<float>(48))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
+    Objective(planes).fit(Dataset::open(folder.path(name), "train"), 1);
+  };
+  CHECK_NOTHROW(fits("flat.npz", {2, 24}));
+  CHECK_NOTHROW(fits("planes.npz", {2, 3, 1, 2, 4}));
+  CHECK(contains(message_of<Error>([&] { fits("pixels.npz", {2, 2, 4, 3}); }), "are [2, 4, 3], but input `x` of network `n` is f32[N, 3, 2, 4]"));
 }
 
 TEST_CASE("the order of an epoch is a permutation that seed and epoch decide") {

@@ -7,11 +7,12 @@ namespace bnc::test {
 namespace {
 
 void add_maps(std::vector<OpCase>& cases) {
-  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "exp", "log", "sqrt", "rsqrt", "neg"})
+  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp", "log", "sqrt", "rsqrt", "neg"})
     for (const TensorType& type : {f32({N, {5}}), f32({{17}}), f32({})}) cases.push_back({op, {type}});
-  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient"})
+  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient"})
     for (const TensorType& type : {f32({N, {17}}), f32({{3}, {1}})}) cases.push_back({op, {type, type}});
   cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
+  cases.push_back({"clip", {f32({N, {33}})}, {{"low", -0.75}, {"high", 0.5}}});
   cases.push_back({"elu", {f32({N, {16}})}, {{"alpha", 0.5}}});
   struct Slopes {
     TensorType x, alpha;
