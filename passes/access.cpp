@@ -28,7 +28,7 @@ bool reads_blocks(const Dim& operand, const Expr& index, const Dim& space, const
 
 // Compares the index at which an operand of shape `shape` is read with the symbolic index over `space`.
 Access classify(const Shape& shape, const Index& index, const Shape& space) {
-  Access access;
+  Access access{.times = 1};
   if (shape.empty()) return access;
   auto matches = [&](size_t operand_dim, size_t space_dim) {
     if (shape[operand_dim].is_one() || loops::is_constant(index[operand_dim], 0)) return shape[operand_dim].is_one();
@@ -74,6 +74,7 @@ class Probe : public ElementContext {
 
 void Access::merge(const Access& other) {
   reads = true;
+  times += other.times;
   pointwise = pointwise && other.pointwise;
   same_column = same_column && other.same_column;
   blocked = leading == other.leading ? blocked && other.blocked : leading < other.leading ? blocked : other.blocked;
@@ -106,6 +107,15 @@ Access access_of(const Node& node, int k) {
   Probe probe(node, k, space);
   element->element(probe, index);
   return probe.access;
+}
+
+bool reads_about_once(const Node& reader, int k, const Access& access) {
+  constexpr int64_t about_once = 3;   // as 3x3 windows that overlap by one line
+  const Shape &space = iteration_shape(reader), &shape = reader.operands[k].type().shape;
+  if (shape == space && access.pointwise) return true;
+  const auto elements = element_count(shape), reads = element_count(space);
+  if (!access.same_column || shape.size() < 3 || !elements || !reads || elements->batch != reads->batch) return false;
+  return access.times * reads->factor <= about_once * elements->factor;
 }
 
 const Access& Accesses::of(const Node& node, int k) {

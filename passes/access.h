@@ -16,6 +16,7 @@ struct Access {
   bool pointwise = true;     // every dimension is the same, counted from the last; broadcast dimensions read index 0
   bool same_column = true;   // the last dimension is the iteration space's last (or the operand does not vary there)
   int leading = all_dimensions;  // so many leading dimensions are the iteration space's
+  int times = 0;             // elements read for each of the iteration space's
   bool blocked = false;      // and of the next one each index reads a block of its own (pooling without overlap)
 
   void merge(const Access& other);
@@ -26,6 +27,9 @@ const Shape& iteration_shape(const Node& node);
 
 // Access of operand `k`, relative to iteration_shape(node). For a contraction relative to the result, whatever the reduction index.
 Access access_of(const Node& node, int k);
+
+// Whether computing an operand where it is read, with its columns side by side, computes each element about once.
+bool reads_about_once(const Node& reader, int k, const Access& access);
 
 // Accesses of the nodes of a graph that does not change meanwhile, each found once.
 class Accesses {

@@ -3,6 +3,7 @@
 // A greedy list scheduler: it opens a kernel with the first node that is ready, then takes in whatever is ready and fits
 // (KernelPlan), preferring nodes that continue what the kernel computes, until nothing more fits.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -10,127 +11,171 @@
 #include "ir/builder.h"
 #include "passes/kernel_plan.h"
 #include "passes/passes.h"
+#include "passes/recompute.h"
 
 namespace bnc {
 namespace {
 
 bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>() != nullptr; }
 
-// Scalar arithmetic is cheaper to repeat than to hand over: each reader gets a copy of its own.
-bool duplicate_scalars(Graph& graph) {
-  bool changed = false;
-  std::optional<Uses> uses_now;
-  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
-    Node* node = it->get();
-    if (!is_scalar_element(*node)) continue;
-    if (!uses_now) uses_now.emplace(graph);
-    const Uses& uses = *uses_now;
-    std::vector<Node*> readers;
-    for (Node* reader : uses.of(node->result())) {
-      if (std::find(readers.begin(), readers.end(), reader) == readers.end()) readers.push_back(reader);
-    }
-    if (!uses.is_output(node->result()) && !readers.empty()) readers.pop_back();
-    for (Node* reader : readers) {
-      GraphBuilder builder = GraphBuilder::before(graph, reader);
-      builder.at(node->range);
-      const Value copy = builder.value(node->op->name, node->operands, node->attributes);
-      for (Value& operand : reader->operands) {
-        if (operand == node->result()) operand = copy;
-      }
-      changed = true;
-      uses_now.reset();
-    }
-  }
-  return changed;
-}
+// A node that must run after another has read the old value of a parameter.
+struct Wait {
+  Node* reader;
+  Value value;
+};
 
-class Scheduler {
+// The nodes that come before a node, by number.
+class NodeSet {
  public:
-  Scheduler(Graph& graph, PassContext& context) : graph_(graph), context_(context) {
-    const Uses uses(graph);
+  explicit NodeSet(size_t size) : words_((size + 63) / 64) {}
+  bool contains(size_t number) const { return words_[number / 64] >> (number % 64) & 1; }
+  void insert(size_t number) { words_[number / 64] |= uint64_t{1} << (number % 64); }
+  void insert(const NodeSet& other) {
+    for (size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+  }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
+// What must run before what. A node that is computed where its one reader reads it (`attached`) stands for that reader.
+class Order {
+ public:
+  Order(const Graph& graph, const std::unordered_set<const Node*>& attached) : graph_(graph), uses_(graph) {
+    for (const auto& node : graph.nodes()) number_.emplace(node.get(), number_.size());
     for (const auto& node : graph.nodes()) {
-      if (is_source(*node)) done_.insert(node.get());
-      else if (is_scalar_element(*node) && !uses.is_output(node->result())) attached_.insert(node.get());
-      else waiting_.push_back(node.get());
+      host_[node.get()] = node.get();
+      NodeSet before(graph.nodes().size());
+      for (Value operand : node->operands) {
+        if (operand) include(before, *operand.node);
+      }
+      before_.push_back(std::move(before));
+    }
+    for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
+      if (attached.count(node->get())) host_[node->get()] = host_.at(uses_.of((*node)->result()).front());
     }
     order_updates_after_readers();
   }
 
-  std::vector<Node*> run() {
-    while (!waiting_.empty()) {
-      KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
-      while (Node* next = pick(kernel)) take(kernel, next);
-      BNC_CHECK(!kernel.empty(), "a cycle in the schedule of " + graph_.name);
-      ++kernels_;
-    }
-    return order_;
+  // What a node waits for beside its operands.
+  const std::vector<Wait>& waits(const Node* node) const {
+    static const std::vector<Wait> none;
+    auto it = waits_.find(node);
+    return it == waits_.end() ? none : it->second;
   }
 
+  // The node in whose loops another is computed: itself, unless it is attached.
+  Node* host(const Node* node) const { return host_.at(node); }
+
  private:
+  void include(NodeSet& before, const Node& node) const {
+    const size_t number = number_.at(&node);
+    before.insert(before_[number]);
+    before.insert(number);
+  }
+
   // A parameter's new value is written over the old one, so whoever reads the old one goes first, also before what is
   // computed for the new value alone, which would have to be kept otherwise. Where a reader needs the new value, lowering
   // writes it elsewhere and copies it at the end.
   void order_updates_after_readers() {
-    const Uses uses(graph_);
+    std::unordered_map<std::string, Value> sources;
+    for (const auto& node : graph_.nodes()) {
+      if (is_source(*node)) sources[node->results[0].name] = node->result();
+    }
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
-      const Value old = graph_.find(output.name);
-      for (Node* node = output.value.node; node; node = only_feeder(uses, *node)) {
-        for (Node* reader : uses.of(old)) {
-          if (reader == node || reaches(node, reader) || reaches(reader, node)) continue;
-          after_[node].push_back({reader, old});
+      const Value old = sources.at(output.name);
+      for (Node* node = output.value.node; node; node = only_feeder(*node)) {
+        for (const Node* reader : uses_.of(old)) {
+          Node* runs = host(reader);
+          if (runs == node || precedes(node, runs) || precedes(runs, node)) continue;
+          waits_[node].push_back({runs, old});
+          let_precede(runs, node);
         }
       }
     }
   }
 
   // The one computed operand that nobody but `node` reads.
-  static Node* only_feeder(const Uses& uses, const Node& node) {
+  Node* only_feeder(const Node& node) const {
     Node* feeder = nullptr;
     for (Value operand : node.operands) {
       if (!operand || is_source(*operand.node) || is_scalar_element(*operand.node)) continue;
-      if (feeder || uses.count(operand) != 1 || operand.node->results.size() != 1) return nullptr;
+      if (feeder || uses_.count(operand) != 1 || operand.node->results.size() != 1) return nullptr;
       feeder = operand.node;
     }
     return feeder;
   }
 
-  // Whether `to` depends on `from`, also by the order already decided.
-  bool reaches(const Node* from, const Node* to) const {
-    std::unordered_set<const Node*> seen;
-    std::vector<const Node*> stack{to};
-    while (!stack.empty()) {
-      const Node* node = stack.back();
-      stack.pop_back();
-      if (node == from) return true;
-      if (!seen.insert(node).second) continue;
-      for (Value operand : node->operands) {
-        if (operand) stack.push_back(operand.node);
-      }
-      if (auto it = after_.find(node); it != after_.end()) {
-        for (const Wait& wait : it->second) stack.push_back(wait.reader);
-      }
+  bool precedes(const Node* first, const Node* second) const { return before_[number_.at(second)].contains(number_.at(first)); }
+
+  void let_precede(const Node* first, const Node* second) {
+    const size_t number = number_.at(second);
+    for (size_t i = 0; i < before_.size(); ++i) {
+      if (i == number || before_[i].contains(number)) include(before_[i], *first);
     }
-    return false;
   }
 
-  bool ready(const Node* node) const {
-    auto is_done = [&](const Node* other) { return done_.count(other) || (attached_.count(other) && ready(other)); };
-    for (Value operand : node->operands) {
-      if (operand && !is_done(operand.node)) return false;
+  const Graph& graph_;
+  const Uses uses_;
+  std::unordered_map<const Node*, size_t> number_;
+  std::vector<NodeSet> before_;                        // of each node
+  std::unordered_map<const Node*, Node*> host_;
+  std::unordered_map<const Node*, std::vector<Wait>> waits_;
+};
+
+class Scheduler {
+ public:
+  Scheduler(Graph& graph, const PassContext& context, const std::unordered_set<const Node*>& attached)
+      : graph_(graph), context_(context), attached_(attached), order_(graph, attached) {
+    for (const auto& node : graph.nodes()) number_.emplace(node.get(), number_.size());
+    for (const auto& node : graph.nodes()) {
+      if (!is_source(*node) && !attached_.count(node.get())) count_predecessors(*node);
     }
-    auto it = after_.find(node);
-    return it == after_.end() || std::all_of(it->second.begin(), it->second.end(), [&](const Wait& wait) { return is_done(wait.reader); });
+  }
+
+  std::vector<Node*> run() {
+    while (!ready_.empty()) {
+      KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
+      refused_.clear();
+      while (Node* next = pick(kernel)) take(kernel, next);
+      ++kernels_;
+    }
+    BNC_CHECK(missing_.empty(), "a cycle in the schedule of " + graph_.name);
+    return result_;
+  }
+
+ private:
+  // The nodes that must have run before: those that compute what it reads, and who reads what it overwrites.
+  void predecessors(const Node& node, std::unordered_set<const Node*>& found) const {
+    for (Value operand : node.operands) {
+      if (!operand || is_source(*operand.node)) continue;
+      if (attached_.count(operand.node)) predecessors(*operand.node, found);
+      else found.insert(operand.node);
+    }
+    for (const Wait& wait : order_.waits(&node)) found.insert(wait.reader);
+  }
+
+  void count_predecessors(Node& node) {
+    std::unordered_set<const Node*> found;
+    predecessors(node, found);
+    for (const Node* before : found) successors_[before].push_back(&node);
+    if (found.empty()) ready_.emplace(number_.at(&node), &node);
+    else missing_[&node] = found.size();
   }
 
   // The next node for this kernel: one that continues it, else one that leaves all ways to split it open.
   Node* pick(const KernelPlan& kernel) {
+    if (kernel.empty()) return ready_.begin()->second;
     Node* unrelated = nullptr;
-    for (Node* node : waiting_) {
-      if (!ready(node)) continue;
-      if (kernel.empty()) return node;
+    for (const auto& [number, node] : ready_) {
+      if (refused_.count(node)) continue;
       bool narrows = false;
-      if (!kernel.fits(*node, &narrows) || overwrites_what_it_reads(kernel, node)) continue;
+      if (!kernel.fits(*node, &narrows)) {
+        refused_.insert(node);   // a kernel only ever gets narrower
+        continue;
+      }
+      if (overwrites_what_it_reads(kernel, node)) continue;
       if (kernel.feeds(*node)) return node;
       if (!narrows && !unrelated) unrelated = node;
     }
@@ -139,12 +184,13 @@ class Scheduler {
 
   // Whether one task of the kernel may still read of a parameter what another, ahead of it, overwrites with `node`.
   bool overwrites_what_it_reads(const KernelPlan& kernel, const Node* node) {
-    auto it = after_.find(node);
-    if (it == after_.end()) return false;
-    return std::any_of(it->second.begin(), it->second.end(), [&](const Wait& wait) {
+    const auto& waits = order_.waits(node);
+    return std::any_of(waits.begin(), waits.end(), [&](const Wait& wait) {
       if (!kernel.contains(wait.reader)) return false;
-      for (size_t k = 0; k < wait.reader->operands.size(); ++k) {
-        if (wait.reader->operands[k] == wait.value && !kernel.stays_in_task(accesses_.of(*wait.reader, static_cast<int>(k)))) return true;
+      const auto& operands = wait.reader->operands;
+      if (std::find(operands.begin(), operands.end(), wait.value) == operands.end()) return true;   // what is attached to it reads
+      for (size_t k = 0; k < operands.size(); ++k) {
+        if (operands[k] == wait.value && !kernel.stays_in_task(accesses_.of(*wait.reader, static_cast<int>(k)))) return true;
       }
       return false;
     });
@@ -152,40 +198,43 @@ class Scheduler {
 
   void take(KernelPlan& kernel, Node* node) {
     kernel.add(node);
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), node));
+    ready_.erase(number_.at(node));
     place(node);
+    for (Node* next : successors_[node]) {
+      if (--missing_.at(next) > 0) continue;
+      missing_.erase(next);
+      ready_.emplace(number_.at(next), next);
+    }
   }
 
   void place(Node* node) {
     for (Value operand : node->operands) {
-      if (operand && attached_.erase(operand.node)) place(operand.node);
+      if (operand && attached_.count(operand.node) && operand.node->kernel != kernels_) place(operand.node);
     }
     node->kernel = kernels_;
-    done_.insert(node);
-    order_.push_back(node);
+    result_.push_back(node);
   }
 
-  // A node that must run after another has read the old value of a parameter.
-  struct Wait {
-    const Node* reader;
-    Value value;
-  };
-
   Graph& graph_;
-  PassContext& context_;
+  const PassContext& context_;
+  const std::unordered_set<const Node*>& attached_;   // computed where their one reader reads them
+  const Order order_;
   Accesses accesses_;
-  std::vector<Node*> waiting_, order_;
-  std::unordered_set<const Node*> done_;
-  std::unordered_set<const Node*> attached_;  // scalar arithmetic that goes where its one reader goes
-  std::unordered_map<const Node*, std::vector<Wait>> after_;
+  std::unordered_map<const Node*, size_t> number_;
+  std::unordered_map<const Node*, size_t> missing_;                // how many predecessors have not run yet
+  std::unordered_map<const Node*, std::vector<Node*>> successors_;
+  std::map<size_t, Node*> ready_;
+  std::unordered_set<const Node*> refused_;                        // what does not fit the kernel that is open
+  std::vector<Node*> result_;
   int kernels_ = 0;
 };
 
 }  // namespace
 
 bool fuse(Graph& graph, PassContext& context) {
-  duplicate_scalars(graph);
-  const std::vector<Node*> order = Scheduler(graph, context).run();
+  for (const auto& node : graph.nodes()) node->kernel = -1;
+  const std::unordered_set<const Node*> attached = recompute(graph, context);
+  const std::vector<Node*> order = Scheduler(graph, context, attached).run();
   std::unordered_map<const Node*, size_t> rank;
   for (size_t i = 0; i < order.size(); ++i) rank[order[i]] = i + 1;  // sources, of rank 0, stay in front
   graph.nodes().sort([&](const auto& a, const auto& b) {

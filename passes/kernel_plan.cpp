@@ -8,6 +8,7 @@ namespace bnc {
 namespace {
 
 constexpr double small_work = 4e5;     // operations that one task does about as fast as several tasks and their barrier
+constexpr double single_work = 1e5;    // operations not worth more than one task
 constexpr double barrier_work = 2e5;   // operations in the time that a barrier takes
 constexpr int64_t nominal_batch = 32;  // stands in for a batch size that is not known
 
@@ -52,12 +53,10 @@ bool reduces_rows(const Node& node) {
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
   constexpr double many = 4096;
   if (node.op->lowering_as<ContractLowering>()) return lower::is_row_contraction(node, batch);
-  const Shape& space = iteration_shape(node);
-  if (space.size() < 2 || !reduces_rows(node)) return false;
-  const Shape rows = row_dims(space);
+  if (!reduces_rows(node)) return false;
+  const Shape rows = row_dims(iteration_shape(node));
   const bool known = batch || std::none_of(rows.begin(), rows.end(), [](const Dim& dim) { return dim.batch; });
-  if (!known) return false;
-  return rows.size() > 1 || (known && elements(rows, batch.value_or(1)) >= many);
+  return known && (rows.size() > 1 || elements(rows, batch.value_or(1)) >= many);
 }
 
 double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
@@ -140,15 +139,15 @@ bool KernelPlan::fits(const Node& node, bool* narrows) const {
   if (empty()) return true;
   const Shape units = by_rows_ ? units_with(node) : Shape{};
   const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !(shaped_ && too_coarse(units, node));
-  const bool small = work_ + work_of(node, batch_) <= small_work;
+  const double work = work_ + work_of(node, batch_);
   // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.
   const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
-  if ((row_contraction_ && contracts) || (over_rows && contracts_) || ((row_contraction_ || over_rows) && !rows)) return false;
+  if ((contracts_rows_ && contracts) || (over_rows && contracts_) || ((contracts_rows_ || over_rows) && !rows)) return false;
   if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
-  if (!rows && (many_rows_ || has_many_rows(node, batch_))) return small;
+  if (!rows && (many_rows_ || has_many_rows(node, batch_))) return work <= single_work;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
   if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
-  return columns || rows || small;
+  return columns || rows || work <= small_work;
 }
 
 void KernelPlan::add(Node* node) {
@@ -165,9 +164,10 @@ void KernelPlan::add(Node* node) {
   }
   nodes_.push_back(node);
   members_.insert(node);
-  many_rows_ = many_rows_ || has_many_rows(*node, batch_);
-  contracts_ = contracts_ || node->op->lowering_as<ContractLowering>();
-  row_contraction_ = row_contraction_ || (node->op->lowering_as<ContractLowering>() && has_many_rows(*node, batch_));
+  const bool many_rows = has_many_rows(*node, batch_), contracts = node->op->lowering_as<ContractLowering>() != nullptr;
+  many_rows_ = many_rows_ || many_rows;
+  contracts_ = contracts_ || contracts;
+  contracts_rows_ = contracts_rows_ || (contracts && many_rows);
   work_ += work_of(*node, batch_);
 }
 
@@ -191,7 +191,7 @@ bool KernelPlan::stays_in_task(const Access& access) const {
 }
 
 Partition KernelPlan::partition() const {
-  if ((!by_columns_ && !by_rows_) || work_ <= small_work / 4) return Partition::single;
+  if ((!by_columns_ && !by_rows_) || work_ <= single_work) return Partition::single;
   if (by_columns_ && by_rows_) return many_rows_ && !contracts_ ? Partition::rows : Partition::tiles;
   return by_columns_ ? Partition::columns : Partition::rows;
 }

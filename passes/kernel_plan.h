@@ -81,8 +81,7 @@ class KernelPlan {
   Shape units_;
   bool shaped_ = false;
   bool many_rows_ = false;   // some node has_many_rows
-  bool contracts_ = false;
-  bool row_contraction_ = false;   // a contraction that has_many_rows
+  bool contracts_ = false, contracts_rows_ = false;   // some node is a contraction, one over many rows
   double work_ = 0;
 };
 

@@ -7,19 +7,14 @@
 #include <algorithm>
 #include <set>
 
-#include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 #include "passes/lower/tall_reduction.h"
+#include "passes/lower/tasks.h"
 #include "passes/passes.h"
 
 namespace bnc {
 namespace lower {
 namespace {
-
-struct FusedKernel {
-  KernelPlan plan;
-  std::vector<Stage> stages;
-};
 
 class Driver {
  public:
@@ -62,7 +57,7 @@ class Driver {
       members[it->second].push_back(node.get());
     }
     for (const auto& nodes : members) {
-      auto rides = [this](const Node* node) { return lowering_.inlined.count(node) && is_scalar_element(*node); };
+      auto rides = [this](const Node* node) { return lowering_.inlined.count(node) && (is_scalar_element(*node) || is_prologue(node)); };
       FusedKernel kernel{KernelPlan(lowering_.accesses, lowering_.context.batch, lowering_.target.float_lanes(), rides), make_stages(lowering_, nodes, uses_)};
       for (Node* node : nodes) {
         if (!rides(node)) kernel.plan.add(node);
@@ -74,6 +69,14 @@ class Driver {
         for (const Node* root : kernels_[k].stages[s].roots) places_[root] = {k, s};
       }
     }
+  }
+
+  // Whether an inlined node is computed while a product's operand is copied.
+  bool is_prologue(const Node* node) const {
+    const auto& readers = uses_.of(Value{const_cast<Node*>(node), 0});
+    return std::any_of(readers.begin(), readers.end(), [&](const Node* reader) {
+      return reader->op->lowering_as<ContractLowering>() || (lowering_.inlined.count(reader) && is_prologue(reader));
+    });
   }
 
   // Gives every stored value its buffer: an output's, the parameter's that it updates, or one in the arena.
@@ -164,50 +167,20 @@ class Driver {
   }
 
   void emit(const FusedKernel& fused) {
-    const Partition partition = fused.plan.partition();
-    const bool by_columns = partition == Partition::columns || partition == Partition::tiles;
-    const bool by_rows = partition == Partition::rows || partition == Partition::tiles;
-    const int64_t columns = by_columns ? *lowering_.fixed(fused.plan.column_extent()) : 0;
-    const int lanes = lowering_.target.float_lanes();
-
-    const Dim units = *element_count(fused.plan.units());
-    const std::map<const Stage*, ContractionPlan> plans = plan_row_contractions(fused, partition);
-    const ContractionPlan* plan = by_rows && !plans.empty() ? &plans.begin()->second : nullptr;   // it decides how the kernel is split
-    const int64_t most_vectors = by_columns && !plan ? panel_vectors(fused, columns, partition) : 7;
-    std::map<const Stage*, Packing> packings;
-    for (const Stage& stage : fused.stages) {
-      if (stage.kind != Stage::Kind::contract || plans.count(&stage)) continue;
-      const Ranges whole = ranges_of(lowering_, stage.space(), Region{});
-      const Tile tile = choose_tile(lowering_, whole.rows, whole.columns, by_columns ? most_vectors : 1, most_vectors);
-      packings[&stage] = pack_operands(lowering_, *stage.roots.front(), tile, !by_rows || stage.space().size() == 2);
-    }
-
+    const Tasks tasks = choose_tasks(lowering_, fused);
     loops::Kernel kernel;
     kernel.name = lowering_.fresh(fused.stages.front().roots.front()->results[0].name + "_kernel");
     kernel.task_variable = lowering_.fresh("task");
+    kernel.tasks = tasks.count(lowering_);
     const Expr task = loops::variable(kernel.task_variable);
-    const int64_t width = plan ? plan->columns_per_task : most_vectors * lanes;
-    const Expr row_count = by_rows ? lowering_.extent(units) : Expr(1);
-    const int64_t block = plan ? plan->rows_per_task / rows_per_unit(lowering_, plan_stage(plans).space(), Region{.units = units}) : by_rows ? row_block(fused, packings, partition) : 1;
-    const Expr row_tasks = by_rows ? (row_count + Expr(block - 1)) / Expr(block) : Expr(1);
-    const int64_t column_tasks = by_columns ? (columns + width - 1) / width : 1;
-    kernel.tasks = row_tasks * Expr(column_tasks);
-
-    // Neighbouring tasks go to one thread. Where the right operand stays in the cache, blocks of rows run outside, each with
-    // all its panels; else panels do, each staying in the cache for all blocks.
-    const bool rows_outside = partition == Partition::tiles && (plan || right_operand_bytes(fused) <= lowering_.target.l2_bytes / 2);
-    const Expr column_task = !by_rows ? task : rows_outside ? task % Expr(column_tasks) : task / row_tasks;
-    const Expr row_task = !by_columns ? task : rows_outside ? task / Expr(column_tasks) : task % row_tasks;
-    std::map<const Stage*, TallReduction> shared = shared_reductions(fused, block);
-    kernel.body = loops::block(split_rows(by_rows, !plan, row_task, units, block, [&](Region region) {
+    const Expr row_task = tasks.row_task(lowering_, task), column_task = tasks.column_task(lowering_, task);
+    std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
+    kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](const Region& region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
-        auto part = split_columns(by_columns, stage.kind == Stage::Kind::contract, region, column_task, columns, width, [&](const Region& panel) {
+        auto part = split_columns(lowering_, tasks, stage.kind == Stage::Kind::contract, region, column_task, [&](const Region& panel) {
           if (auto it = shared.find(&stage); it != shared.end()) return it->second.partial(panel, row_task);
-          if (auto it = plans.find(&stage); it != plans.end()) return lower_row_contraction(lowering_, stage, panel, it->second);
-          return stage.kind == Stage::Kind::map      ? lower_map(lowering_, stage, panel)
-                 : stage.kind == Stage::Kind::reduce ? lower_reduce(lowering_, stage, panel)
-                                                     : lower_contract(lowering_, stage, panel, packings.at(&stage));
+          return lower_stage(stage, panel, tasks);
         });
         body.insert(body.end(), part.begin(), part.end());
       }
@@ -218,19 +191,13 @@ class Driver {
     for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
   }
 
-  std::map<const Stage*, ContractionPlan> plan_row_contractions(const FusedKernel& fused, Partition partition) {
-    const bool by_rows = partition == Partition::rows || partition == Partition::tiles;
-    const Region region{.units = *element_count(fused.plan.units())};
-    std::map<const Stage*, ContractionPlan> plans;
-    for (const Stage& stage : fused.stages) {
-      const Node& node = *stage.roots.front();
-      if (stage.kind != Stage::Kind::contract || !is_row_contraction(node, lowering_.context.batch)) continue;
-      BNC_CHECK(partition != Partition::columns, "a contraction over many rows in a kernel split by columns");
-      plans[&stage] = plan_contraction(lowering_, node, by_rows ? rows_per_unit(lowering_, stage.space(), region) : 1, partition == Partition::tiles);
-    }
-    return plans;
+  std::vector<Stmt> lower_stage(const Stage& stage, const Region& region, const Tasks& tasks) {
+    if (stage.kind == Stage::Kind::map) return lower_map(lowering_, stage, region);
+    if (stage.kind == Stage::Kind::reduce) return lower_reduce(lowering_, stage, region);
+    auto planned = tasks.plans.find(&stage);
+    if (planned == tasks.plans.end()) return lower_contract(lowering_, stage, region, tasks.packings.at(&stage));
+    return lower_row_contraction(lowering_, stage, region, planned->second);
   }
-  static const Stage& plan_stage(const std::map<const Stage*, ContractionPlan>& plans) { return *plans.begin()->first; }
 
   // The reductions over rows that tasks share, each of which owns `block` units.
   std::map<const Stage*, TallReduction> shared_reductions(const FusedKernel& fused, int64_t block) {
@@ -242,90 +209,6 @@ class Driver {
       shared.emplace(&stage, TallReduction(lowering_, stage, block * rows_per_unit(lowering_, stage.space(), region)));
     }
     return shared;
-  }
-
-  // A stage's loops over a panel of columns. Where the last panel is narrower than the others, a register tile gets loops
-  // of its own for it; elsewhere the panel's end is left to the masks, which makes half the code.
-  std::vector<Stmt> split_columns(bool split, bool exact, Region region, Expr task, int64_t columns, int64_t width,
-                                  const std::function<std::vector<Stmt>(const Region&)>& body) {
-    if (!split) return body(region);
-    region.all_columns = false;
-    const int64_t full = columns / width, rest = columns % width;
-    auto panel = [&](Expr begin, std::optional<int64_t> count) {
-      Region part = region;
-      part.column_begin = begin;
-      part.column_end = count ? begin + Expr(*count) : loops::binary(loops::BinaryOp::minimum, begin + Expr(width), Expr(columns));
-      part.columns = count;
-      return body(part);
-    };
-    if (rest == 0) return panel(task * Expr(width), width);
-    if (full == 0) return panel(Expr(0), rest);
-    if (!exact && lowering_.target.masked_memory) return panel(task * Expr(width), std::nullopt);
-    return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
-  }
-
-  // `exact`: the last block has loops of its own where it is shorter.
-  std::vector<Stmt> split_rows(bool split, bool exact, Expr task, Dim units, int64_t block, const std::function<std::vector<Stmt>(Region)>& body) {
-    Region region;
-    if (!split) return body(region);
-    region.all_rows = false;
-    region.units = units;
-    const Expr count = lowering_.extent(units);
-    const auto fixed = lowering_.fixed(units);
-    auto rows = [&](Expr begin, Expr end, std::optional<int64_t> known) {
-      Region part = region;
-      part.row_begin = begin;
-      part.row_end = end;
-      part.rows = known;
-      return body(part);
-    };
-    const Expr begin = task * Expr(block);
-    if (!fixed || (!exact && *fixed % block != 0)) return rows(begin, loops::binary(loops::BinaryOp::minimum, begin + Expr(block), count), std::nullopt);
-    const int64_t full = *fixed / block, rest = *fixed % block;
-    if (rest == 0) return rows(begin, begin + Expr(block), block);
-    if (full == 0) return rows(Expr(0), Expr(rest), rest);
-    return {loops::conditional(task < Expr(full), rows(begin, begin + Expr(block), block)),
-            loops::conditional(task == Expr(full), rows(Expr(full * block), Expr(*fixed), rest))};
-  }
-
-  // How many vectors wide a task's panel of columns is: the register tile's width, narrow enough for two tasks at least.
-  int64_t panel_vectors(const FusedKernel& fused, int64_t columns, Partition partition) const {
-    const int lanes = lowering_.target.float_lanes();
-    const int64_t vectors = (columns + lanes - 1) / lanes;
-    const int64_t most = partition == Partition::columns ? std::max<int64_t>(1, (vectors + 1) / 2) : 7;
-    const Stage* heaviest = nullptr;
-    for (const Stage& stage : fused.stages) {
-      if (stage.kind == Stage::Kind::contract && (!heaviest || work_of(*stage.roots.front(), 32) > work_of(*heaviest->roots.front(), 32))) heaviest = &stage;
-    }
-    if (!heaviest) return std::min<int64_t>(most, 4);
-    const Ranges whole = ranges_of(lowering_, heaviest->space(), Region{});
-    return choose_tile(lowering_, whole.rows, whole.columns, 1, most).vectors;
-  }
-
-  int64_t right_operand_bytes(const FusedKernel& fused) const {
-    int64_t bytes = 0;
-    for (const Stage& stage : fused.stages) {
-      if (stage.kind != Stage::Kind::contract) continue;
-      if (const auto elements = element_count(stage.roots.front()->operands[1].type().shape)) bytes += 4 * lowering_.fixed(*elements).value_or(1 << 20);
-    }
-    return bytes;
-  }
-
-  // How many units a task owns: a multiple of the register tile, enough to be worth a task.
-  int64_t row_block(const FusedKernel& fused, const std::map<const Stage*, Packing>& packings, Partition partition) const {
-    int64_t tile = 1;
-    for (const auto& [stage, packing] : packings) tile = std::max<int64_t>(tile, packing.tile.rows);
-    const auto units = lowering_.fixed(*element_count(fused.plan.units()));
-    const Region region{.units = *element_count(fused.plan.units())};
-    const Shape& space = fused.stages.front().space();
-    const int64_t scale = rows_per_unit(lowering_, space, region);
-    int64_t few = partition == Partition::tiles ? 64 : 32;
-    // Without a product a task is worth its while from some ten thousand elements on.
-    const bool images = row_dims(space).size() > 1, reduces = reduces_rows(*fused.stages.back().roots.front());
-    if (packings.empty() && space.size() >= 2 && (images || reduces)) few = std::clamp<int64_t>(32768 / std::max<int64_t>(1, lowering_.fixed(space.back()).value_or(64)), 32, 1024);
-    const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;
-    const int64_t rows = std::max<int64_t>(1, (std::min(wanted, few) + tile - 1) / tile) * tile;
-    return (rows + scale - 1) / scale;
   }
 
   // An output that is an input or a parameter as it stands, or a new value that had to wait for the last reader of the old one.

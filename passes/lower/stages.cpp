@@ -37,12 +37,30 @@ class StageMaker {
     const auto& readers = uses_.of(node.result());
     if (readers.empty()) return false;
     const Shape& shape = node.results[0].type.shape;
-    for (size_t i = 0; i < readers.size(); ++i) {
-      const Node& reader = *readers[i];
-      if (!members_.count(&reader) || reader.op->lowering_as<ContractLowering>()) return false;
-      if (element->cost > cheap && iteration_shape(reader) != shape && !shape.empty()) return false;
+    for (const Node* reader : readers) {
+      if (!members_.count(reader)) return false;
+      if (reader->op->lowering_as<ContractLowering>()) return readers.size() == 1 && is_prologue(node, *reader);
+      if (element->cost > cheap && iteration_shape(*reader) != shape && !shape.empty() && !reads_once(*reader, node)) return false;
     }
     return readers.size() == 1 || element->cost <= cheap || shape.empty();
+  }
+
+  bool reads_once(const Node& reader, Node& node) const {
+    const int k = static_cast<int>(std::find(reader.operands.begin(), reader.operands.end(), node.result()) - reader.operands.begin());
+    return reads_about_once(reader, k, lowering_.accesses.of(reader, k));
+  }
+
+  // Whether a product's operand is computed while it is copied for the product: from nothing that this kernel stores.
+  bool is_prologue(const Node& node, const Node& product) const {
+    const bool activation = !node.results[0].type.shape.empty() && node.results[0].type.shape.front().batch;
+    return activation && has_many_rows(product, lowering_.context.batch) && computed_before(node);
+  }
+
+  bool computed_before(const Node& node) const {
+    if (!node.op->lowering_as<ElementLowering>()) return false;
+    return std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      return !operand || !members_.count(operand.node) || (uses_.count(operand) == 1 && computed_before(*operand.node));
+    });
   }
 
   // The stored nodes of this kernel that computing `node` reads, through what is inlined.

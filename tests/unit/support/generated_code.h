@@ -3,10 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <barrier>
 #include <cmath>
 #include <cstring>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "codegen/codegen.h"
@@ -19,7 +21,7 @@ struct CodeOptions {
   std::vector<std::string> passes = {"canonicalize", "decompose", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
   std::string cpu = "native";
   bool fixed_batch = true;
-  int threads = 1;   // simulated one after another is not possible with barriers, so kernels are run by real threads elsewhere
+  int threads = 1;
   TrainSection* train = nullptr;
 };
 
@@ -55,9 +57,15 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     arguments[buffer.argument] = storage[b].data();
   }
   // Filled with NaN, so that reading what was never written shows.
-  std::vector<float> arena(program.workspace_bytes(batch, 1) / 4 + 32, std::nanf(""));
+  std::vector<float> arena(program.workspace_bytes(batch, options.threads) / 4 + 32, std::nanf(""));
   void* base = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(arena.data()) + 63) / 64 * 64);
-  compiled->step()(arguments.data(), base, batch, 0, 1, nullptr, nullptr);
+  std::barrier<> meeting(options.threads);
+  auto wait = [](void* context) { static_cast<std::barrier<>*>(context)->arrive_and_wait(); };
+  std::vector<std::thread> workers;
+  for (int thread = 0; thread < options.threads; ++thread) {
+    workers.emplace_back([&, thread] { compiled->step()(arguments.data(), base, batch, thread, options.threads, wait, &meeting); });
+  }
+  for (std::thread& worker : workers) worker.join();
 
   std::map<std::string, Tensor> result;
   for (size_t b = 0; b < program.buffers.size(); ++b) {

@@ -1,0 +1,176 @@
+#include "passes/recompute.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "ir/builder.h"
+#include "passes/kernel_plan.h"
+
+namespace bnc {
+namespace {
+
+constexpr int most_cost = 32;            // operations of a chain
+constexpr size_t most_reads = 2;         // stored tensors that it reads
+constexpr double most_readers = 3;       // of a chain that reads two
+constexpr double hiding_work = 512;      // operations of a product for each element it reads: more, and reading takes no time
+
+// Whether a value is large: one element a row of an image or of a tall matrix, for each of its columns.
+bool has_large_shape(const TensorType& type, std::optional<int64_t> batch) {
+  constexpr int64_t many_rows = 4096;
+  const Shape& shape = type.shape;
+  if (shape.size() < 2 || !shape.front().batch || type.dtype != DType::f32) return false;
+  return shape.size() > 2 || (batch && shape.front().at(*batch) >= many_rows);
+}
+
+class Chooser {
+ public:
+  Chooser(const Graph& graph, const PassContext& context) : graph_(graph), batch_(context.batch), uses_(graph) {}
+
+  std::unordered_set<const Node*> run() {
+    for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) count_readers(**node);
+    for (const auto& node : graph_.nodes()) {
+      if (is_candidate(*node)) decide(*node);
+      else if (is_scalar_element(*node) && !uses_.is_output(node->result()) && !uses_.of(node->result()).empty()) chosen_.insert(node.get());
+    }
+    return std::move(chosen_);
+  }
+
+ private:
+  // What computing a value's element takes.
+  struct Chain {
+    std::vector<Value> reads;       // large stored values
+    std::vector<Value> alone;       // those of them that nobody else reads
+    int cost = 0;
+  };
+
+  bool is_candidate(Node& node) {
+    const auto* element = node.op->lowering_as<ElementLowering>();
+    if (!element || !(element->pointwise || merges_rows(node)) || uses_.is_output(node.result())) return false;
+    if (!has_large_shape(element->pointwise ? node.results[0].type : node.operands[0].type(), batch_) && !scales_weights(node)) return false;
+    const auto& readers = uses_.of(node.result());
+    return !readers.empty() && std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return computes_operand(*reader, node); });
+  }
+
+  // Arithmetic on parameters and states alone, ready long before its one reader (an old velocity times the momentum).
+  bool scales_weights(const Node& node) const {
+    constexpr int64_t large = 1 << 14;
+    const auto size = element_count(node.results[0].type.shape);
+    const bool from_sources = std::all_of(node.operands.begin(), node.operands.end(), [](Value operand) {
+      return !operand || operand.node->op->lowering_as<SourceLowering>() || is_scalar_element(*operand.node);
+    });
+    return size && !size->batch && size->factor >= large && from_sources && uses_.of(Value{const_cast<Node*>(&node), 0}).size() == 1;
+  }
+
+  // The pixels of images as the rows of a matrix: copied as products read them, nothing moves.
+  bool merges_rows(const Node& node) const {
+    if (!node.is("reshape") || last_dim(node.results[0].type.shape) != last_dim(node.operands[0].type().shape)) return false;
+    const auto& readers = uses_.of(Value{const_cast<Node*>(&node), 0});
+    return std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return reader->op->lowering_as<ContractLowering>(); });
+  }
+
+  // Whether a reader can compute the operand where it reads it.
+  bool computes_operand(const Node& reader, Node& node) {
+    const auto first = std::find(reader.operands.begin(), reader.operands.end(), node.result());
+    const int k = static_cast<int>(first - reader.operands.begin());
+    if (reader.op->lowering_as<ContractLowering>()) return std::count(first, reader.operands.end(), node.result()) == 1 && has_many_rows(reader, batch_);
+    if (merges_rows(reader)) return true;
+    return reader.op->lowering_as<ReduceLowering>() || (reader.op->lowering_as<ElementLowering>() && reads_about_once(reader, k, accesses_.of(reader, k)));
+  }
+
+  // How many readers a copy would cost a further reading.
+  void count_readers(Node& node) {
+    if (node.results.empty() || !node.op->lowering_as<ElementLowering>()) return;
+    double& count = readers_[&node];
+    for (Node* reader : distinct(uses_.of(node.result()))) {
+      auto further = readers_.find(reader);
+      const auto size = element_count(node.results[0].type.shape);
+      if (reader->op->lowering_as<ContractLowering>() && size) count += work_of(*reader, batch_) < hiding_work * static_cast<double>(size->at(batch_.value_or(32)));
+      else count += further != readers_.end() && is_candidate(*reader) ? std::max(1.0, further->second) : 1;
+    }
+  }
+
+  static std::vector<Node*> distinct(std::vector<Node*> nodes) {
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());   // a reader's uses stand side by side
+    return nodes;
+  }
+
+  void decide(Node& node) {
+    Chain chain;
+    chain.cost = node.op->lowering_as<ElementLowering>()->cost;
+    for (const Value operand : node.operands) {
+      if (!operand) continue;
+      auto found = chains_.find(operand.node);
+      const bool alone = uses_.count(operand) == 1;
+      if (found == chains_.end()) {
+        if (!has_large_shape(operand.type(), batch_) && !merges_rows(node)) continue;
+        add(chain.reads, operand);
+        if (alone) add(chain.alone, operand);
+        continue;
+      }
+      chain.cost += found->second.cost;
+      for (const Value read : found->second.reads) add(chain.reads, read);
+      for (const Value read : found->second.alone) {
+        if (alone) add(chain.alone, read);
+      }
+    }
+    auto replaces = [](Value read) { return read.node->op->lowering_as<ContractLowering>() || read.node->op->lowering_as<ElementLowering>(); };
+    if (std::any_of(chain.alone.begin(), chain.alone.end(), replaces)) return;
+    if (chain.cost > most_cost || chain.reads.size() > most_reads || (chain.reads.size() == most_reads && readers_[&node] > most_readers)) return;
+    chosen_.insert(&node);
+    chains_[&node] = std::move(chain);
+  }
+
+  static void add(std::vector<Value>& values, Value value) {
+    if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+  }
+
+  const Graph& graph_;
+  std::optional<int64_t> batch_;
+  Uses uses_;
+  Accesses accesses_;
+  std::unordered_map<const Node*, double> readers_;
+  std::unordered_map<const Node*, Chain> chains_;           // of the chosen nodes that are no scalars
+  std::unordered_set<const Node*> chosen_;
+};
+
+// Gives each reader of the chosen nodes a copy of its own, which is chosen as well. Readers come before what they read.
+void copy_for_readers(Graph& graph, std::unordered_set<const Node*>& chosen) {
+  std::unordered_map<const Node*, std::vector<Node*>> readers;   // of chosen nodes, last one first
+  auto note = [&](Node* reader) {
+    for (const Value operand : reader->operands) {
+      if (!operand || !chosen.count(operand.node)) continue;
+      auto& known = readers[operand.node];
+      if (known.empty() || known.back() != reader) known.push_back(reader);
+    }
+  };
+  std::vector<Node*> nodes;
+  for (const auto& node : graph.nodes()) nodes.push_back(node.get());
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+    Node* node = *it;
+    note(node);
+    if (!chosen.count(node)) continue;
+    const std::vector<Node*> all = readers[node];
+    for (size_t i = all.size(); i-- > 1;) {
+      Node* reader = all[i];
+      GraphBuilder builder = GraphBuilder::before(graph, reader);
+      builder.at(node->range);
+      const Value copy = builder.value(node->op->name, node->operands, node->attributes);
+      for (Value& operand : reader->operands) {
+        if (operand == node->result()) operand = copy;
+      }
+      chosen.insert(copy.node);
+      note(copy.node);
+    }
+  }
+}
+
+}  // namespace
+
+std::unordered_set<const Node*> recompute(Graph& graph, const PassContext& context) {
+  std::unordered_set<const Node*> chosen = Chooser(graph, context).run();
+  copy_for_readers(graph, chosen);
+  return chosen;
+}
+
+}  // namespace bnc

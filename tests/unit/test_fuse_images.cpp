@@ -1,0 +1,195 @@
+// What fuse makes of networks over images: which nodes share a kernel, what is stored, and that the values are right.
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "support/generated_code.h"
+#include "support/passes.h"
+
+using namespace bnc;
+
+namespace {
+
+const std::string train_section = "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1, momentum=0.9)";
+
+struct Fused {
+  Graph graph;
+  loops::Program program;
+};
+
+PassContext context_of(const TrainSection* train, std::optional<int64_t> batch, const char* cpu) {
+  PassContext context;
+  context.target = codegen::target_for(cpu, true);
+  context.train = train;
+  context.batch = batch;
+  return context;
+}
+
+// The training step (or the frozen network) of a module, fused and lowered, for a target with wide vectors.
+Fused fused(Module& module, bool training, std::optional<int64_t> batch) {
+  Fused result{module.main().clone(), {}};
+  PassContext context = context_of(training ? &*module.train : nullptr, batch, "skylake-avx512");
+  run_passes(result.graph, pipeline(training ? "training" : "inference"), context);
+  result.program = lower_to_loops(result.graph, context);
+  plan_memory(result.program, context);
+  return result;
+}
+
+std::vector<const Node*> nodes_of(const Graph& graph, const std::string& op) {
+  std::vector<const Node*> found;
+  for (const auto& node : graph.nodes()) {
+    if (node->op->name == op) found.push_back(node.get());
+  }
+  return found;
+}
+
+// The elements of everything the step stores in the arena, an example.
+int64_t arena_elements(const loops::Program& program, int64_t at_least) {
+  int64_t elements = 0;
+  for (const loops::Buffer& buffer : program.buffers) {
+    if (buffer.kind == loops::BufferKind::arena && buffer.elements.factor >= at_least) elements += buffer.elements.factor;
+  }
+  return elements;
+}
+
+bool is_stored(const loops::Program& program, const Node& node) { return program.find_buffer("%" + node.results[0].name) >= 0; }
+
+void check_training(Module& module, int64_t batch, double tolerance) {
+  Graph step = module.main().clone();
+  PassContext context = context_of(&*module.train, batch, "native");
+  run_passes(step, {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer"}, context);
+  const Bindings bindings = test::random_bindings(step, batch);
+  const std::vector<std::string> passes = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
+  for (const char* cpu : {"native", "haswell"}) {
+    test::CodeOptions options{.passes = passes, .cpu = cpu};
+    INFO("batch ", batch, " cpu ", cpu);
+    test::check_generated(step, bindings, options, tolerance);
+  }
+  test::CodeOptions options{.passes = passes};
+  const auto one = test::run_generated(step, bindings, options);
+  for (int threads : {2, 3}) {
+    options.threads = threads;
+    const auto several = test::run_generated(step, bindings, options);
+    for (const auto& [name, tensor] : one) {
+      INFO(name, " with ", threads, " threads");
+      CHECK(several.at(name).data == tensor.data);
+    }
+  }
+}
+
+const char* residual_net = R"(
+  h = relu(batch_norm(conv2d(x, 24, kernel=3, padding=same, bias=false)))
+  h = relu(batch_norm(conv2d(h, 20, kernel=3, padding=same, bias=false)) + conv2d(x, 20, kernel=1, bias=false))
+  return y = dense(global_average_pool(h), 3)
+)";
+
+}  // namespace
+
+TEST_CASE("a training step of convolutions stores raw results only, and moments ride in the kernel that computes them") {
+  Module module = test::parse_network("x: f32[N, 19, 23, 8]", R"(
+    h = relu(batch_norm(conv2d(x, 24, kernel=3, padding=same, bias=false)))
+    h = relu(batch_norm(conv2d(h, 40, kernel=3, stride=2, bias=false)))
+    return y = dense(global_average_pool(h), 3)
+  )", train_section);
+  const Fused step = fused(module, true, 16);
+  INFO(print(step.graph));
+  const auto convolutions = nodes_of(step.graph, "convolution"), moments = nodes_of(step.graph, "moments");
+  REQUIRE(convolutions.size() == 2);
+  REQUIRE(moments.size() == 2);
+  for (size_t i = 0; i < 2; ++i) CHECK(moments[i]->kernel == convolutions[i]->kernel);
+  CHECK(convolutions[0]->kernel < convolutions[1]->kernel);
+  for (const char* op : {"normalize", "scale_shift", "relu", "batch_norm_input_gradient"}) {
+    const auto nodes = nodes_of(step.graph, op);
+    CHECK(!nodes.empty());
+    for (const Node* node : nodes) CHECK_FALSE(is_stored(step.program, *node));
+  }
+  // The second convolution computes the first layer's activation itself.
+  const Node* activation = convolutions[1]->operands[0].node;
+  CHECK(activation->is("relu"));
+  CHECK(activation->kernel == convolutions[1]->kernel);
+  // So do the weight gradient, on both sides, and the input gradient.
+  for (const char* op : {"convolution_input_gradient", "convolution_weight_gradient"}) {
+    for (const Node* node : nodes_of(step.graph, op)) {
+      for (const Value& operand : node->operands) {
+        if (operand && operand.node->is("batch_norm_input_gradient")) CHECK(operand.node->kernel == node->kernel);
+      }
+    }
+  }
+  // Both raw results, both gradients of the activations, nothing else.
+  const int64_t first = 16 * 19 * 23 * 24, second = 16 * 9 * 11 * 40;
+  CHECK(arena_elements(step.program, second) <= 2 * first + 2 * second);
+}
+
+TEST_CASE("the sums of a batch norm's gradient ride in the kernel that computes its gradient") {
+  Module module = test::parse_network("x: f32[N, 16, 16, 8]", R"(
+    h = relu(batch_norm(conv2d(x, 24, kernel=3, padding=same, bias=false)))
+    h = relu(batch_norm(conv2d(h, 24, kernel=3, padding=same, bias=false)))
+    return y = dense(global_average_pool(h), 3)
+  )", train_section);
+  const Fused step = fused(module, true, 16);
+  INFO(print(step.graph));
+  const auto gradients = nodes_of(step.graph, "convolution_input_gradient");
+  REQUIRE(gradients.size() == 1);
+  std::set<std::string> there;
+  int sums = 0;
+  for (const auto& node : step.graph.nodes()) {
+    if (node->kernel != gradients.front()->kernel) continue;
+    there.insert(node->op->name);
+    sums += node->is("reduce_sum");
+  }
+  CHECK(there.count("relu_gradient") == 1);
+  CHECK(sums == 2);
+  CHECK_FALSE(is_stored(step.program, *gradients.front()));
+}
+
+TEST_CASE("a residual join that several read is stored once") {
+  Module module = test::parse_network("x: f32[N, 16, 16, 24]", R"(
+    h = relu(batch_norm(conv2d(x, 24, kernel=1, bias=false)) + x)
+    h = relu(batch_norm(conv2d(h, 24, kernel=1, bias=false)) + h)
+    h = relu(batch_norm(conv2d(h, 24, kernel=1, bias=false)) + h)
+    return y = dense(global_average_pool(h), 3)
+  )", train_section);
+  const Fused step = fused(module, true, 16);
+  INFO(print(step.graph));
+  int stored = 0;
+  for (const Node* node : nodes_of(step.graph, "add")) stored += node->results[0].type.rank() == 4 && is_stored(step.program, *node);
+  CHECK(stored >= 2);
+  for (const Node* node : nodes_of(step.graph, "normalize")) CHECK_FALSE(is_stored(step.program, *node));
+}
+
+TEST_CASE("frozen convolutions are a kernel each, with all that follows element by element") {
+  Module module = test::parse_network("x: f32[N, 16, 16, 8]", residual_net);
+  const Fused net = fused(module, false, 1);
+  INFO(print(net.graph));
+  std::map<int, int> heavy;
+  for (const auto& node : net.graph.nodes()) {
+    if (node->is("convolution") || (node->is("matmul") && node->results[0].type.rank() == 4)) ++heavy[node->kernel];
+    if (node->is("relu") || node->is("add") || node->is("bias")) CHECK(heavy.count(node->kernel) == 1);
+  }
+  CHECK(heavy.size() == 3);
+}
+
+TEST_CASE("training steps of small convolutional networks against the reference") {
+  for (int64_t batch : {1, 3, 8}) {
+    Module module = test::parse_network("x: f32[N, 9, 13, 5]", R"(
+      h = relu(batch_norm(conv2d(x, 19, kernel=3, padding=same, bias=false)))
+      s = h
+      h = relu(batch_norm(conv2d(h, 19, kernel=[3, 1], padding=same, bias=false)) + s)
+      h = max_pool(h, kernel=2)
+      h = sigmoid(batch_norm(conv2d(h, 33, kernel=2, stride=2, bias=true)))
+      return y = dense(flatten(h), 3)
+    )", train_section);
+    check_training(module, batch, 2e-5);
+  }
+}
+
+TEST_CASE("training steps of products over pixels against the reference") {
+  for (int64_t batch : {2, 21}) {
+    Module module = test::parse_network("x: f32[N, 7, 6, 24]", R"(
+      h = relu(batch_norm(conv2d(x, 40, kernel=1, bias=false)))
+      h = relu(batch_norm(conv2d(h, 24, kernel=1, bias=false)) + x)
+      return y = dense(global_average_pool(h), 3)
+    )", train_section);
+    check_training(module, batch, 2e-5);
+  }
+}
