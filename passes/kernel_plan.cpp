@@ -144,7 +144,7 @@ bool KernelPlan::fits(const Node& node, bool* narrows) const {
   const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
   if ((contracts_rows_ && contracts) || (over_rows && contracts_) || ((contracts_rows_ || over_rows) && !rows)) return false;
   if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
-  if (!rows && (many_rows_ || has_many_rows(node, batch_))) return work <= single_work;
+  if (!rows && (many_rows_ || has_many_rows(node, batch_))) return false;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
   if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
   return columns || rows || work <= small_work;
