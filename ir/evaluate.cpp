@@ -54,19 +54,6 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings) {
   return values;
 }
 
-const std::vector<Tensor>& evaluate_expression(const Node& node, const Weights& weights, Values& values) {
-  if (const auto known = values.find(&node); known != values.end()) return known->second;
-  if (is_bound(node)) {
-    const Weight* weight = weights.find(node.results[0].name);
-    BNC_CHECK(weight, fmt::format("no weight {}", node.results[0].name));
-    values[&node].push_back(given(node, weight->to_tensor(), 1));
-    return values[&node];
-  }
-  for (const Value& operand : node.operands)
-    if (operand) evaluate_expression(*operand.node, weights, values);
-  return values[&node] = apply(node, values, 1);
-}
-
 }  // namespace
 
 int64_t batch_size_of(const Graph& graph, const Bindings& bindings) {
@@ -113,11 +100,6 @@ std::map<std::string, Tensor> evaluate_all(const Graph& graph, const Bindings& b
   for (const auto& node : graph.nodes())
     for (size_t i = 0; i < node->results.size(); ++i) named[node->results[i].name] = std::move(values.at(node.get())[i]);
   return named;
-}
-
-Tensor evaluate_value(Value value, const Weights& weights) {
-  Values values;
-  return evaluate_expression(*value.node, weights, values)[value.index];
 }
 
 }  // namespace bnc

@@ -117,6 +117,12 @@ int reduced_axis(const Node& reduction, int axis) {
   return lowering.keep_dims(reduction) ? axis : axis - static_cast<int>(before);
 }
 
+int unreduced_axis(const Node& reduction, int axis) {
+  for (int source = 0; source < reduction.operands[0].type().rank(); ++source)
+    if (reduced_axis(reduction, source) == axis) return source;
+  return -1;
+}
+
 std::string describe(const Node& node) {
   std::string text = fmt::format("{} `{}`", node.op->name, node.results[0].name);
   if (node.range.known()) text += fmt::format(" (line {})", node.range.line);

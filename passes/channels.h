@@ -40,6 +40,8 @@ int transpose_target(const Node& transpose, int axis);
 
 // Where axis `axis` of the operand of a reduction stands in its result; -1 when it is reduced.
 int reduced_axis(const Node& reduction, int axis);
+// Where axis `axis` of the result of a reduction stands in its operand; -1 when it is one of those reduced, kept with size 1.
+int unreduced_axis(const Node& reduction, int axis);
 
 // matmul `h` (line 12): how remarks name a node.
 std::string describe(const Node& node);

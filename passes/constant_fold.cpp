@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "ir/evaluate.h"
+#include "ir/evaluate_weights.h"
 #include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
@@ -46,7 +47,8 @@ class Folder {
  public:
   Folder(Graph& graph, PassContext& cx) : graph_(graph), cx_(cx) {
     const bool trains = graph.output(Output::Role::update) || graph.output(Output::Role::gradient);
-    folds_weights_ = cx.weights && !trains;
+    folds_weights_ = (cx.weights || cx.assume_weights) && !trains;
+    if (folds_weights_ && cx.weights) evaluator_.emplace(*cx.weights);
   }
 
   bool run() {
@@ -103,7 +105,7 @@ class Folder {
   }
 
   bool is_known(const Node& node, const std::unordered_set<const Node*>& known) const {
-    if (is_weight(node)) return cx_.weights->find(node.results[0].name);
+    if (is_weight(node)) return !cx_.weights || cx_.weights->find(node.results[0].name);
     if (node.is("constant")) return true;
     if (node.operands.empty() || !node.op->evaluate) return false;
     const bool is_static = std::all_of(node.results.begin(), node.results.end(),
@@ -114,7 +116,7 @@ class Folder {
   // Rounded to f32 here, once: the expression is evaluated from the original weights in float64.
   void make_parameter(Value value) {
     const std::string name = graph_.fresh_name(origin(value.node) + ".folded");
-    cx_.weights->set(name, Weight::from_tensor(evaluate_value(value, *cx_.weights)));
+    if (evaluator_) cx_.weights->set(name, evaluator_->rounded(value));
     const Value folded =
         GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
     folded.node->provenance = value.node->provenance;
@@ -138,6 +140,7 @@ class Folder {
   Graph& graph_;
   PassContext& cx_;
   bool folds_weights_ = false;
+  std::optional<WeightEvaluator> evaluator_;   // where the weights are known
 };
 
 }  // namespace

@@ -113,16 +113,20 @@ std::optional<Candidate> candidate_at(const FoldScope& scope, Node& node) {
   return Candidate{std::move(chain), bias, std::move(path)};
 }
 
-bool drop_one(Graph& graph, PassContext& cx) {
+// One round over the graph as it was at its beginning: what stands in front of two batch norms cannot be dropped, so no
+// candidate is in another one's way. A bias in front of a dropped one is left to the next round.
+bool drop_all(Graph& graph, PassContext& cx) {
   const FoldScope scope(graph);
+  std::vector<std::pair<Node*, Candidate>> found;
   for (const auto& node : graph.nodes()) {
-    const auto found = candidate_at(scope, *node);
-    if (!found || !why_not(scope, found->chain, found->path, *node, found->bias).empty()) continue;
-    cx.done(found->chain.source, fmt::format("dropped: {} subtracts it again with the batch's mean; the running mean has it added back", describe(*node)));
-    drop(graph, found->chain, found->path, *node, found->bias);
-    return true;
+    std::optional<Candidate> candidate = candidate_at(scope, *node);
+    if (candidate && why_not(scope, candidate->chain, candidate->path, *node, candidate->bias).empty()) found.emplace_back(node.get(), std::move(*candidate));
   }
-  return false;
+  for (auto& [batch_norm, candidate] : found) {
+    cx.done(candidate.chain.source, fmt::format("dropped: {} subtracts it again with the batch's mean; the running mean has it added back", describe(*batch_norm)));
+    drop(graph, candidate.chain, candidate.path, *batch_norm, candidate.bias);
+  }
+  return !found.empty();
 }
 
 void explain_what_stays(const Graph& graph, PassContext& cx) {
@@ -136,7 +140,7 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
 
 bool drop_dead_bias(Graph& graph, PassContext& cx) {
   bool changed = dead_code(graph, cx);  // a dead node would count as a reader
-  while (drop_one(graph, cx)) changed = true;
+  while (drop_all(graph, cx)) changed = true;
   explain_what_stays(graph, cx);
   return changed;
 }

@@ -16,14 +16,6 @@ ConsumerFolding refuse(std::string reason) { return {std::move(reason), {}, {}};
 
 int rank_of(const Node& node, int operand) { return node.operands[operand].type().rank(); }
 
-// The constant bias behind a matmul, where nothing else reads its result.
-Node* bias_behind(const FoldScope& scope, Node& node) {
-  const std::vector<Node*>& users = scope.uses.of(node.result());
-  if (users.size() != 1 || scope.uses.is_output(node.result()) || !users[0]->is("bias")) return nullptr;
-  const bool adds_columns = ops::axis_of(*users[0]) == node.results[0].type.rank() - 1;
-  return adds_columns && scope.is_constant(users[0]->operands[1]) ? users[0] : nullptr;
-}
-
 // (x * s + t) @ w = x @ (s * w) + t @ w: the rows of the weight scaled, and a bias. Serves dense too.
 ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int axis) {
   const bool is_dense = node.is("dense");
@@ -48,8 +40,7 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
       return replace(graph, node.result(), builder.value("dense", {x, scaled, own}, node.attributes));
     }
     const Value raw = rebuild(builder, node, "matmul", {x, scaled}, node.attributes);
-    if (bias) graph.replace_all_uses(bias->result(), rebuild(builder, *bias, "bias", {raw, builder.add(bias->operands[1], shift)}, bias->attributes));
-    else replace(graph, node.result(), add_shift(builder, raw, shift, raw.type().rank() - 1));
+    put_shift_behind(graph, builder, node, raw, bias, shift);
   }};
 }
 
@@ -162,6 +153,40 @@ ConsumerFolding through_mean(const FoldScope& scope, Node& node, int operand, in
   return through(scope, node, operand, result_axis);
 }
 
+bool is_last(const Node& node, int axis) { return axis == rank_of(node, 0) - 1; }
+
+ConsumerFolding through_average_pool(const FoldScope& scope, Node& node, int operand, int axis) {
+  if (!is_last(node, axis)) return refuse(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
+  if (counts_padding(node)) return refuse(fmt::format("{} counts padding as zeros, which the shift would not reach (count_include_pad)", describe(node)));
+  return through(scope, node, operand, axis);
+}
+
+ConsumerFolding through_resize(const FoldScope& scope, Node& node, int operand, int axis) {
+  if (!is_last(node, axis)) return refuse(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
+  return through(scope, node, operand, axis);
+}
+
+ConsumerFolding through_pad(const FoldScope&, Node& node, int, int) {
+  return refuse(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node), format_number(node.attribute("value").number())));
+}
+
+// max(x * s + t) = max(x) * s + t where s > 0; a negative scale would turn it into the minimum.
+ConsumerFolding through_maximum(const FoldScope& scope, Node& node, int operand, int result_axis) {
+  if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+  return through(scope, node, operand, result_axis);
+}
+
+ConsumerFolding through_max_pool(const FoldScope& scope, Node& node, int operand, int axis) {
+  if (!is_last(node, axis)) return refuse(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
+  return through_maximum(scope, node, operand, axis);
+}
+
+ConsumerFolding through_reduce_max(const FoldScope& scope, Node& node, int operand, int axis) {
+  const int result_axis = reduced_axis(node, axis);
+  if (result_axis < 0) return refuse(fmt::format("{} takes the maximum over the channels", describe(node)));
+  return through_maximum(scope, node, operand, result_axis);
+}
+
 ConsumerFolding through_dropout(const FoldScope& scope, Node& node, int operand, int axis) {
   if (node.operands[1]) return refuse(fmt::format("{} drops elements: it is not the identity while training", describe(node)));
   return through(scope, node, operand, axis);
@@ -184,12 +209,30 @@ ConsumerFolding through_concat(const FoldScope& scope, Node& node, int operand, 
 
 }  // namespace
 
+Node* bias_behind(const FoldScope& scope, Node& node) {
+  const std::vector<Node*>& users = scope.uses.of(node.result());
+  if (users.size() != 1 || scope.uses.is_output(node.result()) || !users[0]->is("bias")) return nullptr;
+  const bool adds_columns = ops::axis_of(*users[0]) == node.results[0].type.rank() - 1;
+  return adds_columns && scope.is_constant(users[0]->operands[1]) ? users[0] : nullptr;
+}
+
+void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op, AttributeMap attributes) {
+  const Value whole = bias ? builder.add(bias->operands[1], shift) : shift;
+  const Value shifted = builder.value(op, {raw, whole}, std::move(attributes));
+  if (bias) return replace(graph, bias->result(), shifted);
+  std::swap(raw.node->results[0].name, node.results[0].name);   // the name belongs to the result
+  replace(graph, node.result(), shifted);
+}
+
 const std::map<std::string, ConsumerRule>& consumer_rules() {
   static const std::map<std::string, ConsumerRule> rules = {
       {"matmul", into_matmul},           {"dense", into_matmul},     {"scale_shift", into_scale_shift}, {"batch_norm", into_batch_norm},
       {"bias", into_bias},               {"add", into_arithmetic},   {"sub", into_arithmetic},          {"mul", into_arithmetic},
       {"reshape", through_reshape},      {"flatten", through_reshape}, {"transpose", through_transpose}, {"slice", through_slice},
       {"reduce_mean", through_mean},     {"dropout", through_dropout}, {"concat", through_concat},
+      {"convolution", into_convolution_behind}, {"convolution_input_gradient", into_transposed_convolution_behind},
+      {"average_pool", through_average_pool}, {"max_pool", through_max_pool}, {"reduce_max", through_reduce_max},
+      {"resize", through_resize}, {"pad", through_pad},
   };
   return rules;
 }

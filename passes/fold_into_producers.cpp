@@ -125,6 +125,15 @@ ProducerFolding through(const FoldScope& scope, Node& node, int axis) {
   }};
 }
 
+// The same where only the scale passes; the shift is added to the node's result.
+ProducerFolding scale_through(const FoldScope& scope, Node& node, int axis) {
+  ProducerFolding whole = through(scope, node, axis);
+  if (!whole.refusal.empty()) return whole;
+  return {{}, whole.place, [whole, axis](GraphBuilder& builder, const Affine& map) {
+    return add_shift(builder, whole.apply(builder, {map.scale, {}}), map.shift, axis);
+  }};
+}
+
 ProducerFolding through_reshape(const FoldScope& scope, Node& node, int axis) {
   const std::optional<ChannelBlock> block = follow_channels(node.results[0].type.shape, node.operands[0].type().shape, axis);
   if (!block) return refuse(fmt::format("{} merges the channels with another axis, so that one scale for each of its operand's is not enough", describe(node)));
@@ -146,10 +155,42 @@ ProducerFolding through_slice(const FoldScope& scope, Node& node, int axis) {
 
 // The mean over other axes than the channels' is a weighted sum with weights that add up to one.
 ProducerFolding through_mean(const FoldScope& scope, Node& node, int axis) {
-  const int rank = node.operands[0].type().rank();
-  for (int source = 0; source < rank; ++source)
-    if (reduced_axis(node, source) == axis) return through(scope, node, source);
-  return refuse(fmt::format("{} averages over the channels", describe(node)));
+  const int source = unreduced_axis(node, axis);
+  return source < 0 ? refuse(fmt::format("{} averages over the channels", describe(node))) : through(scope, node, source);
+}
+
+// With padding that counts as zeros it is still linear: the scale passes, the shift stays behind.
+ProducerFolding through_average_pool(const FoldScope& scope, Node& node, int axis) {
+  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
+  return counts_padding(node) ? scale_through(scope, node, axis) : through(scope, node, axis);
+}
+
+ProducerFolding through_resize(const FoldScope& scope, Node& node, int axis) {
+  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
+  return through(scope, node, axis);
+}
+
+// Scaled zeros are zeros; the shift stays behind.
+ProducerFolding through_pad(const FoldScope& scope, Node& node, int axis) {
+  if (const double value = node.attribute("value").number(); value != 0) return refuse(fmt::format("{} pads with {}, which the scale would change", describe(node), format_number(value)));
+  if (!(node.results[0].type.shape[axis] == node.operands[0].type().shape[axis])) return refuse(fmt::format("{} pads the channels themselves", describe(node)));
+  return scale_through(scope, node, axis);
+}
+
+// max(x) * s + t = max(x * s + t) where s > 0; a negative scale would turn it into the minimum.
+ProducerFolding through_maximum(const FoldScope& scope, Node& node, int source) {
+  if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+  return through(scope, node, source);
+}
+
+ProducerFolding through_max_pool(const FoldScope& scope, Node& node, int axis) {
+  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
+  return through_maximum(scope, node, axis);
+}
+
+ProducerFolding through_reduce_max(const FoldScope& scope, Node& node, int axis) {
+  const int source = unreduced_axis(node, axis);
+  return source < 0 ? refuse(fmt::format("{} takes the maximum over the channels", describe(node))) : through_maximum(scope, node, source);
 }
 
 ProducerFolding through_dropout(const FoldScope& scope, Node& node, int axis) {
@@ -192,6 +233,9 @@ const std::map<std::string, ProducerRule>& producer_rules() {
       {"batch_norm", into_scale_shift}, {"mul", into_mul},        {"add", into_sum},            {"sub", into_sum},
       {"reshape", through_reshape}, {"flatten", through_reshape}, {"transpose", through_transpose}, {"slice", through_slice},
       {"reduce_mean", through_mean}, {"dropout", through_dropout}, {"concat", through_concat},
+      {"average_pool", through_average_pool}, {"max_pool", through_max_pool}, {"reduce_max", through_reduce_max},
+      {"resize", through_resize}, {"pad", through_pad}, {"convolution", into_convolution},
+      {"convolution_input_gradient", into_transposed_convolution}, {"border_bias", into_border_bias},
   };
   return rules;
 }

@@ -4,26 +4,45 @@
 
 #include <fmt/format.h>
 
+#include "ir/evaluate.h"
 #include "ir/ops/common.h"
 #include "passes/channels.h"
 
 namespace bnc {
 
-FoldScope::FoldScope(const Graph& graph) : graph(graph), uses(graph) {
+FoldScope::FoldScope(const Graph& graph, const Weights* weights) : graph(graph), uses(graph), weights_(weights) {
   for (const auto& node : graph.nodes()) {
     const bool is_source = node->op->category == OpCategory::source;
     constant_[node.get()] = is_source ? !node->is("input") : std::all_of(node->operands.begin(), node->operands.end(), [&](Value operand) { return !operand || constant_.at(operand.node); });
   }
 }
 
+// The first few by name.
+static std::string list_of(const std::vector<Node*>& nodes) {
+  constexpr size_t most = 4;
+  std::string list;
+  for (size_t i = 0; i < std::min(nodes.size(), most); ++i) list += fmt::format("{}{}", i == 0 ? "" : i + 1 == nodes.size() ? " and " : ", ", describe(*nodes[i]));
+  return nodes.size() > most ? fmt::format("{} and {} more", list, nodes.size() - most) : list;
+}
+
 std::string FoldScope::held_by(Value value) const {
   std::vector<Node*> users = uses.of(value);
   std::erase_if(users, [](const Node* user) { return user->is("element_count"); });  // reads the shape only
   if (uses.is_output(value)) return fmt::format("{} is an output of the network", describe(*value.node));
-  if (users.size() > 1) return fmt::format("{} has {} users: {} and {}", describe(*value.node), users.size(), describe(*users[0]), describe(*users[1]));
+  if (users.size() > 1) return fmt::format("{} has {} users: {}", describe(*value.node), users.size(), list_of(users));
   if (users.size() == 1 && std::count(users[0]->operands.begin(), users[0]->operands.end(), value) > 1)
     return fmt::format("{} reads {} more than once", describe(*users[0]), describe(*value.node));
   return {};
+}
+
+std::string FoldScope::why_not_positive() const {
+  if (!weights_) return "the signs of its scale are known only with the weights";
+  // Of a batch norm, gamma: it is divided by a positive number.
+  const std::vector<double> scales = evaluate_value(affine_->operands[1], *weights_).data;
+  const auto first = std::find_if_not(scales.begin(), scales.end(), [](double scale) { return scale > 0; });
+  if (first == scales.end()) return {};
+  const auto count = std::count_if(scales.begin(), scales.end(), [](double scale) { return !(scale > 0); });
+  return fmt::format("{} of its {} scales are not positive, the first in channel {}: {}", count, scales.size(), first - scales.begin(), format_number(*first));
 }
 
 std::string why_not_affine(const FoldScope& scope, const Node& node) {
@@ -38,10 +57,8 @@ std::string why_not_affine(const FoldScope& scope, const Node& node) {
 
 Affine affine_of(GraphBuilder& builder, const Node& node) {
   if (node.is("scale_shift")) return {node.operands[1], node.operands[2]};
-  // y = gamma * (x - mean) * rsqrt(variance + epsilon) + beta   (bn-infer)
-  const Value gamma = node.operands[1], beta = node.operands[2], mean = node.operands[3], variance = node.operands[4];
-  const Value scale = builder.mul(gamma, ops::reciprocal_deviation(builder, variance, node.attribute("epsilon").number()));
-  return {scale, builder.sub(beta, builder.mul(mean, scale))};
+  const auto [scale, shift] = ops::frozen_batch_norm(builder, node);
+  return {scale, shift};
 }
 
 Value rebuild(GraphBuilder& builder, Node& node, const std::string& op, std::vector<Value> operands, AttributeMap attributes) {
@@ -54,6 +71,11 @@ Value rebuild(GraphBuilder& builder, Node& node, const std::string& op, std::vec
 void replace(Graph& graph, Value from, Value to) {
   graph.replace_all_uses(from, to);
   std::swap(from.node->results[from.index].name, to.node->results[to.index].name);
+}
+
+bool counts_padding(const Node& average_pool) {
+  const IntList& padding = average_pool.attribute("padding").integers();
+  return average_pool.attribute("count_include_pad").boolean() && std::any_of(padding.begin(), padding.end(), [](int64_t elements) { return elements > 0; });
 }
 
 std::string why_no_rule(const Node& node) {

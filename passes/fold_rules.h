@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "ir/builder.h"
+#include "ir/tensor.h"
 
 namespace bnc {
 
@@ -20,10 +21,16 @@ struct Affine {
 // What the rules may ask of the graph; out of date as soon as the graph changes.
 class FoldScope {
  public:
-  explicit FoldScope(const Graph& graph);
+  // With weights, the signs of scales are known too.
+  explicit FoldScope(const Graph& graph, const Weights* weights = nullptr);
 
   const Graph& graph;
   const Uses uses;
+
+  // The node whose map is being folded from now on ...
+  void consider(const Node& affine) { affine_ = &affine; }
+  // ... and why its scales are not all known to be positive; empty when they are.
+  std::string why_not_positive() const;
 
   // Known when freezing: depends on parameters, states and constants only.
   bool is_constant(Value value) const { return constant_.at(value.node); }
@@ -32,6 +39,8 @@ class FoldScope {
   std::string held_by(Value value) const;
 
  private:
+  const Weights* weights_;
+  const Node* affine_ = nullptr;
   std::unordered_map<const Node*, bool> constant_;
 };
 
@@ -58,6 +67,13 @@ using ConsumerRule = ConsumerFolding (*)(const FoldScope&, Node& node, int opera
 const std::map<std::string, ProducerRule>& producer_rules();
 const std::map<std::string, ConsumerRule>& consumer_rules();
 
+// Rules with a file of their own (fold_convolution.cpp).
+ProducerFolding into_convolution(const FoldScope& scope, Node& node, int axis);
+ProducerFolding into_transposed_convolution(const FoldScope& scope, Node& node, int axis);
+ProducerFolding into_border_bias(const FoldScope& scope, Node& node, int axis);
+ConsumerFolding into_convolution_behind(const FoldScope& scope, Node& node, int operand, int axis);
+ConsumerFolding into_transposed_convolution_behind(const FoldScope& scope, Node& node, int operand, int axis);
+
 // The affine map that an inference-mode batch_norm or a scale_shift is, built at the builder's place ...
 Affine affine_of(GraphBuilder& builder, const Node& node);
 // ... and why the node is none that freezing could know; empty when it is one.
@@ -68,8 +84,17 @@ Value rebuild(GraphBuilder& builder, Node& node, const std::string& op, std::vec
 // All that read `from` read `to`, which takes over its name.
 void replace(Graph& graph, Value from, Value to);
 
+// An average_pool in whose windows padding counts as zeros.
+bool counts_padding(const Node& average_pool);
+
 // Why no rule carries a channel-wise map across this node.
 std::string why_no_rule(const Node& node);
+
+// The constant bias behind a product, along its last axis, where nothing else reads the product ...
+Node* bias_behind(const FoldScope& scope, Node& node);
+// ... which takes up the shift of `raw`, in the stead of the product `node`; without one (null), a bias is made. A shift that
+// differs near the border goes into a `border_bias`.
+void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op = "bias", AttributeMap attributes = {});
 
 // `value` with the shift added, if there is one.
 Value add_shift(GraphBuilder& builder, Value value, Value shift, int axis);

@@ -10,8 +10,14 @@
 
 namespace bnc {
 
+Remark PassContext::about(const Node* node) const {
+  return {Remark::Kind::done, current_pass, fmt::format("{} {}", node->op->name, node->results[0].name), layer_path(*node), "", node->range};
+}
+
 void PassContext::remark(Remark::Kind kind, const Node* node, const std::string& text) {
-  remarks.push_back({kind, current_pass, fmt::format("{} {}", node->op->name, node->results[0].name), layer_path(*node), text, node->range});
+  remarks.push_back(about(node));
+  remarks.back().kind = kind;
+  remarks.back().text = text;
 }
 
 static const PassInfo& known_pass(const std::string& name) {

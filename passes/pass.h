@@ -29,6 +29,7 @@ class PassContext {
  public:
   const TrainSection* train = nullptr;  // what prepare-training and attach-optimizer read
   Weights* weights = nullptr;           // with weights, constant-fold evaluates expressions of parameters into new ones
+  bool assume_weights = false;          // without weights, constant-fold makes the same parameters, of unknown values (`explain`)
   TargetDescription target;
   std::optional<int64_t> batch;         // the batch size where it is fixed
   bool embed_weights = false;           // lower-to-loops makes parameters and states constants of the program
@@ -40,6 +41,8 @@ class PassContext {
 
   void done(const Node* node, const std::string& text) { remark(Remark::Kind::done, node, text); }
   void decline(const Node* node, const std::string& reason) { remark(Remark::Kind::declined, node, reason); }
+  // A remark for later, still without a text.
+  Remark about(const Node* node) const;
 
  private:
   void remark(Remark::Kind kind, const Node* node, const std::string& text);

@@ -138,9 +138,9 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     if (weights) check_weights(*weights);
     CompileOptions options = given;
     options.stop_after.clear();
-    // A frozen network computes nothing of its weights alone; which weights they are does not change the counts.
-    const Weights folded = weights ? weights->data().weights : initial_weights(data_->graph(), 0);
-    Compilation compilation(*data_, options, options.mode == Mode::infer ? &folded : nullptr);
+    const bool frozen = options.mode == Mode::infer;
+    Compilation compilation(*data_, options, frozen && weights ? &weights->data().weights : nullptr);
+    compilation.context.assume_weights = frozen;   // which weights they are does not change the counts
     compilation.run_passes(compilation.passes());
 
     Explanation explanation;

@@ -110,12 +110,12 @@ std::vector<Tensor> evaluate_batch_norm(const EvaluateContext& cx) {
 std::vector<Value> rewrite_batch_norm(GraphBuilder& b, Node& node) {
   const auto& o = node.operands;
   const Attribute &axis = node.attribute("axis"), &epsilon = node.attribute("epsilon");
-  Value mean = o[mean_operand], variance = o[variance_operand];
-  if (trains(node.attributes)) {
-    Node* moments = b.create("moments", {o[x_operand]}, {{"axis", axis}});
-    mean = moments->result(0);
-    variance = moments->result(1);
+  if (!trains(node.attributes)) {
+    const auto [scale, shift] = ops::frozen_batch_norm(b, node);
+    return {b.value("scale_shift", {o[x_operand], scale, shift}, {{"axis", axis}}), o[mean_operand], o[variance_operand]};
   }
+  Node* moments = b.create("moments", {o[x_operand]}, {{"axis", axis}});
+  const Value mean = moments->result(0), variance = moments->result(1);
   Value normalized = b.value("normalize", {o[x_operand], mean, variance}, {{"axis", axis}, {"epsilon", epsilon}});
   return {b.value("scale_shift", {normalized, o[gamma_operand], o[beta_operand]}, {{"axis", axis}}), mean, variance};
 }
@@ -145,6 +145,12 @@ std::vector<AttributeSpec> batch_norm_attributes() {
 }
 
 }  // namespace
+
+ops::ScaleAndShift ops::frozen_batch_norm(GraphBuilder& b, const Node& node) {
+  const auto& o = node.operands;
+  const Value scale = b.mul(o[gamma_operand], reciprocal_deviation(b, o[variance_operand], node.attribute("epsilon").number()));
+  return {scale, b.sub(o[beta_operand], b.mul(o[mean_operand], scale))};
+}
 
 OpDefinition batch_norm_op() {
   using Kind = ParameterRule::Kind;

@@ -210,8 +210,7 @@ std::vector<Tensor> evaluate_elements(const EvaluateContext& cx, const std::func
   return {std::move(result)};
 }
 
-// The distance between neighbours along each dimension of the result, in an operand broadcast to it; 0 where it is repeated.
-static std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& dims, size_t rank) {
+std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& dims, size_t rank) {
   const std::vector<int64_t> own = row_major_strides(dims);
   std::vector<int64_t> strides(rank, 0);
   for (size_t k = 0; k < dims.size(); ++k)

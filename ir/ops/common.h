@@ -68,6 +68,8 @@ OpDefinition unary_map_gradient(OpDefinition op, std::function<double(const Node
 // --- float64 evaluation ----------------------------------------------------------------------------------------
 
 std::vector<int64_t> row_major_strides(const std::vector<int64_t>& dims);
+// The distance between neighbours along each dimension of a result of `rank`, in an operand broadcast to it; 0 where it is repeated.
+std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& dims, size_t rank);
 // Calls visit(index, position) for every index of a tensor of these dimensions, in row-major order.
 void for_each_index(const std::vector<int64_t>& dims, const std::function<void(const std::vector<int64_t>& index, int64_t position)>& visit);
 int64_t position_of(const std::vector<int64_t>& index, const std::vector<int64_t>& dims);
@@ -123,5 +125,10 @@ Value as_matrix(GraphBuilder& builder, Value x);
 Value sum_to_channels(GraphBuilder& builder, Value x, int axis);
 // rsqrt(variance + epsilon)
 Value reciprocal_deviation(GraphBuilder& builder, Value variance, double epsilon);
+// The inference-mode batch norm `node` as y = x*scale + shift: one number a channel each (bn-infer).
+struct ScaleAndShift {
+  Value scale, shift;
+};
+ScaleAndShift frozen_batch_norm(GraphBuilder& builder, const Node& node);
 
 }  // namespace bnc::ops

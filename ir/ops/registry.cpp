@@ -17,6 +17,7 @@
   OP(convolution_input_gradient)       \
   OP(convolution_weight_gradient)      \
   OP(bias)                             \
+  OP(border_bias)                      \
   OP(max_pool)                         \
   OP(average_pool)                     \
   OP(global_average_pool)              \

@@ -156,8 +156,11 @@ TEST_SUITE("fold-batch-norm into consumers") {
     const PassContext context = check_fold(net);
     CHECK(count(net.graph, "batch_norm") == 1);
     CHECK(count(net.graph, "scale_shift") == 0);
-    CHECK(remarks(context, Remark::Kind::done).size() == 2);
-    CHECK(remarks(context, Remark::Kind::declined).size() == 1);
+    REQUIRE(context.remarks.size() == 3);
+    CHECK(context.remarks[0].text.find("merged into batch_norm") == 0);   // half of it stays
+    CHECK(context.remarks[0].kind == Remark::Kind::declined);
+    CHECK(context.remarks[1].kind == Remark::Kind::declined);
+    CHECK(context.remarks[2].text.find("folded into matmul") == 0);
   }
 
   TEST_CASE("statistics that a second batch norm hands out stay its own") {
@@ -173,6 +176,20 @@ TEST_SUITE("fold-batch-norm into consumers") {
     CHECK(count(net.graph, "batch_norm") == 2);
   }
 
+  TEST_CASE("a batch norm that merges with a scale_shift has vanished only when that one has") {
+    for (const bool folds : {true, false}) {
+      RandomNetwork net(135);
+      const Value y = net.batch_norm(opaque(net, batched({5})));
+      const Value scaled = net.builder().mul(y, net.parameter(shape_of({5})));
+      net.output(folds ? net.matmul(scaled, 7) : net.relu(scaled));
+      const PassContext context = check_fold(net);
+      REQUIRE(context.remarks.size() == 1);
+      CHECK(context.remarks[0].kind == (folds ? Remark::Kind::done : Remark::Kind::declined));
+      CHECK(context.remarks[0].text.find(folds ? "folded into mul" : "merged into mul") == 0);
+      CHECK(context.remarks[0].text.find(folds ? ", and with it into matmul" : ", and stays there: not into its producer") != std::string::npos);
+    }
+  }
+
   TEST_CASE("remarks know each batch norm of a chain by its own name") {
     RandomNetwork net(134);
     const Value first = net.batch_norm(opaque(net, batched({5}))), second = net.batch_norm(first);
@@ -181,10 +198,10 @@ TEST_SUITE("fold-batch-norm into consumers") {
     net.output(net.relu(second));
     const PassContext context = check_fold(net);
     REQUIRE(context.remarks.size() == 2);
-    CHECK(context.remarks[0].subject == "batch_norm second");
-    CHECK(context.remarks[0].kind == Remark::Kind::done);
-    CHECK(context.remarks[1].subject == "batch_norm first");
-    CHECK(context.remarks[1].kind == Remark::Kind::declined);
+    CHECK(context.remarks[0].subject == "batch_norm first");
+    CHECK(context.remarks[0].text.find("not into its producer") == 0);
+    CHECK(context.remarks[1].subject == "batch_norm second");
+    CHECK(context.remarks[1].text.find("merged into batch_norm `first` before it, and stays there") == 0);
   }
 
   TEST_CASE("a chain up to a matmul folds to a fixed point") {

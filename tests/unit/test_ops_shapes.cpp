@@ -65,6 +65,13 @@ void add_linear(std::vector<Refusal>& all) {
   all.push_back({"bias", 2, {x, c5}, {{"axis", 2}}, {"axis 2", "f32[N, 5]"}});
   all.push_back({"bias", 2, {x, c5}, {{"axis", 0}}, {"batch"}});
   all.push_back({"bias", 3, {x, c3}, {}, {"f32[N, 5]", "f32[3]"}});
+  const TensorType image = f32({N, {4}, {5}, {3}}), table = f32({{1}, {3}, {2}, {3}});
+  const AttributeMap inside = {{"interior", IntList{1, 1}}};
+  all.push_back({"border_bias", 1, {image, i32({{1}, {3}, {2}, {3}})}, inside, {"i32[1, 3, 2, 3]"}});
+  for (const TensorType& other : {f32({{3}, {2}, {3}}), f32({{2}, {3}, {2}, {3}}), f32({{1}, {5}, {2}, {3}}), f32({{1}, {3}, {6}, {3}}), f32({{1}, {3}, {2}, {1}})})
+    all.push_back({"border_bias", 2, {image, other}, inside, {"f32[1, rows, columns, C]", "f32[N, 4, 5, 3]"}});
+  for (const IntList& interior : {IntList{3, 1}, IntList{1, 2}, IntList{-1, 0}, IntList{1}, IntList{1, 1, 0}})
+    all.push_back({"border_bias", 3, {image, table}, {{"interior", interior}}, {"f32[1, 3, 2, 3]", to_string(Attribute(interior))}});
 }
 
 void add_normalization(std::vector<Refusal>& all) {

@@ -43,6 +43,8 @@ void add_linear(std::vector<OpCase>& cases) {
   cases.push_back({"bias", {f32({N, {5}}), f32({{5}})}});
   cases.push_back({"bias", {f32({N, {5}, {3}}), f32({{5}})}, {{"axis", 1}}});
   cases.push_back({"bias", {f32({{5}}), f32({{5}})}});
+  cases.push_back({"border_bias", {f32({N, {7}, {5}, {3}}), f32({{1}, {4}, {2}, {3}})}, {{"interior", IntList{1, 1}}}, 3});
+  cases.push_back({"border_bias", {f32({N, {3}, {4}, {2}}), f32({{1}, {3}, {1}, {2}})}, {{"interior", IntList{2, 0}}}});
 }
 
 // The three core ops of one convolution of `x` by `weight` with the result `y`, channels last.

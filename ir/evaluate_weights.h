@@ -1,0 +1,37 @@
+// Expressions of weights and constants, as folding makes them: computed in float64, rounded to f32 once.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/tensor.h"
+
+namespace bnc {
+
+// Arithmetic on a large weight is computed in blocks, so that nothing of its size is ever held in float64; all other ops are
+// evaluated by their own reference evaluation. Small values are kept for later expressions, so the graph's nodes must stay.
+class WeightEvaluator {
+ public:
+  explicit WeightEvaluator(const Weights& weights) : weights_(weights) {}
+
+  const Tensor& value(Value value);
+  Weight rounded(Value value);
+
+ private:
+  // Writes the elements begin, begin + 1 ... of a value, in row-major order.
+  using Run = std::function<void(int64_t begin, std::span<double> block)>;
+
+  Run run_of(Value value);
+  Run operand_run(const Node& node, int operand);
+  template <class Function> Run combine(const Node& node, Function function);
+  std::vector<Tensor> compute(const Node& node);
+  void forget_large_values();
+
+  const Weights& weights_;
+  std::unordered_map<const Node*, std::vector<Tensor>> values_;
+};
+
+}  // namespace bnc
