@@ -47,11 +47,12 @@ const std::vector<PassInfo>& all_passes() {
        "asked for.",
        freeze},
       {"fold-batch-norm", "folds batch norms into the layers around them",
-       "In mode infer y = x*s + t with s = gamma*rsqrt(variance + epsilon), t = beta - mean*s. Folds it into what computes x (matmul, dense, bias, mul, "
-       "scale_shift, batch_norm), through reshape, transpose, slice, concat, add, sub and averages, if nobody else reads what lies between; else into "
-       "everything that reads y (matmul, dense, and per-channel arithmetic), through the same views. Repeats until nothing folds. Shared weights are "
-       "scaled for each use anew. Declines at nonlinearities, at values with other users or outputs, at a scale along another axis, and where a weight "
-       "is computed from the input. Given weights, refuses a stored variance with variance + epsilon <= 0.",
+       "In mode infer y = x*s + t with s = gamma*rsqrt(variance + epsilon), t = beta - mean*s. Folds it into what computes x (convolutions of every kind, "
+       "matmul, dense, bias, mul, scale_shift, batch_norm), through reshape, transpose, slice, concat, add, sub, pad, resize, pooling and averages, if nobody "
+       "else reads what lies between; else into everything that reads y (convolution, matmul, dense, and per-channel arithmetic), through the same views. A "
+       "shift in front of zero padding becomes a border_bias (bn-fold-border). Repeats until nothing folds. Shared weights are scaled for each use anew. "
+       "Declines at nonlinearities, at values with other users or outputs, at a scale along another axis, where a weight is computed from the input, and at "
+       "maxima unless weights show that all scales are positive. Given weights, refuses a stored variance with variance + epsilon <= 0. Needs canonicalize.",
        fold_batch_norm},
       {"decompose", "splits what has no lowering of its own into parts that have", "Rewrites each op by its definition until none is left to rewrite.",
        decompose},

@@ -126,6 +126,48 @@ TEST_SUITE("fold-batch-norm into consumers") {
     check_folded(net, "matmul");
   }
 
+  TEST_CASE("convolutions with every kind of border, strided, dilated and grouped; the bias behind takes up the table") {
+    int tables = 0;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+      CAPTURE(seed);
+      RandomNetwork net(seed);
+      const int64_t groups = 1 + net.below(3);
+      const Value y = net.batch_norm(opaque(net, batched({3 + net.below(9), 5 + net.below(9), groups * (1 + net.below(3))})));
+      IntList padding(4);
+      for (int64_t& side : padding) side = net.below(4) * (net.below(4) > 0);
+      const Value z = net.convolution(y, 1 + net.below(3), 1 + net.below(3), groups * (1 + net.below(3)),
+                                      {{"groups", groups}, {"padding", padding}, {"stride", IntList{1 + net.below(3), 1 + net.below(3)}}, {"dilation", IntList{1, 1 + (seed % 2 == 0)}}});
+      net.output(net.relu(net.below(2) ? net.bias(z) : z));
+      check_folded(net, "folded into convolution");
+      tables += count(net.graph, "border_bias");
+      CHECK(count(net.graph, "border_bias") + count(net.graph, "bias") == 1);
+    }
+    CHECK(tables > 150);
+    CHECK(tables < 198);
+  }
+
+  TEST_CASE("the table of a large image has one row and column for all that lies inside") {
+    RandomNetwork net(140);
+    net.batch_size = 1;
+    net.output(net.convolution(net.batch_norm(opaque(net, batched({41, 30, 2}))), 7, 7, 3, {{"padding", IntList{3, 3, 3, 3}}, {"stride", IntList{2, 2}}}));
+    check_folded(net, "folded into convolution");
+    const Value table = net.graph.nodes_of("border_bias")[0]->operands[1];
+    CHECK(table.type().shape == shape_of({1, 5, 4, 3}));   // 2 + 1 + 2 rows; 2 + 1 + 1 columns, for the last padding is not reached
+  }
+
+  TEST_CASE("through average pooling, resizing, and maximum pooling with positive scales") {
+    RandomNetwork net(141);
+    const Value y = net.batch_norm(opaque(net, batched({6, 7, 3})));
+    const Value average = net.builder().value("average_pool", {y}, {{"kernel", IntList{2, 3}}, {"padding", IntList{1}}, {"count_include_pad", false}});
+    const Value resized = net.builder().value("resize", {average}, {{"size", IntList{9, 5}}, {"mode", "bilinear"}});
+    net.output(net.convolution(net.builder().value("max_pool", {resized}, {{"kernel", IntList{2}}, {"stride", IntList{1}}}), 2, 3, 7));
+    for (double& gamma : net.bindings.at("gamma").data) gamma = 0.25 + std::abs(gamma);
+    Weights weights = weights_of(net);
+    check_fold(net, &weights);
+    CHECK(count(net.graph, "batch_norm") == 0);
+    CHECK(count(net.graph, "bias") == 1);
+  }
+
   TEST_CASE("a bias, a sum, a difference or a product with one number a channel behind it becomes part of it") {
     for (int form = 0; form < 6; ++form) {
       RandomNetwork net(120 + form);
@@ -215,6 +257,26 @@ TEST_SUITE("fold-batch-norm into consumers") {
 }
 
 TEST_SUITE("fold-batch-norm declines consumers") {
+  TEST_CASE("padding, and pooling in which padding counts as zeros") {
+    RandomNetwork net(142);
+    const Value y = net.batch_norm(opaque(net, batched({6, 7, 3})));
+    net.output(net.convolution(net.builder().value("pad", {y}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 0}}}), 2, 3, 7));
+    check_declined(net, "surrounds it with 0, which scale and shift would not reach");
+    RandomNetwork pool(143);
+    const Value z = pool.batch_norm(opaque(pool, batched({6, 7, 3})));
+    pool.output(pool.convolution(pool.builder().value("average_pool", {z}, {{"kernel", IntList{2}}, {"padding", IntList{1}}}), 2, 3, 7));
+    check_declined(pool, "counts padding as zeros");
+  }
+  TEST_CASE("maximum pooling with a negative scale") {
+    RandomNetwork net(144);
+    const Value y = net.batch_norm(opaque(net, batched({6, 7, 3})));
+    net.output(net.convolution(net.builder().value("max_pool", {y}, {{"kernel", IntList{2}}}), 2, 3, 7));
+    net.bindings.at("gamma").data = {1, -2, 3};
+    Weights weights = weights_of(net);
+    const auto declined = remarks(check_fold(net, &weights), Remark::Kind::declined);
+    REQUIRE(declined.size() == 1);
+    CHECK_MESSAGE(declined[0].find("1 of its 3 scales are not positive, the first in channel 1: -2") != std::string::npos, declined[0]);
+  }
   TEST_CASE("a nonlinearity behind it") {
     RandomNetwork net(140);
     net.output(net.matmul(net.relu(net.batch_norm(opaque(net, batched({5})))), 7));

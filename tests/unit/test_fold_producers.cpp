@@ -175,6 +175,41 @@ TEST_SUITE("fold-batch-norm into producers") {
     check_folded(net, "matmul");
   }
 
+  TEST_CASE("through average pooling; where padding counts as zeros, the shift stays behind it") {
+    for (const bool include : {true, false})
+      for (const int64_t padding : {0, 1}) {
+        RandomNetwork net(60);
+        const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
+        net.output(net.batch_norm(net.builder().value("average_pool", {y}, {{"kernel", IntList{3, 2}}, {"padding", IntList{padding}}, {"count_include_pad", include}})));
+        check_folded(net, "into convolution");
+        const Node* bias = net.graph.nodes_of("bias")[0];
+        CHECK(bias->operands[0].node->is(include && padding ? "average_pool" : "convolution"));
+      }
+  }
+
+  TEST_CASE("through padding with zeros and resizing") {
+    for (const char* mode : {"nearest", "bilinear"}) {
+      RandomNetwork net(61);
+      const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
+      const Value padded = net.builder().value("pad", {y}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 2, 3, 0}}});
+      net.output(net.batch_norm(net.builder().value("resize", {padded}, {{"size", IntList{5, 11}}, {"mode", mode}})));
+      check_folded(net, "into convolution");
+    }
+  }
+
+  TEST_CASE("through maximum pooling, where weights show that all scales are positive") {
+    for (const bool global : {true, false}) {
+      RandomNetwork net(62);
+      const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
+      const Value pooled = global ? net.builder().value("reduce_max", {y}, {{"axes", IntList{1, 2}}}) : net.builder().value("max_pool", {y}, {{"kernel", IntList{2}}, {"padding", IntList{1}}});
+      net.output(net.batch_norm(pooled));
+      for (double& gamma : net.bindings.at("gamma").data) gamma = 0.25 + std::abs(gamma);
+      Weights weights = weights_of(net);
+      check_fold(net, &weights);
+      CHECK(count(net.graph, "batch_norm") == 0);
+    }
+  }
+
   TEST_CASE("a weight with two uses is scaled for each of them anew") {
     RandomNetwork net(24);
     const Value weight = net.parameter(shape_of({5, 5}), "weight"), x = net.input(batched({5}));
@@ -313,6 +348,31 @@ TEST_SUITE("fold-batch-norm declines producers") {
     const Value x = net.input(batched({5}));
     net.output(net.batch_norm(net.builder().mul(net.matmul(x, 7), net.matmul(net.relu(x), 7))));
     check_declined(net, "both factors of mul");
+  }
+  TEST_CASE("maximum pooling with scales that are zero, negative or unknown") {
+    RandomNetwork unknown(63);
+    unknown.output(unknown.batch_norm(unknown.builder().value("max_pool", {unknown.convolution(unknown.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
+    check_declined(unknown, "commutes with positive scales only: the signs of its scale are known only with the weights");
+    for (const double scale : {0.0, -0.5, static_cast<double>(NAN)}) {
+      RandomNetwork net(64);
+      net.output(net.batch_norm(net.builder().value("max_pool", {net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
+      auto& gamma = net.bindings.at("gamma").data;
+      gamma = {1, 2, scale, 1e-30, scale, 1, 1};
+      Weights weights = weights_of(net);
+      const auto declined = remarks(check_fold(net, &weights), Remark::Kind::declined);
+      REQUIRE(declined.size() == 1);
+      CHECK_MESSAGE(declined[0].find(fmt::format("2 of its 7 scales are not positive, the first in channel 2: {};", format_number(scale))) != std::string::npos, declined[0]);
+    }
+  }
+  TEST_CASE("padding with something else than zero, or of the channels") {
+    RandomNetwork net(65);
+    const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
+    net.output(net.batch_norm(net.builder().value("pad", {y}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 0}}, {"value", 0.5}})));
+    check_declined(net, "pads with 0.5, which the scale would change");
+    RandomNetwork channels(66);
+    const Value z = channels.convolution(channels.input(batched({6, 5, 3})), 2, 3, 7);
+    channels.output(channels.batch_norm(channels.builder().value("pad", {z}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 2}}})));
+    check_declined(channels, "pads the channels themselves");
   }
   TEST_CASE("a slice or an average of the channels themselves") {
     RandomNetwork net(55);

@@ -52,6 +52,12 @@ class RandomNetwork {
     const int64_t rows = x.type().shape.back().factor;
     return builder_.value("matmul", {x, parameter(shape_of({rows, columns}), "weight")});
   }
+  // A convolution of `x`, channels last, by a new weight.
+  Value convolution(Value x, int64_t kernel_height, int64_t kernel_width, int64_t filters, AttributeMap window = {}) {
+    const int64_t groups = window.count("groups") ? window.at("groups").integer() : 1;
+    const Value weight = parameter(shape_of({kernel_height, kernel_width, x.type().shape[3].factor / groups, filters}), "weight");
+    return builder_.value("convolution", {x, weight}, std::move(window));
+  }
   Value bias(Value x, int axis = -1) { return builder_.value("bias", {x, parameter(channels(x, axis), "bias")}, {{"axis", axis}}); }
   Value relu(Value x) { return builder_.value("relu", {x}); }
 
@@ -59,7 +65,7 @@ class RandomNetwork {
   Value batch_norm(Value x, int axis = -1, const char* mode = "infer") { return batch_norm_node(x, axis, mode)->result(); }
   Node* batch_norm_node(Value x, int axis = -1, const char* mode = "infer") {
     const Shape vector = channels(x, axis);
-    const Value gamma = bind(new_parameter("gamma", vector), [&] { return below(8) == 0 ? 0.0 : random_.normal(); });
+    const Value gamma = bind(new_parameter("gamma", vector), [&, positive = below(4) == 0] { return positive ? 0.1 + random_.uniform() : below(8) == 0 ? 0.0 : random_.normal(); });
     const Value beta = bind(new_parameter("beta", vector), [&] { return random_.normal(); });
     const Value mean = bind(new_state("mean", vector), [&] { return 3 * random_.normal(); });
     const Value variance = bind(new_state("variance", vector), [&] {
@@ -116,16 +122,27 @@ inline std::vector<std::string> remarks(const PassContext& context, Remark::Kind
   return texts;
 }
 
+// The values of the parameters and states.
+inline Weights weights_of(const RandomNetwork& net) {
+  Weights weights;
+  for (const char* kind : {"parameter", "state"})
+    for (const Node* node : net.graph.nodes_of(kind)) weights.set(node->results[0].name, Weight::from_tensor(net.bindings.at(node->results[0].name)));
+  return weights;
+}
+
 // Folds, and checks what must hold of any network: the same results, a legal graph, and nothing left to fold.
-inline PassContext check_fold(RandomNetwork& net) {
+inline PassContext check_fold(RandomNetwork& net, Weights* weights = nullptr) {
   const auto before = evaluate(net.graph, net.bindings).outputs;
+  INFO(print(net.graph));
   PassContext context;
+  context.weights = weights;
   fold_batch_norm(net.graph, context);
   verify(net.graph);
   INFO(print(net.graph));
-  CHECK(difference(before, evaluate(net.graph, net.bindings).outputs) < 1e-9);
+  CHECK(difference(before, evaluate(net.graph, net.bindings).outputs) < 1e-12);
   const std::string folded = print(net.graph);
   PassContext again;
+  again.weights = weights;
   CHECK_FALSE(fold_batch_norm(net.graph, again));
   CHECK(print(net.graph) == folded);
   return context;
