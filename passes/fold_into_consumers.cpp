@@ -170,7 +170,7 @@ ConsumerFolding through_pad(const FoldScope&, Node& node, int, int) {
   return refuse(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node), format_number(node.attribute("value").number())));
 }
 
-// max(x * s + t) = max(x) * s + t where s > 0; a negative scale would turn it into the minimum.
+// max(x * s + t) = max(x) * s + t where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ConsumerFolding through_maximum(const FoldScope& scope, Node& node, int operand, int result_axis) {
   if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, operand, result_axis);

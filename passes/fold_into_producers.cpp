@@ -177,7 +177,7 @@ ProducerFolding through_pad(const FoldScope& scope, Node& node, int axis) {
   return scale_through(scope, node, axis);
 }
 
-// max(x) * s + t = max(x * s + t) where s > 0; a negative scale would turn it into the minimum.
+// max(x) * s + t = max(x * s + t) where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ProducerFolding through_maximum(const FoldScope& scope, Node& node, int source) {
   if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, source);
