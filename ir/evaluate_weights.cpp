@@ -66,15 +66,19 @@ const Tensor& WeightEvaluator::value(Value value) {
 
 Weight WeightEvaluator::rounded(Value value) {
   std::vector<float> data(size_of(value));
-  const Run run = run_of(value);
-  std::array<double, block_size> block;
-  for (int64_t begin = 0; begin < static_cast<int64_t>(data.size()); begin += block_size) {
-    const int64_t count = std::min<int64_t>(block_size, data.size() - begin);
-    run(begin, std::span(block).first(count));
-    std::copy_n(block.begin(), count, data.begin() + begin);
-  }
+  for_each_block(value, [&](int64_t begin, std::span<const double> block) { std::copy(block.begin(), block.end(), data.begin() + begin); });
   forget_large_values();
   return Weight::owned(concrete(value.type().shape, 1), std::move(data));
+}
+
+void WeightEvaluator::for_each_block(Value value, const std::function<void(int64_t, std::span<const double>)>& visit) {
+  const Run run = run_of(value);
+  std::array<double, block_size> storage;
+  for (int64_t begin = 0, size = size_of(value); begin < size; begin += block_size) {
+    const std::span block = std::span(storage).first(std::min(block_size, size - begin));
+    run(begin, block);
+    visit(begin, block);
+  }
 }
 
 template <class Function> WeightEvaluator::Run WeightEvaluator::combine(const Node& node, Function function) {
@@ -114,18 +118,36 @@ WeightEvaluator::Run WeightEvaluator::operand_run(const Node& node, int operand)
   };
 }
 
-std::vector<Tensor> WeightEvaluator::compute(const Node& node) {
+std::vector<Tensor> WeightEvaluator::compute(Node& node) {
   if (is_weight(node) || is_arithmetic(node)) {
     const Result& result = node.results[0];
     Tensor tensor = Tensor::filled(result.type.dtype, concrete(result.type.shape, 1), 0);
-    const Run run = run_of(const_cast<Node&>(node).result());
-    for (int64_t begin = 0; begin < tensor.size(); begin += block_size)
-      run(begin, std::span(tensor.data).subspan(begin, std::min(block_size, tensor.size() - begin)));
+    for_each_block(node.result(), [&](int64_t begin, std::span<const double> block) { std::copy(block.begin(), block.end(), tensor.data.begin() + begin); });
     return {std::move(tensor)};
   }
+  if (node.is("reduce_sum"))
+    if (const std::vector<int> axes = ops::axes_of(node); axes.size() == 1) return {sum_along(node, axes[0])};
   EvaluateContext cx{node, {}, 1};
   for (const Value& operand : node.operands) cx.operands.push_back(operand ? &value(operand) : nullptr);
   return node.op->evaluate(cx);
+}
+
+// Adds up whole runs of what lies behind the axis, in the order of the elements.
+Tensor WeightEvaluator::sum_along(const Node& node, int axis) {
+  const std::vector<int64_t> dims = concrete(node.operands[0].type().shape, 1);
+  const int64_t extent = dims[axis], inner = ops::row_major_strides(dims)[axis];
+  Tensor sums = Tensor::filled(DType::f32, concrete(node.results[0].type.shape, 1), 0);
+  for_each_block(node.operands[0], [&](int64_t begin, std::span<const double> block) {
+    while (!block.empty()) {
+      const int64_t row = begin / inner, column = begin % inner;
+      const size_t count = std::min<size_t>(block.size(), inner - column);
+      double* target = &sums.data[row / extent * inner + column];
+      for (size_t i = 0; i < count; ++i) target[i] += block[i];
+      begin += static_cast<int64_t>(count);
+      block = block.subspan(count);
+    }
+  });
+  return sums;
 }
 
 void WeightEvaluator::forget_large_values() {

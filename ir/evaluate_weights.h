@@ -11,8 +11,9 @@
 
 namespace bnc {
 
-// Arithmetic on a large weight is computed in blocks, so that nothing of its size is ever held in float64; all other ops are
-// evaluated by their own reference evaluation. Small values are kept for later expressions, so the graph's nodes must stay.
+// Arithmetic on a large weight and sums along one of its axes are computed in blocks, so that nothing of its size is ever
+// held in float64; all other ops are evaluated by their own reference evaluation. Small values are kept for later
+// expressions, so the graph's nodes must stay.
 class WeightEvaluator {
  public:
   explicit WeightEvaluator(const Weights& weights) : weights_(weights) {}
@@ -27,7 +28,9 @@ class WeightEvaluator {
   Run run_of(Value value);
   Run operand_run(const Node& node, int operand);
   template <class Function> Run combine(const Node& node, Function function);
-  std::vector<Tensor> compute(const Node& node);
+  void for_each_block(Value value, const std::function<void(int64_t begin, std::span<const double> block)>& visit);
+  std::vector<Tensor> compute(Node& node);
+  Tensor sum_along(const Node& node, int axis);
   void forget_large_values();
 
   const Weights& weights_;

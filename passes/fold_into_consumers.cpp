@@ -31,10 +31,9 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
     builder.at(node.range);
     const Value weight = node.operands[1];
     const bool transposed = !is_dense && node.attribute("transpose_right").boolean();
-    const Value scaled = builder.mul(weight, ops::along_axis(builder, map.scale, transposed ? 1 : 0, 2));
-    const Value row = builder.reshape(map.shift, {Dim{}, map.shift.type().shape[0]});
-    const Value product = builder.value("matmul", {row, weight}, {{"transpose_right", transposed}});
-    const Value shift = builder.reshape(product, {product.type().shape[1]});
+    const int rows = transposed ? 1 : 0;
+    const Value scaled = builder.mul(weight, ops::along_axis(builder, map.scale, rows, 2));
+    const Value shift = builder.value("reduce_sum", {builder.mul(weight, ops::along_axis(builder, map.shift, rows, 2))}, {{"axes", IntList{rows}}});
     if (is_dense) {
       const Value own = node.operands[2] ? builder.add(node.operands[2], shift) : shift;
       return replace(graph, node.result(), builder.value("dense", {x, scaled, own}, node.attributes));

@@ -35,6 +35,16 @@ TEST_SUITE("expressions of weights") {
     }
   }
 
+  TEST_CASE("sums along one axis, and over several") {
+    for (const IntList& axes : {IntList{0}, {1}, {2}, {-1}, {0, 2}, {}})
+      for (const bool keep : {true, false}) {
+        RandomNetwork net(7);
+        GraphBuilder& b = net.builder();
+        const Value product = b.mul(net.parameter(shape_of({2, 3, 37, 9})), net.parameter(shape_of({37, 1})));
+        check_rounded(net, b.value("reduce_sum", {product}, {{"axes", axes}, {"keep_dims", keep}}));
+      }
+  }
+
   TEST_CASE("through reshapes, sums and other ops") {
     RandomNetwork net(5);
     GraphBuilder& b = net.builder();
