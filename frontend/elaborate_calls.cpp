@@ -66,7 +66,7 @@ class OpCall {
     }
     bool needs_tensor =
         next_operand_ < op_.operands.size() && !op_.operands[next_operand_].optional && !op_.operands[next_operand_].parameter;
-    if (needs_tensor && (!open || (term.is<Symbol>() && open->kind != AttributeKind::symbol)))
+    if (needs_tensor && (!open || (term.is<Symbol>() && open->choices.empty())))
       elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", op_.operands[next_operand_].name, op_.name));
     if (!open) {
       fail_at(argument.value->range, fmt::format("`{}` has no attribute for {}", op_.name, show(term)), takes());

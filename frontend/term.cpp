@@ -53,6 +53,7 @@ std::string describe(AttributeKind kind) {
     case AttributeKind::integers: return "a list of integers, or one integer";
     case AttributeKind::numbers: return "a list of numbers, or one number";
     case AttributeKind::shape: return "a shape such as [N, 10]";
+    case AttributeKind::padding: return "a name, an integer or a list of integers";
   }
   return "";
 }
@@ -107,6 +108,10 @@ std::optional<Attribute> to_attribute(const Term& term, AttributeKind kind) {
       if (term.is_number()) return Attribute(term.number());
       return list_attribute<double>(term, as_number);
     case AttributeKind::shape: return list_attribute<Dim>(term, as_dim);
+    case AttributeKind::padding:
+      for (AttributeKind form : {AttributeKind::symbol, AttributeKind::integer, AttributeKind::integers})
+        if (std::optional<Attribute> attribute = to_attribute(term, form)) return attribute;
+      break;
   }
   return std::nullopt;
 }

@@ -14,7 +14,7 @@ struct Fans {
   double in = 1, out = 1;
 };
 
-// Dense weights are [in, out], convolution weights [kh, kw, in, out]: the leading dimensions are a window.
+// Dense weights are [in, out], convolution weights [kh, kw, in/groups, out]: the leading dimensions are a window.
 Fans fans_of(const std::vector<int64_t>& dims) {
   if (dims.empty()) return {};
   Fans fans;
@@ -51,7 +51,9 @@ const std::vector<Initializer>& initializers() {
          const double bound = std::sqrt(6 / (fans.in + fans.out));
          return between(random, -bound, bound);
        }},
-      {"he", {}, [](RandomStream& random, const Symbol&, const Fans& fans) { return std::sqrt(2 / fans.in) * random.normal(); }},
+      {"he",
+       {"fan_out"},
+       [](RandomStream& random, const Symbol& s, const Fans& fans) { return std::sqrt(2 / (s.flag("fan_out") ? fans.out : fans.in)) * random.normal(); }},
   };
   return all;
 }
@@ -82,12 +84,13 @@ void check_initializer(const Symbol& symbol, const SourceRange& range) {
   for (const auto& [argument, value] : symbol.arguments) {
     if (std::find(known.begin(), known.end(), argument) == known.end())
       refuse(fmt::format("argument of {}", symbol.name), argument, known, range);
-    const bool fits = argument == "trainable" ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
+    const bool flag = argument == "trainable" || argument == "fan_out";
+    const bool fits = flag ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
     if (!fits)
       throw CompileError(Diagnostic{Severity::error,
                                     range,
                                     fmt::format("`{}` of {} is {}, expected {}", argument, symbol.name, to_string(value),
-                                                argument == "trainable" ? "true or false" : "a number"),
+                                                flag ? "true or false" : "a number"),
                                     {}});
   }
 }

@@ -60,14 +60,15 @@ struct OperandSpec {
   std::optional<ParameterRule> parameter;
 };
 
-enum class AttributeKind { boolean, integer, number, symbol, integers, numbers, shape };
+// `padding` is a symbol, an integer or a list of integers, and stays as it was given.
+enum class AttributeKind { boolean, integer, number, symbol, integers, numbers, shape, padding };
 
 struct AttributeSpec {
   std::string name;
   AttributeKind kind;
   std::optional<Attribute> fallback;      // none: must be given
   std::string doc;
-  std::vector<std::string> choices = {};  // of a symbol: the names allowed
+  std::vector<std::string> choices = {};  // of a symbol or padding: the names allowed
   bool layer_only = false;                // only shapes new parameters (`units`); not kept in the node
   std::map<std::string, std::map<std::string, AttributeKind>> arguments = {};  // of a symbol: the numbers and booleans each choice takes
 };

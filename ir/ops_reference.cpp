@@ -29,6 +29,7 @@ const char* name_of(AttributeKind kind) {
     case AttributeKind::integers: return "list of integers";
     case AttributeKind::numbers: return "number or list of numbers";
     case AttributeKind::shape: return "shape";
+    case AttributeKind::padding: return "name, integer or list of integers";
   }
   return "";
 }
@@ -82,6 +83,7 @@ void describe(const OpDefinition& op, std::string& out) {
     out += "| attribute | value | default | meaning |\n| --- | --- | --- | --- |\n";
     for (const AttributeSpec& attribute : op.attributes) {
       std::string value = attribute.choices.empty() ? name_of(attribute.kind) : fmt::format("`{}`", fmt::join(attribute.choices, "`, `"));
+      if (attribute.kind == AttributeKind::padding) value += ", integers";
       std::string fallback = attribute.fallback ? fmt::format("`{}`", to_string(*attribute.fallback)) : "must be given";
       out += fmt::format("| `{}` | {} | {} | {}{} |\n", attribute.name, value, fallback, attribute.doc,
                          attribute.layer_only ? "; only to make parameters" : "");

@@ -63,6 +63,7 @@ class Verifier {
       case AttributeKind::integers: return value.get_if<IntList>();
       case AttributeKind::numbers: return value.get_if<double>() || value.get_if<NumberList>();
       case AttributeKind::shape: return value.get_if<Shape>();
+      case AttributeKind::padding: return value.get_if<Symbol>() || value.get_if<int64_t>() || value.get_if<IntList>();
     }
     return false;
   }

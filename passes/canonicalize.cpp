@@ -85,6 +85,33 @@ Value reduce_of_ones(GraphBuilder& builder, Node& node) {
   return ones ? builder.reshape(node.operands[0], node.results[0].type.shape) : Value{};
 }
 
+// Whether a convolution's window of shape `weight` sees one pixel and visits each of them, in one group.
+bool sees_one_pixel(const Node& node, const Shape& weight) {
+  return weight[0].is_one() && weight[1].is_one() && node.attribute("stride") == Attribute(IntList{1, 1}) &&
+         node.attribute("padding") == Attribute(IntList{0, 0, 0, 0}) && node.attribute("groups") == Attribute(1);
+}
+
+// Such a convolution is a product of matrices over the channels, and so are its gradients.
+Value convolution_as_product(GraphBuilder& builder, Node& node) {
+  const Value weight = node.operands[1];
+  const Shape& shape = weight.type().shape;
+  return sees_one_pixel(node, shape) ? builder.value("matmul", {node.operands[0], builder.reshape(weight, {shape[2], shape[3]})}) : Value{};
+}
+
+Value input_gradient_as_product(GraphBuilder& builder, Node& node) {
+  const Value weight = node.operands[1];
+  const Shape& shape = weight.type().shape;
+  if (!sees_one_pixel(node, shape)) return {};
+  return builder.value("matmul", {node.operands[0], builder.reshape(weight, {shape[2], shape[3]})}, {{"transpose_right", true}});
+}
+
+Value weight_gradient_as_product(GraphBuilder& builder, Node& node) {
+  const Shape& shape = node.results[0].type.shape;
+  if (!sees_one_pixel(node, shape)) return {};
+  const Value x = ops::as_matrix(builder, node.operands[0]), dy = ops::as_matrix(builder, node.operands[1]);
+  return builder.reshape(builder.value("matmul", {x, dy}, {{"transpose_left", true}}), shape);
+}
+
 // The last axis is -1 where that is the default, every other one counts from the front: so that equal axes look equal.
 bool canonical_axis(Node& node) {
   const AttributeSpec* spec = node.op->attribute("axis");
@@ -123,6 +150,9 @@ const Rule rules[] = {
     {"reduce_sum", reduce_of_ones},
     {"reduce_mean", reduce_of_ones},
     {"reduce_max", reduce_of_ones},
+    {"convolution", convolution_as_product},
+    {"convolution_input_gradient", input_gradient_as_product},
+    {"convolution_weight_gradient", weight_gradient_as_product},
 };
 
 Replacements rewrite(Graph& graph, Node& node) {

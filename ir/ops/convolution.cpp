@@ -13,8 +13,9 @@ Convolution form_of(const Node& node) {
 std::vector<TensorType> infer_convolution(const InferContext& cx) {
   ops::require_f32(cx, ops::float_operands);
   ops::require_image(cx, ops::images, "x", cx.type(0));
-  ops::require_explicit_window(cx);
+  ops::require_explicit_window(cx, ops::integers_in_range);
   ops::checked_groups(cx, "x", cx.type(0));
+  ops::require_weight(cx, cx.type(0), cx.type(1));
   return {{DType::f32, ops::checked_convolution(cx, cx.type(0), cx.type(1), cx.attributes).y()}};
 }
 
@@ -69,7 +70,7 @@ OpDefinition convolution_op() {
       .operands = {ops::tensor_operand("x", "`[N, H, W, C]`"), ops::tensor_operand("weight", "`[kh, kw, C/groups, O]`")},
       .attributes = {ops::stride_attribute(), ops::padding_attribute(), ops::dilation_attribute(), ops::groups_attribute()},
       .results = {{"y", "`[N, OH, OW, O]`, OH = floor((top + H + bottom - (kh - 1)*dilation - 1)/stride) + 1, OW likewise"}},
-      .constraints = ops::convolution_constraints("`x` is", "`weight` is `[kh, kw, C/groups, O]`"),
+      .constraints = ops::convolution_constraints("`x` is `[N, H, W, C]`", "`stride` and `dilation` are", "`weight` is `[kh, kw, C/groups, O]`"),
       .infer = infer_convolution,
       .gradient = convolution_gradient,
       .evaluate =

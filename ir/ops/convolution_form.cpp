@@ -1,5 +1,7 @@
 #include "ir/ops/convolution_form.h"
 
+#include <algorithm>
+
 namespace bnc::ops {
 
 Convolution convolution_of(const Shape& x, const Shape& weight, const AttributeMap& attributes) {
@@ -12,15 +14,25 @@ Convolution convolution_of(const Shape& x, const Shape& weight, const AttributeM
   return convolution;
 }
 
+Shape as_image(Shape x) {
+  if (x.size() == 3) x.insert(x.begin() + 1, Dim{1});
+  return x;
+}
+
+Shape as_image_weight(Shape weight) {
+  if (weight.size() == 3) weight.insert(weight.begin(), Dim{1});
+  return weight;
+}
+
 // --- shape rules -----------------------------------------------------------------------------------------------
 
-std::vector<std::string> convolution_constraints(const std::string& images, const std::string& weight) {
+std::vector<std::string> convolution_constraints(const std::string& images, const std::string& sizes, const std::string& weight, const std::string& fits) {
   return {"all operands are f32",
-          images + " `[N, H, W, C]`, where only N may be the batch",
-          "`stride` and `dilation` are at least 1, `padding` at least 0, all below 2^31",
+          images + ", where only N may be the batch",
+          sizes + " at least 1, `padding` at least 0, all below 2^31",
           "`groups` is at least 1 and divides the channels of both images",
           weight,
-          "the window is no larger than the image with its padding"};
+          fits};
 }
 
 AttributeSpec groups_attribute() {
@@ -34,27 +46,42 @@ int64_t checked_groups(const InferContext& cx, const std::string& name, const Te
   const int64_t groups = cx.attribute("groups").integer(), channels = x.shape.back().factor;
   if (groups < 1) fail(cx, groups_divide, fmt::format("groups must be at least 1, got {}", groups));
   if (channels % groups != 0)
-    fail(cx, groups_divide, fmt::format("{} groups do not divide the {} channels of `{}` {}", groups, channels, name, cx.show(x)));
+    fail(cx, groups_divide, fmt::format("{} groups do not divide the {} channels of `{}` {}", groups, channels, name, cx.show(x)),
+         fmt::format("groups={} would convolve each channel by itself", channels));
   return groups;
 }
 
-void require_explicit_window(const InferContext& cx) {
-  checked_integers(cx, integers_in_range, "stride", 2, 1);
-  checked_integers(cx, integers_in_range, "dilation", 2, 1);
-  checked_integers(cx, integers_in_range, "padding", 4, 0);
+void require_grouped(const InferContext& cx, int64_t groups, int64_t filters) {
+  if (filters % groups == 0) return;
+  fail(cx, groups_divide, fmt::format("{} groups do not divide {} filters", groups, filters),
+       filters < groups ? fmt::format("at least {} filters, one a group", groups)
+                        : fmt::format("{} or {} filters would do", filters / groups * groups, (filters / groups + 1) * groups));
+}
+
+// Whether all dimensions are sizes that a weight may have.
+static bool sizes_of_weight(const Shape& shape) {
+  return std::all_of(shape.begin(), shape.end(), [](const Dim& dim) { return !dim.batch && dim.factor >= 1 && dim.factor < window_limit; });
+}
+
+void require_weight(const InferContext& cx, const TensorType& x, const TensorType& weight) {
+  const int64_t groups = cx.attribute("groups").integer(), in = x.shape.back().factor / groups;
+  const bool fits = weight.rank() == x.rank() && weight.shape[weight.rank() - 2] == Dim{in} && sizes_of_weight(weight.shape);
+  if (!fits)
+    fail(cx, weight_type,
+         fmt::format("the weight for {}{} must be f32[{}, {}, filters], got {}", cx.show(x), groups == 1 ? "" : fmt::format(" in {} groups", groups),
+                     x.rank() == 3 ? "kernel" : "kernel height, kernel width", in, cx.show(weight)),
+         "weights begin with the window and end with the filters, unlike PyTorch's, which begin with the filters");
+  require_grouped(cx, groups, weight.shape.back().factor);
+}
+
+void require_transposed_weight(const InferContext& cx, const TensorType& y, const TensorType& weight) {
+  if (weight.rank() != 4 || weight.shape[3] != y.shape[3] || !sizes_of_weight(weight.shape))
+    fail(cx, weight_type, fmt::format("the weight for {} must be f32[kernel height, kernel width, channels of the result in one group, {}], got {}",
+                                      cx.show(y), y.shape[3].factor, cx.show(weight)));
 }
 
 Convolution checked_convolution(const InferContext& cx, const TensorType& x, const TensorType& weight, const AttributeMap& attributes) {
-  const int64_t groups = attributes.at("groups").integer(), in = x.shape[3].factor / groups;
-  bool fits = weight.rank() == 4 && weight.shape[2] == Dim{in};
-  for (const Dim& dim : weight.shape) fits &= !dim.batch && dim.factor >= 1 && dim.factor < window_limit;
-  if (!fits)
-    fail(cx, weight_type,
-         fmt::format("the weight for {} in {} group{} must be f32[kernel height, kernel width, {}, filters], got {}", cx.show(x), groups,
-                     groups == 1 ? "" : "s", in, cx.show(weight)));
-  if (weight.shape[3].factor % groups != 0)
-    fail(cx, groups_divide, fmt::format("{} groups do not divide the {} filters of the weight {}", groups, weight.shape[3].factor, cx.show(weight)));
-  Convolution convolution = convolution_of(x.shape, weight.shape, attributes);
+  Convolution convolution = convolution_of(as_image(x.shape), as_image_weight(weight.shape), attributes);
   require_fit(cx, window_fits, convolution.windows, x);
   return convolution;
 }
@@ -126,6 +153,11 @@ void add_weight_gradient(Tensor& d_weight, const Convolution& c, const Tensor& x
   });
 }
 
+void add_bias(Tensor& y, const Tensor* bias) {
+  if (!bias) return;
+  for_each_in_channel(y, static_cast<int>(y.dims.size()) - 1, [&](int64_t position, int64_t channel) { y.data[position] += bias->data[channel]; });
+}
+
 // --- lowering and gradients ------------------------------------------------------------------------------------
 
 Shape with(Shape shape, std::initializer_list<int64_t> more) {
@@ -157,5 +189,36 @@ Value weight_gradient(GraphBuilder& builder, Value x, Value dy, const Shape& wei
   window["kernel"] = IntList{weight[0].factor, weight[1].factor};
   return builder.value("convolution_weight_gradient", {x, dy}, std::move(window));
 }
+
+// --- layers ----------------------------------------------------------------------------------------------------
+
+AttributeSpec filters_attribute() {
+  return {.name = "filters", .kind = AttributeKind::integer, .fallback = {}, .doc = "the channels of the result", .layer_only = true};
+}
+
+AttributeSpec kernel_attribute() {
+  return {.name = "kernel",
+          .kind = AttributeKind::integers,
+          .fallback = IntList{3},
+          .doc = "the size of the window: one integer, or one for each axis",
+          .layer_only = true};
+}
+
+int64_t checked_filters(const InferContext& cx, int64_t groups) {
+  const int64_t filters = checked_integers(cx, integers_in_range, "filters", {1}, 1).front();
+  require_grouped(cx, groups, filters);
+  return filters;
+}
+
+OperandSpec bias_operand(std::function<TensorType(const InferContext&)> type) {
+  return {.name = "bias", .doc = "`[filters]`", .optional = true, .parameter = ParameterRule{.type = std::move(type), .initializer = {"zeros", {}}}};
+}
+
+void require_bias(const InferContext& cx, const TensorType& wanted) {
+  if (cx.has(2) && cx.type(2) != wanted)
+    fail(cx, 7, fmt::format("the bias beside the weight {} must be {}, got {}", cx.show(cx.type(1)), cx.show(wanted), cx.show(cx.type(2))));
+}
+
+Value with_bias(GraphBuilder& builder, Value y, Value bias) { return bias ? builder.value("bias", {y, bias}) : y; }
 
 }  // namespace bnc::ops

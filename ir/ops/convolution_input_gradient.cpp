@@ -19,12 +19,10 @@ std::vector<TensorType> infer_input_gradient(const InferContext& cx) {
   ops::require_f32(cx, ops::float_operands);
   const TensorType &dy = cx.type(0), &weight = cx.type(1);
   ops::require_image(cx, ops::images, "dy", dy);
-  ops::require_explicit_window(cx);
-  const IntList size = ops::checked_integers(cx, ops::integers_in_range, "size", 2, 1);
+  ops::require_explicit_window(cx, ops::integers_in_range);
+  const IntList size = ops::checked_integers(cx, ops::integers_in_range, "size", {2}, 1);
   const int64_t groups = ops::checked_groups(cx, "dy", dy);
-  if (weight.rank() != 4 || weight.shape[3] != dy.shape[3] || weight.shape[2].batch || weight.shape[2].factor >= ops::window_limit)
-    ops::fail(cx, ops::weight_type, fmt::format("the weight for {} must be f32[kernel height, kernel width, channels, {}], got {}", cx.show(dy),
-                                                dy.shape[3].factor, cx.show(weight)));
+  ops::require_transposed_weight(cx, dy, weight);
   const TensorType dx{DType::f32, {dy.shape[0], {size[0]}, {size[1]}, {weight.shape[2].factor * groups}}};
   const Shape y = ops::checked_convolution(cx, dx, weight, cx.attributes).y();
   if (y != dy.shape)
@@ -102,7 +100,7 @@ std::vector<ContractLowering::Part> input_gradient_parts(const Node& node) {
 }
 
 std::vector<std::string> input_gradient_constraints() {
-  std::vector<std::string> constraints = ops::convolution_constraints("`dy` is", "`weight` is `[kh, kw, C/groups, O]`");
+  std::vector<std::string> constraints = ops::convolution_constraints("`dy` is `[N, H, W, C]`", "`size`, `stride` and `dilation` are", "`weight` is `[kh, kw, C/groups, O]`");
   constraints.push_back("the convolution of an image of `size` has the size of `dy`");
   return constraints;
 }

@@ -16,13 +16,14 @@ std::vector<TensorType> infer_weight_gradient(const InferContext& cx) {
   const TensorType &x = cx.type(0), &dy = cx.type(1);
   ops::require_image(cx, ops::images, "x", x);
   ops::require_image(cx, ops::images, "dy", dy);
-  ops::require_explicit_window(cx);
-  const IntList kernel = ops::checked_integers(cx, ops::integers_in_range, "kernel", 2, 1);
+  ops::require_explicit_window(cx, ops::integers_in_range);
+  const IntList kernel = ops::checked_integers(cx, ops::integers_in_range, "kernel", {2}, 1);
   const int64_t groups = ops::checked_groups(cx, "x", x);
   const TensorType d_weight{DType::f32, {{kernel[0]}, {kernel[1]}, {x.shape[3].factor / groups}, dy.shape[3]}};
+  ops::require_grouped(cx, groups, dy.shape[3].factor);
   const Shape y = ops::checked_convolution(cx, x, d_weight, cx.attributes).y();
   if (y != dy.shape)
-    ops::fail(cx, 7, fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(x), cx.show(d_weight), cx.show({DType::f32, y}),
+    ops::fail(cx, ops::weight_type, fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(x), cx.show(d_weight), cx.show({DType::f32, y}),
                                  cx.show(dy)));
   return {d_weight};
 }
@@ -66,12 +67,6 @@ std::vector<ContractLowering::Part> weight_gradient_parts(const Node& node) {
   return parts;
 }
 
-std::vector<std::string> weight_gradient_constraints() {
-  std::vector<std::string> constraints = ops::convolution_constraints("`x` and `dy` are", "the weight `[kh, kw, C/groups, O]` has channels below 2^31");
-  constraints.push_back("the convolution of `x` by a window of `kernel` has the size of `dy`");
-  return constraints;
-}
-
 }  // namespace
 
 OpDefinition convolution_weight_gradient_op() {
@@ -85,7 +80,8 @@ OpDefinition convolution_weight_gradient_op() {
       .attributes = {{.name = "kernel", .kind = AttributeKind::integers, .fallback = {}, .doc = "`[kh, kw]`: the size of the window"},
                      ops::stride_attribute(), ops::padding_attribute(), ops::dilation_attribute(), ops::groups_attribute()},
       .results = {{"dweight", "`[kh, kw, C/groups, O]`"}},
-      .constraints = weight_gradient_constraints(),
+      .constraints = ops::convolution_constraints("`x` and `dy` are `[N, H, W, C]`", "`kernel`, `stride` and `dilation` are",
+                                                  "the convolution of `x` by a window of `kernel` has the size of `dy`"),
       .infer = infer_weight_gradient,
       .gradient = weight_gradient_gradient,
       .evaluate =

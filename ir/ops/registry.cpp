@@ -13,6 +13,9 @@
   OP(constant)                         \
   OP(matmul)                           \
   OP(dense)                            \
+  OP(conv2d)                           \
+  OP(conv1d)                           \
+  OP(conv2d_transpose)                 \
   OP(convolution)                      \
   OP(convolution_input_gradient)       \
   OP(convolution_weight_gradient)      \

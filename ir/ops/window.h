@@ -17,24 +17,40 @@ struct Window {
   int64_t end_inside(int64_t k) const;
 };
 
-// `[height, width]`, at their default 1; `[top, bottom, left, right]`, 0.
-AttributeSpec stride_attribute();
-AttributeSpec dilation_attribute();
-AttributeSpec padding_attribute();
+// The windows along H and W.
+struct Windows {
+  Window height, width;
+};
 
 // No size, stride, dilation or padding reaches this, so that sums of products of two of them fit in 64 bits.
 inline constexpr int64_t window_limit = int64_t{1} << 31;
 
-// Fails unless `x`, which the message calls `name`, has dimensions [N, H, W, C], below window_limit and only the first of them the batch.
-void require_image(const InferContext& cx, int constraint, const std::string& name, const TensorType& x);
-// The integers of an attribute; fails unless there are `count` of them, from `least` to window_limit.
-IntList checked_integers(const InferContext& cx, int constraint, const std::string& attribute, size_t count, int64_t least);
-// The windows along H and W of an image from the explicit attributes of a node that has passed its shape rule.
-struct Windows {
-  Window height, width;
-};
-Windows windows_of(const AttributeMap& attributes, int64_t height, int64_t width, int64_t kernel_height, int64_t kernel_width);
-// Fails unless both windows fit into the padded image of type `x`.
+// Fails unless `x`, which the message calls `name`, is [N, H, W, C] (with one axis: [N, L, C]), all of it below window_limit
+// and only N the batch.
+void require_image(const InferContext& cx, int constraint, const std::string& name, const TensorType& x, int axes = 2);
+// The integers of an attribute, which may also be given as one; fails unless there are as many as one of `counts`, from
+// `least` to window_limit.
+IntList checked_integers(const InferContext& cx, int constraint, const std::string& attribute, std::initializer_list<int> counts, int64_t least);
+// Fails unless the windows fit into the padded image of type `x`.
 void require_fit(const InferContext& cx, int constraint, const Windows& windows, const TensorType& x);
+
+// --- explicit attributes: stride and dilation are [height, width], padding is [top, bottom, left, right] --------
+
+AttributeSpec stride_attribute();
+AttributeSpec dilation_attribute();
+AttributeSpec padding_attribute();
+void require_explicit_window(const InferContext& cx, int constraint);
+Windows windows_of(const AttributeMap& attributes, int64_t height, int64_t width, int64_t kernel_height, int64_t kernel_width);
+
+// --- attributes of layers over one or two axes: one integer for all axes or one for each; padding also by name ---
+
+AttributeSpec layer_stride_attribute();
+AttributeSpec layer_dilation_attribute();
+AttributeSpec layer_padding_attribute();
+void require_layer_window(const InferContext& cx, int constraint, int axes);
+// [height, width] of such an attribute; the height of a line is 1.
+IntList per_axis(const Attribute& attribute, int axes);
+// The explicit attributes that the layer's stand for.
+AttributeMap explicit_window(const AttributeMap& layer, int axes, int64_t height, int64_t width, int64_t kernel_height, int64_t kernel_width);
 
 }  // namespace bnc::ops

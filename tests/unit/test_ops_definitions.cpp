@@ -100,8 +100,13 @@ TEST_CASE("parameters a layer makes have the types its shape rule accepts") {
     TensorType x;
     AttributeMap attributes;
   };
-  const Layer layers[] = {{"dense", f32({N, {3}, {7}}), {{"units", 5}}}, {"batch_norm", f32({N, {7}, {5}}), {{"axis", 1}, {"stats", "cumulative"}}},
-                          {"prelu", f32({N, {7}, {5}}), {{"axis", 1}}}, {"prelu", f32({N, {7}, {5}}), {{"shared", true}}}};
+  const Layer layers[] = {{"dense", f32({N, {3}, {7}}), {{"units", 5}}},
+                          {"batch_norm", f32({N, {7}, {5}}), {{"axis", 1}, {"stats", "cumulative"}}},
+                          {"prelu", f32({N, {7}, {5}}), {{"axis", 1}}},
+                          {"prelu", f32({N, {7}, {5}}), {{"shared", true}}},
+                          {"conv2d", f32({N, {7}, {5}, {6}}), {{"filters", 4}, {"kernel", IntList{3, 2}}, {"groups", 2}}},
+                          {"conv1d", f32({N, {7}, {6}}), {{"filters", 9}, {"groups", 3}}},
+                          {"conv2d_transpose", f32({N, {3}, {2}, {6}}), {{"filters", 4}, {"kernel", IntList{3, 2}}, {"groups", 2}}}};
   for (const auto& [name, x, given] : layers) {
     const OpDefinition& op = *find_op(name);
     Graph graph;

@@ -74,6 +74,82 @@ void add_linear(std::vector<Refusal>& all) {
     all.push_back({"border_bias", 3, {image, table}, {{"interior", interior}}, {"f32[1, 3, 2, 3]", to_string(Attribute(interior))}});
 }
 
+// The constraints that all convolutions share, for an op with these good operands.
+void add_convolution(std::vector<Refusal>& all, const std::string& op, std::vector<std::optional<TensorType>> good, const AttributeMap& attributes) {
+  auto with_operand = [&](size_t k, TensorType type) {
+    auto operands = good;
+    operands[k] = std::move(type);
+    return operands;
+  };
+  auto with = [&](const char* name, Attribute value) {
+    AttributeMap changed = attributes;
+    changed[name] = std::move(value);
+    return changed;
+  };
+  const size_t axes = good[0]->shape.size() - 2;
+  Shape flat = good[0]->shape, batches = flat, huge = flat;
+  flat.pop_back();
+  batches[1] = N;
+  huge.back() = {int64_t{1} << 31};
+  all.push_back({op, 1, with_operand(1, i32(good[1]->shape)), attributes, {"i32"}});
+  all.push_back({op, 2, with_operand(0, f32(flat)), attributes, {to_string(f32(flat)), "dimensions"}});
+  all.push_back({op, 2, with_operand(0, f32(batches)), attributes, {"batch"}});
+  all.push_back({op, 2, with_operand(0, f32(huge)), attributes, {"2147483648"}});
+  all.push_back({op, 3, good, with("stride", IntList(axes, 0)), {"stride must be at least 1, got 0"}});
+  all.push_back({op, 3, good, with("stride", IntList{1, 1, 1}), {"stride", "[1, 1, 1]"}});
+  all.push_back({op, 3, good, with("stride", IntList(axes, int64_t{1} << 31)), {"below 2^31", "2147483648"}});
+  all.push_back({op, 3, good, with("dilation", IntList(axes, 0)), {"dilation must be at least 1, got 0"}});
+  all.push_back({op, 3, good, with("padding", IntList(2 * axes, -1)), {"padding must be at least 0, got -1"}});
+  all.push_back({op, 3, good, with("padding", IntList{1, 1, 1, 1, 1}), {"padding"}});
+  all.push_back({op, 4, good, with("groups", 0), {"groups must be at least 1"}});
+  all.push_back({op, 4, good, with("groups", 5), {"5 groups", "channels", to_string(*good[0])}});
+}
+
+void add_convolutions(std::vector<Refusal>& all) {
+  const TensorType image = f32({N, {4}, {5}, {6}}), weight = f32({{3}, {2}, {6}, {8}}), result = f32({N, {2}, {4}, {8}});
+  const TensorType line = f32({N, {5}, {6}}), line_weight = f32({{3}, {6}, {8}});
+  const AttributeMap size = {{"size", IntList{4, 5}}}, kernel = {{"kernel", IntList{3, 2}}}, groups = {{"groups", 3}};
+  auto in_groups = [](AttributeMap attributes, int groups) {
+    attributes["groups"] = groups;
+    return attributes;
+  };
+  add_convolution(all, "convolution", {image, weight}, {});
+  add_convolution(all, "convolution_input_gradient", {result, weight}, size);
+  add_convolution(all, "convolution_weight_gradient", {image, result}, kernel);
+  add_convolution(all, "conv2d", {image, weight, {}}, {});
+  add_convolution(all, "conv1d", {line, line_weight, {}}, {});
+  add_convolution(all, "conv2d_transpose", {result, weight, {}}, {});
+  for (const char* op : {"convolution", "conv2d"}) {
+    all.push_back({op, 4, {image, f32({{3}, {2}, {2}, {8}})}, groups, {"3 groups", "8 filters"}});
+    all.push_back({op, 5, {image, f32({{3}, {2}, {5}, {8}})}, {}, {"f32[N, 4, 5, 6]", "f32[kernel height, kernel width, 6, filters]", "f32[3, 2, 5, 8]"}});
+    all.push_back({op, 5, {image, f32({{3}, {2}, {6}, {9}})}, groups, {"3 groups", ", 2, filters]"}});
+    all.push_back({op, 5, {image, f32({{3}, {6}, {8}})}, {}, {"f32[3, 6, 8]"}});
+    all.push_back({op, 5, {image, f32({{3}, N, {6}, {8}})}, {}, {"f32[3, N, 6, 8]"}});
+  }
+  all.push_back({"convolution", 6, {image, f32({{5}, {2}, {6}, {8}})}, {}, {"5 x 2", "4 x 5", "f32[N, 4, 5, 6]"}});
+  all.push_back({"conv2d", 6, {image, f32({{2}, {3}, {6}, {8}})}, {{"dilation", IntList{1, 4}}, {"padding", IntList{0, 1}}}, {"2 x 9", "4 x 7"}});
+  all.push_back({"conv1d", 5, {line, weight}, {}, {"f32[kernel, 6, filters]"}});
+  all.push_back({"conv1d", 6, {line, line_weight}, {{"padding", "valid"}, {"dilation", IntList{3}}}, {"a window of 7", "f32[N, 5, 6]", "5"}});
+  all.push_back({"conv2d", 7, {image, weight, c5}, {}, {"f32[8]", "f32[5]"}});
+  all.push_back({"conv1d", 7, {line, line_weight, c5}, {}, {"f32[8]", "f32[5]"}});
+  all.push_back({"conv2d_transpose", 7, {result, weight, c5}, {}, {"f32[6]", "f32[5]"}});
+  all.push_back({"convolution_input_gradient", 3, {result, weight}, {{"size", IntList{0, 5}}}, {"size must be at least 1"}});
+  all.push_back({"convolution_input_gradient", 5, {result, f32({{3}, {2}, {6}, {7}})}, size, {"f32[N, 2, 4, 8]", "f32[3, 2, 6, 7]"}});
+  all.push_back({"convolution_input_gradient", 6, {result, weight}, {{"size", IntList{2, 5}}}, {"3 x 2", "2 x 5"}});
+  all.push_back({"convolution_input_gradient", 7, {result, weight}, {{"size", IntList{5, 5}}}, {"f32[N, 5, 5, 6]", "f32[N, 3, 4, 8]", "f32[N, 2, 4, 8]"}});
+  all.push_back({"convolution_weight_gradient", 3, {image, result}, {{"kernel", IntList{3}}}, {"kernel must be 2 integers"}});
+  all.push_back({"convolution_weight_gradient", 4, {image, result}, in_groups(kernel, 3), {"3 groups", "8 filters"}});
+  all.push_back({"convolution_weight_gradient", 5, {image, result}, {{"kernel", IntList{3, 3}}}, {"f32[N, 2, 3, 8]", "f32[N, 2, 4, 8]"}});
+  all.push_back({"convolution_weight_gradient", 5, {image, f32({{3}, {2}, {4}, {8}})}, kernel, {"f32[3, 2, 4, 8]"}});
+  all.push_back({"convolution_weight_gradient", 6, {image, result}, {{"kernel", IntList{3, 6}}}, {"3 x 6", "4 x 5"}});
+  all.push_back({"conv2d_transpose", 5, {result, f32({{3}, {2}, {8}, {6}})}, {}, {"f32[3, 2, 8, 6]", ", 8]"}});
+  all.push_back({"conv2d_transpose", 6, {result, weight}, {{"padding", IntList{2, 0}}}, {"f32[N, 0, 5, 6]"}});
+  all.push_back({"conv2d_transpose", 6, {f32({N, {int64_t{1} << 30}, {1}, {8}}), weight}, {{"stride", IntList{2, 1}}}, {"2147483648"}});
+  const AttributeMap odd = {{"output_padding", IntList{0, 2}}, {"stride", IntList{3, 2}}, {"padding", 1}}, same = {{"output_padding", IntList{1}}, {"stride", IntList{2}}};
+  all.push_back({"conv2d_transpose", 8, {result, weight}, odd, {"output_padding 2", "stride 2"}});
+  all.push_back({"conv2d_transpose", 8, {result, weight}, same, {"padding=same"}});
+}
+
 void add_normalization(std::vector<Refusal>& all) {
   const AttributeMap last = {{"axis", 0}};
   all.push_back({"moments", 2, {x}, last, {"batch"}});
@@ -222,6 +298,7 @@ std::vector<Refusal> refusals() {
   std::vector<Refusal> all;
   add_wrong_element_types(all);
   add_linear(all);
+  add_convolutions(all);
   add_normalization(all);
   add_maps_and_reductions(all);
   add_shapes(all);

@@ -111,6 +111,7 @@ TEST_CASE("initializers have the moments they state") {
   CHECK(uniform.mean == doctest::Approx(-1).epsilon(0.02));
   CHECK(draw({"he", {}}, {200, 300}).deviation == doctest::Approx(std::sqrt(2.0 / 200)).epsilon(0.02));
   CHECK(draw({"he", {}}, {3, 5, 16, 100}).deviation == doctest::Approx(std::sqrt(2.0 / (3 * 5 * 16))).epsilon(0.02));
+  CHECK(draw({"he", {{"fan_out", true}}}, {3, 5, 16, 100}).deviation == doctest::Approx(std::sqrt(2.0 / (3 * 5 * 100))).epsilon(0.02));
   const Sample dense = draw({"xavier", {}}, {200, 300});
   CHECK(dense.deviation == doctest::Approx(std::sqrt(2.0 / 500)).epsilon(0.02));
   CHECK(dense.high <= std::sqrt(6.0 / 500));

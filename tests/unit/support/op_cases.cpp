@@ -77,6 +77,27 @@ void add_convolutions(std::vector<OpCase>& cases) {
   add_convolution(cases, {3, 3, 2}, {{2}, {2}, {1}, {10}}, {2, 2}, {{"groups", 2}});                      // multiplier beyond the groups
 }
 
+void add_convolution_layers(std::vector<OpCase>& cases) {
+  using L = IntList;
+  const TensorType image = f32({N, {7}, {6}, {2}}), weight = f32({{3}, {2}, {2}, {3}}), line = f32({N, {9}, {4}});
+  cases.push_back({"conv2d", {image, weight, f32({{3}})}, {}, 2});
+  cases.push_back({"conv2d", {image, weight, {}}, {{"stride", L{2}}}, 1});
+  cases.push_back({"conv2d", {image, weight, f32({{3}})}, {{"stride", L{3, 2}}, {"padding", "valid"}}, 1});
+  cases.push_back({"conv2d", {image, weight, {}}, {{"stride", L{2}}, {"padding", 1}, {"dilation", L{2, 1}}}, 1});
+  cases.push_back({"conv2d", {image, weight, f32({{3}})}, {{"padding", L{2, 0}}, {"dilation", L{1, 3}}}, 1});
+  cases.push_back({"conv2d", {image, f32({{3}, {3}, {1}, {4}}), f32({{4}})}, {{"padding", L{0, 2, 1, 3}}, {"groups", 2}}, 1});
+  cases.push_back({"conv2d", {image, f32({{1}, {1}, {2}, {3}}), f32({{3}})}, {}, 2});
+  cases.push_back({"conv1d", {line, f32({{3}, {4}, {5}}), f32({{5}})}, {}, 2});
+  cases.push_back({"conv1d", {line, f32({{4}, {2}, {6}}), {}}, {{"stride", L{2}}, {"groups", 2}, {"padding", 2}}, 1});
+  cases.push_back({"conv1d", {line, f32({{2}, {4}, {1}}), f32({{1}})}, {{"dilation", L{3}}, {"padding", L{3, 0}}}, 2});
+  const TensorType small = f32({N, {3}, {2}, {3}});
+  cases.push_back({"conv2d_transpose", {small, f32({{3}, {2}, {2}, {3}}), f32({{2}})}, {}, 2});
+  cases.push_back({"conv2d_transpose", {small, f32({{4}, {3}, {1}, {3}}), {}}, {{"stride", L{2, 3}}}, 1});
+  cases.push_back({"conv2d_transpose", {small, f32({{1}, {2}, {2}, {3}}), f32({{2}})}, {{"stride", L{2}}}, 1});  // windows smaller than the stride
+  cases.push_back({"conv2d_transpose", {small, f32({{3}, {3}, {1}, {3}}), f32({{3}})}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1, 0}}, {"groups", 3}}, 1});
+  cases.push_back({"conv2d_transpose", {small, f32({{2}, {2}, {2}, {3}}), {}}, {{"padding", "valid"}, {"dilation", L{2, 1}}}, 1});
+}
+
 void add_normalization(std::vector<OpCase>& cases) {
   struct Form {
     TensorType x, channels;
@@ -236,6 +257,7 @@ const std::vector<OpCase>& op_cases() {
     add_maps(all);
     add_linear(all);
     add_convolutions(all);
+    add_convolution_layers(all);
     add_normalization(all);
     add_reductions(all);
     add_pooling(all);
