@@ -114,6 +114,14 @@ double in_f64(const std::string& op, double x) {
   return Evaluated({op, {f32({})}}, {{"x0", {DType::f32, {}, {x}}}}).result().data[0];
 }
 
+// What an index function of a contraction gives at a point (i, k).
+std::vector<int64_t> index_at(const ContractLowering::Part& part, int function, const std::vector<int64_t>& point) {
+  const Index i(point.begin(), point.begin() + static_cast<int>(part.space.size())), k(point.begin() + static_cast<int>(part.space.size()), point.end());
+  std::vector<int64_t> index;
+  for (const Expr& d : function == 0 ? part.result(i) : function == 1 ? part.left(i, k) : part.right(i, k)) index.push_back(loops::as_integer(d).value());
+  return index;
+}
+
 }  // namespace
 
 TEST_CASE("element lowerings compute what the op evaluates to") {
@@ -177,6 +185,29 @@ TEST_CASE("contract lowerings sum the products that the op evaluates to") {
       });
     }
     CHECK(std::all_of(covered.begin(), covered.end(), [](int times) { return times == 1; }));
+  }
+}
+
+TEST_CASE("indices of contractions are affine: unit vectors tell their coefficients") {
+  for (const OpCase& test : op_cases()) {
+    const auto* lowering = find_op(test.op)->lowering_as<ContractLowering>();
+    if (!lowering) continue;
+    const OpGraph graph = make_graph(test);
+    INFO(test.describe());
+    for (const ContractLowering::Part& part : lowering->parts(*graph.node))
+      for (int function : {0, 1, 2}) {
+        std::vector<int64_t> point(part.space.size() + part.reduction.size(), 0);
+        const std::vector<int64_t> origin = index_at(part, function, point);
+        std::vector<int64_t> expected = origin;
+        for (size_t d = 0; d < point.size(); ++d) {
+          std::vector<int64_t> unit(point.size(), 0);
+          unit[d] = 1;
+          point[d] = static_cast<int64_t>(5 * d + 3);
+          const std::vector<int64_t> there = index_at(part, function, unit);
+          for (size_t axis = 0; axis < origin.size(); ++axis) expected[axis] += point[d] * (there[axis] - origin[axis]);
+        }
+        CHECK(index_at(part, function, point) == expected);
+      }
   }
 }
 
