@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""One training step of examples/mnist_mlp.bn against PyTorch, on the same weights and a batch of 60.
+"""The example networks against float64 PyTorch, on the same weights and inputs.
 
-usage: pytorch_parity.py BNC      Exit code 77 where PyTorch is not installed.
-Held to: loss within 1e-5 (relative), every gradient within 1e-4 (norm of the difference over norm of the reference),
-running statistics and outputs within 1e-5.
+usage: pytorch_parity.py BNC [--full] [NETWORK ...]      Exit code 77 where PyTorch is not installed.
+Training: one step's loss, gradients of parameters and input, running statistics and outputs. Frozen: the outputs of the folded, compiled f32
+network against those of the unfolded one. Differences are norms, relative to the norm of the reference. The large networks see
+smaller images, which their global average pooling allows, unless --full is given.
 """
+import argparse
 import pathlib
 import re
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
@@ -16,95 +19,129 @@ from harness import ROOT, SKIPPED, read_safetensors, succeed, write_safetensors
 
 try:
     import torch
-    from torch import nn
+    from pytorch_networks import EXAMPLES, paired, randomized, to_ours
 except ImportError:
     print("skipped: PyTorch is not installed (apt-get install python3-torch)")
     sys.exit(SKIPPED)
 
-BATCH = 60
-MODEL = ROOT / "examples" / "mnist_mlp.bn"
+TRAINING, FROZEN = 1e-4, 1e-5          # what is tolerated
+# name: examples in a training step (0: none), images when frozen, and the image size where that is reduced.
+TABLE = {
+    "mnist_mlp": (60, 7, None),
+    "mnist_mlp_plain": (60, 7, None),
+    "lenet": (8, 7, None),
+    "lenet_plain": (8, 7, None),
+    "all_cnn": (8, 3, None),
+    "all_cnn_plain": (8, 3, None),
+    "resnet18_cifar": (8, 3, None),
+    "resnet50": (0, 1, 72),
+    "mobilenet_v2": (0, 2, 104),
+    "densenet_cifar": (8, 3, None),
+}
 
 
-def settings():
-    """What the file says of its batch norms and loss."""
-    text = MODEL.read_text()
-    decay = re.search(r"ema\(decay\s*=\s*([0-9.e-]+)", text)
-    epsilon = re.search(r"epsilon\s*=\s*([0-9.e-]+)", text)
-    reduction = re.search(r"softmax_cross_entropy\([^)]*reduction\s*=\s*(\w+)", text)
-    return float(decay[1]) if decay else 0.9, float(epsilon[1]) if epsilon else 1e-5, reduction[1] if reduction else "mean"
+class Comparison:
+    """Counts what was compared, and keeps the worst and all that is wrong."""
+
+    def __init__(self, tolerance):
+        self.tolerance, self.count, self.worst, self.wrong = tolerance, 0, ("", 0.0), []
+
+    def add(self, name, ours, theirs):
+        ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+        self.count += 1
+        if ours.shape != theirs.shape:
+            return self.wrong.append(f"{name} is {list(ours.shape)}, expected {list(theirs.shape)}")
+        difference = ours - theirs
+        relative = np.linalg.norm(difference) / max(np.linalg.norm(theirs), 1e-30)
+        if not relative <= self.worst[1]:
+            self.worst = (name, relative)
+        if relative <= self.tolerance:
+            return None
+        broken = np.argwhere(~np.isfinite(difference))
+        index = tuple(broken[0]) if len(broken) else np.unravel_index(np.argmax(np.abs(difference)), difference.shape)
+        what = f"is not finite at {len(broken)} of {difference.size} places" if len(broken) else f"differs by {relative:.1e}; most"
+        return self.wrong.append(f"{name} {what}, at {[int(i) for i in index]}: {ours[index]:.6g} instead of {theirs[index]:.6g}")
+
+    def report(self, network, what, seconds):
+        print(f"{'WRONG' if self.wrong else 'ok   '} {network:<16} {what:<8} {self.count:>4} tensors, the worst by {self.worst[1]:.1e} "
+              f"({self.worst[0]}; tolerance {self.tolerance:.0e}), {seconds:.1f} s", flush=True)
+        for text in self.wrong[:8]:
+            print(f"        {text}")
+        if len(self.wrong) > 8:
+            print(f"        and {len(self.wrong) - 8} more")
+        return not self.wrong
 
 
-def reference(weights, decay, epsilon):
-    """784-100-100-10, batch norm before each sigmoid, no bias before a batch norm, and which tensor is which of ours."""
-    layers, names = [], {}
-    for i, (inputs, outputs) in enumerate([(784, 100), (100, 100)], 1):
-        norm = nn.BatchNorm1d(outputs, eps=epsilon, momentum=1 - decay)
-        dense = nn.Linear(inputs, outputs, bias=False)
-        layers += [dense, norm, nn.Sigmoid()]
-        names |= {f"dense_{i}.weight": dense.weight, f"batch_norm_{i}.gamma": norm.weight, f"batch_norm_{i}.beta": norm.bias,
-                  f"batch_norm_{i}.mean": norm.running_mean, f"batch_norm_{i}.variance": norm.running_var}
-    last = nn.Linear(100, 10)
-    names |= {"dense_3.weight": last.weight, "dense_3.bias": last.bias}
-    if set(names) != set(weights):
-        sys.exit(f"FAILED: {MODEL.name} has the tensors {sorted(weights)}, expected {sorted(names)}")
-    with torch.no_grad():
-        for name, tensor in names.items():
-            tensor.copy_(torch.from_numpy(weights[name].T.copy() if name.endswith(".weight") else weights[name].copy()))
-    return nn.Sequential(*layers, last).train(), names
+class Case:
+    def __init__(self, bnc, name, folder, size):
+        self.bnc, self.name, self.folder, self.example = bnc, name, folder, EXAMPLES[name]
+        self.model, self.shape = ROOT / "examples" / f"{name}.bn", self.example.shape
+        if size:
+            text, height = self.model.read_text(), self.shape[1]
+            self.model, self.shape = folder / f"{name}.bn", (3, size, size)
+            self.model.write_text(text.replace(f"f32[N, {height}, {height}, 3]", f"f32[N, {size}, {size}, 3]"))
+        succeed(bnc, "init", self.model, "--seed", 4, "-o", folder / "w.safetensors")
+        weights = randomized(read_safetensors(folder / "w.safetensors"))
+        write_safetensors(folder / "w.safetensors", weights)
+        self.module = self.example.build().double()
+        self.pairs = paired(self.module, weights)
+        for pair in self.pairs:
+            pair.load(weights[pair.name])
 
+    def images(self, count):
+        random = np.random.default_rng(5)
+        shape = (count, *self.shape)
+        return np.where(random.random(shape) < 0.3, 0, random.random(shape)).astype(np.float32)
 
-def randomized(weights):
-    """Statistics, scales and shifts away from their neutral first values, so that a wrong rule shows."""
-    random = np.random.default_rng(11)
-    changed = {}
-    for name, value in weights.items():
-        if name.endswith((".gamma", ".variance")):
-            value = random.uniform(0.5, 1.5, value.shape)
-        elif name.endswith((".beta", ".mean", ".bias")):
-            value = random.normal(0, 0.3, value.shape)
-        changed[name] = np.asarray(value, np.float32)
-    return changed
+    def run(self, mode, **inputs):
+        np.savez(self.folder / "in.npz", **inputs)
+        succeed(self.bnc, "run", self.model, "--mode", mode, "--weights", self.folder / "w.safetensors", "--input", self.folder / "in.npz", "--output", self.folder / "out.npz")
+        return dict(np.load(self.folder / "out.npz"))
 
+    def check_training(self, batch):
+        start, comparison = time.time(), Comparison(TRAINING)
+        images, labels = self.images(batch), np.random.default_rng(6).integers(0, self.example.classes, batch)
+        ours = self.run("train", x=to_ours(images), labels=labels.astype(np.int32))
+        reduction = re.search(r"softmax_cross_entropy\([^)]*reduction\s*=\s*(\w+)", self.model.read_text())
+        x = torch.from_numpy(images).double().requires_grad_()
+        prediction = self.module.train()(x)
+        loss = torch.nn.functional.cross_entropy(prediction, torch.from_numpy(labels), reduction=reduction[1] if reduction else "mean")
+        loss.backward()
+        comparison.add("loss", ours["loss"], loss.item())
+        comparison.add("grad/x", ours["grad/x"], to_ours(x.grad.numpy()))
+        for output in [name for name in ours if "/" not in name and name != "loss"]:
+            comparison.add(output, ours[output], prediction.detach().numpy())
+        for pair in self.pairs:
+            state = not isinstance(pair.tensor, torch.nn.Parameter)
+            name = f"{'state' if state else 'grad'}/{pair.name}"
+            comparison.add(name, ours[name], pair.ours(pair.tensor if state else pair.tensor.grad))
+        return comparison.report(self.name, "training", time.time() - start)
 
-def distance(ours, theirs):
-    theirs = np.asarray(theirs, np.float64)
-    return np.linalg.norm(ours.astype(np.float64) - theirs) / max(np.linalg.norm(theirs), 1e-30)
+    def check_frozen(self, count):
+        start, comparison = time.time(), Comparison(FROZEN)
+        images = self.images(count)
+        with torch.no_grad():
+            prediction = self.module.eval()(torch.from_numpy(images).double()).numpy()
+        for name, output in self.run("infer", x=to_ours(images)).items():
+            comparison.add(name, output, prediction)
+        return comparison.report(self.name, "frozen", time.time() - start)
 
 
 def main():
-    bnc = sys.argv[1]
-    here = pathlib.Path(tempfile.mkdtemp(prefix="bnc_parity."))
-    succeed(bnc, "init", MODEL, "--seed", 4, "-o", here / "w.safetensors")
-    weights = randomized(read_safetensors(here / "w.safetensors"))
-    write_safetensors(here / "w.safetensors", weights)
-    random = np.random.default_rng(5)
-    x = np.where(random.random((BATCH, 784)) < 0.5, 0, random.random((BATCH, 784))).astype(np.float32)
-    labels = random.integers(0, 10, BATCH).astype(np.int32)
-    np.savez(here / "in.npz", x=x, labels=labels)
-    succeed(bnc, "run", MODEL, "--mode", "train", "--weights", here / "w.safetensors", "--input", here / "in.npz", "--output", here / "out.npz")
-    ours = dict(np.load(here / "out.npz"))
-
-    decay, epsilon, reduction = settings()
-    network, names = reference(weights, decay, epsilon)
-    inputs = torch.from_numpy(x).requires_grad_()
-    prediction = network(inputs)
-    loss = nn.functional.cross_entropy(prediction, torch.from_numpy(labels).long(), reduction=reduction)
-    loss.backward()
-
-    checks = [("loss", abs(float(ours["loss"]) - loss.item()) / abs(loss.item()), 1e-5),
-              ("grad/x", distance(ours["grad/x"], inputs.grad.numpy()), 1e-4)]
-    outputs = [name for name in ours if "/" not in name and name != "loss"]
-    checks += [(name, distance(ours[name], prediction.detach().numpy()), 1e-5) for name in outputs]
-    for name, tensor in names.items():
-        if name.endswith((".mean", ".variance")):
-            checks.append((f"state/{name}", distance(ours[f"state/{name}"], tensor.numpy()), 1e-5))
-        else:
-            gradient = tensor.grad.numpy()
-            checks.append((f"grad/{name}", distance(ours[f"grad/{name}"], gradient.T if name.endswith(".weight") else gradient), 1e-4))
-    wrong = [check for check in checks if not check[1] <= check[2]]
-    for name, error, tolerance in checks:
-        print(f"{'ok   ' if error <= tolerance else 'WRONG'} {name:<28} {error:.2e} (tolerance {tolerance:.0e})")
-    return 1 if wrong else 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bnc")
+    parser.add_argument("--full", action="store_true", help="images of full size")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(TABLE))
+    options = parser.parse_args()
+    passed = True
+    with tempfile.TemporaryDirectory(prefix="bnc_parity.") as folder:
+        for name in options.networks or TABLE:
+            batch, count, size = TABLE[name]
+            case = Case(options.bnc, name, pathlib.Path(folder), None if options.full else size)
+            passed &= case.check_frozen(count)  # first: training moves the module's running statistics
+            if batch:
+                passed &= case.check_training(batch)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Convolutional networks: kernels against the machine's peak and bandwidth, steps against PyTorch, inference against ONNX Runtime.
+
+usage: convnets.py [--bnc build/bnc] [--seconds S] [--threads T] [--json] [--only SECTION ...]
+Everything is measured in one run, with T threads throughout. The peers are described in peers.py.
+"""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from peers import ROOT, OnnxRuntime, Table, arguments, bnc_bench, peer, torch_step_ms
+
+# Channels in and out, kernel, stride, rows (and columns) of the image, batch.
+CONVOLUTIONS = [(96, 96, 3, 1, 32, 64), (192, 192, 3, 1, 16, 64), (96, 96, 3, 2, 32, 64), (192, 192, 1, 1, 8, 64), (64, 256, 1, 1, 56, 32)]
+DEPTHWISE = (144, 3, 56, 32)  # channels, kernel, rows, batch
+TRAINING = [("lenet", 64), ("all_cnn", 64), ("resnet18_cifar", 32), ("densenet_cifar", 32)]
+FROZEN = ["all_cnn", "resnet50", "mobilenet_v2", "densenet_cifar"]
+# Network, seconds for inference, seconds for training.
+COMPILING = [("lenet", 0.3, None), ("resnet18_cifar", 1, None), ("resnet50", 2, 4)]
+COMPILER_BYTES = 300 * 2**20  # beside the weights
+
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.table = options, Table(options)
+        self.folder = tempfile.TemporaryDirectory(prefix="bnc_convnets.")
+
+    def time(self, text, batch):
+        """Runs the network of that text."""
+        path = pathlib.Path(self.folder.name) / "network.bn"
+        path.write_text(text)
+        return bnc_bench(self.options, path, "--mode", "infer", "--batch", batch)
+
+    def kernels(self):
+        self.table.section("convolution kernels, GFLOP/s against the measured peak")
+        for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
+            pad, out = kernel // 2, (rows - 1) // stride + 1
+            x, dy, weight = f"x: f32[N, {rows}, {rows}, {i}]", f"dy: f32[N, {out}, {out}, {o}]", f"parameter weight: f32[{kernel}, {kernel}, {i}, {o}] = he"
+            window = f"stride=[{stride}, {stride}], padding=[{pad}, {pad}, {pad}, {pad}]"
+            networks = {
+                "forward": f"network forward({x}) {{\n  {weight}\n  return convolution(x, weight, {window})\n}}\n",
+                "input gradient": f"network input_gradient({dy}) {{\n  {weight}\n  return convolution_input_gradient(dy, weight, size=[{rows}, {rows}], {window})\n}}\n",
+                "weight gradient": f"network weight_gradient({x}, {dy}) {{\n  return convolution_weight_gradient(x, dy, kernel=[{kernel}, {kernel}], {window})\n}}\n",
+            }
+            flops = 2 * batch * out * out * kernel * kernel * i * o
+            for what, text in networks.items():
+                result = self.time(text, batch)
+                goal = 0.85 if what == "forward" else 0.75 if stride == 1 else 0.7
+                strided = f" /{stride}" if stride > 1 else ""
+                self.table.row(f"{i}->{o} {kernel}x{kernel}{strided} at {rows}x{rows}, batch {batch}, {what}", flops / result["median_ms"] * 1e-6,
+                               result["peak_gflops"], "GFLOP/s", at_least=goal)
+
+    def depthwise(self):
+        self.table.section("depthwise convolution, GB/s read and written against streaming")
+        channels, kernel, rows, batch = DEPTHWISE
+        result = self.time(f"network depthwise(x: f32[N, {rows}, {rows}, {channels}]) {{\n"
+                           f"  return conv2d(x, {channels}, {kernel}, padding={kernel // 2}, groups={channels}, bias=false)\n}}\n", batch)
+        moved = 2 * 4 * batch * rows * rows * channels / result["median_ms"] * 1e-6
+        self.table.row(f"{kernel}x{kernel} at {rows}x{rows}x{channels}, batch {batch}", moved, result["stream_gbytes"], "GB/s", at_least=0.7)
+
+    def free_batch_norm(self):
+        """The previous layer's batch norm and ReLU in the prologue, the moments of the result in the epilogue."""
+        self.table.section("batch norm around a convolution, against the bare convolution")
+        for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
+            layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
+            head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
+            bare = self.time(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
+            # The ReLU keeps the statistics from being folded into the weight.
+            parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low=0.5, high=1)\n" for name in ("mean", "variance", "gamma", "beta"))
+            with_norm = self.time(f"network normalized{head}{parameters}  h = relu(scale_shift(normalize(x, mean, variance), gamma, beta))\n"
+                                  f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
+            self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", with_norm["median_ms"],
+                           bare["median_ms"], "ms", at_most=1.03)
+
+    def training(self):
+        self.table.section("a training step, against PyTorch")
+        for name, batch in TRAINING:
+            ours = bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", "train", "--batch", batch)
+            theirs = peer("PyTorch", lambda: torch_step_ms(name, batch, self.options.threads, self.options.seconds))
+            self.table.row(f"{name}, batch {batch}", ours["median_ms"], theirs, "ms", at_most=1)
+
+    def frozen(self):
+        self.table.section("frozen, batch 1, against ONNX Runtime")
+        runtime = peer("ONNX Runtime", OnnxRuntime)
+        for name in FROZEN:
+            ours = bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", "infer", "--batch", 1)
+            theirs = runtime and peer("ONNX Runtime", lambda: runtime.infer_ms(name, self.options.threads, self.options.seconds))
+            self.table.row(name, ours["median_ms"], theirs, "ms", at_most=1)
+
+    def compiling(self):
+        self.table.section("compiling from text to ready code, cold")
+        quick = ["--seconds", 0.001]
+        for name, infer, train in COMPILING:
+            model = ROOT / "examples" / f"{name}.bn"
+            for mode, goal in (("infer", infer), ("train", train)):
+                result = bnc_bench(self.options, model, "--mode", mode, "--batch", 1 if mode == "infer" else 8, *quick)
+                self.table.row(f"{name}, {mode}", result["compile_ms"] / 1e3, goal, "s", at_most=1 if goal else None)
+        self.table.section("peak memory of the compiler beside the weights, to an object file")
+        for name, *_ in COMPILING:
+            self.table.row(name, self.compiler_bytes(ROOT / "examples" / f"{name}.bn") / 2**20, COMPILER_BYTES / 2**20, "MiB", at_most=1)
+
+    def compiler_bytes(self, model):
+        weights = pathlib.Path(self.folder.name) / "w.safetensors"
+        subprocess.run([self.options.bnc, "init", model, "--seed", "1", "-o", weights], check=True)
+        child = subprocess.Popen([self.options.bnc, "compile", model, "--weights", weights, "-o", weights.with_suffix(".o")])
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise RuntimeError(f"bnc compile {model}: exit code {child.returncode}")
+        return usage.ru_maxrss * 1024 - weights.stat().st_size
+
+
+SECTIONS = {"kernels": Bench.kernels, "depthwise": Bench.depthwise, "batch-norm": Bench.free_batch_norm, "training": Bench.training,
+            "frozen": Bench.frozen, "compiling": Bench.compiling}
+
+
+def main():
+    parser = arguments(__doc__, seconds=2)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="SECTION", help=", ".join(SECTIONS))
+    options = parser.parse_args()
+    bench = Bench(options)
+    for name in options.only:
+        SECTIONS[name](bench)
+
+
+if __name__ == "__main__":
+    main()
