@@ -139,8 +139,8 @@ class Planner {
         else space.push_back(span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
       }
       for (size_t j = 0; j < part.reduction.size(); ++j) {
-        const int number = static_cast<int>(j);
-        reduction.push_back(span(number + 1 < plan.blocked_reduction ? 1 : number + 1 == plan.blocked_reduction ? plan.reduction_block : extent(part.reduction[j])));
+        const int number = static_cast<int>(j) + 1, blocked = plan.stage_right ? plan.blocked_reduction : 0;   // else staged once, for all blocks
+        reduction.push_back(span(number < blocked ? 1 : number == blocked ? plan.reduction_block : extent(part.reduction[j])));
       }
       space_.push_back(std::move(space));
       reduction_.push_back(std::move(reduction));

@@ -43,6 +43,8 @@ const Case cases[] = {
     {33, 1, 1, 6, 4, 1, 1},
     {2, 1, 300, 3, 9, 1, 5, {1, 2}, {0, 0, 2, 2}},
     {2, 23, 23, 2, 2, 7, 7, {2, 2}, {3, 3, 3, 3}},
+    {2, 9, 7, 182, 190, 3, 3, {2, 2}, {1, 1, 1, 1}},  // weights beyond the cache: the reduction in blocks
+    {1, 6, 5, 200, 180, 3, 3, {1, 1}, {1, 1, 1, 1}},
 };
 
 Graph convolution_graph(const Case& c, const char* op) {
