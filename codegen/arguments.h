@@ -19,7 +19,7 @@ std::vector<const loops::Buffer*> object_arguments(const loops::Program& program
 bool needs_workspace(const loops::Program& program);
 // The largest batch size for which no size in bytes overflows.
 int64_t largest_batch(const loops::Program& program);
-// The data of a constant buffer as it lies in memory.
-std::string constant_bytes(const loops::Buffer& buffer);
+// Writes the data of a constant buffer as they lie in memory.
+void write_constant(const loops::Buffer& buffer, char* to);
 
 }  // namespace bnc::codegen

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,14 +32,24 @@ class CompiledProgram {
   virtual StepFunction step() const = 0;
 };
 
-// Compiles into this process, with up to `threads` threads (0: as many as this machine has, four at most).
-std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, int threads = 0);
+// Told how long each stage of code generation took; where threads share it, the longest time of one.
+using OnTime = std::function<void(const std::string& stage, double milliseconds)>;
+
+struct JitOptions {
+  int threads = 0;       // that compile; 0: as many as this machine has, four at most
+  bool profile = false;  // every thread calls the barrier behind each kernel, even where it is alone
+  OnTime on_time = {};
+};
+
+// Compiles into this process.
+std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, const JitOptions& options = {});
 
 // The C function of an object: NAME_infer(n, inputs..., outputs..., workspace) and NAME_workspace_bytes(n).
 struct ObjectOptions {
   std::string function_name;                // NAME
   std::vector<std::string> inputs, outputs; // argument buffers by name, in the order of the C parameters
   bool position_independent = true;
+  OnTime on_time = {};
 };
 
 std::string emit_llvm(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object = nullptr);
@@ -50,5 +61,8 @@ std::string emit_header(const loops::Program& program, const ObjectOptions& obje
 
 // Multiply-adds of the widest vectors in registers only, a second or less; GFLOP/s of one thread.
 double measure_peak_gflops(const TargetDescription& target);
+
+// A step that copies `tasks` chunks of `chunk_bytes` from argument 0 to argument 1, to measure the bandwidth of memory with.
+std::unique_ptr<CompiledProgram> stream_copy(const TargetDescription& target, int64_t tasks, int64_t chunk_bytes);
 
 }  // namespace bnc::codegen

@@ -17,7 +17,6 @@ struct ModuleContext {
   const loops::Program& program;
   const TargetDescription& target;
   const ModuleOptions& options;
-  std::vector<llvm::Constant*> constants;  // by buffer number: where the data of `constant` buffers lies
 };
 
 llvm::Type* llvm_type(llvm::LLVMContext& context, loops::Scalar scalar);
@@ -79,9 +78,9 @@ class ExpressionEmitter {
   llvm::Value* emit_reduction(const loops::ExprNode& x);
 };
 
-// The function `void kernel(ptr arguments, ptr arena, ptr scratch, i64 n, i64 first_task, i64 last_task)`: internal, or shared with
-// the other modules of a program in several parts, which declare it.
-llvm::Function* declare_kernel(const ModuleContext& context, const loops::Kernel& kernel);
-void emit_kernel(const ModuleContext& context, const loops::Kernel& kernel, llvm::Function* function);
+// The function `void kernel(ptr scratch, i64 n, i64 first_task, i64 last_task, ptr buffer...)`, with the buffers as
+// KernelFunctions lists them: internal, or shared with the other modules of a program in several parts, which declare it.
+llvm::Function* declare_kernel(const ModuleContext& context, size_t kernel);
+void emit_kernel(const ModuleContext& context, size_t kernel, llvm::Function* function);
 
 }  // namespace bnc::codegen

@@ -26,18 +26,19 @@ namespace {
 
 class KernelEmitter : public ExpressionEmitter {
  public:
-  KernelEmitter(const ModuleContext& context, const Kernel& kernel, llvm::Function* function)
-      : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)), kernel_(kernel), function_(function) {}
+  KernelEmitter(const ModuleContext& context, size_t kernel, llvm::Function* function)
+      : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)),
+        kernel_(context.program.kernels[kernel]), buffers_(context.options.functions->buffers[kernel]), function_(function) {}
 
   void run() {
-    llvm::Value* n = function_->getArg(3);
+    llvm::Value* n = function_->getArg(1);
     if (context_.program.batch) n = builder_.getInt64(*context_.program.batch);
     define(loops::batch_variable, {n});
-    locate_buffers(n);
+    locate_buffers();
     entry_ = builder_.GetInsertBlock();
     llvm::BasicBlock* body = new_block("body");
     builder_.SetInsertPoint(body);
-    emit_loop(kernel_.task_variable, {function_->getArg(4)}, function_->getArg(5), 1, [&] { emit_statement(kernel_.body); });
+    emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] { emit_statement(kernel_.body); });
     builder_.CreateRetVoid();
     builder_.SetInsertPoint(entry_);
     builder_.CreateBr(body);
@@ -55,16 +56,13 @@ class KernelEmitter : public ExpressionEmitter {
     llvm::MDNode* others = nullptr;
   };
 
-  void locate_buffers(llvm::Value* n);
-  llvm::Value* pointer_of(const Buffer& buffer, llvm::Value* n);
+  void locate_buffers();
   void annotate_locations();
-  bool may_share_memory(int a, int b) const;
 
   llvm::Type* memory_type(Scalar scalar) { return scalar == Scalar::boolean ? builder_.getInt8Ty() : llvm_type(builder_.getContext(), scalar); }
   llvm::Type* memory_type(loops::Type type) {
     return type.lanes == 1 ? memory_type(type.scalar) : llvm::FixedVectorType::get(memory_type(type.scalar), type.lanes);
   }
-  llvm::Value* base_of(int buffer);
   llvm::Value* element(int buffer, const Expr& index);
   llvm::Align alignment(int buffer, const Expr& index) const;
   llvm::Instruction* annotate(llvm::Instruction* access, int buffer);
@@ -88,6 +86,7 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::BasicBlock* new_block(const char* name) { return llvm::BasicBlock::Create(function_->getContext(), name, function_); }
 
   const Kernel& kernel_;
+  const std::vector<int>& buffers_;
   llvm::Function* function_;
   llvm::BasicBlock* entry_ = nullptr;
   std::map<int, Location> locations_;
@@ -97,37 +96,20 @@ class KernelEmitter : public ExpressionEmitter {
 
 // ---------------------------------------------------------------------------------------------------- memory
 
-void KernelEmitter::locate_buffers(llvm::Value* n) {
+void KernelEmitter::locate_buffers() {
+  for (size_t k = 0; k < buffers_.size(); ++k) {
+    llvm::Argument* pointer = function_->getArg(4 + k);
+    pointer->setName(context_.program.buffers[buffers_[k]].name);
+    locations_[buffers_[k]].pointer = pointer;
+  }
   for (const std::vector<int>* list : {&kernel_.reads, &kernel_.writes}) {
     for (int id : *list) {
-      if (!locations_.contains(id)) locations_[id].pointer = pointer_of(context_.program.buffers[id], n);
+      const Buffer& buffer = context_.program.buffers[id];
+      if (buffer.kind != BufferKind::scratch || locations_.contains(id)) continue;
+      locations_[id].pointer = builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(0), buffer.offset, buffer.name);
     }
   }
   annotate_locations();
-}
-
-llvm::Value* KernelEmitter::pointer_of(const Buffer& buffer, llvm::Value* n) {
-  switch (buffer.kind) {
-    case BufferKind::constant: return context_.constants[&buffer - context_.program.buffers.data()];
-    case BufferKind::argument: {
-      llvm::Value* slot = builder_.CreateConstInBoundsGEP1_64(builder_.getPtrTy(), function_->getArg(0), buffer.argument);
-      auto* pointer = builder_.CreateLoad(builder_.getPtrTy(), slot, buffer.name);
-      pointer->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(pointer->getContext(), {}));
-      return pointer;
-    }
-    case BufferKind::scratch: return builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(2), buffer.offset, buffer.name);
-    case BufferKind::arena: break;
-  }
-  llvm::Value* offset = builder_.CreateAdd(builder_.getInt64(buffer.offset), builder_.CreateMul(builder_.getInt64(buffer.batch_offset), n));
-  return builder_.CreateInBoundsGEP(builder_.getInt8Ty(), function_->getArg(1), offset, buffer.name);
-}
-
-// An argument that is written may be the same memory as another of its size: an update in place.
-bool KernelEmitter::may_share_memory(int a, int b) const {
-  const Buffer &x = context_.program.buffers[a], &y = context_.program.buffers[b];
-  if (a == b) return true;
-  auto written = [&](int id) { return std::ranges::count(kernel_.writes, id) > 0; };
-  return x.kind == BufferKind::argument && y.kind == BufferKind::argument && x.elements == y.elements && (written(a) || written(b));
 }
 
 void KernelEmitter::annotate_locations() {
@@ -138,7 +120,7 @@ void KernelEmitter::annotate_locations() {
   for (auto& [id, location] : locations_) {
     llvm::SmallVector<llvm::Metadata*> others;
     for (auto& [other, scope] : scopes) {
-      if (!may_share_memory(id, other)) others.push_back(scope);
+      if (!may_share_memory(context_.program, kernel_, id, other)) others.push_back(scope);
     }
     location.scope = llvm::MDNode::get(function_->getContext(), {scopes[id]});
     location.others = llvm::MDNode::get(function_->getContext(), others);
@@ -154,10 +136,6 @@ llvm::Instruction* KernelEmitter::annotate(llvm::Instruction* access, int buffer
   access->setMetadata(llvm::LLVMContext::MD_alias_scope, location.scope);
   access->setMetadata(llvm::LLVMContext::MD_noalias, location.others);
   return access;
-}
-
-llvm::Value* KernelEmitter::base_of(int buffer) {
-  return context_.program.buffers[buffer].kind == BufferKind::constant ? context_.constants[buffer] : locations_.at(buffer).pointer;
 }
 
 // The terms of a sum are added to the pointer from the outermost loop's to the innermost's, a constant last: what does
@@ -179,7 +157,7 @@ llvm::Value* KernelEmitter::element(int buffer, const Expr& index) {
   };
   collect(collect, index);
   llvm::Type* type = memory_type(context_.program.buffers[buffer].scalar);
-  llvm::Value* pointer = base_of(buffer);
+  llvm::Value* pointer = locations_.at(buffer).pointer;
   for (auto& [depth, term] : terms) pointer = builder_.CreateInBoundsGEP(type, pointer, emit(term));
   return constant ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(constant)) : pointer;
 }
@@ -226,7 +204,7 @@ llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index
     return reversed(annotate(builder_.CreateAlignedLoad(memory, last, alignment(buffer, Expr(1))), buffer), type.lanes);
   }
   if (stride != 0 && !predicate) return read_lanes(buffer, type, *index);
-  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory->getScalarType(), base_of(buffer), emit(index));
+  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory->getScalarType(), locations_.at(buffer).pointer, emit(index));
   return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), mask_of(predicate, type.lanes), llvm::Constant::getNullValue(memory)), buffer);
 }
 
@@ -263,7 +241,7 @@ void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, con
     }
     return;
   }
-  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), base_of(buffer), emit(index));
+  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), locations_.at(buffer).pointer, emit(index));
   annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), mask_of(predicate, lanes)), buffer);
 }
 
@@ -399,14 +377,16 @@ llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const
 
 }  // namespace
 
-llvm::Function* declare_kernel(const ModuleContext& context, const Kernel& kernel) {
+llvm::Function* declare_kernel(const ModuleContext& context, size_t kernel) {
   llvm::LLVMContext& llvm = context.module.getContext();
   llvm::Type *pointer = llvm::PointerType::getUnqual(llvm), *index = llvm::Type::getInt64Ty(llvm);
-  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), {pointer, pointer, pointer, index, index, index}, false);
-  return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + kernel.name, context.module);
+  std::vector<llvm::Type*> parameters{pointer, index, index, index};
+  parameters.insert(parameters.end(), context.options.functions->buffers[kernel].size(), pointer);
+  auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), parameters, false);
+  return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + context.program.kernels[kernel].name, context.module);
 }
 
-void emit_kernel(const ModuleContext& context, const Kernel& kernel, llvm::Function* function) {
+void emit_kernel(const ModuleContext& context, size_t kernel, llvm::Function* function) {
   add_function_attributes(*function, context.target);
   function->addFnAttr(llvm::Attribute::NoInline);
   if (context.options.kernel_parts.empty()) function->setLinkage(llvm::Function::InternalLinkage);

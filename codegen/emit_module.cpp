@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
+#include <map>
 
 #include "codegen/arguments.h"
 #include "codegen/emit.h"
@@ -28,16 +28,17 @@ void add_function_attributes(llvm::Function& function, const TargetDescription& 
 
 std::string step_function_name(const Program& program) { return program.name + "_step"; }
 
-std::string constant_bytes(const Buffer& buffer) {
-  std::string bytes(buffer.data.size() * sizeof(float), '\0');
+void write_constant(const Buffer& buffer, char* to) {
+  std::span<const float> numbers = buffer.data.view();
   if (buffer.scalar == loops::Scalar::i32) {
-    std::vector<int32_t> values(buffer.data.begin(), buffer.data.end());
-    std::memcpy(bytes.data(), values.data(), bytes.size());
+    for (size_t k = 0; k < numbers.size(); ++k) {
+      int32_t value = static_cast<int32_t>(numbers[k]);
+      std::memcpy(to + k * sizeof value, &value, sizeof value);
+    }
   } else {
     BNC_CHECK(buffer.scalar == loops::Scalar::f32, "constant " + buffer.name);
-    std::memcpy(bytes.data(), buffer.data.data(), bytes.size());
+    if (!numbers.empty()) std::memcpy(to, numbers.data(), numbers.size_bytes());
   }
-  return bytes;
 }
 
 namespace {
@@ -89,12 +90,11 @@ class ModuleEmitter {
   ModuleEmitter(ModuleContext context) : context_(std::move(context)), llvm_(context_.module.getContext()) {
     pointer_ = llvm::PointerType::getUnqual(llvm_);
     index_ = llvm::Type::getInt64Ty(llvm_);
-    for (size_t i = 0; i < context_.program.buffers.size(); ++i) context_.constants.push_back(constant(i));
     const std::vector<int>& parts = context_.options.kernel_parts;
     for (size_t i = 0; i < context_.program.kernels.size(); ++i) {
-      const Kernel& kernel = context_.program.kernels[i];
-      kernels_.push_back(declare_kernel(context_, kernel));
-      if (parts.empty() || parts[i] == context_.options.part) emit_kernel(context_, kernel, kernels_.back());
+      size_t first = static_cast<size_t>(context_.options.functions->function[i]);
+      kernels_.push_back(first == i ? declare_kernel(context_, i) : kernels_[first]);
+      if (first == i && (parts.empty() || parts[i] == context_.options.part)) emit_kernel(context_, i, kernels_.back());
     }
   }
 
@@ -102,11 +102,19 @@ class ModuleEmitter {
   void emit_object_functions(const ObjectOptions& object);
 
  private:
-  llvm::Constant* constant(size_t id);
+  // What a call of a kernel needs beside its tasks.
+  struct Frame {
+    llvm::Value *arguments, *arena, *scratch, *n;
+  };
+  llvm::Constant* constant(int id);
+  llvm::Constant* make_constant(int id);
+  llvm::Value* locate(llvm::IRBuilder<>& builder, const Frame& frame, int id);
+  void call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, size_t kernel, llvm::Value* first, llvm::Value* last);
   llvm::Function* function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters);
   llvm::Value* scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread);
-  void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, llvm::Value* scratch);
+  void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, const Frame& frame);
   void emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
+  void call_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
   void emit_workspace_function(const ObjectOptions& object);
   void emit_infer_function(const ObjectOptions& object);
   llvm::Value* batch_size(llvm::Value* n) { return context_.program.batch ? llvm::ConstantInt::get(index_, *context_.program.batch) : n; }
@@ -117,17 +125,37 @@ class ModuleEmitter {
   llvm::LLVMContext& llvm_;
   llvm::Type *pointer_, *index_;
   std::vector<llvm::Function*> kernels_;
+  std::map<int, llvm::Constant*> constants_;
+  llvm::GlobalVariable* block_ = nullptr;
 };
 
-llvm::Constant* ModuleEmitter::constant(size_t id) {
+// Only constants that a kernel reads get here.
+llvm::Constant* ModuleEmitter::constant(int id) {
+  auto [found, added] = constants_.emplace(id, nullptr);
+  if (added) found->second = make_constant(id);
+  return found->second;
+}
+
+llvm::Constant* ModuleEmitter::make_constant(int id) {
   const Buffer& buffer = context_.program.buffers[id];
-  if (buffer.kind != BufferKind::constant) return nullptr;
   if (!context_.options.constant_addresses.empty()) {
     auto address = reinterpret_cast<uintptr_t>(context_.options.constant_addresses[id]);
     return llvm::ConstantExpr::getIntToPtr(llvm::ConstantInt::get(index_, address), pointer_);
   }
+  if (const ConstantBlock* block = context_.options.block) {
+    if (!block_) {
+      auto* type = llvm::ArrayType::get(llvm::Type::getInt8Ty(llvm_), static_cast<uint64_t>(block->bytes));
+      block_ = new llvm::GlobalVariable(context_.module, type, true, llvm::GlobalValue::InternalLinkage, llvm::Constant::getNullValue(type), context_.program.name + ".constants");
+      block_->setSection(constant_section);
+      block_->setAlignment(llvm::Align(64));
+      block_->setDSOLocal(true);
+    }
+    return llvm::ConstantExpr::getInBoundsGetElementPtr(llvm::Type::getInt8Ty(llvm_), block_, llvm::ConstantInt::get(index_, block->offsets[static_cast<size_t>(id)]));
+  }
   auto* element = llvm_type(llvm_, buffer.scalar);
-  auto* data = llvm::ConstantDataArray::getRaw(constant_bytes(buffer), buffer.data.size(), element);
+  std::string bytes(buffer.data.size() * sizeof(float), '\0');
+  write_constant(buffer, bytes.data());
+  auto* data = llvm::ConstantDataArray::getRaw(bytes, buffer.data.size(), element);
   auto* global = new llvm::GlobalVariable(context_.module, data->getType(), true, llvm::GlobalValue::InternalLinkage, data, context_.program.name + "." + buffer.name);
   global->setAlignment(llvm::Align(64));
   global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
@@ -142,22 +170,38 @@ llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* res
   return made;
 }
 
+llvm::Value* ModuleEmitter::locate(llvm::IRBuilder<>& builder, const Frame& frame, int id) {
+  const Buffer& buffer = context_.program.buffers[id];
+  if (buffer.kind == BufferKind::constant) return constant(id);
+  if (buffer.kind == BufferKind::argument) return builder.CreateLoad(pointer_, builder.CreateConstInBoundsGEP1_64(pointer_, frame.arguments, buffer.argument), buffer.name);
+  BNC_CHECK(buffer.kind == BufferKind::arena, "kernels find their scratch themselves");
+  llvm::Value* offset = builder.CreateAdd(builder.getInt64(buffer.offset), builder.CreateMul(builder.getInt64(buffer.batch_offset), frame.n));
+  return builder.CreateInBoundsGEP(builder.getInt8Ty(), frame.arena, offset, buffer.name);
+}
+
+void ModuleEmitter::call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, size_t kernel, llvm::Value* first, llvm::Value* last) {
+  std::vector<llvm::Value*> arguments{frame.scratch, frame.n, first, last};
+  for (int id : context_.options.functions->buffers[kernel]) arguments.push_back(locate(builder, frame, id));
+  builder.CreateCall(kernels_[kernel], arguments);
+}
+
 // step(arguments, arena, n, thread, threads, barrier, barrier_context)
 void ModuleEmitter::emit_step() {
   auto* step = function(step_function_name(context_.program), llvm::Type::getVoidTy(llvm_), {pointer_, pointer_, index_, index_, index_, pointer_, pointer_});
   ExpressionEmitter emitter(context_, &step->getEntryBlock());
   llvm::Value* n = batch_size(step->getArg(2));
   emitter.define(loops::batch_variable, {n});
-  llvm::Value* scratch = scratch_of(emitter.builder(), step->getArg(1), n, step->getArg(3));
+  const Frame frame{step->getArg(0), step->getArg(1), scratch_of(emitter.builder(), step->getArg(1), n, step->getArg(3)), n};
   Dependences pending(context_.program);
   for (size_t i = 0; i < kernels_.size(); ++i) {
     const Kernel& kernel = context_.program.kernels[i];
-    if (pending.conflict(kernel)) {
+    if (!context_.options.profile && pending.conflict(kernel)) {
       emit_barrier(emitter.builder(), step);
       pending.clear();
     }
     pending.add(kernel);
-    emit_share(emitter, i, step, scratch);
+    emit_share(emitter, i, step, frame);
+    if (context_.options.profile) call_barrier(emitter.builder(), step);
   }
   emitter.builder().CreateRetVoid();
 }
@@ -171,7 +215,7 @@ llvm::Value* ModuleEmitter::scratch_of(llvm::IRBuilder<>& builder, llvm::Value* 
 }
 
 // Tasks [tasks*thread/threads, tasks*(thread+1)/threads) of a kernel; a single task is thread 0's.
-void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, llvm::Value* scratch) {
+void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, const Frame& frame) {
   llvm::IRBuilder<>& builder = emitter.builder();
   llvm::Value *thread = step->getArg(3), *threads = step->getArg(4);
   const loops::Expr& tasks = context_.program.kernels[kernel].tasks;
@@ -184,7 +228,7 @@ void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::
     first = builder.CreateUDiv(builder.CreateMul(count, thread), threads);
     last = builder.CreateUDiv(builder.CreateMul(count, builder.CreateAdd(thread, builder.getInt64(1))), threads);
   }
-  builder.CreateCall(kernels_[kernel], {step->getArg(0), step->getArg(1), scratch, step->getArg(2), first, last});
+  call_kernel(builder, frame, kernel, first, last);
 }
 
 void ModuleEmitter::emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step) {
@@ -192,10 +236,14 @@ void ModuleEmitter::emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* ste
   auto* after = llvm::BasicBlock::Create(llvm_, "after", step);
   builder.CreateCondBr(builder.CreateICmpSGT(step->getArg(4), builder.getInt64(1)), wait, after);
   builder.SetInsertPoint(wait);
-  auto* type = llvm::FunctionType::get(builder.getVoidTy(), {pointer_}, false);
-  builder.CreateCall(type, step->getArg(5), {step->getArg(6)});
+  call_barrier(builder, step);
   builder.CreateBr(after);
   builder.SetInsertPoint(after);
+}
+
+void ModuleEmitter::call_barrier(llvm::IRBuilder<>& builder, llvm::Function* step) {
+  auto* type = llvm::FunctionType::get(builder.getVoidTy(), {pointer_}, false);
+  builder.CreateCall(type, step->getArg(5), {step->getArg(6)});
 }
 
 void ModuleEmitter::emit_object_functions(const ObjectOptions& object) {
@@ -259,10 +307,8 @@ void ModuleEmitter::emit_infer_function(const ObjectOptions& object) {
   llvm::Value* up = builder.CreateInBoundsGEP(builder.getInt8Ty(), workspace, builder.getInt64(workspace_slack));
   llvm::Value* arena = !needs_workspace(program) ? workspace : builder.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer_, index_}, {up, builder.getInt64(-64)});
   emitter.define(loops::batch_variable, {batch_size(n)});
-  llvm::Value* scratch = scratch_of(builder, arena, batch_size(n), builder.getInt64(0));
-  for (size_t i = 0; i < kernels_.size(); ++i) {
-    builder.CreateCall(kernels_[i], {table, arena, scratch, n, builder.getInt64(0), emitter.emit(program.kernels[i].tasks)});
-  }
+  const Frame frame{table, arena, scratch_of(builder, arena, batch_size(n), builder.getInt64(0)), batch_size(n)};
+  for (size_t i = 0; i < kernels_.size(); ++i) call_kernel(builder, frame, i, builder.getInt64(0), emitter.emit(program.kernels[i].tasks));
   builder.CreateRet(builder.getInt32(0));
 }
 
@@ -273,7 +319,7 @@ std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const Pro
   auto module = std::make_unique<llvm::Module>(program.name, context);
   module->setTargetTriple(machine.getTargetTriple());
   module->setDataLayout(machine.createDataLayout());
-  ModuleEmitter emitter({*module, program, target, options, {}});
+  ModuleEmitter emitter({*module, program, target, options});
   if (options.object) emitter.emit_object_functions(*options.object);
   else if (options.part == 0) emitter.emit_step();
   return module;

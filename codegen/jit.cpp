@@ -7,10 +7,7 @@
 #include <llvm/Support/MemoryBuffer.h>
 
 #include <algorithm>
-#include <cstring>
-#include <functional>
 #include <future>
-#include <new>
 #include <thread>
 
 #include "codegen/arguments.h"
@@ -56,39 +53,54 @@ void* LoadedObject::find(const std::string& symbol) {
 
 namespace {
 
-struct AlignedFree {
-  void operator()(void* memory) const { ::operator delete(memory, std::align_val_t(64)); }
+struct CompiledPart {
+  std::string object;
+  double emit = 0, optimize = 0, generate = 0;  // milliseconds
 };
-using AlignedBytes = std::unique_ptr<void, AlignedFree>;
 
 // One part of a program as an object file; each call has an LLVM context of its own.
-std::string compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options) {
+CompiledPart compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options) {
+  CompiledPart part;
+  Stopwatch watch;
   llvm::LLVMContext context;
   auto machine = make_target_machine(target, /*position_independent=*/true);
   auto module = build_module(context, program, target, *machine, options);
+  part.emit = watch.lap();
   optimize(*module, *machine);
-  return emit_file(*module, *machine, llvm::CodeGenFileType::ObjectFile);
+  part.optimize = watch.lap();
+  part.object = emit_file(*module, *machine, llvm::CodeGenFileType::ObjectFile);
+  part.generate = watch.lap();
+  return part;
 }
 
 class JitProgram : public CompiledProgram {
  public:
-  JitProgram(const loops::Program& program, const TargetDescription& target, int threads) {
-    if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
+  JitProgram(const loops::Program& program, const TargetDescription& target, const JitOptions& jit_options) {
+    auto tell = [&](const char* stage, double milliseconds) {
+      if (jit_options.on_time) jit_options.on_time(stage, milliseconds);
+    };
+    Stopwatch watch;
+    loops::verify(program);
+    tell("verify loops", watch.lap());
+    const KernelFunctions functions = find_equal_kernels(program);
+    tell("find equal kernels", watch.lap());
     ModuleOptions options;
-    for (const loops::Buffer& buffer : program.buffers) options.constant_addresses.push_back(copy_constant(buffer));
-    options.kernel_parts = partition(program, threads);
-    int parts = 1;
-    for (int part : options.kernel_parts) parts = std::max(parts, part + 1);
+    options.functions = &functions;
+    options.profile = jit_options.profile;
+    keep_constants(program, functions, options.constant_addresses);
+    tell("copy constants", watch.lap());
 
-    std::vector<std::future<std::string>> others;
-    for (options.part = 1; options.part < parts; ++options.part) {
-      others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
-    }
-    options.part = 0;
-    std::vector<std::string> objects{compile_part(program, target, options)};
-    for (std::future<std::string>& other : others) objects.push_back(other.get());
+    std::vector<CompiledPart> parts = compile_parts(program, target, options, jit_options.threads);
+    auto longest = [&](double CompiledPart::*stage) { return std::ranges::max(parts, {}, stage).*stage; };
+    tell("emit LLVM IR", longest(&CompiledPart::emit));
+    tell("optimize", longest(&CompiledPart::optimize));
+    tell("generate machine code", longest(&CompiledPart::generate));
+    watch.lap();
+    std::vector<std::string> objects;
+    for (CompiledPart& part : parts) objects.push_back(std::move(part.object));
     object_ = std::make_unique<LoadedObject>(objects);
     step_ = reinterpret_cast<StepFunction>(object_->find(step_function_name(program)));
+    tell("link", watch.lap());
   }
 
   StepFunction step() const override { return step_; }
@@ -96,26 +108,47 @@ class JitProgram : public CompiledProgram {
  private:
   static constexpr int most_threads = 4;
 
-  // Constants stay outside of the linked code, so that large weights cost one copy and no relocation.
-  const void* copy_constant(const loops::Buffer& buffer) {
-    if (buffer.kind != loops::BufferKind::constant) return nullptr;
-    std::string bytes = constant_bytes(buffer);
-    AlignedBytes memory(::operator new(std::max<size_t>(bytes.size(), 64), std::align_val_t(64)));
-    std::memcpy(memory.get(), bytes.data(), bytes.size());
-    constants_.push_back(std::move(memory));
-    return constants_.back().get();
+  static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options, int threads) {
+    if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
+    options.kernel_parts = partition(program, *options.functions, threads);
+    int count = 1;
+    for (int part : options.kernel_parts) count = std::max(count, part + 1);
+    std::vector<std::future<CompiledPart>> others;
+    for (options.part = 1; options.part < count; ++options.part) {
+      others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
+    }
+    options.part = 0;
+    std::vector<CompiledPart> parts;
+    parts.push_back(compile_part(program, target, options));
+    for (std::future<CompiledPart>& other : others) parts.push_back(other.get());
+    return parts;
   }
 
-  std::vector<AlignedBytes> constants_;
+  // Constants that kernels read stay outside of the linked code, without a copy where they already lie as the code wants them.
+  void keep_constants(const loops::Program& program, const KernelFunctions& functions, std::vector<const void*>& addresses) {
+    addresses.assign(program.buffers.size(), nullptr);
+    for (const std::vector<int>& buffers : functions.buffers) {
+      for (int id : buffers) {
+        const loops::Buffer& buffer = program.buffers[static_cast<size_t>(id)];
+        if (buffer.kind != loops::BufferKind::constant || addresses[static_cast<size_t>(id)]) continue;
+        SharedNumbers numbers = buffer.data;
+        bool in_place = buffer.scalar == loops::Scalar::f32 && reinterpret_cast<uintptr_t>(numbers.view().data()) % 64 == 0 && numbers.owner();
+        if (!in_place) numbers = SharedNumbers::filled(numbers.size(), [&](std::span<float> to) { write_constant(buffer, reinterpret_cast<char*>(to.data())); });
+        addresses[static_cast<size_t>(id)] = numbers.view().data();
+        constants_.push_back(std::move(numbers));
+      }
+    }
+  }
+
+  std::vector<SharedNumbers> constants_;
   std::unique_ptr<LoadedObject> object_;
   StepFunction step_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, int threads) {
-  loops::verify(program);
-  return std::make_unique<JitProgram>(program, target, threads);
+std::unique_ptr<CompiledProgram> jit(const loops::Program& program, const TargetDescription& target, const JitOptions& options) {
+  return std::make_unique<JitProgram>(program, target, options);
 }
 
 }  // namespace bnc::codegen

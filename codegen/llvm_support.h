@@ -7,25 +7,40 @@
 #include <llvm/Support/Error.h>
 #include <llvm/Target/TargetMachine.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codegen/codegen.h"
+#include "codegen/equal_kernels.h"
 
 namespace bnc::codegen {
 
 // The machine code generator of a target; registers LLVM's x86 target on first use.
 std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription& target, bool position_independent);
 
+// Where the constants that kernels read lie in one block of an object's read-only data.
+struct ConstantBlock {
+  std::vector<int64_t> offsets;  // by buffer number; -1: not there
+  int64_t bytes = 0;
+};
+
 // What a module is built for: the JIT, where `constant_addresses` has the data of each constant buffer, or an object.
 struct ModuleOptions {
+  const KernelFunctions* functions = nullptr;
   const ObjectOptions* object = nullptr;
-  std::vector<const void*> constant_addresses;  // by buffer number; empty: constants are embedded
+  std::vector<const void*> constant_addresses;  // by buffer number; empty: constants are in the module
+  const ConstantBlock* block = nullptr;         // the module leaves room for the constants, filled with zeros; null: it holds them
+  bool profile = false;
   // Which kernels this module holds: those of `part`; the others are declared. Part 0 has the step function. Empty: all.
   std::vector<int> kernel_parts;
   int part = 0;
 };
+
+// The name of the ELF section of a ConstantBlock.
+inline constexpr const char* constant_section = ".rodata.constants";
 
 // Name of the function of type StepFunction in a module built without `object`.
 std::string step_function_name(const loops::Program& program);
@@ -37,8 +52,21 @@ std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const loo
 // The pipeline of passes that follows; see optimize.cpp.
 void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 
-// The optimized module as an ELF object or as assembly text.
-std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type);
+// The optimized module as an ELF object or as assembly text, of about `expected_bytes`.
+std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type, int64_t expected_bytes = 0);
+
+// Milliseconds since it was made, or since the last lap.
+class Stopwatch {
+ public:
+  double lap() {
+    const Clock::time_point now = Clock::now();
+    return std::chrono::duration<double, std::milli>(now - std::exchange(start_, now)).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
 
 // Links object files in this process and keeps them there.
 class LoadedObject {

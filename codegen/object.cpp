@@ -1,5 +1,6 @@
 // Ahead-of-time output: LLVM IR, assembly and ELF objects.
 #include <llvm/IR/Verifier.h>
+#include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/raw_ostream.h>
 
 #include <algorithm>
@@ -42,23 +43,58 @@ struct Compilation {
   std::unique_ptr<llvm::TargetMachine> machine;
   std::unique_ptr<llvm::Module> module;
 
-  Compilation(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object) {
+  Compilation(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object, const KernelFunctions& functions,
+              const ConstantBlock* block = nullptr, const OnTime& on_time = {}) {
+    auto tell = [&](const char* stage, double milliseconds) {
+      if (on_time) on_time(stage, milliseconds);
+    };
+    Stopwatch watch;
     loops::verify(program);
+    tell("verify loops", watch.lap());
     machine = make_target_machine(target, !object || object->position_independent);
     ModuleOptions options;
+    options.functions = &functions;
     options.object = object;
+    options.block = block;
     module = build_module(context, program, target, *machine, options);
+    tell("emit LLVM IR", watch.lap());
     std::string problems;
     llvm::raw_string_ostream stream(problems);
     BNC_CHECK(!llvm::verifyModule(*module, &stream), problems);
     optimize(*module, *machine);
+    tell("optimize", watch.lap());
   }
 };
+
+// Room for each constant that a kernel reads.
+ConstantBlock plan_constants(const loops::Program& program, const KernelFunctions& functions) {
+  ConstantBlock block;
+  block.offsets.assign(program.buffers.size(), -1);
+  for (const std::vector<int>& buffers : functions.buffers) {
+    for (int id : buffers) {
+      const loops::Buffer& buffer = program.buffers[static_cast<size_t>(id)];
+      if (buffer.kind != loops::BufferKind::constant || block.offsets[static_cast<size_t>(id)] >= 0) continue;
+      block.offsets[static_cast<size_t>(id)] = block.bytes;
+      block.bytes += (static_cast<int64_t>(buffer.data.size()) * 4 + 63) / 64 * 64;
+    }
+  }
+  return block;
+}
+
+// Where the section of constants begins in an ELF object.
+size_t offset_of_constants(const std::string& object) {
+  auto file = value_or_raise(llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "object")), "reading the object back");
+  for (const llvm::object::ELFSectionRef section : file->sections()) {
+    if (value_or_raise(section.getName(), "reading the object back") == constant_section) return section.getOffset();
+  }
+  throw InternalError("the object has no section of constants");
+}
 
 }  // namespace
 
 std::string emit_llvm(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object) {
-  Compilation compilation(program, target, object);
+  const KernelFunctions functions = find_equal_kernels(program);
+  Compilation compilation(program, target, object, functions);
   std::string text;
   llvm::raw_string_ostream stream(text);
   stream << *compilation.module;
@@ -66,13 +102,27 @@ std::string emit_llvm(const loops::Program& program, const TargetDescription& ta
 }
 
 std::string emit_assembly(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object) {
-  Compilation compilation(program, target, object);
+  const KernelFunctions functions = find_equal_kernels(program);
+  Compilation compilation(program, target, object, functions);
   return emit_file(*compilation.module, *compilation.machine, llvm::CodeGenFileType::AssemblyFile);
 }
 
+// The constants are filled in at the end: LLVM would copy them several times.
 std::string emit_object(const loops::Program& program, const TargetDescription& target, const ObjectOptions& object) {
-  Compilation compilation(program, target, &object);
-  return emit_file(*compilation.module, *compilation.machine, llvm::CodeGenFileType::ObjectFile);
+  constexpr int64_t room_for_code = 1 << 20;
+  const KernelFunctions functions = find_equal_kernels(program);
+  const ConstantBlock block = plan_constants(program, functions);
+  Compilation compilation(program, target, &object, functions, &block, object.on_time);
+  Stopwatch watch;
+  std::string bytes = emit_file(*compilation.module, *compilation.machine, llvm::CodeGenFileType::ObjectFile, block.bytes + room_for_code);
+  if (object.on_time) object.on_time("generate machine code", watch.lap());
+  if (block.bytes == 0) return bytes;
+  const size_t begin = offset_of_constants(bytes);
+  for (size_t id = 0; id < program.buffers.size(); ++id) {
+    if (block.offsets[id] >= 0) write_constant(program.buffers[id], bytes.data() + begin + block.offsets[id]);
+  }
+  if (object.on_time) object.on_time("fill in constants", watch.lap());
+  return bytes;
 }
 
 }  // namespace bnc::codegen

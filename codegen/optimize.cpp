@@ -52,16 +52,29 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   }
 }
 
-std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type) {
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
+// Writes to a string, without the copies that LLVM's own streams take.
+class StringStream : public llvm::raw_pwrite_stream {
+ public:
+  explicit StringStream(std::string& text) : text_(text) { SetUnbuffered(); }
+
+ private:
+  void write_impl(const char* from, size_t size) override { text_.append(from, size); }
+  void pwrite_impl(const char* from, size_t size, uint64_t offset) override { text_.replace(offset, size, from, size); }
+  uint64_t current_pos() const override { return text_.size(); }
+  std::string& text_;
+};
+
+std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type, int64_t expected_bytes) {
+  std::string bytes;
+  bytes.reserve(static_cast<size_t>(expected_bytes));
+  StringStream stream(bytes);
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(machine.getTargetTriple()));
   BNC_CHECK(!machine.addPassesToEmitFile(passes, stream, nullptr, type, /*DisableVerify=*/true), "the target emits objects and assembly");
   static SkipUselessPasses gate;
   module.getContext().setOptPassGate(gate);
   passes.run(module);
-  return std::string(bytes.data(), bytes.size());
+  return bytes;
 }
 
 }  // namespace bnc::codegen

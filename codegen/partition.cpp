@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <unordered_set>
 
 namespace bnc::codegen {
 
@@ -16,18 +17,20 @@ namespace {
 // Instructions from which a second thread pays; LLVM takes about 20 microseconds for one.
 constexpr int64_t worthwhile_part = 1000;
 
-int64_t instructions(const Expr& x) {
-  if (!x) return 0;
+// A shared subexpression is computed once.
+int64_t instructions(const Expr& x, std::unordered_set<const loops::ExprNode*>& counted) {
+  if (!x || !counted.insert(x.get()).second) return 0;
   bool function = x->kind == ExprKind::unary && x->unary_op >= UnaryOp::exp && x->unary_op != UnaryOp::logical_not;
   int64_t count = function ? 30 : x->args.empty() ? 0 : 1;
-  for (const Expr& arg : x->args) count += instructions(arg);
+  for (const Expr& arg : x->args) count += instructions(arg, counted);
   return count;
 }
 
 int64_t instructions(const Stmt& s) {
   int64_t count = 0;
   for (const Stmt& inner : s->body) count += instructions(inner);
-  count += instructions(s->index) + instructions(s->value) + instructions(s->predicate);
+  std::unordered_set<const loops::ExprNode*> counted;
+  for (const Expr* x : {&s->index, &s->value, &s->predicate}) count += instructions(*x, counted);
   if (s->kind != StmtKind::loop || s->loop_kind != loops::LoopKind::unrolled) return count;
   // Bounds that depend on other unrolled loops are not known here.
   int64_t begin = loops::as_integer(s->begin).value_or(0), end = loops::as_integer(s->end).value_or(begin + s->step);
@@ -36,9 +39,9 @@ int64_t instructions(const Stmt& s) {
 
 }  // namespace
 
-std::vector<int> partition(const loops::Program& program, int most) {
+std::vector<int> partition(const loops::Program& program, const KernelFunctions& functions, int most) {
   std::vector<int64_t> sizes;
-  for (const loops::Kernel& kernel : program.kernels) sizes.push_back(instructions(kernel.body));
+  for (size_t k = 0; k < program.kernels.size(); ++k) sizes.push_back(functions.function[k] == static_cast<int>(k) ? instructions(program.kernels[k].body) : 0);
   int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   int parts = static_cast<int>(std::clamp<int64_t>(total / worthwhile_part, 1, std::max(most, 1)));
 
@@ -52,6 +55,7 @@ std::vector<int> partition(const loops::Program& program, int most) {
     part[kernel] = static_cast<int>(std::ranges::min_element(load) - load.begin());
     load[part[kernel]] += sizes[kernel];
   }
+  for (size_t k = 0; k < part.size(); ++k) part[k] = part[static_cast<size_t>(functions.function[k])];
   return part;
 }
 

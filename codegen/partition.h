@@ -3,12 +3,12 @@
 
 #include <vector>
 
-#include "ir/loops.h"
+#include "codegen/equal_kernels.h"
 
 namespace bnc::codegen {
 
-// For each kernel the number of its part, 0 to at most `most` - 1. Parts take about equally long to compile; a program
-// that compiles in milliseconds is one part.
-std::vector<int> partition(const loops::Program& program, int most);
+// For each kernel the number of the part that has its function, 0 to at most `most` - 1. Parts take about equally long to
+// compile; a program that compiles in milliseconds is one part.
+std::vector<int> partition(const loops::Program& program, const KernelFunctions& functions, int most);
 
 }  // namespace bnc::codegen

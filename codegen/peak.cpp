@@ -1,4 +1,4 @@
-// The machine's multiply-add peak, measured with code of our own generator.
+// What the machine can do: the peak of multiply-adds and the bandwidth of memory, with code of our own generator.
 #include <chrono>
 #include <cmath>
 
@@ -44,6 +44,19 @@ double measure_peak_gflops(const TargetDescription& target) {
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
   return 2e-9 * chains * target.float_lanes() * static_cast<double>(repeats) / best;
+}
+
+std::unique_ptr<CompiledProgram> stream_copy(const TargetDescription& target, int64_t tasks, int64_t chunk_bytes) {
+  using namespace loops;
+  const int lanes = target.float_lanes();
+  const int64_t chunk = chunk_bytes / 4;
+  Expr task = variable("task"), at = ramp(variable("i"), 1, lanes);
+  Stmt copy = loop("i", task * chunk, task * chunk + chunk, lanes, {store(1, at, load(0, Scalar::f32, at))});
+  Program program{.name = "stream", .batch = 1};
+  program.buffers = {{.name = "from", .elements = {tasks * chunk}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "to", .elements = {tasks * chunk}, .kind = BufferKind::argument, .argument = 1}};
+  program.kernels = {{.name = "copy", .tasks = tasks, .task_variable = "task", .body = copy, .reads = {0}, .writes = {1}}};
+  return jit(program, target);
 }
 
 }  // namespace bnc::codegen

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/tensor.h"
 #include "ir/type.h"
 
 namespace bnc::loops {
@@ -170,7 +171,7 @@ struct Buffer {
   Dim elements;                  // how many, maybe a multiple of the batch size
   BufferKind kind = BufferKind::arena;
   int argument = -1;             // position in the pointer table of an argument
-  std::vector<float> data;       // of a constant
+  SharedNumbers data;            // of a constant
   // Byte offset in the arena, `offset` + `batch_offset` * N, or in a thread's scratch. Both are multiples of 64.
   int64_t offset = 0, batch_offset = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "ir/diagnostic.h"
 #include "ir/loops.h"
@@ -34,8 +35,8 @@ class Verifier {
       for (int id : *ids) {
         const Buffer& listed = buffer(id);
         if (listed.kind != BufferKind::scratch) continue;
-        require(!listed.elements.batch, fmt::format("the scratch buffer '{}' is of constant size", listed.name));
-        require(owners.emplace(id, &kernel_).first->second == &kernel_, fmt::format("the scratch buffer '{}' belongs to one kernel", listed.name));
+        require(!listed.elements.batch, "the scratch buffer '{}' is of constant size", listed.name);
+        require(owners.emplace(id, &kernel_).first->second == &kernel_, "the scratch buffer '{}' belongs to one kernel", listed.name);
       }
     }
   }
@@ -51,9 +52,14 @@ class Verifier {
     int64_t count;
   };
 
-  void require(bool condition, const std::string& rule) const {
-    if (!condition) throw InternalError(fmt::format("loop program '{}', kernel '{}': {}{}", program_.name, kernel_.name, rule, place_));
+  // The message is put together only where the rule is broken.
+  template <typename... Values>
+  void require(bool condition, fmt::format_string<Values...> rule, Values&&... values) const {
+    if (condition) return;
+    throw InternalError(fmt::format("loop program '{}', kernel '{}': {}{}", program_.name, kernel_.name, fmt::format(rule, std::forward<Values>(values)...), place()));
   }
+
+  std::string place() const { return stored_ < 0 ? "" : fmt::format(" (store to '{}')", program_.buffers[stored_].name); }
 
   void statements(const std::vector<Stmt>& body) {
     auto variables = variables_;
@@ -64,12 +70,13 @@ class Verifier {
   }
 
   void declare(const std::string& name, Variable variable) {
-    require(!name.empty() && !variables_.contains(name), fmt::format("variable '{}' is declared once", name));
+    require(!name.empty() && !variables_.contains(name), "variable '{}' is declared once", name);
     variables_[name] = variable;
   }
 
   void statement(const Stmt& s) {
     require(s != nullptr, "no statement is empty");
+    checked_.clear();
     switch (s->kind) {
       case StmtKind::block: statements(s->body); break;
       case StmtKind::loop: loop(*s); break;
@@ -79,7 +86,7 @@ class Verifier {
         declare(s->name, {s->value->type, fixed(s->value)});
         break;
       case StmtKind::declare_registers:
-        require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, fmt::format("register array '{}' is declared once and not empty", s->name));
+        require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, "register array '{}' is declared once and not empty", s->name);
         registers_[s->name] = {s->type, s->count};
         break;
       case StmtKind::write_register:
@@ -97,10 +104,10 @@ class Verifier {
   void loop(const StmtNode& s) {
     expression(s.begin);
     expression(s.end);
-    require(s.begin->type == Type{Scalar::i64, 1} && s.end->type == Type{Scalar::i64, 1}, fmt::format("the bounds of loop '{}' are of type i64", s.name));
-    require(s.step > 0, fmt::format("the step of loop '{}' is positive", s.name));
+    require(s.begin->type == Type{Scalar::i64, 1} && s.end->type == Type{Scalar::i64, 1}, "the bounds of loop '{}' are of type i64", s.name);
+    require(s.step > 0, "the step of loop '{}' is positive", s.name);
     bool unrolled = s.loop_kind == LoopKind::unrolled;
-    require(!unrolled || (fixed(s.begin) && fixed(s.end)), fmt::format("the unrolled loop '{}' has constant bounds", s.name));
+    require(!unrolled || (fixed(s.begin) && fixed(s.end)), "the unrolled loop '{}' has constant bounds", s.name);
     auto outer = variables_;
     declare(s.name, {Type{Scalar::i64, 1}, unrolled});
     statements(s.body);
@@ -109,7 +116,7 @@ class Verifier {
 
   void store(const StmtNode& s) {
     const Buffer& target = buffer(s.buffer);
-    place_ = fmt::format(" (store to '{}')", target.name);
+    stored_ = s.buffer;
     expression(s.index);
     expression(s.value);
     require(target.kind != BufferKind::constant, "constants are never written");
@@ -120,39 +127,48 @@ class Verifier {
       expression(s.predicate);
       require(s.predicate->type == Type{Scalar::boolean, s.index->type.lanes}, "a predicate has a boolean for each lane");
     }
-    place_.clear();
+    stored_ = -1;
   }
 
   const Buffer& buffer(int id) const {
-    require(id >= 0 && id < static_cast<int>(program_.buffers.size()), fmt::format("buffer {} exists", id));
+    require(id >= 0 && id < static_cast<int>(program_.buffers.size()), "buffer {} exists", id);
     return program_.buffers[id];
   }
 
   void register_element(const std::string& name, const Expr& index, Type type) {
     auto found = registers_.find(name);
-    require(found != registers_.end(), fmt::format("register array '{}' is declared before its use", name));
-    require(found->second.type == type, fmt::format("elements of register array '{}' keep its type", name));
+    require(found != registers_.end(), "register array '{}' is declared before its use", name);
+    require(found->second.type == type, "elements of register array '{}' keep its type", name);
     expression(index);
-    require(fixed(index), fmt::format("the index {} into register array '{}' is constant once unrolled", to_string(index), name));
-    if (auto value = as_integer(index)) require(*value >= 0 && *value < found->second.count, fmt::format("index {} lies in register array '{}'", *value, name));
+    if (!fixed(index)) require(false, "the index {} into register array '{}' is constant once unrolled", to_string(index), name);
+    if (auto value = as_integer(index)) require(*value >= 0 && *value < found->second.count, "index {} lies in register array '{}'", *value, name);
   }
 
   bool fixed(const Expr& x) const {
+    std::unordered_set<const ExprNode*> seen;
+    return fixed(x, seen);
+  }
+
+  bool fixed(const Expr& x, std::unordered_set<const ExprNode*>& seen) const {
+    if (!seen.insert(x.get()).second) return true;  // decided, and not against it
     if (x->kind == ExprKind::variable) {
       auto found = variables_.find(x->name);
       return found != variables_.end() && found->second.fixed;
     }
     if (x->kind == ExprKind::load || x->kind == ExprKind::read_register) return false;
-    return std::ranges::all_of(x->args, [&](const Expr& arg) { return fixed(arg); });
+    return std::ranges::all_of(x->args, [&](const Expr& arg) { return fixed(arg, seen); });
   }
 
   void expression(const Expr& x) {
     require(static_cast<bool>(x), "no expression is empty");
+    if (!checked_.insert(x.get()).second) return;
     for (const Expr& arg : x->args) {
       if (x->kind != ExprKind::read_register) expression(arg);
     }
     auto arg = [&](size_t i) { return x->args.at(i)->type; };
-    auto rule = [&](bool condition, const char* text) { require(condition, fmt::format("{}: {}", text, to_string(x, &program_))); };
+    auto rule = [&](bool condition, const char* text) {
+      if (!condition) require(false, "{}: {}", text, to_string(x, &program_));
+    };
     Type type = x->type;
     rule(type.lanes >= 1, "a value has at least one lane");
     switch (x->kind) {
@@ -160,7 +176,7 @@ class Verifier {
       case ExprKind::real: rule(type.is_float() && type.lanes == 1, "a real constant is a scalar float"); break;
       case ExprKind::variable: {
         auto found = variables_.find(x->name);
-        require(found != variables_.end(), fmt::format("variable '{}' is declared before its use", x->name));
+        require(found != variables_.end(), "variable '{}' is declared before its use", x->name);
         rule(found->second.type == type, "a variable keeps its type");
         break;
       }
@@ -203,11 +219,11 @@ class Verifier {
 
   void load(const ExprNode& x) {
     const Buffer& source = buffer(x.buffer);
-    require(x.type.scalar == source.scalar, fmt::format("a load from '{}' has its element type", source.name));
+    require(x.type.scalar == source.scalar, "a load from '{}' has its element type", source.name);
     require(source.kind == BufferKind::constant || std::ranges::count(kernel_.reads, x.buffer) + std::ranges::count(kernel_.writes, x.buffer) > 0,
-            fmt::format("it lists every buffer it reads, so also '{}'", source.name));
+            "it lists every buffer it reads, so also '{}'", source.name);
     Type index = x.args.at(0)->type;
-    require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, fmt::format("the index into '{}' is an integer for each lane", source.name));
+    require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, "the index into '{}' is an integer for each lane", source.name);
     if (x.args.size() > 1) require(x.args[1]->type == Type{Scalar::boolean, x.type.lanes}, "a predicate has a boolean for each lane");
   }
 
@@ -215,7 +231,8 @@ class Verifier {
   const Kernel& kernel_;
   std::map<std::string, Variable> variables_;
   std::map<std::string, Registers> registers_;
-  std::string place_;
+  int stored_ = -1;  // the buffer of the store that is looked at
+  std::unordered_set<const ExprNode*> checked_;  // in this statement
 };
 
 }  // namespace

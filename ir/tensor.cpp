@@ -1,5 +1,8 @@
 #include "ir/tensor.h"
 
+#include <algorithm>
+#include <new>
+
 #include "ir/diagnostic.h"
 
 namespace bnc {
@@ -15,6 +18,19 @@ int64_t Tensor::size() const { return element_count(dims); }
 Tensor Tensor::filled(DType dtype, std::vector<int64_t> dims, double value) {
   const int64_t count = element_count(dims);
   return Tensor{dtype, std::move(dims), std::vector<double>(count, value)};
+}
+
+SharedNumbers::SharedNumbers(std::vector<float> numbers) {
+  auto storage = std::make_shared<const std::vector<float>>(std::move(numbers));
+  view_ = *storage;
+  owner_ = std::move(storage);
+}
+
+SharedNumbers SharedNumbers::filled(size_t count, const std::function<void(std::span<float>)>& fill) {
+  constexpr std::align_val_t line{64};
+  std::shared_ptr<float> memory(static_cast<float*>(::operator new(std::max<size_t>(count, 1) * sizeof(float), line)), [](float* numbers) { ::operator delete(numbers, line); });
+  fill({memory.get(), count});
+  return SharedNumbers({memory.get(), count}, memory);
 }
 
 Weight Weight::owned(std::vector<int64_t> dims, std::vector<float> data) {

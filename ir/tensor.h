@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <span>
@@ -24,6 +26,25 @@ struct Tensor {
 };
 
 int64_t element_count(const std::vector<int64_t>& dims);
+
+// f32 numbers that are shared, not copied: a vector's, or part of a memory-mapped file (`owner` keeps either alive).
+class SharedNumbers {
+ public:
+  SharedNumbers() = default;
+  SharedNumbers(std::span<const float> view, std::shared_ptr<const void> owner) : view_(view), owner_(std::move(owner)) {}
+  SharedNumbers(std::vector<float> numbers);
+  SharedNumbers(std::initializer_list<float> numbers) : SharedNumbers(std::vector<float>(numbers)) {}
+  // `fill` writes them to memory aligned to 64 bytes, in which generated code can use them.
+  static SharedNumbers filled(size_t count, const std::function<void(std::span<float>)>& fill);
+
+  std::span<const float> view() const { return view_; }
+  const std::shared_ptr<const void>& owner() const { return owner_; }
+  size_t size() const { return view_.size(); }
+
+ private:
+  std::span<const float> view_;
+  std::shared_ptr<const void> owner_;
+};
 
 // One named weight: f32 data that it owns or that a memory-mapped file owns (`owner` keeps either alive).
 struct Weight {

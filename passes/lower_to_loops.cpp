@@ -42,7 +42,7 @@ class Driver {
     const Result& result = node.results[0];
     const Weight* weight = lowering_.context.embed_weights && !node.is("input") ? lowering_.context.weights->find(result.name) : nullptr;
     const int id = lowering_.add_buffer(result.name, result.type.dtype, result.type.shape, weight ? loops::BufferKind::constant : loops::BufferKind::argument);
-    if (weight) lowering_.program.buffers[id].data.assign(weight->data.begin(), weight->data.end());
+    if (weight) lowering_.program.buffers[id].data = {weight->data, weight->owner};
     lowering_.buffers[node.result()] = id;
   }
 

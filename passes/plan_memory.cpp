@@ -4,6 +4,7 @@
 // offsets stay valid for every batch size. Within an area: largest first, at the lowest place that is free for as long
 // as the buffer lives (first fit by decreasing size). A kernel's scratch lies side by side; all kernels use the same memory.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "passes/passes.h"
@@ -25,21 +26,20 @@ struct Interval {
 
 bool overlap_in_time(const Interval& a, const Interval& b) { return a.first <= b.last && b.first <= a.last; }
 
+// The arena's buffers in order of their numbers: those of constant size, or those that grow with the batch.
 std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
-  std::vector<Interval> result;
-  for (size_t b = 0; b < program.buffers.size(); ++b) {
-    const loops::Buffer& buffer = program.buffers[b];
-    if (buffer.kind != loops::BufferKind::arena || buffer.elements.batch != batch) continue;
-    Interval interval{static_cast<int>(b), program.kernels.size(), 0, bytes_of(buffer)};
-    for (size_t k = 0; k < program.kernels.size(); ++k) {
-      const auto& kernel = program.kernels[k];
-      auto touches = [&](const std::vector<int>& ids) { return std::find(ids.begin(), ids.end(), interval.buffer) != ids.end(); };
-      if (!touches(kernel.reads) && !touches(kernel.writes)) continue;
-      interval.first = std::min(interval.first, k);
-      interval.last = std::max(interval.last, k);
+  std::map<int, Interval> intervals;
+  for (size_t k = 0; k < program.kernels.size(); ++k) {
+    for (const std::vector<int>* ids : {&program.kernels[k].reads, &program.kernels[k].writes}) {
+      for (int id : *ids) {
+        const loops::Buffer& buffer = program.buffers[id];
+        if (buffer.kind != loops::BufferKind::arena || buffer.elements.batch != batch) continue;
+        intervals.try_emplace(id, Interval{id, k, k, bytes_of(buffer)}).first->second.last = k;
+      }
     }
-    if (interval.first <= interval.last) result.push_back(interval);
   }
+  std::vector<Interval> result;
+  for (const auto& [id, interval] : intervals) result.push_back(interval);
   return result;
 }
 

@@ -1,6 +1,7 @@
 // Timing of compiled networks.
 #include <algorithm>
 #include <chrono>
+#include <unistd.h>
 
 #include "codegen/codegen.h"
 #include "ir/random.h"
@@ -49,6 +50,48 @@ std::vector<double> time_runs(Session& session, double seconds) {
   return times;
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Each kernel's median over some runs of a session of its own, compiled to profile.
+std::vector<BenchResult::Kernel> time_kernels(Session& session, double seconds) {
+  constexpr size_t warm_up = 2, least = 5, most = 2000;
+  Session::Data& data = session.data();
+  std::vector<std::vector<double>> times(data.info.kernels.size());
+  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  for (size_t run = 0; run < warm_up + least || (run < most && Clock::now() < end); ++run) {
+    const std::vector<double> one = data.time_kernels();
+    for (size_t k = 0; run >= warm_up && k < one.size(); ++k) times[k].push_back(one[k]);
+  }
+  std::vector<BenchResult::Kernel> kernels;
+  for (size_t k = 0; k < times.size(); ++k) {
+    const ProgramInfo::Kernel& kernel = data.info.kernels[k];
+    kernels.push_back({kernel.name, median(times[k]), kernel.flops, kernel.bytes});
+  }
+  return kernels;
+}
+
+// Copies between two buffers far larger than the last cache, by all threads; the bytes read and written in GB/s.
+double measure_stream_gbytes(const std::string& cpu, int threads) {
+  constexpr int runs = 9;
+  constexpr int64_t chunk = int64_t{1} << 20, most_chunks = 512;
+  const int64_t cache = std::max<int64_t>(::sysconf(_SC_LEVEL3_CACHE_SIZE), int64_t{16} << 20);
+  const int64_t chunks = std::min(most_chunks, 4 * cache / chunk);
+  const auto copy = codegen::stream_copy(codegen::target_for(cpu, true), chunks, chunk);
+  const AlignedBuffer from(static_cast<size_t>(chunks * chunk)), to(static_cast<size_t>(chunks * chunk));
+  void* arguments[] = {from.get(), to.get()};
+  ThreadPool pool(threads);
+  std::vector<double> seconds;
+  for (int run = 0; run < runs; ++run) {
+    const auto start = Clock::now();
+    pool.run(copy->step(), arguments, nullptr, 1);
+    seconds.push_back(1e-3 * milliseconds(Clock::now() - start));
+  }
+  return 2e-9 * static_cast<double>(chunks * chunk) / median(seconds);
+}
+
 }  // namespace
 
 BenchResult bench(const Network& network, const BenchOptions& options, const WeightStore* weights) {
@@ -59,6 +102,7 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     compile.batch = options.batch;
     compile.threads = options.threads;
     compile.cpu = options.cpu;
+    compile.on_time = options.on_time;
     Session session = network.compile(compile, weights ? *weights : fresh);
     fill_inputs(session, classes_of(network));
     const std::vector<double> times = time_runs(session, options.seconds);
@@ -76,7 +120,16 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     result.flops = session.info().flops;
     result.gflops = result.flops / result.median_ms * 1e-6;
     result.peak_gflops = codegen::measure_peak_gflops(codegen::target_for(options.cpu, true)) * session.threads();
+    result.bytes_moved = session.info().bytes;
+    result.stream_gbytes = measure_stream_gbytes(options.cpu, session.threads());
     result.arena_bytes = session.info().arena_bytes;
+    if (options.profile) {
+      compile.profile = true;
+      compile.on_time = {};
+      Session profiled = network.compile(compile, weights ? *weights : fresh);
+      fill_inputs(profiled, classes_of(network));
+      result.kernels = time_kernels(profiled, options.seconds);
+    }
     return result;
   });
 }

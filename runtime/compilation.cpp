@@ -13,6 +13,7 @@ Compilation::Compilation(const Network::Data& network, const CompileOptions& opt
     if (!network.train()) fail("network `{}` has no train section, so it cannot be compiled for training\nhelp: add `train {} {{ loss = ... }}`", graph.name, graph.name);
     if (!context.batch) context.batch = network.train()->batch;
   }
+  if (options.on_time) options.on_time("parse", network.parse_ms);
   context.train = network.train();
   context.target = codegen::target_for(options.cpu, for_this_process);
   context.batch_statistics = options.batch_statistics;
@@ -45,7 +46,7 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
 loops::Program Compilation::lower(bool embed_weights) {
   context.embed_weights = embed_weights;
   if (!program) run_passes(pipeline("lowering"));
-  return *program;
+  return std::move(*program);
 }
 
 std::vector<const Node*> weight_nodes(const Graph& graph) {

@@ -131,6 +131,7 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
     const loops::Program program = compilation.lower(true);
     codegen::ObjectOptions object;
     object.function_name = name();
+    object.on_time = options.on_time;
     for (const TensorInfo& input : inputs()) object.inputs.push_back(input.name);
     for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);
     const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(), compilation.context.target.cpu);

@@ -56,11 +56,11 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   Compilation compilation(network, options, folded, true);
   compilation.run_passes(compilation.passes());
   const loops::Program program = compilation.lower();
-  code = codegen::jit(program, compilation.context.target, options.threads);
+  code = codegen::jit(program, compilation.context.target, {.threads = options.threads, .profile = options.profile, .on_time = options.on_time});
 
   fixed_batch = compilation.context.batch;
-  info.kernels = static_cast<int>(program.kernels.size());
   for (const loops::Kernel& kernel : program.kernels) {
+    info.kernels.push_back({kernel.name, kernel.flops, kernel.bytes});
     info.flops += kernel.flops;
     info.bytes += kernel.bytes;
   }
@@ -184,6 +184,22 @@ void Session::Data::lend(const std::string& name, const void* memory) {
 }
 
 void Session::Data::run() {
+  prepare_run();
+  pool->run(code->step(), arguments.data(), workspace.get(), batch);
+}
+
+std::vector<double> Session::Data::time_kernels() {
+  prepare_run();
+  ThreadPool::Stamps stamps;
+  stamps.reserve(info.kernels.size() + 1);
+  pool->run(code->step(), arguments.data(), workspace.get(), batch, &stamps);
+  BNC_CHECK(stamps.size() == info.kernels.size() + 1, "the step is compiled to be profiled");
+  std::vector<double> times;
+  for (size_t k = 0; k + 1 < stamps.size(); ++k) times.push_back(std::chrono::duration<double, std::milli>(stamps[k + 1] - stamps[k]).count());
+  return times;
+}
+
+void Session::Data::prepare_run() {
   const Slot* first = nullptr;
   for (const Slot& slot : slots) {
     if (slot.kind != Slot::Kind::input) continue;
@@ -195,7 +211,6 @@ void Session::Data::run() {
     if (!first) first = &slot;
   }
   set_batch(first ? first->batch : fixed_batch.value_or(1));
-  pool->run(code->step(), arguments.data(), workspace.get(), batch);
 }
 
 Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {

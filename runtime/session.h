@@ -42,6 +42,8 @@ struct Session::Data {
   // Makes the step read an input from memory of the caller, aligned to 64 bytes, until it is lent or bound another. Fixed batch size only.
   void lend(const std::string& input, const void* memory);
   void run();
+  // One run of a session compiled to profile; the milliseconds of each kernel, in the order of info.kernels.
+  std::vector<double> time_kernels();
 
   Mode mode;
   std::string network_name, batch_symbol;
@@ -60,6 +62,7 @@ struct Session::Data {
   ProgramInfo info;
 
  private:
+  void prepare_run();
   void make_slots(const loops::Program& program, const Graph& graph);
   void fill_slots(const Graph& graph, const Weights& values);
 };

@@ -2,8 +2,6 @@
 
 #include <sched.h>
 
-#include <chrono>
-
 #include "runtime/error.h"
 
 namespace bnc {
@@ -35,6 +33,17 @@ void wait_while(const std::atomic<uint32_t>& word, uint32_t old) {
 }
 
 void arrive_and_wait(void* barrier) { static_cast<Barrier*>(barrier)->wait(); }
+
+// Thread 0 of a step that is profiled.
+struct StampedBarrier {
+  Barrier& barrier;
+  ThreadPool::Stamps& stamps;
+};
+void arrive_and_stamp(void* context) {
+  auto& stamped = *static_cast<StampedBarrier*>(context);
+  stamped.barrier.wait();
+  stamped.stamps.push_back(std::chrono::steady_clock::now());
+}
 
 }  // namespace
 
@@ -68,8 +77,8 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(codegen::StepFunction step, void* const* arguments, void* arena, int64_t n) {
-  job_ = {step, arguments, arena, n};
+void ThreadPool::run(codegen::StepFunction step, void* const* arguments, void* arena, int64_t n, Stamps* stamps) {
+  job_ = {step, arguments, arena, n, stamps};
   if (!workers_.empty()) {
     jobs_.fetch_add(1, std::memory_order_release);
     jobs_.notify_all();
@@ -78,7 +87,13 @@ void ThreadPool::run(codegen::StepFunction step, void* const* arguments, void* a
 }
 
 void ThreadPool::share(int64_t thread) {
-  job_.step(job_.arguments, job_.arena, job_.n, thread, threads(), arrive_and_wait, &barrier_);
+  if (thread == 0 && job_.stamps) {
+    StampedBarrier stamped{barrier_, *job_.stamps};
+    stamped.stamps.push_back(std::chrono::steady_clock::now());
+    job_.step(job_.arguments, job_.arena, job_.n, thread, threads(), arrive_and_stamp, &stamped);
+  } else {
+    job_.step(job_.arguments, job_.arena, job_.n, thread, threads(), arrive_and_wait, &barrier_);
+  }
   if (threads() > 1) barrier_.wait();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -35,7 +36,9 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
   // Runs `step` on every thread and returns when all are done. One wake-up, no allocation, no lock.
-  void run(codegen::StepFunction step, void* const* arguments, void* arena, int64_t n);
+  // With `stamps`, of a step compiled for profiling: appends the time at the begin and behind each kernel, as thread 0 sees it.
+  using Stamps = std::vector<std::chrono::steady_clock::time_point>;
+  void run(codegen::StepFunction step, void* const* arguments, void* arena, int64_t n, Stamps* stamps = nullptr);
 
  private:
   struct Job {
@@ -43,6 +46,7 @@ class ThreadPool {
     void* const* arguments = nullptr;
     void* arena = nullptr;
     int64_t n = 0;
+    Stamps* stamps = nullptr;
   };
   void work(int64_t thread);
   void share(int64_t thread);

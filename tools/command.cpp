@@ -73,9 +73,13 @@ CompileOptions Arguments::compile_options() const {
   options.on_warning = message;
   if (flag("print-changed"))
     options.on_change = [](const std::string& pass, const std::string& graph) { message(fmt::format("# after {}\n{}", pass, graph)); };
-  if (flag("time-passes"))
-    options.on_time = [](const std::string& pass, double milliseconds) { message(fmt::format("{:10.3f} ms  {}", milliseconds, pass)); };
+  options.on_time = print_time();
   return options;
+}
+
+std::function<void(const std::string& phase, double milliseconds)> Arguments::print_time() const {
+  if (!flag("time-passes")) return {};
+  return [](const std::string& phase, double milliseconds) { message(fmt::format("{:10.3f} ms  {}", milliseconds, phase)); };
 }
 
 po::options_description pass_options() {
@@ -83,7 +87,7 @@ po::options_description pass_options() {
   options.add_options()
       ("verify-each", po::bool_switch(), "verify the graph after each pass")
       ("print-changed", po::bool_switch(), "print the graph to stderr after each pass that changed it")
-      ("time-passes", po::bool_switch(), "print the time of each pass to stderr")
+      ("time-passes", po::bool_switch(), time_passes_help)
       ("stop-after", po::value<std::string>()->value_name("PASS"), "run no pass behind this one")
       ("list-passes", po::bool_switch(), "list all passes and exit");
   return options;

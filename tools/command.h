@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -54,6 +55,8 @@ class Arguments {
   Mode mode(Mode fallback = Mode::infer) const;
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
+  // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
+  std::function<void(const std::string& phase, double milliseconds)> print_time() const;
   // `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`.
   CompileOptions compile_options() const;
 
@@ -71,6 +74,7 @@ struct Command {
 };
 
 // Options that several commands share.
+inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 

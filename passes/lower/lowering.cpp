@@ -68,7 +68,8 @@ int Lowering::buffer_of(Value value) {
   const Node& node = *value.node;
   BNC_CHECK(node.is("constant"), "no buffer for " + value.name());
   const int id = add_buffer(value.name(), DType::f32, value.type().shape, loops::BufferKind::constant);
-  for (double number : node.attribute("value").numbers()) program.buffers[id].data.push_back(static_cast<float>(number));
+  const auto numbers = node.attribute("value").numbers();
+  program.buffers[id].data = std::vector<float>(numbers.begin(), numbers.end());
   return buffers[value] = id;
 }
 

@@ -23,8 +23,8 @@ class Interpreter {
   Interpreter(const Program& program, int64_t n) : program_(program), variables_{{batch_variable, {{0, n}}}}, n_(n) {
     for (const Buffer& b : program.buffers) memory.emplace_back(b.elements.at(n));
     for (size_t i = 0; i < program.buffers.size(); ++i) {
-      const Buffer& b = program.buffers[i];
-      for (size_t j = 0; j < b.data.size(); ++j) memory[i][j] = {b.data[j], static_cast<int64_t>(b.data[j])};
+      std::span<const float> numbers = program.buffers[i].data.view();
+      for (size_t j = 0; j < numbers.size(); ++j) memory[i][j] = {numbers[j], static_cast<int64_t>(numbers[j])};
     }
   }
 

@@ -457,21 +457,114 @@ TEST_CASE("barriers stand between dependent kernels only") {
   CHECK(barriers(program) == 1);
 }
 
+namespace {
+
+// Equal layers of 20 elements a row: y = max(x * weight + bias, 0), each with buffers and a loop variable of its own.
+Program equal_layers(int layers) {
+  Program program{.name = "layers"};
+  auto add = [&](Buffer buffer) {
+    program.buffers.push_back(std::move(buffer));
+    return static_cast<int>(program.buffers.size()) - 1;
+  };
+  int x = add({.name = "x", .elements = {20, true}, .kind = BufferKind::argument, .argument = 0});
+  for (int k = 0; k < layers; ++k) {
+    std::string number = std::to_string(k);
+    Buffer constant{.name = "weight" + number, .elements = {20}, .kind = BufferKind::constant, .data = std::vector<float>(20, static_cast<float>(k % 3 + 1))};
+    int weight = add(constant), scratch = add({.name = "scratch" + number, .elements = {20}, .kind = BufferKind::scratch});
+    int y = add({.name = "y" + number, .elements = {20, true}});
+    if (k == layers - 1) program.buffers[y] = {.name = "y", .elements = {20, true}, .kind = BufferKind::argument, .argument = 1};
+    Expr i = variable("i" + number), row = variable("row" + number), at = ramp(i, 1, 4);
+    Stmt copy = loop("i" + number, 0, 20, 4, {store(scratch, at, load(x, Scalar::f32, ramp(row * 20 + i, 1, 4)))});
+    Expr value = binary(BinaryOp::maximum, fma(load(scratch, Scalar::f32, at), load(weight, Scalar::f32, at), real(-1, {Scalar::f32, 4})), real(0));
+    Stmt compute = loop("i" + number, 0, 20, 4, {store(y, ramp(row * 20 + i, 1, 4), value)});
+    program.kernels.push_back({.name = "layer" + number, .tasks = variable(batch_variable) , .task_variable = "row" + number, .body = block({copy, compute}),
+                               .reads = {x, weight, scratch}, .writes = {scratch, y}});
+    x = y;
+  }
+  PassContext context;
+  plan_memory(program, context);
+  return program;
+}
+
+}  // namespace
+
+TEST_CASE("equal kernels are one function") {
+  Program program = equal_layers(7);
+  codegen::KernelFunctions functions = codegen::find_equal_kernels(program);
+  CHECK(functions.function == std::vector<int>{0, 1, 1, 1, 1, 1, 6});  // the first reads an argument, the last writes one
+  CHECK(functions.buffers[2] == std::vector<int>{6, 9, 7});            // without scratch
+  std::string text = codegen::emit_llvm(program, codegen::target_for("native"));
+  size_t definitions = 0;
+  for (size_t at = text.find("define internal void"); at != std::string::npos; at = text.find("define internal void", at + 1)) ++definitions;
+  CHECK(definitions == 3);
+  check(program, 5);
+  auto whole = codegen::jit(program, codegen::target_for("native", true));
+  Interpreter initial(program, 9);
+  fill(initial, program, 3);
+  Memory memory(program, 9, initial);
+  whole->step()(memory.arguments.data(), memory.arena, 9, 0, 1, nullptr, nullptr);
+  initial.run();
+  compare(program, initial, memory, 0);
+}
+
+TEST_CASE("kernels that differ in code, element type or aliasing are functions of their own") {
+  auto second = [](Program& program, const std::function<void(Program&)>& change) {
+    change(program);
+    return codegen::find_equal_kernels(program).function[2];
+  };
+  Program base = equal_layers(4);
+  auto changed = [&](const std::function<void(Program&)>& change) {
+    Program program = base;
+    return second(program, change);
+  };
+  CHECK(changed([](Program&) {}) == 1);
+  CHECK(changed([](Program& p) { p.kernels[2].tasks = 1; }) == 1);  // the step's business
+  CHECK(changed([](Program& p) { p.kernels[2].body = block({p.kernels[2].body, store(9, 0, real(1))}); }) == 2);
+  CHECK(changed([](Program& p) { p.buffers[8].offset = 64; }) == 2);  // its scratch lies elsewhere
+  CHECK(changed([](Program& p) { p.buffers[6].kind = BufferKind::argument; }) == 2);  // alignment is not known
+  // Both read an argument and write one; only in the second kernel may they be the same memory.
+  Program pair = base;
+  for (int id : {3, 6, 9}) pair.buffers[id].kind = BufferKind::argument;
+  CHECK(codegen::find_equal_kernels(pair).function[2] == 0);
+  pair.buffers[9].elements = {21, true};
+  CHECK(codegen::find_equal_kernels(pair).function[2] == 2);
+}
+
+TEST_CASE("constants that no kernel reads are not embedded") {
+  Program program = equal_layers(3);
+  auto size = [&] { return codegen::emit_object(program, codegen::target_for("native"), {.function_name = "f", .inputs = {"x"}, .outputs = {"y"}}).size(); };
+  size_t before = size();
+  program.buffers.push_back({.name = "unread", .elements = {1 << 20}, .kind = BufferKind::constant, .data = std::vector<float>(1 << 20, 1.0f)});
+  CHECK(size() == before);
+  CHECK(codegen::emit_llvm(program, codegen::target_for("native")).find("unread") == std::string::npos);
+}
+
+TEST_CASE("a step compiled to be profiled meets at a barrier behind every kernel") {
+  Program program = equal_layers(5);
+  auto compiled = codegen::jit(program, codegen::target_for("native", true), {.profile = true});
+  Interpreter initial(program, 1);
+  Memory memory(program, 1, initial);
+  int count = 0;
+  compiled->step()(memory.arguments.data(), memory.arena, 1, 0, 1, [](void* context) { ++*static_cast<int*>(context); }, &count);
+  CHECK(count == 5);
+}
+
 TEST_CASE("large programs are compiled in parts, small ones whole") {
   Program program = three_kernels();
-  CHECK(codegen::partition(program, 4) == std::vector<int>{0, 0, 0});
+  auto partition = [&](int most) { return codegen::partition(program, codegen::find_equal_kernels(program), most); };
+  CHECK(partition(4) == std::vector<int>{0, 0, 0});
   // Each kernel adds its number to all elements of the one before it, with much code.
   for (int k = 0; k < 6; ++k) {
     Expr at = ramp(variable("row") * 24 + i, 1, 8), value = load(4, Scalar::f32, at);
     for (int term = 0; term < 30; ++term) value = value + unary(UnaryOp::floor, unary(UnaryOp::exp, load(2, Scalar::f32, 0) * real(-1e-9 * term)));
     program.kernels.push_back({.name = "more" + std::to_string(k), .tasks = variable(batch_variable), .task_variable = "row", .body = loop("i", 0, 24, 8, {store(4, at, value + real(k))}), .reads = {2, 4}, .writes = {4}});
   }
-  std::vector<int> parts = codegen::partition(program, 3);
+  std::vector<int> parts = partition(3);
   CHECK(*std::ranges::max_element(parts) == 2);
   for (int part : {0, 1, 2}) CHECK(std::count(parts.begin() + 3, parts.end(), part) == 2);
-  CHECK(codegen::partition(program, 1) == std::vector<int>(9, 0));
+  CHECK(partition(1) == std::vector<int>(9, 0));
   TargetDescription target = codegen::target_for("native", true);
-  auto whole = codegen::jit(program, target, 1), split = codegen::jit(program, target, 3);
+  auto whole = codegen::jit(program, target, {.threads = 1}), split = codegen::jit(program, target, {.threads = 3});
   CHECK(run_threads(program, whole->step(), 5, 1) == run_threads(program, split->step(), 5, 1));
   check(program, 5, 0x1p-22);
 }

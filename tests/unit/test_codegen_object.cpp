@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 
 #include "codegen/codegen.h"
@@ -26,7 +27,9 @@ Program small_program(std::optional<int64_t> batch) {
                      {.name = "scale", .elements = {1}, .offset = 0},
                      {.name = "c", .elements = {20}, .kind = BufferKind::constant},
                      {.name = "output/int", .elements = rows(20), .kind = BufferKind::argument, .argument = 0}};
-  for (int k = 0; k < 20; ++k) program.buffers[3].data.push_back(static_cast<float>(k));
+  std::vector<float> numbers(20);
+  std::iota(numbers.begin(), numbers.end(), 0.0f);
+  program.buffers[3].data = numbers;
   program.arena_bytes = 64 + (batch ? *batch * 128 : 0);
   program.arena_bytes_per_example = batch ? 0 : 128;
   Expr row = variable("row"), i = variable("i"), at = ramp(row * 20 + i, 1, 16), inside = ramp(i, 1, 16) < Expr(20);

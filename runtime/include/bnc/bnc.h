@@ -106,7 +106,9 @@ struct CompileOptions {
   std::string stop_after = {};            // run no pass behind this one
   bool verify_each = false;
   std::function<void(const std::string& pass, const std::string& graph)> on_change = {};
-  std::function<void(const std::string& pass, double milliseconds)> on_time = {};
+  bool profile = false;                   // compile so that the kernels can be timed one by one (`bench --profile`)
+  // Told how long the parser, each pass and each stage of code generation took.
+  std::function<void(const std::string& phase, double milliseconds)> on_time = {};
   std::function<void(const std::string& warning)> on_warning = {};  // what is wrong with the weights, but not fatal
 };
 
@@ -122,7 +124,11 @@ struct ProgramInfo {
   double flops = 0, bytes = 0;      // of one run at the compiled batch size (one example when it is symbolic)
   int64_t arena_bytes = 0;          // memory for what lies between kernels, and for each thread's scratch
   double compile_ms = 0;            // from text to ready code
-  int kernels = 0;
+  struct Kernel {
+    std::string name;
+    double flops = 0, bytes = 0;
+  };
+  std::vector<Kernel> kernels;      // in the order in which they run
 };
 
 // A compiled network with its buffers.
@@ -326,15 +332,26 @@ struct BenchOptions {
   double seconds = 3;
   int threads = 0;
   std::string cpu = "native";
+  bool profile = false;                // time each kernel too, in runs of their own
+  std::function<void(const std::string& phase, double milliseconds)> on_time = {};   // of compilation
 };
 struct BenchResult {
+  // The median times of one kernel, from the barrier before it to the one behind it.
+  struct Kernel {
+    std::string name;
+    double ms = 0, flops = 0, bytes = 0;
+  };
+
   std::string model, mode;
   int64_t batch = 0;
   int threads = 0;
   double median_ms = 0, min_ms = 0, p90_ms = 0;
   int64_t runs = 0;
   double compile_ms = 0, flops = 0, gflops = 0, peak_gflops = 0;
+  double bytes_moved = 0;              // of a run, estimated: what kernels read and write, each buffer once
+  double stream_gbytes = 0;            // bandwidth of this machine's memory in GB/s, measured: a copy counts what it reads and writes
   int64_t arena_bytes = 0;
+  std::vector<Kernel> kernels;         // in the order in which they run; empty without `profile`
 };
 // Fresh weights where none are given, random data.
 BenchResult bench(const Network& network, const BenchOptions& options, const WeightStore* weights = nullptr);
