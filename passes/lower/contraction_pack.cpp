@@ -42,11 +42,17 @@ class RightPacking {
   int64_t columns(size_t p) const { return *lowering_.fixed(form_.parts[p].space.back()); }
   int64_t panels(size_t p) const { return (columns(p) + width_ - 1) / width_; }
 
-  // Calls `visit` with the position in the packed buffer and in the operand of each element.
+  // A constant is packed now, into another one.
   int constant(int source) {
+    const SharedNumbers from = lowering_.program.buffers[source].data;
+    packed_ = lowering_.add_buffer(name_ + ".right", DType::f32, {Dim{elements_}}, loops::BufferKind::constant);
+    lowering_.program.buffers[packed_].data = SharedNumbers::filled(static_cast<size_t>(elements_), [&](std::span<float> to) { pack(from.view(), to); });
+    return packed_;
+  }
+
+  void pack(std::span<const float> from, std::span<float> to) const {
     const std::vector<int64_t> strides = row_major(form_.right);
-    std::vector<float> data(static_cast<size_t>(elements_), 0.0f);
-    const std::vector<float>& from = lowering_.program.buffers[source].data;
+    std::ranges::fill(to, 0.0f);
     for (size_t p = 0; p < form_.parts.size(); ++p) {
       const FormPart& part = form_.parts[p];
       std::vector<int64_t> extents, steps;
@@ -61,13 +67,10 @@ class RightPacking {
         const int64_t group = line / lines, k = line % lines;
         for (int64_t c = 0; c < columns(p); ++c) {
           const int64_t panel = group * panels(p) + c / width_;
-          data[static_cast<size_t>(begins_[p] + (panel * lines + k) * width_ + c % width_)] = from[static_cast<size_t>(position + c * column_step)];
+          to[static_cast<size_t>(begins_[p] + (panel * lines + k) * width_ + c % width_)] = from[static_cast<size_t>(position + c * column_step)];
         }
       }
     }
-    packed_ = lowering_.add_buffer(name_ + ".right", DType::f32, {Dim{elements_}}, loops::BufferKind::constant);
-    lowering_.program.buffers[packed_].data = std::move(data);
-    return packed_;
   }
 
   // One task's panel of a part: line after line where the operand's columns lie side by side, else some columns at a time.
