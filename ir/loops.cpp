@@ -53,6 +53,10 @@ Expr constant_of(Type type, double value) {
 
 Expr variable(const std::string& name, Type type) { return make({.kind = ExprKind::variable, .type = type, .name = name}); }
 
+Expr bounded_variable(const std::string& name, int64_t low, int64_t high) {
+  return make({.kind = ExprKind::variable, .type = {Scalar::i64, 1}, .name = name, .bounds = std::pair(low, high)});
+}
+
 Expr unary(UnaryOp op, Expr x) {
   if (x->kind == ExprKind::broadcast) return broadcast(unary(op, x->args[0]), x->type.lanes);
   if (Expr folded = fold_unary(op, x)) return folded;
@@ -129,12 +133,14 @@ Expr load(int buffer, Scalar scalar, Expr index, Expr predicate) {
   return make({.kind = ExprKind::load, .type = type, .buffer = buffer, .args = std::move(args)});
 }
 
-Expr ramp(Expr base, int64_t stride, int lanes) {
+Expr ramp(Expr base, int64_t stride, int lanes) { return ramp(std::move(base), stride, lanes, lanes); }
+
+Expr ramp(Expr base, int64_t stride, int lanes, int active_lanes) {
   BNC_CHECK(base->type.lanes == 1 && !base->type.is_float() && base->type.scalar != Scalar::boolean && lanes >= 1);
   if (lanes == 1) return base;
   if (stride == 0) return broadcast(base, lanes);
   Type type = base->type.with_lanes(lanes);
-  return make({.kind = ExprKind::ramp, .type = type, .integer_value = stride, .args = {std::move(base)}});
+  return make({.kind = ExprKind::ramp, .type = type, .integer_value = stride, .args = {std::move(base)}, .active_lanes = active_lanes});
 }
 
 Expr broadcast(Expr x, int lanes) {
@@ -199,7 +205,7 @@ class Substitution {
       case ExprKind::select: return select(args[0], args[1], args[2]);
       case ExprKind::cast: return cast(x.type.scalar, args[0]);
       case ExprKind::load: return load(x.buffer, x.type.scalar, args[0], args.size() > 1 ? args[1] : Expr());
-      case ExprKind::ramp: return ramp(args[0], x.integer_value, x.type.lanes);
+      case ExprKind::ramp: return ramp(args[0], x.integer_value, x.type.lanes, x.active_lanes);
       case ExprKind::broadcast: return broadcast(args[0], x.type.lanes);
       case ExprKind::read_register: return read_register(x.name, x.type, args[0]);
       case ExprKind::reduce_lanes: return reduce_lanes(x.binary_op, args[0]);

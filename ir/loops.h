@@ -85,6 +85,10 @@ struct ExprNode {
   int buffer = -1;
   std::string name;
   std::vector<Expr> args;
+  // What is known of a number, for index arithmetic: the bounds of a variable, and how many leading lanes of a ramp count
+  // (the others lie behind the end of a row, where a mask keeps them from being used).
+  std::optional<std::pair<int64_t, int64_t>> bounds = {};
+  int active_lanes = 0;
 };
 
 // The batch size, as an i64 variable, where it is not known at compile time.
@@ -98,6 +102,7 @@ Expr integer(int64_t value, Type type = {Scalar::i64, 1});
 Expr real(double value, Type type = {Scalar::f32, 1});
 Expr constant_of(Type type, double value);
 Expr variable(const std::string& name, Type type = {Scalar::i64, 1});
+Expr bounded_variable(const std::string& name, int64_t low, int64_t high);  // an index that lies in [low, high]
 Expr unary(UnaryOp op, Expr x);
 Expr binary(BinaryOp op, Expr a, Expr b);
 Expr fma(Expr a, Expr b, Expr c);
@@ -105,6 +110,7 @@ Expr select(Expr condition, Expr if_true, Expr if_false);
 Expr cast(Scalar scalar, Expr x);
 Expr load(int buffer, Scalar scalar, Expr index, Expr predicate = {});
 Expr ramp(Expr base, int64_t stride, int lanes);
+Expr ramp(Expr base, int64_t stride, int lanes, int active_lanes);
 Expr broadcast(Expr x, int lanes);
 Expr read_register(const std::string& name, Type type, Expr index);
 Expr reduce_lanes(BinaryOp op, Expr x);

@@ -72,12 +72,13 @@ struct Range {
 };
 std::optional<Range> range_of(const Expr& x, int depth = 0) {
   if (auto value = as_integer(x)) return Range{*value, *value};
+  if (x->bounds) return Range{x->bounds->first, x->bounds->second};
   if (depth > 8 || (x->kind != ExprKind::binary && x->kind != ExprKind::broadcast && x->kind != ExprKind::ramp)) return std::nullopt;
   if (x->kind == ExprKind::broadcast) return range_of(x->args[0], depth + 1);
   if (x->kind == ExprKind::ramp) {
     auto base = range_of(x->args[0], depth + 1);
     if (!base) return std::nullopt;
-    int64_t extent = x->integer_value * (x->type.lanes - 1);
+    int64_t extent = x->integer_value * (x->active_lanes - 1);
     return Range{base->low + std::min<int64_t>(extent, 0), base->high + std::max<int64_t>(extent, 0)};
   }
   auto right = as_integer(x->args[1]);
@@ -92,6 +93,18 @@ std::optional<Range> range_of(const Expr& x, int depth = 0) {
   return x->binary_op == BinaryOp::add ? Range{a->low + b->low, a->high + b->high} : Range{a->low - b->high, a->high - b->low};
 }
 
+// (rest + y/k)*k + y%k, where y may itself be a quotient: rest*k + y. Puts together what an index of several dimensions took apart.
+Expr fold_digits(const Expr& a, const Expr& b) {
+  if (!is_binary(a, BinaryOp::multiply) || !is_binary(b, BinaryOp::modulo)) return {};
+  const Expr &factor = a->args[1], &y = b->args[0];
+  if (!as_integer(factor) || as_integer(factor) != as_integer(b->args[1])) return {};
+  const Expr quotient = y / factor, &sum = a->args[0];
+  if (same(sum, quotient)) return y;
+  if (!is_binary(sum, BinaryOp::add)) return {};
+  if (same(sum->args[1], quotient)) return sum->args[0] * factor + y;
+  return same(sum->args[0], quotient) ? sum->args[1] * factor + y : Expr();
+}
+
 Expr fold_add(const Expr& a, const Expr& b) {
   if (as_integer(a) && !as_integer(b)) return b + a;
   auto c = as_integer(b);
@@ -103,7 +116,7 @@ Expr fold_add(const Expr& a, const Expr& b) {
   if (ca || cb) return (x + y) + like(a, ca + cb);
   if (is_binary(b, BinaryOp::subtract) && same(a, b->args[1])) return b->args[0];
   if (is_binary(a, BinaryOp::subtract) && same(b, a->args[1])) return a->args[0];
-  return {};
+  return is_index(a) ? fold_digits(a, b) : Expr();
 }
 
 Expr fold_subtract(const Expr& a, const Expr& b) {
@@ -156,7 +169,10 @@ Expr fold_divide(BinaryOp op, const Expr& a, const Expr& b) {
 Expr fold_minimum(BinaryOp op, const Expr& a, const Expr& b) {
   if (same(a, b)) return a;
   if (!is_index(a)) return {};
-  if (auto difference = as_integer(a - b)) return (*difference < 0) == (op == BinaryOp::minimum) ? a : b;
+  if (auto difference = range_of(a - b)) {
+    if (difference->high <= 0) return op == BinaryOp::minimum ? a : b;
+    if (difference->low >= 0) return op == BinaryOp::minimum ? b : a;
+  }
   auto c = as_integer(b);
   if (!c && as_integer(a)) return binary(op, b, a);
   if (c && is_binary(a, op)) {
@@ -204,21 +220,22 @@ Expr fold_vectors(BinaryOp op, const Expr& a, const Expr& b) {
   if (same_a && same_b) return broadcast(binary(op, a->args[0], b->args[0]), lanes);
   if (!(ramp_a || same_a) || !(ramp_b || same_b)) return {};
   int64_t stride_a = ramp_a ? a->integer_value : 0, stride_b = ramp_b ? b->integer_value : 0;
-  if (op == BinaryOp::add) return ramp(a->args[0] + b->args[0], stride_a + stride_b, lanes);
-  if (op == BinaryOp::subtract) return ramp(a->args[0] - b->args[0], stride_a - stride_b, lanes);
+  int active = std::min(ramp_a ? a->active_lanes : lanes, ramp_b ? b->active_lanes : lanes);
+  if (op == BinaryOp::add) return ramp(a->args[0] + b->args[0], stride_a + stride_b, lanes, active);
+  if (op == BinaryOp::subtract) return ramp(a->args[0] - b->args[0], stride_a - stride_b, lanes, active);
   if (op == BinaryOp::multiply) {
     auto factor = as_integer(ramp_a ? b : a);
     if (!factor) return {};
-    return ramp(a->args[0] * b->args[0], (ramp_a ? stride_a : stride_b) * *factor, lanes);
+    return ramp(a->args[0] * b->args[0], (ramp_a ? stride_a : stride_b) * *factor, lanes, active);
   }
   auto divisor = as_integer(b);
   if ((op == BinaryOp::divide || op == BinaryOp::modulo) && divisor && is_index(a)) {
     bool divide = op == BinaryOp::divide;
-    if (stride_a % *divisor == 0) return divide ? ramp(a->args[0] / *divisor, stride_a / *divisor, lanes) : broadcast(a->args[0] % *divisor, lanes);
+    if (stride_a % *divisor == 0) return divide ? ramp(a->args[0] / *divisor, stride_a / *divisor, lanes, active) : broadcast(a->args[0] % *divisor, lanes);
     auto [quotient, rest] = split_multiples(a->args[0], *divisor);
-    auto range = range_of(ramp(rest ? rest : Expr(0), stride_a, lanes));
+    auto range = range_of(ramp(rest ? rest : Expr(0), stride_a, lanes, active));
     if (range && range->low >= 0 && range->high < *divisor) {
-      return divide ? broadcast(quotient ? quotient : Expr(0), lanes) : ramp(rest ? rest : Expr(0), stride_a, lanes);
+      return divide ? broadcast(quotient ? quotient : Expr(0), lanes) : ramp(rest ? rest : Expr(0), stride_a, lanes, active);
     }
   }
   return {};
@@ -300,7 +317,7 @@ Expr fold_unary(UnaryOp op, const Expr& x) {
       default: return {};
     }
   }
-  if (x->kind == ExprKind::ramp && op == UnaryOp::negate) return ramp(-x->args[0], -x->integer_value, x->type.lanes);
+  if (x->kind == ExprKind::ramp && op == UnaryOp::negate) return ramp(-x->args[0], -x->integer_value, x->type.lanes, x->active_lanes);
   if (x->kind != ExprKind::real) return {};
   switch (op) {
     case UnaryOp::negate: return real(-x->real_value, x->type);

@@ -128,6 +128,9 @@ struct ElementLowering {
   // channel only at `index[axis]`. The index handed to `operand` has that operand's rank.
   bool pointwise = false;
   int cost = 1;                // in units of one addition; fusion recomputes what is cheap
+  // Where along the last dimension of the result the element comes from elsewhere (another operand of a concatenation):
+  // loops over it are split there, and within each part comparisons with these positions are decided at compile time.
+  std::function<std::vector<int64_t>(const Node&)> breaks = {};
 };
 
 // result = combine over `axes` of operand 0: sum, maximum, or robust moments (two results: mean and biased variance).

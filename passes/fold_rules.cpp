@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "ir/evaluate.h"
-#include "ir/ops/common.h"
+#include "ir/ops/pooling.h"
 #include "passes/channels.h"
 
 namespace bnc {
@@ -74,8 +74,8 @@ void replace(Graph& graph, Value from, Value to) {
 }
 
 bool counts_padding(const Node& average_pool) {
-  const IntList& padding = average_pool.attribute("padding").integers();
-  return average_pool.attribute("count_include_pad").boolean() && std::any_of(padding.begin(), padding.end(), [](int64_t elements) { return elements > 0; });
+  const std::vector<ops::PoolAxis> axes = ops::pool_axes(average_pool, average_pool.operands[0].type().shape);
+  return average_pool.attribute("count_include_pad").boolean() && std::any_of(axes.begin(), axes.end(), [](const ops::PoolAxis& axis) { return axis.low > 0 || axis.high > 0; });
 }
 
 std::string why_no_rule(const Node& node) {

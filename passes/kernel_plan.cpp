@@ -95,6 +95,8 @@ bool KernelPlan::columns_allow(const Node& node) const {
   const Shape& space = iteration_shape(node);
   const Dim columns = last_dim(space);
   if (space.empty() || columns.batch || (shaped_ && columns != columns_)) return false;
+  // Columns that come from several places are copied by whole rows.
+  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks && !element->breaks(node).empty()) return false;
   // A reduction must keep the columns.
   if (const auto* reduce = node.op->lowering_as<ReduceLowering>()) {
     const auto axes = reduce->axes(node);

@@ -54,7 +54,9 @@ const std::vector<PassInfo>& all_passes() {
        "Declines at nonlinearities, at values with other users or outputs, at a scale along another axis, where a weight is computed from the input, and at "
        "maxima unless weights show that all scales are positive. Given weights, refuses a stored variance with variance + epsilon <= 0. Needs canonicalize.",
        fold_batch_norm},
-      {"decompose", "splits what has no lowering of its own into parts that have", "Rewrites each op by its definition until none is left to rewrite.",
+      {"decompose", "splits what has no lowering of its own into parts that have",
+       "Rewrites each op by its definition until none is left to rewrite. A reduction over axes that do not lie together, at the end or in front of the "
+       "last one, becomes several; the moments of channels that are not the last axis become those of the lines behind them, and of the lines' means.",
        decompose},
       {"fuse", "groups nodes into kernels",
        "A kernel is what runs between two barriers: its tasks own columns, rows or tiles and hand nothing to one another. A list scheduler "

@@ -79,12 +79,12 @@ OpDefinition average_pool_op() {
       .name = "average_pool",
       .category = OpCategory::pooling,
       .summary = "Mean of each window.",
-      .description = "y = sum of the window's elements of x / their number, channel by channel. Sizes and counts are PyTorch's: there are floor((in + low + high - kernel)/stride) "
-                     "+ 1 windows along a dimension, with `ceil_mode` ceil instead of floor, less a last one that would begin behind the elements of `x`. With "
-                     "`count_include_pad` the padding counts as zeros, but what `ceil_mode` lets reach past the padding does not count.",
-      .operands = {ops::tensor_operand("x", "`f32[N, .., C]`, channels last")},
+      .description = "y = sum of the window's elements of x / their number, channel by channel. Sizes and counts are PyTorch's: floor((size + padding - "
+                     "kernel)/stride) + 1 windows along an axis, with `ceil_mode` ceil instead of floor, less a last one that would begin behind the elements "
+                     "of `x`. With `count_include_pad` the padding counts as zeros, but what `ceil_mode` lets reach past the padding does not count.",
+      .operands = {ops::tensor_operand("x", "`f32[N, H, W, C]` or `f32[N, L, C]`")},
       .attributes = average_attributes(),
-      .results = {{"y", "`f32[N, .., C]`, one element a window"}},
+      .results = {{"y", "one element a window and channel"}},
       .constraints = ops::pool_constraints(),
       .infer =
           [](const InferContext& cx) {
@@ -106,7 +106,7 @@ OpDefinition average_pool_op() {
             return std::vector{y};
           },
       .lowering = ElementLowering{.element = average_pool_element, .cost = 8},
-      .example = "average_pool(x, kernel=[3, 2], padding=[1, 1, 0, 0], stride=[2, 2])",
+      .example = "average_pool(x, kernel=[3, 2], stride=2, padding=[1, 1, 0, 0])",
       .example_inputs = "x: f32[N, 5, 6, 3]",
   };
 }
@@ -143,7 +143,7 @@ OpDefinition average_pool_gradient_op() {
             return std::vector{dx};
           },
       .lowering = ElementLowering{.element = average_pool_gradient_element, .cost = 6},
-      .example = "average_pool_gradient(dy, kernel=[2], size=[5, 6])",
+      .example = "average_pool_gradient(dy, kernel=2, size=[5, 6])",
       .example_inputs = "dy: f32[N, 2, 3, 4]",
   };
 }

@@ -48,7 +48,16 @@ std::vector<Tensor> evaluate_concat(const EvaluateContext& cx) {
   return {y};
 }
 
-// Selects by position; each operand's read is kept within its bounds everywhere.
+// Where the operands join, along the last axis.
+std::vector<int64_t> concat_breaks(const Node& node) {
+  std::vector<int64_t> breaks;
+  if (ops::axis_of(node) != node.results[0].type.rank() - 1) return breaks;
+  for (const Value& x : node.operands) breaks.push_back((breaks.empty() ? 0 : breaks.back()) + x.type().shape.back().factor);
+  breaks.pop_back();
+  return breaks;
+}
+
+// Selects by position, as far as that is not known; each operand's read is kept within its bounds everywhere.
 Expr concat_element(ElementContext& cx, const Index& index) {
   int axis = ops::axis_of(cx.node);
   int64_t begin = cx.node.results[0].type.shape[axis].factor;
@@ -56,6 +65,8 @@ Expr concat_element(ElementContext& cx, const Index& index) {
   for (size_t k = cx.node.operands.size(); k-- > 0;) {
     int64_t extent = cx.node.operands[k].type().shape[axis].factor, end = begin;
     begin -= extent;
+    if (loops::is_constant(index[axis] < Expr(begin), 1)) continue;
+    if (loops::is_constant(index[axis] < Expr(end), 0)) break;
     Index source = index;
     source[axis] = ops::clamp(index[axis] - Expr(begin), 0, extent - 1);
     Expr x = cx.operand(static_cast<int>(k), source);
@@ -80,7 +91,7 @@ OpDefinition concat_op() {
       .infer = infer_concat,
       .gradient = concat_gradient,
       .evaluate = evaluate_concat,
-      .lowering = ElementLowering{.element = concat_element, .cost = 3},
+      .lowering = ElementLowering{.element = concat_element, .cost = 3, .breaks = concat_breaks},
       .example = "concat(x, y)",
       .example_inputs = "x: f32[N, 5], y: f32[N, 3]",
   };

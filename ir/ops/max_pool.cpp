@@ -91,9 +91,9 @@ OpDefinition max_pool_op() {
       .summary = "Maximum of each window.",
       .description = "y = maximum of the window's elements of `x`, channel by channel; NaN where one of them is NaN; padding never wins. Sizes are those of `average_pool`. "
                      "The gradient goes to the first of equal maxima in row-major order, or to the last NaN, as PyTorch has it.",
-      .operands = {ops::tensor_operand("x", "`f32[N, .., C]`, channels last")},
+      .operands = {ops::tensor_operand("x", "`f32[N, H, W, C]` or `f32[N, L, C]`")},
       .attributes = ops::pool_attributes(),
-      .results = {{"y", "`f32[N, .., C]`, one element a window"}},
+      .results = {{"y", "one element a window and channel"}},
       .constraints = ops::pool_constraints(),
       .infer =
           [](const InferContext& cx) {
@@ -115,7 +115,7 @@ OpDefinition max_pool_op() {
             return std::vector{y};
           },
       .lowering = ElementLowering{.element = max_pool_element, .cost = 8},
-      .example = "max_pool(x, kernel=[3], stride=[2], padding=[1])",
+      .example = "max_pool(x, kernel=3, stride=2, padding=1)",
       .example_inputs = "x: f32[N, 5, 6, 3]",
   };
 }
@@ -126,9 +126,9 @@ OpDefinition max_pool_index_op() {
       .category = OpCategory::pooling,
       .summary = "Which element of each window is its maximum.",
       .description = "The number, row-major within the window, of the first of equal maxima, or of the last NaN.",
-      .operands = {ops::fixed_operand("x", "`f32[N, .., C]`, channels last")},
+      .operands = {ops::fixed_operand("x", "`f32[N, H, W, C]` or `f32[N, L, C]`")},
       .attributes = ops::pool_attributes(),
-      .results = {{"index", "`i32[N, .., C]`, one number a window"}},
+      .results = {{"index", "i32, one number a window and channel"}},
       .constraints = ops::pool_constraints(),
       .infer =
           [](const InferContext& cx) {
@@ -137,7 +137,7 @@ OpDefinition max_pool_index_op() {
           },
       .evaluate = evaluate_index,
       .lowering = ElementLowering{.element = max_pool_index_element, .cost = 12},
-      .example = "max_pool_index(x, kernel=[2])",
+      .example = "max_pool_index(x, kernel=2)",
       .example_inputs = "x: f32[N, 5, 6, 3]",
   };
 }
@@ -170,7 +170,7 @@ OpDefinition max_pool_gradient_op() {
             return std::vector{dx};
           },
       .lowering = ElementLowering{.element = max_pool_gradient_element, .cost = 8},
-      .example = "max_pool_gradient(dy, index, kernel=[2], size=[5, 6])",
+      .example = "max_pool_gradient(dy, index, kernel=2, size=[5, 6])",
       .example_inputs = "dy: f32[N, 2, 3, 4], index: i32[N, 2, 3, 4]",
   };
 }

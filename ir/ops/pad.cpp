@@ -49,6 +49,14 @@ std::vector<Tensor> evaluate_pad(const EvaluateContext& cx) {
   return {y};
 }
 
+// The ends of x within the last axis.
+std::vector<int64_t> pad_breaks(const Node& node) {
+  const size_t last = node.results[0].type.shape.size() - 1;
+  const Dim inner = node.operands[0].type().shape[last];
+  if (inner == node.results[0].type.shape[last]) return {};
+  return {below(node, last), below(node, last) + inner.factor};
+}
+
 // The read of x is kept within its bounds everywhere.
 Expr pad_element(ElementContext& cx, const Index& index) {
   const TensorType& x = cx.node.operands[0].type();
@@ -61,6 +69,7 @@ Expr pad_element(ElementContext& cx, const Index& index) {
     inside = inside ? loops::binary(BinaryOp::logical_and, inside, here) : here;
     source[k] = ops::clamp(index[k] - Expr(low), 0, last);
   }
+  if (inside && loops::is_constant(inside, 0)) return loops::real(cx.node.attribute("value").number());
   const Expr element = cx.operand(0, source);
   return inside ? loops::select(inside, element, loops::real(cx.node.attribute("value").number())) : element;
 }
@@ -83,7 +92,7 @@ OpDefinition pad_op() {
       .infer = infer_pad,
       .gradient = pad_gradient,
       .evaluate = evaluate_pad,
-      .lowering = ElementLowering{.element = pad_element, .cost = 3},
+      .lowering = ElementLowering{.element = pad_element, .cost = 3, .breaks = pad_breaks},
       .example = "pad(x, low=[0, 1, 0, 0], high=[0, 2, 1, 0])",
       .example_inputs = "x: f32[N, 4, 3, 5]",
   };

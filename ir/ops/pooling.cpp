@@ -15,17 +15,30 @@ Expr maximum(Expr a, Expr b) { return loops::binary(BinaryOp::maximum, std::move
 // `a` and `b`, either of which may be absent: always true.
 Expr both(Expr a, Expr b) { return a && b ? loops::binary(BinaryOp::logical_and, std::move(a), std::move(b)) : a ? a : b; }
 
-// An attribute's number for spatial dimension `k`: one for all, or one for each.
-int64_t at(const IntList& list, size_t k) { return list[std::min(k, list.size() - 1)]; }
+// Without one the stride is the kernel.
+bool has_stride(const AttributeMap& attributes) { return attributes.at("stride") != Attribute(IntList{}); }
 
-PoolAxis make_axis(const AttributeMap& attributes, int64_t in, size_t k) {
-  const IntList &kernel = attributes.at("kernel").integers(), &stride = attributes.at("stride").integers(), &padding = attributes.at("padding").integers();
-  PoolAxis axis{.in = in, .out = 0, .kernel = at(kernel, k), .stride = at(stride.empty() ? kernel : stride, k), .low = 0, .high = 0};
-  if (!padding.empty()) axis.low = padding.size() == 1 ? padding[0] : padding[2 * k], axis.high = padding.size() == 1 ? padding[0] : padding[2 * k + 1];
-  const int64_t room = axis.in + axis.low + axis.high - axis.kernel;
-  axis.out = room / axis.stride + 1;
-  if (attributes.at("ceil_mode").boolean() && room % axis.stride != 0 && axis.out * axis.stride < axis.in + axis.low) ++axis.out;
+// Of the kernel over H and W, or over L alone.
+Windows windows(const AttributeMap& attributes, const Shape& x) {
+  const int axes = static_cast<int>(x.size()) - 2;
+  const Attribute& stride = attributes.at(has_stride(attributes) ? "stride" : "kernel");
+  const IntList kernel = per_axis(attributes.at("kernel"), axes);
+  const AttributeMap layer = {{"stride", stride}, {"dilation", IntList{1}}, {"padding", attributes.at("padding")}};
+  const int64_t height = axes == 1 ? 1 : x[1].factor, width = x[x.size() - 2].factor;
+  return windows_of(explicit_window(layer, axes, height, width, kernel[0], kernel[1]), height, width, kernel[0], kernel[1]);
+}
+
+PoolAxis make_axis(const Window& window, bool ceil_mode) {
+  PoolAxis axis{window.input, window.output(), window.kernel, window.stride, window.before, window.after};
+  if (ceil_mode && (window.padded() - window.kernel) % axis.stride != 0 && axis.out * axis.stride < axis.in + axis.low) ++axis.out;
   return axis;
+}
+
+std::vector<PoolAxis> make_axes(const AttributeMap& attributes, const Shape& x) {
+  const Windows along = windows(attributes, x);
+  const bool ceil_mode = attributes.at("ceil_mode").boolean();
+  if (x.size() == 3) return {make_axis(along.width, ceil_mode)};
+  return {make_axis(along.height, ceil_mode), make_axis(along.width, ceil_mode)};
 }
 
 }  // namespace
@@ -65,11 +78,7 @@ CoveringWindow covering_window(const PoolAxis& axis, const Expr& i, int64_t j) {
   return window;
 }
 
-std::vector<PoolAxis> pool_axes(const Node& node, const Shape& size) {
-  std::vector<PoolAxis> axes;
-  for (size_t k = 0; k + 2 < size.size(); ++k) axes.push_back(make_axis(node.attributes, size[1 + k].factor, k));
-  return axes;
-}
+std::vector<PoolAxis> pool_axes(const Node& node, const Shape& x) { return make_axes(node.attributes, x); }
 
 void for_each_tap(const std::vector<PoolAxis>& axes, const std::vector<int64_t>& x, const std::vector<int64_t>& y,
                   const std::function<void(const std::vector<int64_t>&, int64_t, int64_t, int64_t)>& visit) {
@@ -121,42 +130,34 @@ Shape pool_input_shape(const InferContext& cx) {
 }
 
 std::vector<AttributeSpec> pool_attributes() {
-  return {{.name = "kernel", .kind = AttributeKind::integers, .fallback = {}, .doc = "the window: one number, or one for each spatial dimension"},
-          {.name = "stride", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the distance between windows, likewise; none given is `kernel`"},
-          {.name = "padding", .kind = AttributeKind::integers, .fallback = IntList{0}, .doc = "padding: one number, or [low, high, ..] of each spatial dimension"},
+  AttributeSpec padding = layer_padding_attribute();
+  padding.fallback = "valid";
+  return {{.name = "kernel", .kind = AttributeKind::integers, .fallback = {}, .doc = "the size of the window"},
+          {.name = "stride", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the distance between windows; none given is `kernel`"},
+          std::move(padding),
           {.name = "ceil_mode", .kind = AttributeKind::boolean, .fallback = false, .doc = "also windows that reach past the padded end, as long as they begin in front of the end of `x`"}};
 }
 
 std::vector<std::string> pool_constraints() {
-  return {"the operands are of the types stated", "`x` has at least 3 dimensions: the batch, at least one spatial dimension, and the channels; no other is the batch",
-          "`kernel` and `stride` hold one number, or one for each spatial dimension; all are at least 1 and below 2^31",
-          "padding is not negative and less than `kernel`", "the padded input is at least as large as `kernel`"};
+  return {"the operands are of the types stated", "`x` is `[N, H, W, C]` or `[N, L, C]`, where only N may be the batch",
+          "`kernel`, `stride` and `padding` are one integer, or one for each axis (padding: or for each end); those of `kernel` and `stride` are at least 1, all below 2^31",
+          "padding is less than `kernel`, so that each window holds an element of `x`", "the window is no larger than `x` with its padding"};
 }
 
 Shape pooled_shape(const InferContext& cx, const Shape& shape) {
-  auto show = [&](const Shape& s) { return cx.show({DType::f32, s}); };
-  const size_t spatial = shape.size() < 3 ? 0 : shape.size() - 2;
-  if (spatial == 0) fail(cx, 2, fmt::format("{} has no spatial dimension between the batch and the channels", show(shape)));
-  for (size_t k = 1; k < shape.size(); ++k)
-    if (shape[k].batch || shape[k].factor >= int64_t{1} << 31) fail(cx, 2, fmt::format("dimension {} of {} is the batch or has 2^31 elements", k, show(shape)));
-  for (const char* name : {"kernel", "stride"}) {
-    const IntList& list = cx.attribute(name).integers();
-    const bool is_default = list.empty() && std::string_view(name) == "stride";
-    if (!is_default && list.size() != 1 && list.size() != spatial)
-      fail(cx, 3, fmt::format("`{}` has {} numbers for the {} spatial dimension{} of {}", name, list.size(), spatial, spatial == 1 ? "" : "s", show(shape)));
-    for (int64_t number : list)
-      if (number < 1 || number >= int64_t{1} << 31) fail(cx, 3, fmt::format("`{}` must be at least 1 and below 2^31, got {}", name, number));
-  }
-  const IntList& padding = cx.attribute("padding").integers();
-  if (padding.size() > 1 && padding.size() != 2 * spatial)
-    fail(cx, 4, fmt::format("`padding` has {} numbers for the {} spatial dimension{} of {}", padding.size(), spatial, spatial == 1 ? "" : "s", show(shape)));
+  const TensorType x{DType::f32, shape};
+  const int axes = shape.size() == 3 ? 1 : 2;
+  require_image(cx, 2, "x", x, axes);
+  checked_integers(cx, 3, "kernel", {1, axes}, 1);
+  if (has_stride(cx.attributes)) checked_integers(cx, 3, "stride", {1, axes}, 1);
+  require_layer_padding(cx, 3, axes);
+  require_fit(cx, 5, windows(cx.attributes, shape), x);
   Shape result = shape;
-  for (size_t k = 0; k < spatial; ++k) {
-    const PoolAxis axis = make_axis(cx.attributes, shape[1 + k].factor, k);
-    for (int64_t padded : {axis.low, axis.high})
-      if (padded < 0 || padded >= axis.kernel) fail(cx, 4, fmt::format("padding {} does not go with a kernel of {}", padded, axis.kernel), "each window must hold an element of `x`");
-    if (axis.in + axis.low + axis.high < axis.kernel)
-      fail(cx, 5, fmt::format("a kernel of {} does not fit in dimension {} of {}, padded by {} and {}", axis.kernel, 1 + k, show(shape), axis.low, axis.high));
+  const std::vector<PoolAxis> along = make_axes(cx.attributes, shape);
+  for (size_t k = 0; k < along.size(); ++k) {
+    const PoolAxis& axis = along[k];
+    if (std::max(axis.low, axis.high) >= axis.kernel)
+      fail(cx, 4, fmt::format("a padding of {} is not less than the kernel, {}", std::max(axis.low, axis.high), axis.kernel), "some windows would hold no element of `x`");
     result[1 + k].factor = axis.out;
   }
   return result;

@@ -1,7 +1,7 @@
 // Where the windows of a pooling lie, for reference and lowering.
 #pragma once
 
-#include "ir/ops/common.h"
+#include "ir/ops/window.h"
 
 namespace bnc::ops {
 

@@ -70,6 +70,13 @@ Expr slice_element(ElementContext& cx, const Index& index) {
   return cx.operand(0, source);
 }
 
+// The ends of the range that was taken, along the last axis.
+std::vector<int64_t> slice_gradient_breaks(const Node& node) {
+  if (ops::axis_of(node) != node.results[0].type.rank() - 1) return {};
+  const int64_t begin = integer(node, "begin");
+  return {begin, begin + (node.operands[0].type().shape.back().factor - 1) * integer(node, "step") + 1};
+}
+
 // dy where the position was taken, else 0; the read of dy is kept within bounds everywhere.
 Expr slice_gradient_element(ElementContext& cx, const Index& index) {
   int axis = ops::axis_of(cx.node);
@@ -77,6 +84,7 @@ Expr slice_gradient_element(ElementContext& cx, const Index& index) {
   Expr offset = index[axis] - Expr(integer(cx.node, "begin"));
   Expr last((taken - 1) * step);
   Expr inside = loops::binary(loops::BinaryOp::logical_and, offset >= Expr(0), offset <= last);
+  if (loops::is_constant(inside, 0)) return loops::real(0);
   if (step > 1) inside = loops::binary(loops::BinaryOp::logical_and, inside, offset % Expr(step) == Expr(0));
   Index source = index;
   source[axis] = ops::clamp(offset, 0, (taken - 1) * step) / Expr(step);
@@ -135,7 +143,7 @@ OpDefinition slice_gradient_op() {
                 {{"axis", axis}, {"begin", begin}, {"end", begin + (taken - 1) * step + 1}, {"step", step}})};
           },
       .evaluate = evaluate_slice_gradient,
-      .lowering = ElementLowering{.element = slice_gradient_element, .cost = 3},
+      .lowering = ElementLowering{.element = slice_gradient_element, .cost = 3, .breaks = slice_gradient_breaks},
       .example = "slice_gradient(dy, axis=1, begin=1, step=2, extent=8)",
       .example_inputs = "dy: f32[N, 3]",
   };

@@ -88,12 +88,16 @@ AttributeSpec layer_padding_attribute() {
           .choices = {"same", "valid"}};
 }
 
-void require_layer_window(const InferContext& cx, int constraint, int axes) {
-  checked_integers(cx, constraint, "stride", {1, axes}, 1);
-  checked_integers(cx, constraint, "dilation", {1, axes}, 1);
+void require_layer_padding(const InferContext& cx, int constraint, int axes) {
   if (cx.attribute("padding").get_if<Symbol>()) return;
   if (axes == 1) checked_integers(cx, constraint, "padding", {1, 2}, 0);
   else checked_integers(cx, constraint, "padding", {1, 2, 4}, 0);
+}
+
+void require_layer_window(const InferContext& cx, int constraint, int axes) {
+  checked_integers(cx, constraint, "stride", {1, axes}, 1);
+  checked_integers(cx, constraint, "dilation", {1, axes}, 1);
+  require_layer_padding(cx, constraint, axes);
 }
 
 IntList per_axis(const Attribute& attribute, int axes) {

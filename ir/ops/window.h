@@ -47,6 +47,7 @@ Windows windows_of(const AttributeMap& attributes, int64_t height, int64_t width
 AttributeSpec layer_stride_attribute();
 AttributeSpec layer_dilation_attribute();
 AttributeSpec layer_padding_attribute();
+void require_layer_padding(const InferContext& cx, int constraint, int axes);
 void require_layer_window(const InferContext& cx, int constraint, int axes);
 // [height, width] of such an attribute; the height of a line is 1.
 IntList per_axis(const Attribute& attribute, int axes);

@@ -109,7 +109,7 @@ Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& reg
   return ranges;
 }
 
-std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors) {
+static std::vector<ColumnRun> unbroken_runs(const Lowering& lowering, const Ranges& ranges, int vectors) {
   const int lanes = lowering.target.float_lanes();
   std::vector<ColumnRun> runs;
   auto add = [&](Expr begin, Expr end, int run_vectors, int run_lanes, bool loop, bool masked) {
@@ -146,13 +146,55 @@ std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& range
   return runs;
 }
 
+std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors, const std::vector<int64_t>& breaks) {
+  const auto first = loops::as_integer(ranges.column_begin);
+  if (breaks.empty() || !first || !ranges.columns) return unbroken_runs(lowering, ranges, vectors);
+  std::vector<ColumnRun> runs;
+  Ranges part = ranges;
+  auto add_until = [&](int64_t end) {
+    const int64_t begin = *loops::as_integer(part.column_begin);
+    if (end <= begin) return;
+    part.column_end = Expr(end);
+    part.columns = end - begin;
+    for (ColumnRun& run : unbroken_runs(lowering, part, vectors)) runs.push_back(std::move(run));
+    part.column_begin = Expr(end);
+  };
+  const int64_t last = *first + *ranges.columns;
+  for (int64_t at : breaks) add_until(std::min(at, last));
+  add_until(last);
+  return runs;
+}
+
+static void collect_breaks(Lowering& lowering, const Node& node, std::set<int64_t>& breaks) {
+  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks) for (int64_t at : element->breaks(node)) breaks.insert(at);
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    const Value operand = node.operands[k];
+    if (!operand || !lowering.inlined.count(operand.node) || last_dim(operand.type().shape) != last_dim(iteration_shape(node))) continue;
+    const Access& access = lowering.accesses.of(node, static_cast<int>(k));
+    if (access.reads && access.same_column) collect_breaks(lowering, *operand.node, breaks);
+  }
+}
+
+std::vector<int64_t> column_breaks(Lowering& lowering, const Stage& stage) {
+  std::set<int64_t> breaks;
+  for (const Node* root : stage.roots) collect_breaks(lowering, *root, breaks);
+  return {breaks.begin(), breaks.end()};
+}
+
 Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<std::vector<Stmt>(Expr)>& body) {
   if (!run.loop) return loops::block(body(run.begin));
   const std::string name = lowering.fresh("column");
-  return loops::loop(name, run.begin, run.end, static_cast<int64_t>(run.vectors) * run.lanes, body(loops::variable(name)));
+  const int64_t step = static_cast<int64_t>(run.vectors) * run.lanes;
+  const auto begin = loops::as_integer(run.begin), end = loops::as_integer(run.end);
+  const Expr column = begin && end ? loops::bounded_variable(name, *begin, *begin + (*end - *begin - 1) / step * step) : loops::variable(name);
+  return loops::loop(name, run.begin, run.end, step, body(column));
 }
 
-Expr column_index(const ColumnRun& run, Expr column) { return run.lanes == 1 ? column : loops::ramp(column, 1, run.lanes); }
+Expr column_index(const ColumnRun& run, Expr column) {
+  if (run.lanes == 1) return column;
+  const auto left = loops::as_integer(run.end - column);
+  return loops::ramp(column, 1, run.lanes, left && *left > 0 ? static_cast<int>(std::min<int64_t>(*left, run.lanes)) : run.lanes);
+}
 
 Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std::vector<Stmt>& out) {
   if (!run.masked) return {};

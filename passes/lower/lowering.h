@@ -89,8 +89,10 @@ struct ColumnRun {
   bool loop = false;   // more than one step
   bool masked = false; // the vectors may reach past `end`
 };
-// Splits columns into full steps of `vectors` vectors and what remains.
-std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors);
+// Splits columns into full steps of `vectors` vectors and what remains, in each part between two `breaks` (ascending).
+std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& ranges, int vectors, const std::vector<int64_t>& breaks = {});
+// Where along the last dimension the elements that a stage reads and computes have their breaks (ElementLowering::breaks).
+std::vector<int64_t> column_breaks(Lowering& lowering, const Stage& stage);
 // The loop (or the single step) over a run; `body` gets the first column of the step.
 Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<std::vector<Stmt>(Expr)>& body);
 // Which lanes of the vector that begins at `column` exist, bound to a name in `out`; absent where all do.

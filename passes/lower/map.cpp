@@ -10,6 +10,7 @@ constexpr int64_t row_block = 64;
 std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region& region) {
   const Shape& space = stage.space();
   const Ranges ranges = ranges_of(lowering, space, region);
+  const std::vector<ColumnRun> runs = column_runs(lowering, ranges, 1, column_breaks(lowering, stage));
 
   auto element = [&](const ColumnRun& run, Expr row, Expr column, Expr predicate, std::vector<Stmt> body) {
     Elements elements(lowering, body, index_at(lowering, space, row, space.empty() ? Expr(0) : column_index(run, column)), predicate);
@@ -22,7 +23,7 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
   };
   auto rows = [&](Expr begin, Expr end) {
     std::vector<Stmt> result;
-    for (const ColumnRun& run : column_runs(lowering, ranges, 1)) {
+    for (const ColumnRun& run : runs) {
       result.push_back(over_columns(lowering, run, [&](Expr column) {
         std::vector<Stmt> body;
         const Expr predicate = column_predicate(lowering, run, column, body);

@@ -33,7 +33,7 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
   const std::string kept = lowering.fresh("kept");
   const Expr position = first_axis > 0 ? loops::variable(kept) : Expr(0), first_row = first_axis > 0 ? position * inner_rows : Expr(0);
   std::vector<Stmt> out;
-  for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, panel), reduction_vectors)) {
+  for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, panel), reduction_vectors, column_breaks(lowering, stage))) {
     out.push_back(over_columns(lowering, run, [&](Expr column) {
       std::vector<Stmt> body;
       auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
@@ -92,35 +92,6 @@ std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const R
   return {loops::loop(kept, outer.row_begin, outer.row_end, 1, std::move(body))};
 }
 
-// Any set of axes, one kept element after another.
-std::vector<Stmt> reduce_any(Lowering& lowering, const Stage& stage) {
-  const Shape& space = stage.space();
-  const auto axes = reduction_of(*stage.roots.front()).axes(*stage.roots.front());
-  auto is_reduced = [&](size_t d) { return std::count(axes.begin(), axes.end(), static_cast<int>(d)) > 0; };
-  Expr kept_count = 1, reduced_count = 1;
-  for (size_t d = 0; d < space.size(); ++d) (is_reduced(d) ? reduced_count : kept_count) = (is_reduced(d) ? reduced_count : kept_count) * lowering.extent(space[d]);
-  const std::string kept = lowering.fresh("kept");
-  auto full_index = [&](Expr p) {
-    Index index(space.size());
-    Expr q = loops::variable(kept);
-    for (size_t d = space.size(); d-- > 0;) {
-      Expr& rest = is_reduced(d) ? p : q;
-      const Expr extent = lowering.extent(space[d]);
-      index[d] = rest % extent;
-      rest = rest / extent;
-    }
-    return index;
-  };
-  std::vector<Stmt> body;
-  Reducer reducer(lowering, 1, 1, {Expr(0), reduced_count, reduced_count, loops::as_integer(reduced_count)}, [&](const Node& node, Expr p, int, std::vector<Stmt>& to) {
-    Elements elements(lowering, to, full_index(p));
-    return elements.value(node.operands[0]);
-  });
-  reducer.run(stage.roots, body);
-  store_reduction(lowering, stage, full_index(Expr(0)), {}, body, [&](const Node& node, int which) { return reducer.result(node, 0, which); });
-  return {loops::loop(kept, 0, kept_count, 1, std::move(body))};
-}
-
 }  // namespace
 
 std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region) {
@@ -129,9 +100,8 @@ std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Reg
   const bool moments = std::any_of(stage.roots.begin(), stage.roots.end(), [](const Node* node) { return is_moments(*node); });
   const bool consecutive = !axes.empty() && axes.back() - axes.front() + 1 == static_cast<int>(axes.size());
   if (consecutive && axes.back() == rank - 2) return reduce_rows(lowering, stage, region, axes.front());
-  if (consecutive && axes.back() == rank - 1 && !moments) return reduce_columns(lowering, stage, region, axes.front());
-  BNC_CHECK(region.all_rows && region.all_columns, "a reduction over scattered axes cannot be split");
-  return reduce_any(lowering, stage);
+  BNC_CHECK(consecutive && axes.back() == rank - 1 && !moments, "decompose has not run on " + stage.roots.front()->results[0].name);
+  return reduce_columns(lowering, stage, region, axes.front());
 }
 
 }  // namespace bnc::lower

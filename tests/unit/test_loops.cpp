@@ -106,6 +106,27 @@ TEST_CASE("index arithmetic folds") {
   CHECK(text(ramp(i, 1, 8) < i + 7) == "ramp(i, 1, 8) < broadcast(i + 7, 8)");
 }
 
+TEST_CASE("an index that was taken apart into dimensions is put together again") {
+  CHECK(text((i / 12 * 4 + i / 3 % 4) * 3 + i % 3) == "i");
+  CHECK(text((((j + i / 12) * 4 + i / 3 % 4) * 3 + i % 3) * 5) == "(j * 12 + i) * 5");
+  CHECK(text((i / 12 * 4 + i / 3 % 4 + 2) * 3 + i % 3 + 1) == "i + 7");
+  CHECK(text((ramp(i, 1, 8) / 12 + broadcast(j, 8)) * 12 + ramp(i, 1, 8) % 12) == "ramp(j * 12 + i, 1, 8)");
+  CHECK(text(i / 3 * 3 + i % 4) == "i / 3 * 3 + i % 4");
+  CHECK(text(i / 3 * 3 + j % 3) == "i / 3 * 3 + j % 3");
+}
+
+TEST_CASE("what is known of a column decides comparisons, for the lanes that count") {
+  const Expr column = bounded_variable("column", 16, 32);
+  CHECK(text(ramp(column, 1, 16) < Expr(48)) == "broadcast(true, 16)");
+  CHECK(text(ramp(column, 1, 16) < Expr(47)) == "ramp(column, 1, 16) < broadcast(47, 16)");
+  CHECK(text(binary(BinaryOp::maximum, ramp(column, 1, 16) - 16, integer(0))) == "ramp(column - 16, 1, 16)");
+  CHECK(text(binary(BinaryOp::minimum, ramp(column, 1, 16), integer(47))) == "ramp(column, 1, 16)");
+  const Expr tail = ramp(32, 1, 16, 5);
+  CHECK(text(tail - 30 < Expr(7)) == "broadcast(true, 16)");
+  CHECK(text(tail < Expr(36)) == "ramp(32, 1, 16) < broadcast(36, 16)");
+  CHECK(text(substitute(ramp(i, 1, 16, 5), {{"i", Expr(32)}}) * 2 < Expr(73)) == "broadcast(true, 16)");
+}
+
 TEST_CASE("folding of numbers rounds as the type does") {
   CHECK(text(integer(2147483647, {Scalar::i32, 1}) + 1) == "i32(-2147483648)");
   CHECK(as_integer(Expr(-7) / 2) == -4);

@@ -184,3 +184,71 @@ TEST_CASE("two parameters that trade places") {
   graph.outputs.push_back({Output::Role::update, "b", builder.scale(a, 3)});
   check_all_modes(graph, 3);
 }
+
+TEST_CASE("columns that come from several places: concatenations, what rides on them, their gradients") {
+  for (const auto& widths : {std::vector<int64_t>{20, 37, 3}, {16, 1, 32}, {5, 12, 12, 12}, {64, 64}}) {
+    Graph graph;
+    graph.name = "joined";
+    GraphBuilder b(graph);
+    std::vector<Value> parts;
+    int64_t columns = 0;
+    for (int64_t width : widths) {
+      parts.push_back(b.input("x" + std::to_string(width) + std::to_string(parts.size()), {DType::f32, {batch_dim, Dim{3}, Dim{width}}}));
+      columns += width;
+    }
+    const Value joined = b.value("concat", parts);
+    hand_out(graph, "joined", joined);
+    hand_out(graph, "sigmoid", b.value("sigmoid", {b.value("concat", parts)}));
+    hand_out(graph, "sum", b.value("reduce_sum", {b.value("relu", {b.value("concat", parts)})}, {{"axes", IntList{0, 1}}}));
+    hand_out(graph, "slice", b.value("slice", {joined}, {{"axis", 2}, {"begin", 2}, {"end", columns - 1}}));
+    hand_out(graph, "spread", b.value("slice_gradient", {joined}, {{"axis", 2}, {"begin", 7}, {"extent", columns + 20}}));
+    hand_out(graph, "sparse", b.value("slice_gradient", {joined}, {{"axis", 2}, {"begin", 1}, {"step", 2}, {"extent", 2 * columns + 5}}));
+    hand_out(graph, "padded", b.value("pad", {joined}, {{"low", IntList{0, 1, 3}}, {"high", IntList{0, 0, 17}}, {"value", 0.5}}));
+    INFO("widths ", widths.size(), ", first ", widths[0]);
+    check_all_modes(graph, 7);
+  }
+}
+
+TEST_CASE("reductions over axes anywhere, with the batch anywhere") {
+  const Shape shapes[] = {{batch_dim, Dim{5}, Dim{3}, Dim{18}}, {Dim{5}, batch_dim, Dim{3}, Dim{2}}, {Dim{3}, Dim{4}, batch_dim}};
+  for (const Shape& shape : shapes) {
+    Graph graph;
+    graph.name = "reductions";
+    GraphBuilder b(graph);
+    const Value x = b.input("x", {DType::f32, shape});
+    const int rank = static_cast<int>(shape.size());
+    for (int mask = 1; mask < 1 << rank; ++mask) {
+      IntList axes;
+      for (int axis = 0; axis < rank; ++axis)
+        if (mask >> axis & 1) axes.push_back(axis);
+      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) hand_out(graph, op + std::to_string(mask), b.value(op, {x}, {{"axes", axes}, {"keep_dims", mask % 2 == 1}}));
+    }
+    for (int axis = 0; axis < rank; ++axis) {
+      if (shape[axis].batch) continue;
+      Node& moments = *b.create("moments", {x}, {{"axis", axis}});
+      hand_out(graph, "mean" + std::to_string(axis), moments.result(0));
+      hand_out(graph, "variance" + std::to_string(axis), moments.result(1));
+    }
+    INFO("rank ", rank);
+    check_all_modes(graph, 7, 3e-6);
+  }
+}
+
+TEST_CASE("moments of channels on any axis do not cancel, and equal elements have variance 0") {
+  for (int axis : {1, 2}) {
+    Graph graph;
+    graph.name = "moments";
+    GraphBuilder b(graph);
+    Node& moments = *b.create("moments", {b.input("x", {DType::f32, {batch_dim, Dim{3}, Dim{4}, Dim{37}}})}, {{"axis", axis}});
+    hand_out(graph, "mean", moments.result(0));
+    hand_out(graph, "variance", moments.result(1));
+    Bindings bindings = test::random_bindings(graph, 5);
+    Tensor& x = bindings.at("x");
+    for (int64_t p = 0; p < x.size(); ++p) {
+      const int64_t channel = axis == 1 ? p / (4 * 37) % 3 : p / 37 % 4;
+      x.data[p] = static_cast<float>(channel == 0 ? 0.1 : 1e4 + x.data[p]);
+    }
+    test::check_generated(graph, bindings, {}, 1e-5);
+    CHECK(test::run_generated(graph, bindings).at("output/variance").data[0] == 0);
+  }
+}

@@ -196,6 +196,8 @@ void add_pooling(std::vector<OpCase>& cases) {
   add_windows(cases, {5, 6}, {3, 2}, {{"kernel", L{3, 2}}, {"stride", L{2, 3}}, {"padding", L{1, 1, 0, 0}}, {"ceil_mode", true}}, 1);
   add_windows(cases, {6, 5}, {6, 2}, {{"kernel", L{3, 2}}, {"stride", L{1, 3}}, {"padding", L{0, 2, 1, 0}}}, 3);        // gaps between windows
   add_windows(cases, {5, 4}, {2, 2}, {{"kernel", L{2}}, {"stride", L{3}}, {"padding", L{1, 0, 1, 0}}, {"ceil_mode", true}}, 2);  // a last window that would begin behind x
+  add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", "same"}}, 2);
+  add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{4, 3}}, {"stride", L{2, 2}}, {"padding", "same"}, {"ceil_mode", true}}, 3);
   add_windows(cases, {7}, {4}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1, 1}}}, 17);
   for (const char* op : {"global_average_pool", "global_max_pool"}) {
     cases.push_back({op, {f32({N, {4}, {3}, {5}})}});
