@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "passes/rewrite.h"
+
 namespace bnc {
 
 namespace {
@@ -124,7 +126,9 @@ int unreduced_axis(const Node& reduction, int axis) {
 }
 
 std::string describe(const Node& node) {
-  std::string text = fmt::format("{} `{}`", node.op->name, node.results[0].name);
+  const std::string& name = node.results[0].name;
+  const std::string path = is_made_up(name) ? layer_path(node) : "";
+  std::string text = fmt::format("{} `{}`", node.op->name, path.empty() ? name : path);
   if (node.range.known()) text += fmt::format(" (line {})", node.range.line);
   return text;
 }

@@ -43,7 +43,7 @@ int reduced_axis(const Node& reduction, int axis);
 // Where axis `axis` of the result of a reduction stands in its operand; -1 when it is one of those reduced, kept with size 1.
 int unreduced_axis(const Node& reduction, int axis);
 
-// matmul `h` (line 12): how remarks name a node.
+// matmul `h` (line 12): how remarks name a node; one without a name of its own by its layer, convolution `stem.conv_1` (line 5).
 std::string describe(const Node& node);
 
 }  // namespace bnc

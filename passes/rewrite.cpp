@@ -6,8 +6,7 @@
 
 namespace bnc {
 
-// A name that Graph::insert made up: t1, t2 ...
-static bool is_made_up(const std::string& name) {
+bool is_made_up(const std::string& name) {
   return name.size() > 1 && name[0] == 't' && std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
@@ -71,11 +70,20 @@ std::optional<double> uniform_constant(Value value) {
   return uniform && !numbers.empty() ? std::optional(numbers[0]) : std::nullopt;
 }
 
+static std::string path_of(const Node& source) {
+  const size_t dot = source.is("parameter") || source.is("state") ? source.results[0].name.rfind('.') : std::string::npos;
+  return dot == std::string::npos ? "" : source.results[0].name.substr(0, dot);
+}
+
 std::string layer_path(const Node& node) {
-  for (const Value& operand : node.operands) {
-    if (!operand || !(operand.node->is("parameter") || operand.node->is("state"))) continue;
-    const size_t dot = operand.name().rfind('.');
-    if (dot != std::string::npos) return operand.name().substr(0, dot);
+  for (const Value& operand : node.operands)
+    if (operand)
+      if (std::string path = path_of(*operand.node); !path.empty()) return path;
+  for (size_t k = 1; k < node.operands.size(); ++k) {   // a weight that passes have reshaped or scaled
+    const Node* source = node.operands[k].node;
+    while (source && (source->is("reshape") || source->is("mul"))) source = source->operands[0].node;
+    if (!source) continue;
+    if (std::string path = path_of(*source); !path.empty()) return path;
   }
   return "";
 }

@@ -21,6 +21,9 @@ bool sweep(Graph& graph, const std::function<Replacements(Node&)>& rewrite);
 std::optional<double> uniform_constant(Value value);
 inline bool is_constant(Value value, double number) { return uniform_constant(value) == number; }
 
+// A name that Graph::insert made up: t1, t2 ...
+bool is_made_up(const std::string& name);
+
 // The layer a node belongs to, from the names of its parameters: `stage1.batch_norm_1`; empty where it has none.
 std::string layer_path(const Node& node);
 
