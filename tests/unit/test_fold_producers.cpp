@@ -220,6 +220,17 @@ TEST_SUITE("fold-batch-norm into producers") {
     CHECK(Uses(net.graph).of(weight).size() == 3);
   }
 
+  TEST_CASE("filters that three convolutions share are scaled for two of them, from either side") {
+    RandomNetwork net(67);
+    const Value weight = net.parameter(shape_of({3, 3, 4, 4}), "weight"), x = net.input(batched({5, 6, 4}));
+    const AttributeMap same{{"padding", IntList{1, 1, 1, 1}}};
+    const Value a = net.relu(net.batch_norm(net.builder().value("convolution", {x, weight}, same)));
+    const Value b = net.relu(net.builder().value("convolution", {net.batch_norm(net.relu(a)), weight}, same));
+    net.output(net.builder().value("convolution", {b, weight}, same));
+    check_folded(net, "into convolution", 2);
+    CHECK(Uses(net.graph).of(weight).size() == 4);   // scaled for a, scaled and times the shift for b, as it is behind b
+  }
+
   TEST_CASE("the statistics that an inference batch norm hands out are the stored ones") {
     RandomNetwork net(25);
     Node* node = net.batch_norm_node(net.matmul(net.input(batched({5})), 7));
