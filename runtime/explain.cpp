@@ -1,4 +1,4 @@
-// What became of every batch norm and dropped bias, from the remarks of the passes.
+// What became of every batch norm and dropped bias, and how contractions are computed, from the remarks of the passes.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -57,6 +57,18 @@ std::vector<Explanation::Entry> bias_entries(const std::vector<Remark>& remarks)
     Explanation::Entry entry = entry_at("bias", remark.path, remark.range);
     entry.folded = remark.kind == Remark::Kind::done;
     entry.what = remark.kind == Remark::Kind::done ? remark.text : "stayed: " + remark.text;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// How each contraction over many rows is computed.
+std::vector<Explanation::Entry> contraction_entries(const std::vector<Remark>& remarks) {
+  std::vector<Explanation::Entry> entries;
+  for (const Remark& remark : remarks) {
+    if (remark.pass != "lower-to-loops") continue;
+    Explanation::Entry entry = entry_at("contraction", remark.subject, remark.range);
+    entry.what = remark.text;
     entries.push_back(std::move(entry));
   }
   return entries;
@@ -147,6 +159,7 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     explanation.batch_norms = batch_norm_entries(data_->graph(), options.mode, compilation.context.remarks);
     explanation.biases = bias_entries(compilation.context.remarks);
     const Totals after = totals_of(compilation.lower());
+    explanation.contractions = contraction_entries(compilation.context.remarks);
     options.on_change = {};
     options.on_time = {};
     const Totals before = totals_before(*data_, options);

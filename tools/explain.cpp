@@ -18,6 +18,11 @@ void print_entry(const Explanation::Entry& entry, bool json) {
   if (!entry.source_line.empty()) print(fmt::format("    {}\n", entry.source_line));
 }
 
+void print_contraction(const Explanation::Entry& entry, bool json) {
+  if (json) print_json({{"op", entry.op}, {"path", entry.path}, {"place", entry.place}, {"what", entry.what}});
+  else print(fmt::format("{}: {}: {}\n", entry.place, entry.path, entry.what));
+}
+
 void print_totals(const Explanation& explanation, bool json) {
   if (json) {
     print_json({{"flops_before", explanation.flops_before}, {"flops_after", explanation.flops_after}, {"bytes_before", explanation.bytes_before},
@@ -53,6 +58,7 @@ int run(const Arguments& arguments) {
   const Explanation explanation = network.explain(options, weights ? &*weights : nullptr);
   for (const auto& entry : explanation.batch_norms) print_entry(entry, arguments.json());
   for (const auto& entry : explanation.biases) print_entry(entry, arguments.json());
+  for (const auto& entry : explanation.contractions) print_contraction(entry, arguments.json());
   print_totals(explanation, arguments.json());
   print_difference(explanation, arguments.json());
   const auto left = std::count_if(explanation.batch_norms.begin(), explanation.batch_norms.end(), [](const auto& entry) { return !entry.folded; });

@@ -17,10 +17,11 @@ constexpr double task_cycles = 2000;      // of starting a task
 constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
-// chains, whichever is longest; and a little for each load that misses the first cache.
+// chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do.
 double step_cycles(int64_t rows, int64_t vectors, bool left_vectors) {
   const int64_t loads = left_vectors ? rows * vectors + vectors : rows + vectors;
-  return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + (left_vectors ? 0.0 : 0.1) * static_cast<double>(rows + vectors);
+  const double misses = left_vectors ? 0 : 0.1 * static_cast<double>(rows) + 0.25 * static_cast<double>(vectors);
+  return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + misses;
 }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -62,7 +63,7 @@ class Planner {
     const Value left = viewed(lowering_, node_.operands[0]);
     plan_.stage_left = lowering_.inlined.count(left.node) || left.node->is("constant") || vectors_of_left_ || reads_outside() || bad_stride();
     plan_.stage_right = node_.operands[1].type().shape.front().batch;
-    if (plan_.stage_right) plan_.stage_left = plan_.stage_left || true;
+    if (plan_.stage_right) plan_.stage_left = true;
   }
 
   // Whether some index of the left operand lies outside of it.
@@ -373,6 +374,10 @@ bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
   return depth.batch && node.operands[1].type().shape.front().batch && (depth.factor >= images || count({depth}) >= many);
 }
 
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns) { return Planner(lowering, node, unit_rows, split_columns).run(); }
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns) {
+  ContractionPlan plan = Planner(lowering, node, unit_rows, split_columns).run();
+  lowering.context.done(&node, plan.note);
+  return plan;
+}
 
 }  // namespace bnc::lower

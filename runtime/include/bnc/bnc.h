@@ -175,13 +175,13 @@ struct ObjectFiles {
 
 struct Explanation {
   struct Entry {
-    std::string op, path;         // batch_norm, "stage_1.batch_norm_1"
+    std::string op, path;         // batch_norm, "stage_1.batch_norm_1"; contraction, "convolution conv_1"
     std::string place;            // FILE:LINE
     std::string source_line;
     bool folded = false;          // gone from the graph (folded or dropped)
     std::string what;             // where it went, or why it stayed
   };
-  std::vector<Entry> batch_norms, biases;
+  std::vector<Entry> batch_norms, biases, contractions;   // of a contraction `what` is its tiles, blocks and copies
   double flops_before = 0, flops_after = 0, bytes_before = 0, bytes_after = 0;
   int64_t arena_before = 0, arena_after = 0;
   // Of inference with weights: the relative difference of the outputs that rounding the folded weights to f32 lets expect,
