@@ -55,7 +55,9 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   const auto start = std::chrono::steady_clock::now();
   Compilation compilation(network, options, folded, true);
   compilation.run_passes(compilation.passes());
-  const loops::Program program = compilation.lower();
+  // Frozen weights never change: what reads them is made for them, like packed panels.
+  embedded = options.mode == Mode::infer && compilation.context.weights;
+  const loops::Program program = compilation.lower(embedded);
   code = codegen::jit(program, compilation.context.target, {.threads = options.threads, .profile = options.profile, .on_time = options.on_time});
 
   fixed_batch = compilation.context.batch;

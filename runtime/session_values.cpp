@@ -158,9 +158,9 @@ NamedArrays Session::hidden_state() const {
 
 void Session::restore(const WeightStore& weights, const NamedArrays& hidden_state) {
   at_boundary([&] {
+    if (data_->embedded) fail("the weights of frozen network `{}` were folded into its code: compile it again", data_->network_name);
     for (Slot& slot : data_->slots) {
       if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
-      if (slot.kind == Slot::Kind::parameter && !data_->weights.find(slot.name)) fail("the weights of frozen network `{}` were folded into its code: compile it again", data_->network_name);
       if (!is_hidden(*data_, slot)) {
         const Weight* weight = weights.data().weights.find(slot.name);
         if (!weight || weight->data.size_bytes() != slot.memory.bytes()) fail("the weights do not fit network `{}` at `{}`", data_->network_name, slot.name);
