@@ -65,9 +65,9 @@ class RightPacking {
         int64_t position = part.right.flat_offset(strides), rest = line;
         for (size_t j = extents.size(); j-- > 0; rest /= extents[j]) position += rest % extents[j] * steps[j];
         const int64_t group = line / lines, k = line % lines;
-        for (int64_t c = 0; c < columns(p); ++c) {
-          const int64_t panel = group * panels(p) + c / width_;
-          to[static_cast<size_t>(begins_[p] + (panel * lines + k) * width_ + c % width_)] = from[static_cast<size_t>(position + c * column_step)];
+        for (int64_t panel = 0; panel < panels(p); ++panel) {
+          const int64_t first = begins_[p] + ((group * panels(p) + panel) * lines + k) * width_, count = std::min(width_, columns(p) - panel * width_);
+          for (int64_t c = 0; c < count; ++c) to[static_cast<size_t>(first + c)] = from[static_cast<size_t>(position + (panel * width_ + c) * column_step)];
         }
       }
     }

@@ -118,6 +118,12 @@ TEST_CASE("products of many rows, and reductions over them, with what follows") 
   }
 }
 
+TEST_CASE("panels larger than the second cache are taken in blocks of the reduction") {
+  const Case c{1, 5, 7, 700, 70, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  const Graph graph = convolution_graph(c, "convolution");
+  for (bool fixed : {true, false}) test::check_generated(graph, test::random_bindings(graph, 1), {.fixed_batch = fixed}, 3e-6);
+}
+
 TEST_CASE("a reduction over 65536 pixels is accurate") {
   Graph graph;
   graph.name = "long";
