@@ -35,7 +35,7 @@ TABLE = {
     "lenet_plain": ((8, None, 24), (7, None)),
     "all_cnn": ((8, 16, 53), (3, None)),
     "all_cnn_plain": ((8, 16, 70), (3, None)),
-    "resnet18_cifar": ((8, 16, 0), (3, None)),
+    "resnet18_cifar": ((8, 16, 17), (3, None)),
     "resnet50": (None, (1, 72)),
     "mobilenet_v2": (None, (2, 104)),
     "densenet_cifar": ((8, 16, 99), (3, None)),
