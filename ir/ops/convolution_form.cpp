@@ -166,8 +166,7 @@ Shape with(Shape shape, std::initializer_list<int64_t> more) {
 }
 
 loops::Expr tap_position(const Window& window, loops::Expr i, loops::Expr k) {
-  using loops::Expr;
-  return i * Expr(window.stride) + k * Expr(window.dilation) - Expr(window.before);
+  return i * window.stride + k * window.dilation - window.before;
 }
 
 AttributeMap window_attributes(const Node& node) {

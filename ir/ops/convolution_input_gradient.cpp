@@ -53,8 +53,8 @@ struct Phase {
     offset = distance() / window.stride;
   }
 
-  Expr tap(Expr j) const { return j * Expr(step) + Expr(first); }
-  Expr source(Expr q, Expr j) const { return q - j * Expr(slope) + Expr(offset); }
+  Expr tap(Expr j) const { return j * step + first; }
+  Expr source(Expr q, Expr j) const { return q - j * slope + offset; }
 };
 
 std::vector<Phase> phases_of(const Window& window) {
@@ -66,7 +66,7 @@ std::vector<Phase> phases_of(const Window& window) {
 // Columns are the channels of one group, or the groups where those have one channel each.
 ContractLowering::Part part_of(const Convolution& c, const Phase& h, const Phase& w, int64_t h_stride, int64_t w_stride) {
   auto target = [=](const Index& i, Expr channel) {
-    return Index{i[0], i[1] * Expr(h_stride) + Expr(h.phase), i[2] * Expr(w_stride) + Expr(w.phase), channel};
+    return Index{i[0], i[1] * h_stride + h.phase, i[2] * w_stride + w.phase, channel};
   };
   auto pixel = [h, w](const Index& i, const Index& k, Expr channel) { return Index{i[0], h.source(i[1], k[0]), w.source(i[2], k[1]), channel}; };
   auto tap = [h, w](const Index& k, Expr in, Expr out) { return Index{h.tap(k[0]), w.tap(k[1]), in, out}; };
@@ -75,14 +75,14 @@ ContractLowering::Part part_of(const Convolution& c, const Phase& h, const Phase
     return {.space = ops::with(rows, {c.groups}),
             .reduction = reduction,
             .result = [target](const Index& i) { return target(i, i[3]); },
-            .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * Expr(c.out) + k[2]); },
-            .right = [c, tap](const Index& i, const Index& k) { return tap(k, Expr(0), i[3] * Expr(c.out) + k[2]); }};
+            .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * c.out + k[2]); },
+            .right = [c, tap](const Index& i, const Index& k) { return tap(k, 0, i[3] * c.out + k[2]); }};
   if (c.groups > 1)
     return {.space = ops::with(rows, {c.groups, c.in}),
             .reduction = reduction,
-            .result = [c, target](const Index& i) { return target(i, i[3] * Expr(c.in) + i[4]); },
-            .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * Expr(c.out) + k[2]); },
-            .right = [c, tap](const Index& i, const Index& k) { return tap(k, i[4], i[3] * Expr(c.out) + k[2]); }};
+            .result = [c, target](const Index& i) { return target(i, i[3] * c.in + i[4]); },
+            .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * c.out + k[2]); },
+            .right = [c, tap](const Index& i, const Index& k) { return tap(k, i[4], i[3] * c.out + k[2]); }};
   return {.space = ops::with(rows, {c.in}),
           .reduction = reduction,
           .result = [target](const Index& i) { return target(i, i[3]); },

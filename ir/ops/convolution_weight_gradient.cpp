@@ -48,15 +48,15 @@ std::vector<ContractLowering::Part> weight_gradient_parts(const Node& node) {
     for (int64_t j = 0; j < c.out; ++j)
       parts.push_back({.space = ops::with(taps, {c.groups}),
                        .reduction = reduction,
-                       .result = [c, j](const Index& i) { return Index{i[0], i[1], 0, i[2] * Expr(c.out) + Expr(j)}; },
+                       .result = [c, j](const Index& i) { return Index{i[0], i[1], 0, i[2] * c.out + j}; },
                        .left = [pixel](const Index& i, const Index& k) { return pixel(i, k, i[2]); },
-                       .right = [c, j, place](const Index& i, const Index& k) { return place(k, i[2] * Expr(c.out) + Expr(j)); }});
+                       .right = [c, j, place](const Index& i, const Index& k) { return place(k, i[2] * c.out + j); }});
   } else if (c.groups > 1) {
     parts.push_back({.space = ops::with(taps, {c.in, c.groups, c.out}),
                      .reduction = reduction,
-                     .result = [c](const Index& i) { return Index{i[0], i[1], i[2], i[3] * Expr(c.out) + i[4]}; },
-                     .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * Expr(c.in) + i[2]); },
-                     .right = [c, place](const Index& i, const Index& k) { return place(k, i[3] * Expr(c.out) + i[4]); }});
+                     .result = [c](const Index& i) { return Index{i[0], i[1], i[2], i[3] * c.out + i[4]}; },
+                     .left = [c, pixel](const Index& i, const Index& k) { return pixel(i, k, i[3] * c.in + i[2]); },
+                     .right = [c, place](const Index& i, const Index& k) { return place(k, i[3] * c.out + i[4]); }});
   } else {
     parts.push_back({.space = ops::with(taps, {c.in, c.out}),
                      .reduction = reduction,
