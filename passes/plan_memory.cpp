@@ -16,7 +16,18 @@ constexpr int64_t alignment = 64;           // bytes: a cache line and the wides
 constexpr int64_t thread_alignment = 128;   // bytes: what hardware fetches together, so that threads do not share it
 
 int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
-int64_t bytes_of(const loops::Buffer& buffer) { return round_up(buffer.elements.factor * loops::size_of(buffer.scalar), alignment); }
+
+constexpr int64_t most = int64_t{1} << 61;  // bytes of an area, so that no sum of two overflows
+
+int64_t checked(int64_t bytes) {
+  if (bytes > most) throw CompileError("the values between kernels take more than 2^61 bytes of memory");
+  return bytes;
+}
+
+int64_t bytes_of(const loops::Buffer& buffer) {
+  const int64_t size = loops::size_of(buffer.scalar);
+  return buffer.elements.factor > most / size ? checked(most + 1) : round_up(buffer.elements.factor * size, alignment);
+}
 
 struct Interval {
   int buffer;
@@ -58,7 +69,7 @@ int64_t place(std::vector<Interval>& intervals) {
       if (interval.offset + interval.bytes <= other.offset) break;
       interval.offset = std::max(interval.offset, other.offset + other.bytes);
     }
-    size = std::max(size, interval.offset + interval.bytes);
+    size = checked(std::max(size, interval.offset + interval.bytes));
     placed.push_back(interval);
   }
   return size;

@@ -51,3 +51,12 @@ TEST_CASE("elements of eight bytes take eight bytes") {
   plan_memory(program, context);
   CHECK(program.arena_bytes == 128 + 64);
 }
+
+TEST_CASE("more memory than 64 bits count is an error") {
+  PassContext context;
+  const int64_t large = int64_t{1} << 58;
+  Program fits = chain({{large}, {large}, {1}}), together = chain({{large}, {large + 16}, {1}}), alone = chain({{1}, {2 * large, true}, {1}}), wraps = chain({{16 * large}, {1}});
+  CHECK_NOTHROW(plan_memory(fits, context));
+  for (Program* program : {&together, &wraps}) CHECK_THROWS_AS(plan_memory(*program, context), CompileError);
+  CHECK_NOTHROW(plan_memory(alone, context));
+}
