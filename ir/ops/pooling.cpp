@@ -15,6 +15,8 @@ Expr maximum(Expr a, Expr b) { return loops::binary(BinaryOp::maximum, std::move
 // `a` and `b`, either of which may be absent: always true.
 Expr both(Expr a, Expr b) { return a && b ? loops::binary(BinaryOp::logical_and, std::move(a), std::move(b)) : a ? a : b; }
 
+constexpr int64_t largest_window = 4096;
+
 // Without one the stride is the kernel.
 bool has_stride(const AttributeMap& attributes) { return attributes.at("stride") != Attribute(IntList{}); }
 
@@ -141,7 +143,7 @@ std::vector<AttributeSpec> pool_attributes() {
 std::vector<std::string> pool_constraints() {
   return {"the operands are of the types stated", "`x` is `[N, H, W, C]` or `[N, L, C]`, where only N may be the batch",
           "`kernel`, `stride` and `padding` are one integer, or one for each axis (padding: or for each end); those of `kernel` and `stride` are at least 1, all below 2^31",
-          "padding is less than `kernel`, so that each window holds an element of `x`", "the window is no larger than `x` with its padding"};
+          "padding is less than `kernel`, so that each window holds an element of `x`", "the window is no larger than `x` with its padding, and holds at most 4096 elements"};
 }
 
 Shape pooled_shape(const InferContext& cx, const Shape& shape) {
@@ -151,7 +153,12 @@ Shape pooled_shape(const InferContext& cx, const Shape& shape) {
   checked_integers(cx, 3, "kernel", {1, axes}, 1);
   if (has_stride(cx.attributes)) checked_integers(cx, 3, "stride", {1, axes}, 1);
   require_layer_padding(cx, 3, axes);
-  require_fit(cx, 5, windows(cx.attributes, shape), x);
+  const Windows over = windows(cx.attributes, shape);
+  require_fit(cx, 5, over, x);
+  // The code of a window is a straight line.
+  if (over.height.kernel > largest_window || over.width.kernel > largest_window / over.height.kernel)
+    fail(cx, 5, fmt::format("a window of {} x {} holds more than {} elements", over.height.kernel, over.width.kernel, largest_window),
+         "`global_average_pool` and `global_max_pool` reduce images of any size");
   Shape result = shape;
   const std::vector<PoolAxis> along = make_axes(cx.attributes, shape);
   for (size_t k = 0; k < along.size(); ++k) {

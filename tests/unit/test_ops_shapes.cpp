@@ -261,6 +261,7 @@ void add_pooling_and_resizing(std::vector<Refusal>& all) {
     refuse(3, image, {{"padding", -1}}, {"padding", "-1"});
     refuse(4, image, {{"padding", 3}}, {"padding of 3", "kernel, 3"});
     refuse(5, image, {{"kernel", IntList{4}}}, {"4 x 4", "4, 3, 5]", "4 x 3"});
+    if (!is_gradient) refuse(5, f32({N, {99}, {99}, {5}}), {{"kernel", IntList{99}}}, {"99 x 99", "4096"});
     if (!is_gradient) continue;
     refuse(6, image, {}, {"[4, 3]", "f32[N, 1, 1, 5]", "f32[N, 4, 3, 5]"});
     refuse(6, image, {{"size", IntList{4}}}, {"[4]"});
