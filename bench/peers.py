@@ -48,8 +48,8 @@ def arguments(doc, seconds=3):
     return parser
 
 
-def bnc_bench(options, model, *words, threads=None):
-    command = [options.bnc, "bench", str(model), "--json", "--seconds", str(options.seconds), "--threads", str(threads or options.threads), *map(str, words)]
+def bnc_bench(options, model, *words, threads=None, seconds=None):
+    command = [options.bnc, "bench", str(model), "--json", "--seconds", str(seconds or options.seconds), "--threads", str(threads or options.threads), *map(str, words)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
