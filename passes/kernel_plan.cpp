@@ -52,9 +52,11 @@ bool reduces_rows(const Node& node) {
 
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
   constexpr double many = 4096;
+  const Shape& space = iteration_shape(node);
+  if (node.op->lowering_as<ElementLowering>()) return space.size() > 2 && space.front().batch;
   if (node.op->lowering_as<ContractLowering>()) return lower::is_row_contraction(node, batch);
   if (!reduces_rows(node)) return false;
-  const Shape rows = row_dims(iteration_shape(node));
+  const Shape rows = row_dims(space);
   const bool known = batch || std::none_of(rows.begin(), rows.end(), [](const Dim& dim) { return dim.batch; });
   return known && (rows.size() > 1 || elements(rows, batch.value_or(1)) >= many);
 }
@@ -129,18 +131,24 @@ Shape KernelPlan::units_with(const Node& node) const {
 
 // Whether units so large would leave threads idle, or what a task hands on would not stay in its cache.
 bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
-  constexpr double few_units = 8, many_rows = 1024;
-  if (units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
+  constexpr double few_units = 8, many_rows = 1024, most_read = 1 << 16;
+  const double count = elements(units, batch_.value_or(1));
+  if (const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr; contracts && has_many_rows(node, batch_)) {
+    // A task copies what it reads, of whole images for example.
+    const bool several_rows = units.size() < row_dims(iteration_shape(node)).size();
+    return (shaped_ && units != units_) || (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > most_read * count);
+  }
+  if (!shaped_ || units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
   if (node.op->lowering_as<ContractLowering>()) return true;
-  const double now = elements(units_, batch_.value_or(1)), then = elements(units, batch_.value_or(1));
+  const double now = elements(units_, batch_.value_or(1));
   const double rows = elements(row_dims(iteration_shape(*nodes_.front())), batch_.value_or(1));
-  return (then < few_units && now > then) || rows / then > many_rows;
+  return (count < few_units && now > count) || rows / count > many_rows;
 }
 
 bool KernelPlan::fits(const Node& node, bool* narrows) const {
   if (empty()) return true;
   const Shape units = by_rows_ ? units_with(node) : Shape{};
-  const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !(shaped_ && too_coarse(units, node));
+  const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !too_coarse(units, node);
   const double work = work_ + work_of(node, batch_);
   // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.
   const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
@@ -180,10 +188,9 @@ double KernelPlan::idle_work(const Node& contraction) const {
 }
 
 bool KernelPlan::feeds(const Node& node) const {
-  for (Value operand : node.operands) {
-    if (operand && members_.count(operand.node)) return true;
-  }
-  return false;
+  return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+    return operand && (members_.count(operand.node) || (!is_scalar_element(*operand.node) && rides_(operand.node) && feeds(*operand.node)));
+  });
 }
 
 bool KernelPlan::stays_in_task(const Access& access) const {

@@ -29,7 +29,7 @@ bool is_scalar_element(const Node& node);
 
 // A reduction over all rows that leaves one number a column.
 bool reduces_rows(const Node& node);
-// Whether a contraction's rows, or those that a reduction runs over, are so many that tasks must share them.
+// Whether a node works on images, or on so many rows that tasks must share them: then its kernel is split by rows.
 bool has_many_rows(const Node& node, std::optional<int64_t> batch);
 
 class KernelPlan {
@@ -44,7 +44,7 @@ class KernelPlan {
   bool fits(const Node& node, bool* narrows = nullptr) const;
   void add(Node* node);
 
-  // Whether the kernel computes an operand of the node.
+  // Whether the kernel computes an operand of the node, or what a node that rides with it reads.
   bool feeds(const Node& node) const;
   bool contains(const Node* node) const { return members_.count(node) != 0; }
   bool empty() const { return nodes_.empty(); }

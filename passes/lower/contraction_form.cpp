@@ -131,7 +131,7 @@ bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
 bool reads_flat_rows(const Lowering& lowering, Value value) { return !lowering.inlined.count(value.node) || operands_read_flat_rows(lowering, *value.node); }
 
 Index flat_index(const Lowering& lowering, const Shape& shape, bool flat, Expr row, Expr column) {
-  if (!flat || shape.size() < 2) return index_at(lowering, shape, std::move(row), std::move(column));
+  if (!flat || shape.size() < 3) return index_at(lowering, shape, std::move(row), std::move(column));
   Index index(shape.size(), Expr(0));
   size_t d = shape.size() - 2;
   while (d > 0 && shape[d].is_one()) --d;   // where there is one element it is read at 0

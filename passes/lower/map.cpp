@@ -1,4 +1,7 @@
 // Loops of elementwise stages.
+#include <algorithm>
+
+#include "passes/lower/contraction_form.h"
 #include "passes/lower/elements.h"
 
 namespace bnc::lower {
@@ -12,8 +15,9 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
   const Ranges ranges = ranges_of(lowering, space, region);
   const std::vector<ColumnRun> runs = column_runs(lowering, ranges, 1, column_breaks(lowering, stage));
 
+  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   auto element = [&](const ColumnRun& run, Expr row, Expr column, Expr predicate, std::vector<Stmt> body) {
-    Elements elements(lowering, body, index_at(lowering, space, row, space.empty() ? Expr(0) : column_index(run, column)), predicate);
+    Elements elements(lowering, body, flat_index(lowering, space, flat, row, space.empty() ? Expr(0) : column_index(run, column)), predicate);
     for (Node* root : stage.roots) {
       const Expr value = elements.bind(root->results[0].name, elements.compute(*root, elements.index()));
       elements.define(root->result(), value);

@@ -1,6 +1,7 @@
 // Loops of reductions within one task.
 #include <algorithm>
 
+#include "passes/lower/contraction_form.h"
 #include "passes/lower/reducer.h"
 
 namespace bnc::lower {
@@ -28,6 +29,7 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
   const Ranges outer = first_axis > 0 ? ranges_of(lowering, outer_space, region) : Ranges{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
   const Dim inner = *element_count(Shape(space.begin() + first_axis, space.end() - 1));
   const Expr inner_rows = lowering.extent(inner);
+  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(), [&](const Node* root) { return reads_flat_rows(lowering, root->operands[0]); });
   Region panel = region;
   panel.all_rows = true;
   const std::string kept = lowering.fresh("kept");
@@ -40,7 +42,7 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
       std::vector<Expr> predicates;
       for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering, run, place(v), body));
       Reducer reducer(lowering, run.lanes, run.vectors, {Expr(0), inner_rows, inner_rows, lowering.fixed(inner)}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-        Elements elements(lowering, to, index_at(lowering, space, first_row + p, column_index(run, place(v))), predicates[v]);
+        Elements elements(lowering, to, flat_index(lowering, space, flat, first_row + p, column_index(run, place(v))), predicates[v]);
         return elements.value(node.operands[0]);
       });
       reducer.run(stage.roots, body);

@@ -1,6 +1,12 @@
 #include "passes/lower/tall_reduction.h"
 
+#include <algorithm>
+
+#include "passes/lower/contraction_form.h"
+
 namespace bnc::lower {
+
+constexpr int tall_vectors = 4;   // side by side: one chain of additions alone would wait for itself
 
 // What is kept of a block. Means are relative to the block's own pivot, so that nothing is lost where they are large.
 static std::vector<std::string> names(const Node& node) {
@@ -19,7 +25,7 @@ TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t blo
 std::vector<Stmt> TallReduction::partial(const Region& region, Expr block) {
   const Ranges ranges = ranges_of(lowering_, stage_.space(), region);
   std::vector<Stmt> out;
-  for (const ColumnRun& run : column_runs(lowering_, ranges, reduction_vectors)) {
+  for (const ColumnRun& run : column_runs(lowering_, ranges, tall_vectors)) {
     out.push_back(over_columns(lowering_, run, [&](Expr column) { return reduce_block(run, column, block, ranges); }));
   }
   return out;
@@ -66,6 +72,7 @@ Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::str
 
 std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows) {
   const Shape& space = stage_.space();
+  const bool flat = std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });
   std::vector<Stmt> out;
   std::vector<Expr> columns, predicates;
   for (int v = 0; v < run.vectors; ++v) {
@@ -73,7 +80,7 @@ std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column,
     predicates.push_back(column_predicate(lowering_, run, columns[v], out));
   }
   Reducer reducer(lowering_, run.lanes, run.vectors, {rows.row_begin, rows.row_end, whole_.row_end, std::nullopt}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-    Elements elements(lowering_, to, index_at(lowering_, space, p, column_index(run, columns[v])), predicates[v]);
+    Elements elements(lowering_, to, flat_index(lowering_, space, flat, p, column_index(run, columns[v])), predicates[v]);
     return elements.value(node.operands[0]);
   });
   reducer.run(stage_.roots, out);
