@@ -73,20 +73,26 @@ class Chooser {
   bool computes_operand(const Node& reader, Node& node) {
     const auto first = std::find(reader.operands.begin(), reader.operands.end(), node.result());
     const int k = static_cast<int>(first - reader.operands.begin());
-    if (reader.op->lowering_as<ContractLowering>()) return std::count(first, reader.operands.end(), node.result()) == 1 && has_many_rows(reader, batch_);
-    if (merges_rows(reader)) return true;
-    return reader.op->lowering_as<ReduceLowering>() || (reader.op->lowering_as<ElementLowering>() && reads_about_once(reader, k, accesses_.of(reader, k)));
+    if (reader.op->lowering_as<ContractLowering>()) {
+      return has_many_rows(reader, batch_) && std::count(first, reader.operands.end(), node.result()) == 1;
+    }
+    if (merges_rows(reader) || reader.op->lowering_as<ReduceLowering>()) return true;
+    return reader.op->lowering_as<ElementLowering>() && reads_about_once(reader, k, accesses_.of(reader, k));
   }
 
   // How many readers a copy would cost a further reading.
   void count_readers(Node& node) {
     if (node.results.empty() || !node.op->lowering_as<ElementLowering>()) return;
     double& count = readers_[&node];
+    const auto size = element_count(node.results[0].type.shape);
     for (Node* reader : distinct(uses_.of(node.result()))) {
       auto further = readers_.find(reader);
-      const auto size = element_count(node.results[0].type.shape);
-      if (reader->op->lowering_as<ContractLowering>() && size) count += work_of(*reader, batch_) < hiding_work * static_cast<double>(size->at(batch_.value_or(32)));
-      else count += further != readers_.end() && is_candidate(*reader) ? std::max(1.0, further->second) : 1;
+      if (reader->op->lowering_as<ContractLowering>() && size) {
+        const bool hides = work_of(*reader, batch_) >= hiding_work * static_cast<double>(size->at(batch_.value_or(32)));
+        count += hides ? 0 : 1;
+      } else {
+        count += further != readers_.end() && is_candidate(*reader) ? std::max(1.0, further->second) : 1;
+      }
     }
   }
 

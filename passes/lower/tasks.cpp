@@ -87,7 +87,7 @@ class Chooser {
     for (const auto& [stage, packing] : tasks_.packings) tile = std::max<int64_t>(tile, packing.tile.rows);
     // Without a product a task is worth its while from some ten thousand elements on.
     const bool images = row_dims(space).size() > 1, reduces = reduces_rows(*kernel_.stages.back().roots.front());
-    if (tasks_.packings.empty() && (images || reduces)) few = std::clamp<int64_t>(32768 / std::max<int64_t>(1, lowering_.fixed(space.back()).value_or(64)), 32, 1024);
+    if (tasks_.packings.empty() && (images || reduces)) few = std::clamp<int64_t>(32768 / lowering_.fixed(space.back()).value_or(64), 32, 1024);
     const int64_t scale = unit_rows(head);
     const auto units = lowering_.fixed(tasks_.units);
     const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;

@@ -68,6 +68,9 @@ void check_training(Module& module, int64_t batch, double tolerance) {
     test::check_generated(step, bindings, options, tolerance);
   }
   test::CodeOptions options{.passes = passes};
+  options.fixed_batch = false;
+  test::check_generated(step, bindings, options, tolerance);
+  options.fixed_batch = true;
   const auto one = test::run_generated(step, bindings, options);
   for (int threads : {2, 3}) {
     options.threads = threads;
@@ -176,7 +179,8 @@ TEST_CASE("frozen convolutions are a kernel each, with all that follows element 
   std::map<int, int> heavy;
   for (const auto& node : net.graph.nodes()) {
     if (node->is("convolution") || (node->is("matmul") && node->results[0].type.rank() == 4)) ++heavy[node->kernel];
-    if (node->results[0].type.rank() == 4 && node->op->lowering_as<ElementLowering>()) CHECK(heavy.count(node->kernel) == 1);
+    const Shape& shape = node->results[0].type.shape;
+    if (shape.size() == 4 && shape.front().batch && node->op->lowering_as<ElementLowering>()) CHECK(heavy.count(node->kernel) == 1);
   }
   CHECK(heavy.size() == 3);
 }
@@ -196,6 +200,45 @@ TEST_CASE("training steps of small convolutional networks against the reference"
       return y = dense(flatten(h), 3)
     )", train_section);
     check_training(module, batch, 2e-5);
+  }
+}
+
+TEST_CASE("training steps of dense blocks against the reference") {
+  for (int64_t batch : {5, 16}) {
+    Module module = test::parse_network("x: f32[N, 10, 14, 3]", R"(
+      parameter w1: f32[3, 3, 3, 13] = normal(deviation=0.2)
+      parameter w2: f32[3, 3, 13, 7] = normal(deviation=0.2)
+      parameter w3: f32[1, 1, 20, 20] = normal(deviation=0.2)
+      parameter w4: f32[3, 3, 20, 7] = normal(deviation=0.2)
+      h = convolution(x, w1, padding=[1, 1, 1, 1])
+      h = concat(h, convolution(relu(batch_norm(h)), w2, padding=[1, 1, 1, 1]), axis=3)
+      h = average_pool(convolution(relu(batch_norm(h)), w3), kernel=[2])
+      h = concat(h, convolution(relu(batch_norm(h)), w4, padding=[1, 1, 1, 1]), axis=3)
+      return y = dense(global_average_pool(relu(batch_norm(h))), 3)
+    )", train_section);
+    check_training(module, batch, 2e-5);
+  }
+}
+
+TEST_CASE("frozen networks of images against the reference") {
+  Module module = test::parse_network("x: f32[N, 13, 8, 8]", R"(
+    parameter w1: f32[3, 3, 8, 24] = normal(deviation=0.2)
+    parameter w2: f32[3, 3, 24, 20] = normal(deviation=0.2)
+    parameter w3: f32[1, 1, 8, 20] = normal(deviation=0.2)
+    h = max_pool(relu(batch_norm(convolution(x, w1, padding=[2, 1, 1, 1]))), kernel=[2])
+    h = relu(batch_norm(convolution(h, w2, padding=[1, 1, 1, 1])) + average_pool(batch_norm(convolution(x, w3)), kernel=[2], ceil_mode=true))
+    return y = dense(global_average_pool(h), 3), z = max_pool(h, kernel=[3], stride=[2], padding=[1])
+  )");
+  Graph frozen = module.main().clone();
+  PassContext context = context_of(nullptr, std::nullopt, "native");
+  run_passes(frozen, {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "common-subexpressions", "dead-code", "decompose"}, context);
+  for (int64_t batch : {1, 4, 19}) {
+    const Bindings bindings = test::random_bindings(frozen, batch);
+    for (bool fixed : {true, false}) {
+      test::CodeOptions options;
+      options.fixed_batch = fixed;
+      test::check_generated(frozen, bindings, options, 5e-6);
+    }
   }
 }
 
