@@ -27,6 +27,7 @@ class Driver {
     for (size_t k = 0; k < kernels_.size(); ++k) emit(kernels_[k]);
     for (const auto& [value, buffer] : copies_) emit_copy(value, buffer);
     for (loops::Kernel& kernel : lowering_.program.kernels) find_accesses(kernel);
+    forget_unread_constants();
     loops::verify(lowering_.program);
     return std::move(lowering_.program);
   }
@@ -246,6 +247,15 @@ class Driver {
     if (stmt->kind == loops::StmtKind::store) writes.insert(stmt->buffer);
     for (const Expr* x : {&stmt->begin, &stmt->end, &stmt->index, &stmt->value, &stmt->predicate}) visit(*x, reads);
     for (const Stmt& child : stmt->body) visit(child, reads, writes);
+  }
+
+  // The numbers of weights that were packed into other constants.
+  void forget_unread_constants() {
+    std::set<int> read;
+    for (const loops::Kernel& kernel : lowering_.program.kernels) read.insert(kernel.reads.begin(), kernel.reads.end());
+    for (size_t id = 0; id < lowering_.program.buffers.size(); ++id) {
+      if (!read.count(static_cast<int>(id))) lowering_.program.buffers[id].data = {};
+    }
   }
 
   void find_accesses(loops::Kernel& kernel) const {

@@ -45,7 +45,10 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
 
 loops::Program Compilation::lower(bool embed_weights) {
   context.embed_weights = embed_weights;
-  if (!program) run_passes(pipeline("lowering"));
+  if (!program) {
+    run_passes(pipeline("lowering"));
+    if (embed_weights) weights = {};   // the program has those it needs
+  }
   return std::move(*program);
 }
 

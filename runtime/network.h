@@ -33,7 +33,8 @@ class Compilation {
   // The mode's pipeline, or the passes the options name.
   std::vector<std::string> passes() const;
   void run_passes(const std::vector<std::string>& names);
-  // The program, lowered now unless the passes have done it.
+  // The program, lowered now unless the passes have done it. With `embed_weights`, a program
+  // lowered now holds the weights it needs as constants, and they are gone from here.
   loops::Program lower(bool embed_weights = false);
 
   Graph graph;
