@@ -52,14 +52,16 @@ class Chooser {
     return !readers.empty() && std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return computes_operand(*reader, node); });
   }
 
-  // Arithmetic on parameters and states alone, ready long before its one reader (an old velocity times the momentum).
+  // Arithmetic on parameters and states alone, ready long before its one reader (an old velocity times the momentum). A
+  // product's weight is packed before the product's kernel begins, from what is stored.
   bool scales_weights(const Node& node) const {
     constexpr int64_t large = 1 << 14;
     const auto size = element_count(node.results[0].type.shape);
     const bool from_sources = std::all_of(node.operands.begin(), node.operands.end(), [](Value operand) {
       return !operand || operand.node->op->lowering_as<SourceLowering>() || is_scalar_element(*operand.node);
     });
-    return size && !size->batch && size->factor >= large && from_sources && uses_.of(Value{const_cast<Node*>(&node), 0}).size() == 1;
+    const auto& readers = uses_.of(Value{const_cast<Node*>(&node), 0});
+    return size && !size->batch && size->factor >= large && from_sources && readers.size() == 1 && !readers.front()->op->lowering_as<ContractLowering>();
   }
 
   // The pixels of images as the rows of a matrix: copied as products read them, nothing moves.

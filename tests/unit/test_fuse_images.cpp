@@ -185,6 +185,14 @@ TEST_CASE("frozen convolutions are a kernel each, with all that follows element 
   CHECK(heavy.size() == 3);
 }
 
+TEST_CASE("a weight that is computed first is packed afterwards") {
+  Module module = test::parse_network("x: f32[N, 8, 8, 64]", "return y = conv2d(x, 256, kernel=1, bias=false)");
+  Graph graph = module.main().clone();
+  test::CodeOptions options{.passes = {"canonicalize", "fuse"}};
+  options.fixed_batch = true;
+  test::check_generated(graph, test::random_bindings(graph, 2), options, 1e-5);
+}
+
 TEST_CASE("training steps of small convolutional networks against the reference") {
   for (int64_t batch : {1, 3, 8}) {
     Module module = test::parse_network("x: f32[N, 9, 13, 5]", R"(

@@ -13,15 +13,11 @@ namespace {
 
 std::string example_network(const OpDefinition& op) { return "network example(" + op.example_inputs + ") {\n  return y = " + op.example + "\n}\n"; }
 
-// The loops of convolutions come with the contraction engine.
-bool lacks_loops(const std::string& op) { return op.starts_with("conv"); }
-
 }  // namespace
 
 TEST_CASE("generated code of every op agrees with its evaluation") {
   for (const OpCase& test : op_cases())
     for (bool fixed_batch : {true, false}) {
-      if (lacks_loops(test.op)) continue;
       CodeOptions options;
       options.fixed_batch = fixed_batch;
       INFO(test.describe());
@@ -32,7 +28,6 @@ TEST_CASE("generated code of every op agrees with its evaluation") {
 TEST_CASE("the example of every op is a network, and compiles") {
   for (const OpDefinition& op : all_ops()) {
     if (op.category == OpCategory::source && op.name != "constant") continue;
-    if (lacks_loops(op.name)) continue;
     const std::string text = example_network(op);
     INFO(text);
     Module module = parse_module(make_source(text));
