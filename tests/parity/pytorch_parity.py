@@ -24,7 +24,7 @@ except ImportError:
     print("skipped: PyTorch is not installed (apt-get install python3-torch)")
     sys.exit(SKIPPED)
 
-TRAINING, FROZEN = 1e-4, 1e-5          # what is tolerated
+TOLERANCE = 1e-5
 # Network: examples in a training step (0: none), their image size where it is reduced, and the seed of the images; examples when frozen,
 # and their size likewise. Where a ReLU's input is nearer to 0 than f32 resolves, its gradient is either side's, in PyTorch's f32 too; the
 # seeds are those of a hundred that keep all of them farthest from 0 (`--margins`).
@@ -112,7 +112,7 @@ class Case:
         return dict(np.load(self.folder / "out.npz"))
 
     def check_training(self, batch, seed):
-        start, comparison = time.time(), Comparison(TRAINING)
+        start, comparison = time.time(), Comparison(TOLERANCE)
         images, labels = self.images(batch, seed), np.random.default_rng(6).integers(0, self.example.classes, batch)
         ours = self.run("train", x=to_ours(images), labels=labels.astype(np.int32))
         reduction = re.search(r"softmax_cross_entropy\([^)]*reduction\s*=\s*(\w+)", self.model.read_text())
@@ -131,7 +131,7 @@ class Case:
         return comparison.report(self.name, "training", time.time() - start)
 
     def check_frozen(self, count):
-        start, comparison = time.time(), Comparison(FROZEN)
+        start, comparison = time.time(), Comparison(TOLERANCE)
         images = self.images(count, 5)
         with torch.no_grad():
             prediction = self.module.eval()(torch.from_numpy(images).double()).numpy()
