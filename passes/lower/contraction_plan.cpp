@@ -223,11 +223,12 @@ class Planner {
     return best;
   }
 
-  double depth_of(const FormPart& part) const {
-    double depth = 1;
-    for (const Dim& dim : part.reduction) depth *= static_cast<double>(dim.batch ? dim.at(lowering_.context.batch.value_or(1)) : dim.factor);
-    return depth;
+  double elements_of(const Shape& shape) const {
+    double count = 1;
+    for (const Dim& dim : shape) count *= static_cast<double>(dim.at(lowering_.context.batch.value_or(1)));
+    return count;
   }
+  double depth_of(const FormPart& part) const { return elements_of(part.reduction); }
 
   void try_split(int split, int64_t block, int64_t column_tasks, double& best, ContractionPlan& chosen) {
     ContractionPlan plan = plan_;
@@ -278,6 +279,9 @@ class Planner {
     double tasks = static_cast<double>(column_tasks);
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
     tasks *= static_cast<double>(divide_up(lowering_.fixed(form_.result[split]).value_or(1), block));
+    // Each panel of columns walks the task's rows again: they are to stay in the second cache.
+    const double walked = elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result);
+    if (!plan.stage_left && 4 * walked / tasks > static_cast<double>(l2) / 2) cycles *= 1.1;
     // The mean over a few numbers of threads.
     double total = 0;
     for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks / threads) * cycles * threads;
