@@ -4,9 +4,9 @@
 usage: convnets.py [--bnc build/bnc] [--seconds S] [--threads T] [--json] [--only SECTION ...]
 Everything is measured in one run, with T threads throughout. The peers are described in peers.py.
 """
-import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 from peers import ROOT, OnnxRuntime, Table, arguments, bnc_bench, peer, torch_step_ms
@@ -101,13 +101,14 @@ class Bench:
 
     def compiler_bytes(self, model):
         weights = pathlib.Path(self.folder.name) / "w.safetensors"
-        subprocess.run([self.options.bnc, "init", model, "--seed", "1", "-o", weights], check=True)
-        child = subprocess.Popen([self.options.bnc, "compile", model, "--weights", weights, "-o", weights.with_suffix(".o")])
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise RuntimeError(f"bnc compile {model}: exit code {child.returncode}")
-        return usage.ru_maxrss * 1024 - weights.stat().st_size
+        quiet = {"check": True, "stderr": subprocess.DEVNULL}
+        subprocess.run([self.options.bnc, "init", model, "--seed", "1", "-o", weights], stdout=subprocess.DEVNULL, **quiet)
+        command = [self.options.bnc, "compile", model, "--weights", weights, "-o", weights.with_suffix(".o")]
+        # A process counts as its peak also that of the one it was forked from: a small one in between, instead of this one with its peers.
+        measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); " \
+                  "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        peak = subprocess.run([sys.executable, "-c", measure, *map(str, command)], stdout=subprocess.PIPE, text=True, **quiet).stdout
+        return int(peak) * 1024 - weights.stat().st_size
 
 
 SECTIONS = {"kernels": Bench.kernels, "depthwise": Bench.depthwise, "batch-norm": Bench.free_batch_norm, "training": Bench.training,
