@@ -32,24 +32,10 @@ class TileLoops {
  private:
   // All rows of one column step: full tiles, then one smaller tile, or single rows where their number is not known.
   std::vector<Stmt> rows(const ColumnRun& run, Expr column) {
-    const int64_t tile = packing_.tile.rows;
     std::vector<Stmt> out;
-    auto loop_over = [&](Expr begin, Expr end, int64_t step) {
-      const std::string row = lowering_.fresh("row");
-      out.push_back(loops::loop(row, begin, end, step, micro(run, column, loops::variable(row), static_cast<int>(step))));
-    };
-    if (ranges_.rows) {
-      const int64_t full = *ranges_.rows / tile, rest = *ranges_.rows % tile;
-      if (full > 1) loop_over(ranges_.row_begin, ranges_.row_begin + Expr(full * tile), tile);
-      if (full == 1) out.push_back(loops::block(micro(run, column, ranges_.row_begin, static_cast<int>(tile))));
-      if (rest > 0) out.push_back(loops::block(micro(run, column, ranges_.row_begin + Expr(full * tile), static_cast<int>(rest))));
-      return out;
-    }
-    const Expr count = ranges_.row_end - ranges_.row_begin;
-    const std::string middle = lowering_.fresh("full_rows");
-    out.push_back(loops::let(middle, ranges_.row_begin + count / Expr(tile) * Expr(tile)));
-    loop_over(ranges_.row_begin, loops::variable(middle), tile);
-    if (tile > 1) loop_over(loops::variable(middle), ranges_.row_end, 1);
+    over_tiles(lowering_, ranges_.row_begin, ranges_.row_end, ranges_.rows, packing_.tile.rows, out, [&](Expr row, int count, std::vector<Stmt>& body) {
+      body = micro(run, column, std::move(row), count);
+    });
     return out;
   }
 

@@ -342,27 +342,8 @@ class RowContraction {
     out.push_back(loops::loop(name, 0, dimension.count, 1, std::move(body)));
   }
 
-  // Full tiles, then one smaller tile, or single rows where their number is not known.
-  void along(const RowDimension& dimension, int64_t tile, std::vector<Stmt>& out, const std::function<void(Expr steps, int count, std::vector<Stmt>&)>& body) {
-    auto single = [&](Expr steps, int64_t count) {
-      std::vector<Stmt> inner;
-      body(steps, static_cast<int>(count), inner);
-      return inner;
-    };
-    auto loop_over = [&](Expr begin, Expr end, int64_t step) {
-      const std::string name = lowering_.fresh("row");
-      out.push_back(loops::loop(name, begin, end, step, single(loops::variable(name), step)));
-    };
-    if (dimension.fixed()) {
-      const int64_t full = dimension.most / tile, rest = dimension.most % tile;
-      if (full > 1) loop_over(Expr(0), Expr(full * tile), tile);
-      if (full == 1) out.push_back(loops::block(single(Expr(0), tile)));
-      if (rest > 0) out.push_back(loops::block(single(Expr(full * tile), rest)));
-      return;
-    }
-    const Expr middle = lowering_.bind("full_rows", dimension.count / Expr(tile) * Expr(tile), out);
-    loop_over(Expr(0), middle, tile);
-    if (tile > 1) loop_over(middle, dimension.count, 1);
+  void along(const RowDimension& dimension, int64_t tile, std::vector<Stmt>& out, const TileBody& body) {
+    over_tiles(lowering_, Expr(0), dimension.count, dimension.fixed() ? std::optional(dimension.most) : std::nullopt, tile, out, body);
   }
 
   // ----------------------------------------------------------------------------------------------------- the tile

@@ -203,6 +203,28 @@ Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std
   return lowering.bind("mask", mask, out);
 }
 
+void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out, const TileBody& body) {
+  auto rows_at = [&](Expr row, int64_t rows) {
+    std::vector<Stmt> inner;
+    body(std::move(row), static_cast<int>(rows), inner);
+    return inner;
+  };
+  auto loop_over = [&](Expr first, Expr last, int64_t step) {
+    const std::string row = lowering.fresh("row");
+    out.push_back(loops::loop(row, first, last, step, rows_at(loops::variable(row), step)));
+  };
+  if (count) {
+    const int64_t full = *count / tile, rest = *count % tile;
+    if (full > 1) loop_over(begin, begin + Expr(full * tile), tile);
+    if (full == 1) out.push_back(loops::block(rows_at(begin, tile)));
+    if (rest > 0) out.push_back(loops::block(rows_at(begin + Expr(full * tile), rest)));
+    return;
+  }
+  const Expr middle = lowering.bind("full_rows", begin + (end - begin) / Expr(tile) * Expr(tile), out);
+  loop_over(begin, middle, tile);
+  if (tile > 1) loop_over(middle, end, 1);
+}
+
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column) {
   if (space.empty()) return {};
   Index index(space.size());

@@ -100,6 +100,11 @@ Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std
 // `column` as the index of a vector of the run's lanes.
 Expr column_index(const ColumnRun& run, Expr column);
 
+// Rows [begin, end), `count` of them where that is known, in tiles: full ones, then one smaller tile, or single rows where
+// the number is not known. `body` appends the loops of `rows` rows from `row` on.
+using TileBody = std::function<void(Expr row, int rows, std::vector<Stmt>& out)>;
+void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out, const TileBody& body);
+
 // The index over `space` for a flattened row and a column.
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column);
 

@@ -66,38 +66,26 @@ Graph convolution_graph(const Case& c, const char* op) {
   return graph;
 }
 
-void check(const Graph& graph, int64_t batch, double tolerance = 2e-6) {
-  const Bindings bindings = test::random_bindings(graph, batch);
-  for (const char* cpu : {"native", "haswell", "x86-64"}) {
-    for (bool fixed : {true, false}) {
-      test::CodeOptions options;
-      options.cpu = cpu;
-      options.fixed_batch = fixed;
-      test::check_generated(graph, bindings, options, tolerance);
-    }
-  }
-}
-
 }  // namespace
 
 TEST_CASE("convolutions of all strides, paddings, dilations and groups") {
   for (const Case& c : cases) {
     INFO(c.describe());
-    check(convolution_graph(c, "convolution"), c.batch);
+    test::check_generated_everywhere(convolution_graph(c, "convolution"), c.batch);
   }
 }
 
 TEST_CASE("gradients of convolutions by the input") {
   for (const Case& c : cases) {
     INFO(c.describe());
-    check(convolution_graph(c, "convolution_input_gradient"), c.batch);
+    test::check_generated_everywhere(convolution_graph(c, "convolution_input_gradient"), c.batch);
   }
 }
 
 TEST_CASE("gradients of convolutions by the weight") {
   for (const Case& c : cases) {
     INFO(c.describe());
-    check(convolution_graph(c, "convolution_weight_gradient"), c.batch, 3e-6);
+    test::check_generated_everywhere(convolution_graph(c, "convolution_weight_gradient"), c.batch, 3e-6);
   }
 }
 
@@ -114,7 +102,7 @@ TEST_CASE("products of many rows, and reductions over them, with what follows") 
     graph.outputs.push_back({Output::Role::output, "dw", builder.value("matmul", {rows, dy}, {{"transpose_left", true}})});
     graph.outputs.push_back({Output::Role::output, "dx", builder.value("matmul", {r, w}, {{"transpose_right", true}})});
     INFO("channels ", channels);
-    for (int64_t batch : {1, 3, 40}) check(graph, batch);
+    for (int64_t batch : {1, 3, 40}) test::check_generated_everywhere(graph, batch);
   }
 }
 

@@ -18,18 +18,6 @@ TensorType weight(int64_t rows, int64_t columns) { return {DType::f32, {Dim{rows
 
 void hand_out(Graph& graph, const std::string& name, Value value) { graph.outputs.push_back({Output::Role::output, name, value}); }
 
-void check_all_modes(const Graph& graph, int64_t batch, double tolerance = 2e-6) {
-  const Bindings bindings = test::random_bindings(graph, batch);
-  for (const char* cpu : {"native", "haswell", "x86-64"}) {
-    for (bool fixed : {true, false}) {
-      test::CodeOptions options;
-      options.cpu = cpu;
-      options.fixed_batch = fixed;
-      test::check_generated(graph, bindings, options, tolerance);
-    }
-  }
-}
-
 }  // namespace
 
 TEST_CASE("matrix products of all sizes and orientations") {
@@ -44,7 +32,7 @@ TEST_CASE("matrix products of all sizes and orientations") {
         const Value other = left_transposed ? builder.input("d", matrix(columns)) : builder.parameter("w", right_transposed ? weight(columns, 33) : weight(33, columns), normal);
         hand_out(graph, "y", builder.value("matmul", {x, other}, {{"transpose_left", left_transposed}, {"transpose_right", right_transposed}}));
         INFO("rows ", rows, " columns ", columns, " orientation ", orientation);
-        check_all_modes(graph, rows);
+        test::check_generated_everywhere(graph, rows);
       }
     }
   }
@@ -57,7 +45,7 @@ TEST_CASE("a product large enough to be packed") {
   const Value x = builder.input("x", matrix(600));
   hand_out(graph, "y", builder.value("matmul", {x, builder.parameter("w", weight(600, 512), normal)}));
   hand_out(graph, "g", builder.value("matmul", {x, x}, {{"transpose_left", true}}));
-  for (int64_t batch : {130, 200}) check_all_modes(graph, batch);
+  for (int64_t batch : {130, 200}) test::check_generated_everywhere(graph, batch);
 }
 
 TEST_CASE("one column, and what follows it in the tile") {
@@ -67,7 +55,7 @@ TEST_CASE("one column, and what follows it in the tile") {
     GraphBuilder builder(graph);
     const Value product = builder.value("matmul", {builder.input("x", {DType::f32, {batch_dim, Dim{3, false}, Dim{7, false}}}), builder.parameter("w", weight(7, 1), normal)});
     hand_out(graph, "y", builder.value("relu", {builder.value("bias", {product, builder.parameter("b", vector(1), normal)})}));
-    check_all_modes(graph, rows);
+    test::check_generated_everywhere(graph, rows);
   }
 }
 
@@ -83,7 +71,7 @@ TEST_CASE("elementwise chains, broadcasting and several outputs") {
     hand_out(graph, "z", builder.value("relu", {builder.sub(y, builder.constant(0.5))}));
     hand_out(graph, "t", builder.value("transpose", {y}));
     hand_out(graph, "total", builder.value("reduce_sum", {y}));
-    check_all_modes(graph, 17);
+    test::check_generated_everywhere(graph, 17);
   }
 }
 
@@ -100,7 +88,7 @@ TEST_CASE("reductions along every axis") {
         hand_out(graph, name + "_kept", builder.value(op, {x}, {{"axes", axes}, {"keep_dims", true}}));
       }
     }
-    check_all_modes(graph, batch, 5e-6);
+    test::check_generated_everywhere(graph, batch, 5e-6);
   }
 }
 
@@ -137,7 +125,7 @@ TEST_CASE("reductions over many rows, shared among tasks") {
       hand_out(graph, "mean", moments->result(0));
       hand_out(graph, "variance", moments->result(1));
       for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) hand_out(graph, op, builder.value(op, {x}, {{"axes", IntList{0}}}));
-      check_all_modes(graph, batch, 1e-5);
+      test::check_generated_everywhere(graph, batch, 1e-5);
     }
   }
 }
@@ -171,7 +159,7 @@ TEST_CASE("updates in place see the old values only") {
   hand_out(graph, "back", builder.value("matmul", {y, w}, {{"transpose_right", true}}));
   graph.outputs.push_back({Output::Role::update, "v", velocity});
   graph.outputs.push_back({Output::Role::update, "w", builder.sub(w, builder.scale(velocity, 0.01))});
-  check_all_modes(graph, 33);
+  test::check_generated_everywhere(graph, 33);
 }
 
 TEST_CASE("two parameters that trade places") {
@@ -182,7 +170,7 @@ TEST_CASE("two parameters that trade places") {
   hand_out(graph, "sum", builder.add(a, builder.input("x", matrix(20))));
   graph.outputs.push_back({Output::Role::update, "a", builder.scale(b, 2)});
   graph.outputs.push_back({Output::Role::update, "b", builder.scale(a, 3)});
-  check_all_modes(graph, 3);
+  test::check_generated_everywhere(graph, 3);
 }
 
 TEST_CASE("columns that come from several places: concatenations, what rides on them, their gradients") {
@@ -205,7 +193,7 @@ TEST_CASE("columns that come from several places: concatenations, what rides on 
     hand_out(graph, "sparse", b.value("slice_gradient", {joined}, {{"axis", 2}, {"begin", 1}, {"step", 2}, {"extent", 2 * columns + 5}}));
     hand_out(graph, "padded", b.value("pad", {joined}, {{"low", IntList{0, 1, 3}}, {"high", IntList{0, 0, 17}}, {"value", 0.5}}));
     INFO("widths ", widths.size(), ", first ", widths[0]);
-    check_all_modes(graph, 7);
+    test::check_generated_everywhere(graph, 7);
   }
 }
 
@@ -230,7 +218,7 @@ TEST_CASE("reductions over axes anywhere, with the batch anywhere") {
       hand_out(graph, "variance" + std::to_string(axis), moments.result(1));
     }
     INFO("rank ", rank);
-    check_all_modes(graph, 7, 3e-6);
+    test::check_generated_everywhere(graph, 7, 3e-6);
   }
 }
 

@@ -99,4 +99,17 @@ inline void check_generated(const Graph& graph, const Bindings& bindings, const 
   if (graph.output(Output::Role::loss)) compare("loss", Tensor{DType::f32, {}, {reference.loss}});
 }
 
+// The same on random inputs for every width of vectors, with the batch size known and not.
+inline void check_generated_everywhere(const Graph& graph, int64_t batch, double tolerance = 2e-6) {
+  const Bindings bindings = random_bindings(graph, batch);
+  for (const char* cpu : {"native", "haswell", "x86-64"}) {
+    for (bool fixed : {true, false}) {
+      CodeOptions options;
+      options.cpu = cpu;
+      options.fixed_batch = fixed;
+      check_generated(graph, bindings, options, tolerance);
+    }
+  }
+}
+
 }  // namespace bnc::test
