@@ -1,20 +1,13 @@
 #include "runtime/batch_loader.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include "ir/diagnostic.h"
-#include "ir/random.h"
 #include "runtime/dataset.h"
+#include "runtime/shuffle.h"
 
 namespace bnc {
 
 std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch) {
-  std::vector<int64_t> order(static_cast<size_t>(count));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  RandomStream random(seed, "shuffle/" + std::to_string(epoch));
-  for (size_t k = order.size(); k > 1; --k) std::swap(order[k - 1], order[random.below(k)]);  // Fisher and Yates
-  return order;
+  return shuffled_indices(count, seed, "shuffle/" + std::to_string(epoch));
 }
 
 void fill_batch(const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {

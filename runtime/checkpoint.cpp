@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -21,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char *weights_file = "weights.safetensors", *state_file = "state.npz", *history_file = "history.csv", *progress_file = "progress.json";
+constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz", *history_file = "history.csv", *progress_file = "progress.json";
 
 void synchronize_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -39,13 +40,46 @@ RunningSum running_sum(const Json& json) { return {number(json.at("loss")), numb
 
 void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
   checkpoint.weights.save(folder / weights_file);
+  if (checkpoint.best) checkpoint.best->weights.save(folder / best_file);
   save_npz(folder / state_file, checkpoint.hidden_state);
   write_file(folder / history_file, to_csv(checkpoint.history));
-  const Json progress = {{"network", checkpoint.network}, {"step", checkpoint.step},         {"seed", checkpoint.seed},
-                         {"batch", checkpoint.batch},     {"examples", checkpoint.examples}, {"epoch", to_json(checkpoint.epoch)},
-                         {"interval", to_json(checkpoint.interval)}};
+  const Json progress = {{"network", checkpoint.network},
+                         {"step", checkpoint.step},
+                         {"steps", checkpoint.steps},
+                         {"seed", checkpoint.seed},
+                         {"batch", checkpoint.batch},
+                         {"examples", checkpoint.examples},
+                         {"validate", checkpoint.validate},
+                         {"epoch", to_json(checkpoint.epoch)},
+                         {"interval", to_json(checkpoint.interval)},
+                         {"best_step", checkpoint.best ? Json(checkpoint.best->row.step) : Json()},
+                         {"seconds", checkpoint.seconds}};
   write_file(folder / progress_file, progress.dump(2) + "\n");
   synchronize_folder(folder);
+}
+
+// Returns the step of the best test; -1 where there was none.
+int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
+  const auto bytes = FileBytes::open(path);
+  int64_t best_step = -1;
+  try {
+    const Json progress = Json::parse(bytes->bytes().begin(), bytes->bytes().end());
+    checkpoint.network = progress.at("network").get<std::string>();
+    checkpoint.step = progress.at("step").get<int64_t>();
+    checkpoint.steps = progress.at("steps").get<int64_t>();
+    checkpoint.seed = progress.at("seed").get<uint64_t>();
+    checkpoint.batch = progress.at("batch").get<int64_t>();
+    checkpoint.examples = progress.at("examples").get<int64_t>();
+    checkpoint.validate = progress.at("validate").get<double>();
+    checkpoint.epoch = running_sum(progress.at("epoch"));
+    checkpoint.interval = running_sum(progress.at("interval"));
+    checkpoint.seconds = progress.at("seconds").get<double>();
+    if (!progress.at("best_step").is_null()) best_step = progress.at("best_step").get<int64_t>();
+  } catch (const Json::exception&) {
+    fail("{}: damaged: not the progress of a training run", path);
+  }
+  if (checkpoint.step < 0 || checkpoint.batch < 1) fail("{}: damaged: step {}, batch {}", path, checkpoint.step, checkpoint.batch);
+  return best_step;
 }
 
 // Puts `fresh` in the place of `current`; what was there is gone afterwards. Where the file system cannot exchange two
@@ -94,26 +128,16 @@ Checkpoint read_checkpoint(const std::string& out) {
     folder = aside;
   }
   Checkpoint checkpoint;
-  const std::string progress_path = folder / progress_file;
-  const auto progress_bytes = FileBytes::open(progress_path);
-  try {
-    const Json progress = Json::parse(progress_bytes->bytes().begin(), progress_bytes->bytes().end());
-    checkpoint.network = progress.at("network").get<std::string>();
-    checkpoint.step = progress.at("step").get<int64_t>();
-    checkpoint.seed = progress.at("seed").get<uint64_t>();
-    checkpoint.batch = progress.at("batch").get<int64_t>();
-    checkpoint.examples = progress.at("examples").get<int64_t>();
-    checkpoint.epoch = running_sum(progress.at("epoch"));
-    checkpoint.interval = running_sum(progress.at("interval"));
-  } catch (const Json::exception&) {
-    fail("{}: damaged: not the progress of a training run", progress_path);
-  }
-  if (checkpoint.step < 0 || checkpoint.batch < 1) fail("{}: damaged: step {}, batch {}", progress_path, checkpoint.step, checkpoint.batch);
+  const int64_t best_step = read_progress(folder / progress_file, checkpoint);
   checkpoint.weights = WeightStore::load(folder / weights_file);
   checkpoint.hidden_state = load_npz(folder / state_file);
   const std::string history_path = folder / history_file;
   const auto history = FileBytes::open(history_path);
   checkpoint.history = parse_csv({reinterpret_cast<const char*>(history->bytes().data()), history->bytes().size()}, history_path);
+  if (best_step < 0) return checkpoint;
+  const auto best = std::find_if(checkpoint.history.begin(), checkpoint.history.end(), [&](const HistoryRow& row) { return row.step == best_step && row.tested; });
+  if (best == checkpoint.history.end()) fail("{}: damaged: there is no test at step {}, which was the best one", history_path, best_step);
+  checkpoint.best = {*best, WeightStore::load(folder / best_file)};
   return checkpoint;
 }
 

@@ -1,6 +1,7 @@
 // The state of a training run in a folder: all it takes to go on to the same bits.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "bnc/bnc.h"
@@ -14,13 +15,23 @@ struct RunningSum {
   int64_t batches = 0;
 };
 
+// The row of the history with the best test so far, and the weights then.
+struct BestTest {
+  HistoryRow row;
+  WeightStore weights;
+};
+
 struct Checkpoint {
   std::string network;
   int64_t step = 0;              // steps done; the next batch of the data order follows from it
   uint64_t seed = 0;
-  int64_t batch = 0, examples = 0;
+  int64_t batch = 0, examples = 0;   // of the data, with what is held out
+  int64_t steps = 0;             // that the run was to have
+  double validate = 0;           // the share of the examples held out
+  double seconds = 0;            // that the run has taken
   RunningSum epoch, interval;    // of the current epoch; since the last row of the history
   History history;
+  std::optional<BestTest> best;
   WeightStore weights;
   NamedArrays hidden_state;
 };

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
 
 #include "runtime/error.h"
+#include "runtime/shuffle.h"
 
 namespace bnc {
 
@@ -88,6 +90,7 @@ const std::array<float, 256> pixel_values = [] {
 
 Dataset::Dataset(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 Dataset::Dataset(Dataset&&) noexcept = default;
+Dataset& Dataset::operator=(Dataset&&) noexcept = default;
 Dataset::~Dataset() = default;
 
 Dataset Dataset::open(const std::string& spec, const std::string& default_split) {
@@ -99,6 +102,18 @@ Dataset Dataset::open(const std::string& spec, const std::string& default_split)
     data->example_size = 1;
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
     return Dataset(std::move(data));
+  });
+}
+
+std::pair<Dataset, Dataset> Dataset::split(double share, uint64_t seed) const {
+  return at_boundary([&] {
+    const auto held_out = std::llround(share * static_cast<double>(count()));
+    if (held_out < 1 || held_out >= count()) fail("a share of {} of the {} examples of {} {}", share, count(), data_->spec, held_out < 1 ? "is none" : "leaves no others");
+    std::vector<int64_t> order = shuffled_indices(count(), seed, "split");
+    const auto middle = order.begin() + held_out;
+    std::sort(order.begin(), middle);
+    std::sort(middle, order.end());
+    return std::pair(Dataset(data_->subset(std::span(middle, order.end()))), Dataset(data_->subset(std::span(order.begin(), middle))));
   });
 }
 
@@ -136,6 +151,38 @@ void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::
   if (y.size() != indices.size() * static_cast<size_t>(data_->target_size)) fail("{} examples have {} targets, not {}", indices.size(), indices.size() * data_->target_size, y.size());
   data_->gather_x(indices, x);
   for (size_t k = 0; k < indices.size(); ++k) std::copy_n(data_->targets.data() + indices[k] * data_->target_size, data_->target_size, y.data() + k * static_cast<size_t>(data_->target_size));
+}
+
+namespace {
+
+// The rows of `width` elements at those indices; nothing where there are no rows at all.
+template <class T>
+std::vector<T> rows_at(const std::vector<T>& rows, std::span<const int64_t> indices, int64_t width) {
+  std::vector<T> taken;
+  if (rows.empty()) return taken;
+  taken.reserve(indices.size() * static_cast<size_t>(width));
+  for (const int64_t index : indices) taken.insert(taken.end(), rows.begin() + index * width, rows.begin() + (index + 1) * width);
+  return taken;
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> indices) const {
+  auto part = std::make_unique<Data>();
+  part->spec = spec;
+  part->files = files;
+  part->count = static_cast<int64_t>(indices.size());
+  part->example_dims = example_dims;
+  part->example_size = example_size;
+  part->pixels = rows_at(pixels, indices, example_size);
+  part->values = rows_at(values, indices, example_size);
+  part->labels = rows_at(labels, indices, 1);
+  part->labels_file = labels_file;
+  part->target_dims = target_dims;
+  part->target_size = target_size;
+  part->targets = rows_at(targets, indices, target_size);
+  part->class_names = class_names;
+  return part;
 }
 
 void Dataset::Data::check_labels(int64_t classes, const std::string& network) const {

@@ -26,6 +26,8 @@ struct Dataset::Data {
   std::vector<std::string> class_names;  // empty where they are not known
 
   void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
+  // Those examples in a data set of their own.
+  std::unique_ptr<Data> subset(std::span<const int64_t> indices) const;
   // Throws Error, naming file and example, unless every label is in [0, classes).
   void check_labels(int64_t classes, const std::string& network) const;
 };

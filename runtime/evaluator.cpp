@@ -10,8 +10,7 @@
 
 namespace bnc {
 
-EvaluationResult evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size,
-                                  const std::function<void(const Progress&)>& on_progress, const PredictionVisitor& visit) {
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size, const EvaluationHooks& hooks) {
   const BatchShape shape = objective.fit(data, batch_size);
   Session::Data& inside = session.data();
   Slot& input = inside.input(objective.input());
@@ -23,6 +22,7 @@ EvaluationResult evaluate_session(Session& session, const Objective& objective, 
   Batch batch;
   std::vector<int64_t> indices;
   for (int64_t first = 0; first < data.count(); first += batch_size) {
+    if (hooks.stop && hooks.stop()) return std::nullopt;
     const int64_t count = std::min(batch_size, data.count() - first);
     indices.resize(static_cast<size_t>(count));
     std::iota(indices.begin(), indices.end(), first);
@@ -39,18 +39,18 @@ EvaluationResult evaluate_session(Session& session, const Objective& objective, 
     const Objective::Score score = objective.score(predictions, batch, shape.targets, count);
     total.loss += score.loss;
     total.right += score.right;
-    if (visit) visit(first, count, predictions);
-    if (!on_progress) continue;
+    if (hooks.visit) hooks.visit(first, count, predictions);
+    if (!hooks.on_progress) continue;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++progress.step;
     progress.loss = total.loss / static_cast<double>(first + count);
     progress.accuracy = total.right / static_cast<double>(first + count);
     progress.examples_per_second = static_cast<double>(first + count) / seconds;
     progress.seconds_left = static_cast<double>(data.count() - first - count) / progress.examples_per_second;
-    on_progress(progress);
+    hooks.on_progress(progress);
   }
   const double count = static_cast<double>(data.count());
-  return {total.loss / count, total.right / count, data.count()};
+  return EvaluationResult{total.loss / count, total.right / count, data.count()};
 }
 
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options) {
@@ -65,7 +65,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
     compile.batch_statistics = options.batch_statistics;
     compile.on_warning = options.on_warning;
     Session session = network.compile(compile, weights);
-    return evaluate_session(session, objective, data, std::min(options.batch, data.count()), options.on_progress);
+    return *evaluate_session(session, objective, data, std::min(options.batch, data.count()), {.on_progress = options.on_progress});
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "bnc/bnc.h"
 #include "runtime/objective.h"
@@ -11,8 +12,13 @@ namespace bnc {
 // Called with the predictions for examples [first, first + count).
 using PredictionVisitor = std::function<void(int64_t first, int64_t count, std::span<const float> predictions)>;
 
-// In batches in order, the last one smaller where the count asks for it. The session takes any batch size.
-EvaluationResult evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch,
-                                  const std::function<void(const Progress&)>& on_progress = {}, const PredictionVisitor& visit = {});
+struct EvaluationHooks {
+  std::function<void(const Progress&)> on_progress = {};
+  std::function<bool()> stop = {};   // polled between batches
+  PredictionVisitor visit = {};
+};
+
+// In batches in order, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned true.
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch, const EvaluationHooks& hooks = {});
 
 }  // namespace bnc

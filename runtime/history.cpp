@@ -9,7 +9,7 @@ namespace bnc {
 
 namespace {
 
-constexpr std::string_view header = "step,epoch,loss,accuracy,test_loss,test_accuracy";
+constexpr std::string_view header = "step,epoch,loss,accuracy,test_loss,test_accuracy,rate,seconds";
 
 std::string field(double value) { return std::isnan(value) ? "" : fmt::format("{}", value); }
 
@@ -35,8 +35,8 @@ T number(std::string_view text, T empty, const std::string& path) {
 std::string to_csv(const History& history) {
   std::string text = fmt::format("{}\n", header);
   for (const HistoryRow& row : history) {
-    text += fmt::format("{},{},{},{},{},{}\n", row.step, row.epoch, field(row.loss), field(row.accuracy), row.tested ? field(row.test_loss) : "",
-                        row.tested ? field(row.test_accuracy) : "");
+    text += fmt::format("{},{},{},{},{},{},{},{:.3f}\n", row.step, row.epoch, field(row.loss), field(row.accuracy), row.tested ? field(row.test_loss) : "",
+                        row.tested ? field(row.test_accuracy) : "", field(row.rate), row.seconds);
   }
   return text;
 }
@@ -53,7 +53,9 @@ History parse_csv(std::string_view text, const std::string& path) {
     row.accuracy = number<double>(take(line, ','), NAN, path);
     row.tested = !line.starts_with(',');
     row.test_loss = number<double>(take(line, ','), NAN, path);
-    row.test_accuracy = number<double>(line, NAN, path);
+    row.test_accuracy = number<double>(take(line, ','), NAN, path);
+    row.rate = number<double>(take(line, ','), NAN, path);
+    row.seconds = number<double>(line, NAN, path);
     history.push_back(row);
   }
   return history;

@@ -12,7 +12,9 @@ struct HistoryRow {
   int64_t step = 0, epoch = 0;                   // both counted from 1
   double loss = 0, accuracy = 0;                 // an example, of the training batches since the row before
   bool tested = false;
-  double test_loss = 0, test_accuracy = 0;
+  double test_loss = 0, test_accuracy = 0;       // of the validation or test examples
+  double rate = 0;                               // the learning rate of this step
+  double seconds = 0;                            // since the run began, pauses left out
 };
 using History = std::vector<HistoryRow>;
 

@@ -1,20 +1,18 @@
-// Training: steps over shuffled batches, tests in between, checkpoints, and what is left in the run's folder.
+#include "runtime/trainer.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 
-#include "runtime/batch_loader.h"
-#include "runtime/checkpoint.h"
+#include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/evaluator.h"
 #include "runtime/network.h"
-#include "runtime/report.h"
 #include "runtime/session.h"
 
 namespace bnc {
@@ -22,9 +20,7 @@ namespace bnc {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-constexpr auto checkpoint_interval = std::chrono::seconds(30);
 constexpr int64_t history_rows = 200, least_tests = 10, test_batch = 100;
 
 // Finds out before the work begins that its results cannot be kept.
@@ -39,230 +35,248 @@ void prepare_folder(const std::string& folder) {
   ::unlink(probe.c_str());
 }
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-class Trainer {
- public:
-  Trainer(const Network& network, const TrainOptions& options)
-      : network_(network), options_(options), out_(options.out.empty() ? options.resume : options.out), objective_(network),
-        data_(Dataset::open(options.data, "train")) {
-    if (!options.test.empty()) test_.emplace(Dataset::open(options.test, "test"));
-    choose_settings();
-    shape_ = objective_.fit(data_, batch_);
-    if (test_) objective_.fit(*test_, test_batch);
-    if (!out_.empty()) prepare_folder(out_);
+// What a run killed while it replaced one of its files has left beside it.
+void remove_leftovers(const fs::path& folder) {
+  constexpr size_t suffix = 7;  // .XXXXXX
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() <= suffix || name[name.size() - suffix] != '.') continue;
+    const std::string stem = name.substr(0, name.size() - suffix);
+    if (stem == "history.csv" || stem == "report.html" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry.path(), ignored);
   }
+}
 
-  TrainResult run() {
-    CompileOptions compile;
-    compile.mode = Mode::train;
-    compile.batch = batch_;
-    compile.cpu = options_.cpu;
-    compile.threads = options_.threads;
-    session_.emplace(network_.compile(compile, state_.weights));
-    if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
-    make_tester();
-    const bool stopped = run_steps();
-    return finish(stopped);
-  }
+// Text labels are numbered in each data set by itself.
+void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
+  if (data.class_names.empty() || test.class_names.empty() || data.class_names == test.class_names) return;
+  fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec, fmt::join(test.class_names, ", "));
+}
 
- private:
-  void choose_settings() {
-    const TrainSection& section = *network_.data().train();
-    if (options_.resume.empty()) {
-      batch_ = options_.batch.value_or(section.batch);
-      seed_ = options_.seed.value_or(static_cast<uint64_t>(section.seed));
-      state_.weights = network_.initialize(seed_);
-    } else {
-      load_state();
-    }
-    if (batch_ < 1) fail("the batch size is {}, but must be at least 1", batch_);
-    if (data_.count() < batch_) fail("{} holds {} examples, fewer than a batch of {}", options_.data, data_.count(), batch_);
-    steps_an_epoch_ = data_.count() / batch_;
-    if (options_.steps) steps_ = *options_.steps;
-    else if (options_.epochs) steps_ = *options_.epochs * steps_an_epoch_;
-    else steps_ = section.steps.value_or(section.epochs.value_or(1) * steps_an_epoch_);
-    row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
-    test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
-  }
-
-  void load_state() {
-    state_ = read_checkpoint(options_.resume);
-    if (state_.network != network_.name()) fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
-    if (state_.examples != data_.count()) fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
-    batch_ = state_.batch;
-    seed_ = state_.seed;
-    if (options_.batch && *options_.batch != batch_) fail("the run in {} has batches of {}, which cannot change to {}", options_.resume, batch_, *options_.batch);
-    if (options_.seed && *options_.seed != seed_) fail("the run in {} has seed {}, which cannot change to {}", options_.resume, seed_, *options_.seed);
-  }
-
-  // Tests run on the weights as they are, not folded, so that the code is made once.
-  void make_tester() {
-    if (!test_) return;
-    CompileOptions compile;
-    compile.cpu = options_.cpu;
-    compile.threads = options_.threads;
-    tester_.emplace(make_unfolded_session(network_, compile, state_.weights));
-  }
-
-  // Returns whether the caller asked to stop.
-  bool run_steps() {
-    BatchLoader loader(data_, shape_, seed_, state_.step);
-    begin_ = last_checkpoint_ = Clock::now();
-    first_step_ = state_.step;
-    while (state_.step < steps_) {
-      if (options_.stop && options_.stop()) return true;
-      step(loader.next());
-      after_step();
-    }
-    return false;
-  }
-
-  void step(const Batch& batch) {
-    Session::Data& inside = session_->data();
-    inside.lend(objective_.input(), batch.x.data());
-    inside.lend(objective_.target(), batch.target(shape_.targets));
-    session_->run();
-    const double loss = objective_.loss_an_example(session_->view("loss")[0], batch_);
-    const double right = objective_.right_answers(session_->view(objective_.prediction()), batch, shape_.targets, batch_);
-    if (state_.step % steps_an_epoch_ == 0) state_.epoch = {};
-    for (RunningSum* sum : {&state_.epoch, &state_.interval}) {
-      sum->loss += loss;
-      sum->right += right;
-      ++sum->batches;
-    }
-    ++state_.step;
-  }
-
-  void after_step() {
-    const bool last = state_.step == steps_, test_due = test_ && state_.step % test_interval_ == 0 && !last;
-    if (last || test_due || state_.step % row_interval_ == 0) add_row(test_due);
-    report_progress();
-    if (!out_.empty() && !last && Clock::now() - last_checkpoint_ > checkpoint_interval) save_checkpoint();
-  }
-
-  double mean_loss(const RunningSum& sum) const { return sum.loss / static_cast<double>(sum.batches); }
-  double mean_accuracy(const RunningSum& sum) const { return sum.right / static_cast<double>(sum.batches * batch_); }
-
-  void add_row(bool test) {
-    HistoryRow row{state_.step, epoch(), mean_loss(state_.interval), mean_accuracy(state_.interval), test};
-    if (test) {
-      tester_->restore(session_->weights(), {});
-      const EvaluationResult result = evaluate_session(*tester_, objective_, *test_, std::min(test_batch, test_->count()));
-      row.test_loss = result.loss;
-      row.test_accuracy = result.accuracy;
-    }
-    state_.history.push_back(row);
-    state_.interval = {};
-  }
-
-  int64_t epoch() const { return (std::max<int64_t>(state_.step, 1) - 1) / steps_an_epoch_ + 1; }
-
-  void report_progress() {
-    if (!options_.on_progress) return;
-    Progress progress;
-    progress.step = state_.step;
-    progress.steps = steps_;
-    progress.epoch = epoch();
-    progress.epochs = (steps_ + steps_an_epoch_ - 1) / steps_an_epoch_;
-    progress.loss = mean_loss(state_.epoch);
-    progress.accuracy = mean_accuracy(state_.epoch);
-    const double steps_a_second = static_cast<double>(state_.step - first_step_) / seconds_since(begin_);
-    progress.examples_per_second = steps_a_second * static_cast<double>(batch_);
-    progress.seconds_left = static_cast<double>(steps_ - state_.step) / steps_a_second;
-    options_.on_progress(progress);
-  }
-
-  void save_checkpoint() {
-    state_.network = network_.name();
-    state_.seed = seed_;
-    state_.batch = batch_;
-    state_.examples = data_.count();
-    state_.weights = session_->weights();
-    state_.hidden_state = session_->hidden_state();
-    write_checkpoint(out_, state_);
-    last_checkpoint_ = Clock::now();
-  }
-
-  TrainResult finish(bool stopped) {
-    TrainResult result;
-    result.steps = state_.step;
-    result.stopped = stopped;
-    if (state_.epoch.batches > 0) result.train = {mean_loss(state_.epoch), mean_accuracy(state_.epoch), state_.epoch.batches * batch_};
-    const double seconds = seconds_since(begin_);
-    Report report;
-    if (!stopped) test_finally(result, report);
-    if (out_.empty()) return result;
-    save_checkpoint();
-    result.checkpoint_path = checkpoint_folder(out_);
-    result.weights_path = (fs::path(out_) / "weights.safetensors").string();
-    state_.weights.save(result.weights_path);
-    write_file(fs::path(out_) / "history.csv", to_csv(state_.history));
-    if (stopped) return result;
-    report.settings = settings(seconds);
-    report.network = network_.name();
-    report.source = network_.data().source->text;
-    report.history = state_.history;
-    report.train = result.train;
-    report.test = result.test;
-    result.report_path = (fs::path(out_) / "report.html").string();
-    write_file(result.report_path, render_report(report));
-    return result;
-  }
-
-  // The figures of the run are those of the frozen network, as `bnc eval` finds them.
-  void test_finally(TrainResult& result, Report& report) {
-    if (!test_) return;
-    CompileOptions compile;
-    compile.cpu = options_.cpu;
-    compile.threads = options_.threads;
-    Session frozen = network_.compile(compile, session_->weights());
-    Mistakes mistakes(*test_, shape_.classes);
-    result.test = evaluate_session(frozen, objective_, *test_, std::min(test_batch, test_->count()), {},
-                                   [&](int64_t first, int64_t count, std::span<const float> predictions) { mistakes.add(first, count, predictions); });
-    mistakes.fill(report);
-    if (!state_.history.empty() && state_.history.back().step == state_.step) {
-      HistoryRow& row = state_.history.back();
-      row.tested = true;
-      row.test_loss = result.test.loss;
-      row.test_accuracy = result.test.accuracy;
-    }
-  }
-
-  std::vector<std::pair<std::string, std::string>> settings(double seconds) const {
-    const TrainSection& section = *network_.data().train();
-    std::vector<std::pair<std::string, std::string>> list = {
-        {"network", network_.name() + " in " + network_.data().source->path},
-        {"training data", fmt::format("{} ({} examples)", options_.data, data_.count())},
-        {"test data", test_ ? fmt::format("{} ({} examples)", options_.test, test_->count()) : "none"},
-        {"loss", to_string(Attribute(section.loss))},
-        {"optimizer", to_string(Attribute(section.optimizer))},
-        {"batch", std::to_string(batch_)},
-        {"steps", fmt::format("{} ({:.2f} epochs)", state_.step, static_cast<double>(state_.step) / static_cast<double>(steps_an_epoch_))},
-        {"seed", std::to_string(seed_)},
-        {"threads", std::to_string(session_->threads())},
-    };
-    const int64_t done = state_.step - first_step_;
-    if (done > 0) list.emplace_back("speed", fmt::format("{:.0f} examples a second, {:.3g} ms a step with tests", static_cast<double>(done * batch_) / seconds, seconds * 1e3 / static_cast<double>(done)));
-    list.emplace_back("compiled in", fmt::format("{:.0f} ms by {}", session_->info().compile_ms, version()));
-    return list;
-  }
-
-  const Network& network_;
-  const TrainOptions& options_;
-  const std::string out_;
-  const Objective objective_;
-  const Dataset data_;
-  std::optional<Dataset> test_;
-  std::optional<Session> session_, tester_;
-  Checkpoint state_;
-  BatchShape shape_;
-  int64_t batch_ = 0, steps_ = 0, steps_an_epoch_ = 0, row_interval_ = 1, test_interval_ = 1, first_step_ = 0;
-  uint64_t seed_ = 0;
-  Clock::time_point begin_, last_checkpoint_;
-};
+double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(sum.batches); }
 
 }  // namespace
+
+Trainer::Trainer(const Network& network, const TrainOptions& options)
+    : network_(network), options_(options), out_(options.out.empty() ? options.resume : options.out), objective_(network),
+      data_(Dataset::open(options.data, "train")) {
+  if (!options.test.empty()) test_.emplace(Dataset::open(options.test, "test"));
+  if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
+  objective_.fit(data_, 1);
+  if (test_) {
+    objective_.fit(*test_, test_batch);
+    check_same_classes(data_.data(), test_->data());
+  }
+  choose_settings();
+  shape_ = objective_.fit(data_, batch_);
+  if (!out_.empty()) prepare_folder(out_);
+}
+
+TrainResult Trainer::run() {
+  compile();
+  begin();
+  const bool finished = run_steps();
+  return finish(!finished);
+}
+
+void Trainer::choose_settings() {
+  const TrainSection& section = *network_.data().train();
+  if (options_.resume.empty()) {
+    batch_ = options_.batch.value_or(section.batch);
+    seed_ = options_.seed.value_or(static_cast<uint64_t>(section.seed));
+    state_.examples = data_.count();
+    state_.validate = options_.validate.value_or(0);
+    state_.weights = network_.initialize(seed_);
+  } else {
+    load_state();
+  }
+  patience_ = options_.patience;
+  if (state_.validate > 0) hold_out();
+  if (patience_ && !watched()) fail("stopping early needs examples to test on while training\nhelp: give `--test SPEC`, or `--validate 0.1` to hold a tenth of the training examples out");
+  if (batch_ < 1) fail("the batch size is {}, but must be at least 1", batch_);
+  if (data_.count() < batch_) {
+    fail("{} holds {} examples{}, fewer than a batch of {}", options_.data, data_.count(), validation_ ? " that are not held out" : "", batch_);
+  }
+  steps_an_epoch_ = data_.count() / batch_;
+  if (options_.steps) steps_ = *options_.steps;
+  else if (options_.epochs) steps_ = *options_.epochs * steps_an_epoch_;
+  else if (state_.steps > 0) steps_ = state_.steps;
+  else steps_ = section.steps.value_or(section.epochs.value_or(1) * steps_an_epoch_);
+  row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
+  test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
+}
+
+void Trainer::load_state() {
+  state_ = read_checkpoint(options_.resume);
+  if (state_.network != network_.name()) fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
+  if (state_.examples != data_.count()) fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
+  batch_ = state_.batch;
+  seed_ = state_.seed;
+  if (options_.batch && *options_.batch != batch_) fail("the run in {} has batches of {}, which cannot change to {}", options_.resume, batch_, *options_.batch);
+  if (options_.seed && *options_.seed != seed_) fail("the run in {} has seed {}, which cannot change to {}", options_.resume, seed_, *options_.seed);
+  if (options_.validate && *options_.validate != state_.validate) {
+    fail("the run in {} holds out a share of {}, which cannot change to {}", options_.resume, state_.validate, *options_.validate);
+  }
+}
+
+void Trainer::hold_out() {
+  auto [rest, held_out] = data_.split(state_.validate, seed_);
+  data_ = std::move(rest);
+  validation_.emplace(std::move(held_out));
+}
+
+// Tests run on the weights as they are, not folded, so that the code is made once.
+void Trainer::compile() {
+  CompileOptions compile;
+  compile.cpu = options_.cpu;
+  compile.threads = options_.threads;
+  if (watched()) tester_.emplace(make_unfolded_session(network_, compile, state_.weights));
+  compile.mode = Mode::train;
+  compile.batch = batch_;
+  session_.emplace(network_.compile(compile, state_.weights));
+  if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
+}
+
+// From here on a checkpoint is there, and the folder holds what belongs to it.
+void Trainer::begin() {
+  state_.network = network_.name();
+  state_.seed = seed_;
+  state_.batch = batch_;
+  state_.steps = steps_;
+  seconds_before_ = state_.seconds;
+  first_step_ = state_.step;
+  begin_ = Clock::now();
+  if (out_.empty()) return;
+  remove_leftovers(out_);
+  const std::string best = path("weights.best.safetensors");
+  std::error_code ignored;
+  if (state_.best) state_.best->weights.save(best);
+  else fs::remove(best, ignored);
+  save_checkpoint();
+  if (options_.tensorboard) events_.emplace(out_, state_.history.empty() ? 0 : state_.history.back().step + 1);
+}
+
+bool Trainer::run_steps() {
+  BatchLoader loader(data_, shape_, seed_, state_.step);
+  while (true) {
+    if (!finish_interval()) return false;
+    report_progress();
+    if (is_last()) return true;
+    if (options_.stop && options_.stop()) return false;
+    if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds) save_checkpoint();
+    const Batch* batch = nullptr;
+    {
+      const Stopwatch watch(times_.waiting);
+      batch = &loader.next();
+    }
+    const Stopwatch watch(times_.steps);
+    step(*batch);
+  }
+}
+
+void Trainer::step(const Batch& batch) {
+  Session::Data& inside = session_->data();
+  inside.lend(objective_.input(), batch.x.data());
+  inside.lend(objective_.target(), batch.target(shape_.targets));
+  session_->run();
+  const double loss = objective_.loss_an_example(session_->view("loss")[0], batch_);
+  const double right = objective_.right_answers(session_->view(objective_.prediction()), batch, shape_.targets, batch_);
+  if (state_.step % steps_an_epoch_ == 0) state_.epoch = {};
+  for (RunningSum* sum : {&state_.epoch, &state_.interval}) {
+    sum->loss += loss;
+    sum->right += right;
+    ++sum->batches;
+  }
+  ++state_.step;
+}
+
+// Adds the row of the history that is due at this step, with a test where one is due; nothing changes where that was stopped.
+bool Trainer::finish_interval() {
+  const bool has_row = !state_.history.empty() && state_.history.back().step >= state_.step;
+  if (state_.interval.batches == 0 || has_row) return true;
+  const bool test_due = watched() && (state_.step == steps_ || state_.step % test_interval_ == 0);
+  if (!test_due && state_.step != steps_ && state_.step % row_interval_ != 0) return true;
+  HistoryRow row{state_.step, epoch(), mean_loss(state_.interval), state_.interval.right / static_cast<double>(state_.interval.batches * batch_), test_due};
+  row.rate = rate();
+  if (test_due) {
+    const auto result = test();
+    if (!result) return false;
+    row.test_loss = result->loss;
+    row.test_accuracy = result->accuracy;
+  }
+  row.seconds = seconds();
+  state_.history.push_back(row);
+  state_.interval = {};
+  if (test_due) note_best(row);
+  if (!events_) return true;
+  std::vector<std::pair<std::string, double>> scalars = {{"loss/train", row.loss}, {"accuracy/train", row.accuracy}, {"rate", row.rate}};
+  if (test_due) scalars.insert(scalars.end(), {{"loss/test", row.test_loss}, {"accuracy/test", row.test_accuracy}});
+  events_->add(row.step, scalars);
+  return true;
+}
+
+std::optional<EvaluationResult> Trainer::test() {
+  const Stopwatch watch(times_.tests);
+  ++tests_;
+  tester_->restore(session_->weights(), {});
+  EvaluationHooks hooks;
+  hooks.stop = options_.stop;
+  return evaluate_session(*tester_, objective_, *watched(), std::min(test_batch, watched()->count()), hooks);
+}
+
+void Trainer::note_best(const HistoryRow& row) {
+  const auto better = [](const HistoryRow& a, const HistoryRow& b) {
+    if (!std::isnan(a.test_accuracy) && a.test_accuracy != b.test_accuracy) return a.test_accuracy > b.test_accuracy;
+    return a.test_loss < b.test_loss || (std::isnan(b.test_loss) && !std::isnan(a.test_loss));
+  };
+  if (state_.best && !better(row, state_.best->row)) return;
+  state_.best = {row, session_->weights()};
+  if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
+}
+
+bool Trainer::out_of_patience() const {
+  return patience_ && state_.best && state_.step - state_.best->row.step >= *patience_ * steps_an_epoch_;
+}
+
+double Trainer::rate() const { return network_.data().train()->optimizer.number("rate", std::nan("")); }
+
+double Trainer::seconds() const { return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+void Trainer::report_progress() {
+  if (!options_.on_progress || state_.epoch.batches == 0) return;
+  Progress progress;
+  progress.step = state_.step;
+  progress.steps = steps_;
+  progress.epoch = epoch();
+  progress.epochs = (steps_ + steps_an_epoch_ - 1) / steps_an_epoch_;
+  progress.loss = mean_loss(state_.epoch);
+  progress.accuracy = state_.epoch.right / static_cast<double>(state_.epoch.batches * batch_);
+  const int64_t done = state_.step - first_step_, left = steps_ - state_.step;
+  if (done > 0) {
+    const double seconds_a_step = (times_.steps + times_.waiting) / static_cast<double>(done);
+    const double seconds_a_test = tests_ > 0 ? times_.tests / static_cast<double>(tests_) : 0;
+    progress.examples_per_second = static_cast<double>(batch_) / seconds_a_step;
+    progress.seconds_left = static_cast<double>(left) * seconds_a_step + static_cast<double>((left + test_interval_ - 1) / test_interval_) * seconds_a_test;
+  }
+  const auto tested = std::find_if(state_.history.rbegin(), state_.history.rend(), [](const HistoryRow& row) { return row.tested; });
+  if (tested != state_.history.rend()) {
+    progress.tested_step = tested->step;
+    progress.test = {tested->test_loss, tested->test_accuracy, watched() ? watched()->count() : 0};
+  }
+  options_.on_progress(progress);
+}
+
+void Trainer::save_checkpoint() {
+  const Stopwatch watch(times_.checkpoints);
+  state_.seconds = seconds();
+  state_.weights = session_->weights();
+  state_.hidden_state = session_->hidden_state();
+  write_checkpoint(out_, state_);
+  write_file(path("history.csv"), to_csv(state_.history));
+  last_checkpoint_ = Clock::now();
+}
+
+std::string Trainer::path(const char* file) const { return fs::path(out_) / file; }
 
 TrainResult train(const Network& network, const TrainOptions& options) {
   return at_boundary([&] { return Trainer(network, options).run(); });

@@ -32,6 +32,12 @@ double Arguments::positive(const std::string& option, double fallback) const {
   return value;
 }
 
+double Arguments::share(const std::string& option) const {
+  const double value = values_[option].as<double>();
+  if (!(value > 0 && value < 1)) throw UsageError(fmt::format("`--{}` is a share between 0 and 1, not {}", option, value));
+  return value;
+}
+
 std::string Arguments::choice(const std::string& option, const std::vector<std::string>& choices) const {
   if (!has(option)) return choices.front();
   const std::string value = text(option);

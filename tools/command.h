@@ -43,6 +43,8 @@ class Arguments {
   // A whole number not below `least`.
   std::optional<int64_t> integer(const std::string& option, int64_t least = 1) const;
   double positive(const std::string& option, double fallback) const;
+  // A number between 0 and 1, both left out.
+  double share(const std::string& option) const;
   // One of `choices`, the first where the option is not given.
   std::string choice(const std::string& option, const std::vector<std::string>& choices) const;
   // The parts of a comma-separated list, without empty ones.

@@ -1,9 +1,11 @@
 #include "tools/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -13,24 +15,63 @@ namespace {
 
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr auto line_interval = std::chrono::seconds(10);
-constexpr int bar_width = 24;
+constexpr size_t widest_bar = 24, narrowest_bar = 6;
 
 std::string duration(double seconds) {
-  const auto whole = static_cast<int64_t>(std::max(0.0, seconds));
+  const auto whole = static_cast<int64_t>(std::clamp(std::ceil(seconds), 0.0, 1e9));
   return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60) : fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
-std::string bar(const Progress& progress) {
-  const double fraction = progress.steps > 0 ? std::clamp(static_cast<double>(progress.step) / static_cast<double>(progress.steps), 0.0, 1.0) : 0;
-  const int filled = static_cast<int>(fraction * bar_width);
-  return fmt::format("[{:=<{}}{: <{}}] {:3.0f}%", "", filled, "", bar_width - filled, fraction * 100);
+double fraction(const Progress& progress) {
+  return progress.steps > 0 ? std::clamp(static_cast<double>(progress.step) / static_cast<double>(progress.steps), 0.0, 1.0) : 0;
 }
 
-std::string figures(const Progress& progress) {
-  std::string text = progress.epochs > 0 ? fmt::format("epoch {}/{} ", progress.epoch, progress.epochs) : std::string();
-  text += fmt::format("step {}/{} loss {:.4f} accuracy {:.4f}", progress.step, progress.steps, progress.loss, progress.accuracy);
-  if (progress.examples_per_second > 0) text += fmt::format(" {:.0f} examples/s", progress.examples_per_second);
-  return text;
+std::string bar(const Progress& progress, size_t width) {
+  const auto filled = static_cast<size_t>(fraction(progress) * static_cast<double>(width));
+  return fmt::format("[{}{}]", std::string(filled, '='), std::string(width - filled, ' '));
+}
+
+std::string loss_text(double loss) { return std::abs(loss) < 1e4 ? fmt::format("{:.4f}", loss) : fmt::format("{:.3g}", loss); }
+
+// Float targets have no accuracy.
+std::string figures(double loss, double accuracy) {
+  return fmt::format("loss {}", loss_text(loss)) + (std::isnan(accuracy) ? std::string() : fmt::format(" accuracy {:.4f}", accuracy));
+}
+
+// What the line says, left to right; where it is too long, what has the highest rank is left out first.
+struct Part {
+  std::string text;
+  int rank;
+};
+constexpr int bar_rank = 5;
+
+std::vector<Part> parts_of(const std::string& title, const Progress& progress) {
+  std::vector<Part> parts = {{title, 6}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
+  if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 4});
+  parts.push_back({fmt::format("step {}/{}", progress.step, progress.steps), 8});
+  parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
+  if (!std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
+  if (progress.examples_per_second > 0) parts.push_back({fmt::format("{:.0f} examples/s", progress.examples_per_second), 7});
+  parts.push_back({fmt::format("{} left", duration(progress.seconds_left)), 2});
+  return parts;
+}
+
+size_t width_of(const std::vector<Part>& parts) {
+  size_t width = 0;
+  for (const Part& part : parts) width += part.text.size() + 1;
+  return width - 1;
+}
+
+// The bar takes what room is left.
+std::string line_of(const std::string& title, const Progress& progress, size_t room) {
+  std::vector<Part> parts = parts_of(title, progress);
+  const auto rank = [](const Part& a, const Part& b) { return a.rank < b.rank; };
+  while (parts.size() > 1 && width_of(parts) > room) parts.erase(std::max_element(parts.begin(), parts.end(), rank));
+  const size_t spare = room - std::min(room, width_of(parts));
+  std::string line;
+  for (const Part& part : parts) line += (part.rank == bar_rank ? bar(progress, std::min(narrowest_bar + spare, widest_bar)) : part.text) + " ";
+  line.pop_back();
+  return line.substr(0, room);
 }
 
 size_t terminal_width() {
@@ -44,21 +85,25 @@ ProgressDisplay::ProgressDisplay(std::string title) : title_(std::move(title)), 
 
 void ProgressDisplay::update(const Progress& progress) {
   const Clock::time_point now = Clock::now();
-  const bool last_step = progress.step == progress.steps;
+  if (!begun_) tested_step_ = progress.tested_step == progress.step ? 0 : progress.tested_step;  // tests before this call were shown then
+  begun_ = true;
+  const bool tested = progress.tested_step != tested_step_, last_step = progress.step == progress.steps;
   const bool new_epoch = progress.epoch != epoch_ && progress.epochs > 0;
   const bool due = now - last_ >= (terminal_ ? redraw_interval : std::chrono::duration_cast<std::chrono::milliseconds>(line_interval));
-  if (!due && !last_step && !new_epoch) return;
+  if (!due && !last_step && !new_epoch && !tested) return;
   last_ = now;
   epoch_ = progress.epoch;
-  if (terminal_) {
-    std::string line = fmt::format("{} {} {} {} left", title_, bar(progress), figures(progress), duration(progress.seconds_left));
-    line.resize(std::min(line.size(), terminal_width() - 1));
-    fmt::print(stderr, "\r\x1b[K{}", line);
-    std::fflush(stderr);
-    drawn_ = true;
-  } else {
-    fmt::print(stderr, "{} {}\n", title_, figures(progress));
+  const std::string place = (progress.epochs > 0 ? fmt::format("epoch {}/{} ", progress.epoch, progress.epochs) : "") + fmt::format("step {}/{}", progress.step, progress.steps);
+  std::string text = fmt::format("{} {} {}", title_, place, figures(progress.loss, progress.accuracy));
+  if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));
+  tested_step_ = progress.tested_step;
+  if (!terminal_) {
+    fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? fmt::format(" {:.0f} examples/s", progress.examples_per_second) : "");
+    return;
   }
+  fmt::print(stderr, "\r\x1b[K{}{}", tested ? text + "\n" : "", line_of(title_, progress, terminal_width() - 1));
+  std::fflush(stderr);
+  drawn_ = true;
 }
 
 void ProgressDisplay::finish() {

@@ -14,6 +14,7 @@ class ProgressDisplay {
   ~ProgressDisplay() { finish(); }
   ProgressDisplay(const ProgressDisplay&) = delete;
 
+  // Draws the bar anew where that is due. A test of a training run gets a line of its own, which stays.
   void update(const Progress& progress);
   // Leaves the bar behind and goes on in a new line.
   void finish();
@@ -23,7 +24,8 @@ class ProgressDisplay {
   std::string title_;
   bool terminal_;
   bool drawn_ = false;
-  int64_t epoch_ = 0;
+  int64_t epoch_ = 0, tested_step_ = 0;
+  bool begun_ = false;
   Clock::time_point last_;
 };
 

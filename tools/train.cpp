@@ -1,6 +1,7 @@
 // `bnc train`: trains a network, with checkpoints; Ctrl-C stops it in good order.
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 
@@ -29,10 +30,14 @@ TrainOptions train_options(const Arguments& arguments) {
   options.epochs = arguments.integer("epochs");
   options.steps = arguments.integer("steps");
   if (options.epochs && options.steps) throw UsageError("give `--epochs` or `--steps`, not both");
+  options.patience = arguments.integer("patience");
+  if (arguments.has("validate")) options.validate = arguments.share("validate");
   options.batch = arguments.integer("batch");
   if (const auto seed = arguments.integer("seed", 0)) options.seed = static_cast<uint64_t>(*seed);
   options.resume = arguments.text("resume");
   options.out = arguments.has("out") ? arguments.text("out") : arguments.text("resume");
+  options.checkpoint_seconds = arguments.positive("checkpoint-every", options.checkpoint_seconds);
+  options.tensorboard = arguments.flag("tensorboard");
   options.threads = arguments.threads();
   options.cpu = arguments.cpu();
   options.stop = [] { return stop_requested != 0; };
@@ -60,15 +65,45 @@ std::string resume_command(const Arguments& arguments, const std::string& out) {
   std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
   for (const char* option : {"data", "test", "cpu"})
     if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
-  for (const char* option : {"epochs", "steps", "batch", "seed", "threads"})
+  for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
+  if (arguments.has("checkpoint-every")) text += fmt::format(" --checkpoint-every {}", arguments.positive("checkpoint-every", 0));
+  if (arguments.flag("tensorboard")) text += " --tensorboard";
   return text + " --resume " + quoted(out);
 }
 
+std::string figures(const EvaluationResult& result) {
+  return fmt::format("loss {:.4f}", result.loss) + (std::isnan(result.accuracy) ? std::string() : fmt::format(", accuracy {:.4f}", result.accuracy));
+}
+
 void report_text(const TrainResult& result) {
-  print(fmt::format("{} steps: train loss {:.4f}, accuracy {:.4f}\n", result.steps, result.train.loss, result.train.accuracy));
-  if (result.test.count > 0) print(fmt::format("test loss {:.4f}, accuracy {:.4f} ({} examples)\n", result.test.loss, result.test.accuracy, result.test.count));
-  if (!result.weights_path.empty()) print(fmt::format("weights: {}\nreport: {}\n", result.weights_path, result.report_path));
+  std::string text = fmt::format("{} steps{}: train {}\n", result.steps, result.out_of_patience ? " (stopped early)" : "", figures(result.train));
+  if (result.validation.count > 0) text += fmt::format("validation {} ({} examples)\n", figures(result.validation), result.validation.count);
+  if (result.test.count > 0) text += fmt::format("test {} ({} examples)\n", figures(result.test), result.test.count);
+  if (result.best && result.best->step < result.steps) {
+    text += fmt::format("best after step {} (epoch {}): {} {}\n", result.best->step, result.best->epoch, result.validation.count > 0 ? "validation" : "test", figures(result.best->test));
+  }
+  if (!result.weights_path.empty()) text += fmt::format("weights: {}\n", result.weights_path);
+  if (!result.best_weights_path.empty()) text += fmt::format("best weights: {}\n", result.best_weights_path);
+  if (!result.report_path.empty()) text += fmt::format("report: {}\n", result.report_path);
+  print(text);
+}
+
+// `--profile`: where the time of the run went.
+void report_times(const TrainResult::Times& times) {
+  const double total = times.steps + times.waiting + times.tests + times.checkpoints;
+  for (const auto& [what, seconds] : {std::pair("steps", times.steps), std::pair("waiting for data", times.waiting), std::pair("tests", times.tests), std::pair("checkpoints", times.checkpoints)})
+    message(fmt::format("{:<17} {:9.3f} s {:5.1f} %", what, seconds, total > 0 ? seconds / total * 100 : 0));
+}
+
+Json to_json(const TrainResult& result, const std::string& model) {
+  const auto figures = [](const EvaluationResult& found) { return found.count > 0 ? to_json(found) : Json(); };
+  Json json = {{"model", model}, {"steps", result.steps}, {"stopped", result.stopped}, {"stopped_early", result.out_of_patience},
+               {"train", to_json(result.train)}, {"validation", figures(result.validation)}, {"test", figures(result.test)}};
+  if (result.best) json["best"] = {{"step", result.best->step}, {"epoch", result.best->epoch}, {"loss", result.best->test.loss}, {"accuracy", result.best->test.accuracy}};
+  json["seconds"] = {{"steps", result.times.steps}, {"waiting", result.times.waiting}, {"tests", result.times.tests}, {"checkpoints", result.times.checkpoints}};
+  json.update({{"weights", result.weights_path}, {"best_weights", result.best_weights_path}, {"report", result.report_path}, {"checkpoint", result.checkpoint_path}});
+  return json;
 }
 
 int run(const Arguments& arguments) {
@@ -89,13 +124,9 @@ int run(const Arguments& arguments) {
     if (result.checkpoint_path.empty()) message("note: nothing was kept: the run had no `--out DIR`");
     else message(fmt::format("the checkpoint is in {}; go on with:\n  {}", result.checkpoint_path, resume_command(arguments, options.out)));
   }
-  if (arguments.json()) {
-    print_json({{"model", network.name()}, {"steps", result.steps}, {"stopped", result.stopped}, {"train", to_json(result.train)},
-                {"test", result.test.count > 0 ? to_json(result.test) : Json()}, {"weights", result.weights_path}, {"report", result.report_path},
-                {"checkpoint", result.checkpoint_path}});
-  } else if (!result.stopped) {
-    report_text(result);
-  }
+  if (arguments.json()) print_json(to_json(result, network.name()));
+  else if (!result.stopped) report_text(result);
+  if (arguments.flag("profile")) report_times(result.times);
   return exit_done;
 }
 
@@ -108,13 +139,18 @@ Command train_command() {
   options.add_options()
       ("data", po::value<std::string>()->value_name("SPEC"), "the data to train on: fashion-mnist, a folder of IDX files or CIFAR-10 batches, or an .npz with x and y;\n"
        "SPEC:train and SPEC:test name the split (default: train)")
-      ("test", po::value<std::string>()->value_name("SPEC"), "the data to test on (default split: test)")
+      ("test", po::value<std::string>()->value_name("SPEC"), "the data to test on while training and at the end (default split: test)")
+      ("validate", po::value<double>()->value_name("SHARE"), "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")
       ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")
       ("steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")
+      ("patience", po::value<int64_t>()->value_name("E"), "stop when the tests have not improved for E epochs (default: the train section's)")
       ("batch", po::value<int64_t>()->value_name("B"), "examples a batch (default: the train section's)")
       ("seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")
-      ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, history.csv, report.html and checkpoint/")
-      ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint");
+      ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")
+      ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")
+      ("checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")
+      ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")
+      ("profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);
   command.options.add(options);
   return command;

@@ -4,13 +4,17 @@
 usage: workflow.py BNC
 """
 import csv
+import fcntl
 import json
 import os
 import pathlib
 import pty
+import re
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
@@ -50,12 +54,42 @@ def check_training(data, test):
     lines = json_lines("train", MODEL, "--data", data, "--test", test, "--seed", 7, "--out", HERE / "run")
     result = lines[-1]
     assert result["stopped"] is False and result["test"]["accuracy"] > 0.9, result
-    assert sorted(os.listdir(HERE / "run")) == ["checkpoint", "history.csv", "report.html", "weights.safetensors"]
+    assert sorted(os.listdir(HERE / "run")) == ["checkpoint", "history.csv", "report.html", "weights.best.safetensors", "weights.safetensors"]
     rows = list(csv.DictReader(open(HERE / "run" / "history.csv")))
     assert rows, "history.csv is empty"
     names = ["dense_1.weight", "dense_1.bias", "batch_norm_1.gamma", "batch_norm_1.beta", "batch_norm_1.mean", "batch_norm_1.variance",
              "dense_2.weight", "dense_2.bias"]
     assert list(read_safetensors(HERE / "run" / "weights.safetensors")) == names, "not in the order of the network"
+
+
+def check_watching(data, test):
+    """Examples held out, early stopping, the best weights, the seconds' whereabouts, and what the options refuse."""
+    run = HERE / "watched"
+    words = ["--data", data, "--seed", 7, "--epochs", 60]
+    result = json_lines("train", MODEL, *words, "--test", test, "--validate", 0.25, "--patience", 4, "--out", run)[-1]
+    assert result["stopped_early"] and not result["stopped"] and result["steps"] % (750 // 16) == 0, result
+    assert result["validation"]["count"] == 250 and result["test"]["count"] == 250 and result["train"]["count"] == 750 // 16 * 16, result
+    assert result["steps"] - result["best"]["step"] == 4 * (750 // 16), result
+    rows = list(csv.DictReader(open(run / "history.csv")))
+    best = next(row for row in rows if int(row["step"]) == result["best"]["step"])
+    assert float(best["test_accuracy"]) == max(float(row["test_accuracy"]) for row in rows if row["test_accuracy"]), best
+    assert {row["rate"] for row in rows} == {"0.05"}, rows
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds == sorted(seconds) and seconds[-1] > 0, seconds
+    assert set(result["seconds"]) == {"steps", "waiting", "tests", "checkpoints"} and result["seconds"]["steps"] > 0, result
+    assert read_safetensors(run / "weights.best.safetensors").keys() == read_safetensors(run / "weights.safetensors").keys()
+
+    again = json_lines("train", MODEL, "--data", data, "--test", test, "--patience", 4, "--resume", run)[-1]
+    assert again["steps"] == result["steps"] and again["stopped_early"] and again["test"] == result["test"], (again, result)
+    profile = call(BNC, "train", MODEL, "--data", data, "--steps", 20, "--profile")
+    assert re.search(r"^waiting for data +[\d.]+ s +[\d.]+ %$", profile.stderr, re.M), profile.stderr
+    for words, message in ((["--patience", 2], "needs examples to test on"), (["--tensorboard"], "--out DIR"), (["--validate", 0.0001], "is none")):
+        refused = call(BNC, "train", MODEL, "--data", data, *words)
+        assert refused.returncode == 1 and message in refused.stderr, refused
+    refused = call(BNC, "train", MODEL, "--data", data, "--validate", 1)
+    assert refused.returncode == 2 and "between 0 and 1" in refused.stderr, refused
+    refused = call(BNC, "train", MODEL, "--data", data, "--validate", 0.5, "--resume", run)
+    assert refused.returncode == 1 and "share of 0.25, which cannot change to 0.5" in refused.stderr, refused
 
 
 def check_threads_and_seeds(data):
@@ -98,9 +132,10 @@ def check_other_commands():
     assert json_lines("bench", MODEL, "--mode", "train", "--batch", 16, "--seconds", 0.05, "--weights", weights)[0]["runs"] > 0
 
 
-def stderr_on_terminal(*words):
-    """What a command writes to a terminal."""
+def stderr_on_terminal(columns, *words):
+    """What a command writes to a terminal of that width."""
     main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     child = subprocess.Popen([BNC, *map(str, words)], stdout=subprocess.DEVNULL, stderr=side)
     os.close(side)
     text = b""
@@ -116,12 +151,18 @@ def stderr_on_terminal(*words):
     return text.decode()
 
 
-def check_progress(data):
+def check_progress(data, test):
     words = ["train", MODEL, "--data", data, "--steps", 400]
-    bar = stderr_on_terminal(*words)
-    assert "\r" in bar and "[=" in bar and "100%" in bar, repr(bar)
     plain = call(BNC, *words).stderr
     assert "\r" not in plain and "\x1b" not in plain and "step 400/400" in plain, repr(plain)
+    for columns, parts in ((120, ["train [", "=] 100% epoch 7/7 step 400/400 loss 0.", " accuracy ", " examples/s 0:00 left"]), (64, ["] 100% epoch 7/7 loss 0.", " accuracy ", " left"]),
+                           (30, ["100% loss 0.", "0:00 left"]), (8, ["100%"])):
+        bar = stderr_on_terminal(columns, *words, "--test", test)
+        drawn = [line for line in re.split(r"\r\x1b\[K|\r?\n", bar) if line]
+        tests = [line for line in drawn if ", test loss" in line]
+        assert len(tests) == 10 and tests[-1].startswith("train epoch 7/7 step 400/400 loss"), tests
+        assert max(len(line) for line in drawn if line not in tests) < columns, drawn
+        assert all(part in drawn[-1] for part in parts), (columns, drawn[-1])
 
 
 def main():
@@ -129,11 +170,12 @@ def main():
     make_data(data, 1000, 1)
     x, _ = make_data(test, 250, 2)
     check_training(data, test)
+    check_watching(data, test)
     check_threads_and_seeds(data)
     check_evaluation(test, 250)
     check_run(x)
     check_other_commands()
-    check_progress(data)
+    check_progress(data, test)
     print("all passed")
 
 

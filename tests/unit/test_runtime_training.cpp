@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <regex>
 #include <thread>
 
 #include "bnc/bnc.h"
@@ -118,29 +119,91 @@ TEST_CASE("the same seed gives the same bits for any number of threads, another 
   CHECK(read_bytes(train(network(), other).weights_path) != first);
 }
 
-TEST_CASE("a run stopped anywhere and resumed ends at the same bits as one that was not") {
+namespace {
+
+// A file of a run's folder without the seconds it took: the last column of the history, a line of the progress.
+std::string timeless(const TemporaryFolder& folder, const std::string& name) {
+  const std::string bytes = read_bytes(folder.path(name));
+  if (name.ends_with(".json")) return std::regex_replace(bytes, std::regex("\"seconds\": .*"), "");
+  return name.ends_with(".csv") ? std::regex_replace(bytes, std::regex(",[^,\n]*\n"), "\n") : bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a run stopped anywhere, also while it tests, and resumed ends at the same bits as one that was not") {
   const TemporaryFolder folder;
-  const std::string data = write_data(folder);
-  const TrainResult whole = train(network(), options_for(data, folder.path("whole")));
-  for (const int64_t stop_at : {0, 1, 6, 13, 23}) {
+  TrainOptions whole_options = options_for(write_data(folder), folder.path("whole"));
+  whole_options.validate = 0.2;
+  const TrainResult whole = train(network(), whole_options);
+  CHECK(whole.steps == 4 * 5);
+  CHECK(whole.validation.count == 10);
+  CHECK(whole.train.count == 40);
+  REQUIRE(whole.best);
+  // A poll a step and a poll a test, of which there are as many: at steps 2, 4, 6, ...; then those of the last test.
+  for (const int64_t stop_at : {0, 1, 3, 5, 14, 30, 31}) {
     CAPTURE(stop_at);
-    TrainOptions options = options_for(data, folder.path("part"));
+    TrainOptions options = whole_options;
+    options.out = folder.path("part");
     int64_t polls = 0;
     options.stop = [&] { return polls++ == stop_at; };
     const TrainResult stopped = train(network(), options);
-    CHECK(stopped.stopped);
-    CHECK(stopped.steps == stop_at);
+    REQUIRE(stopped.stopped);
+    CHECK(polls == stop_at + 1);
     TrainOptions rest;
-    rest.data = rest.test = data;
+    rest.data = rest.test = options.data;
     rest.resume = folder.path("part");
     const TrainResult resumed = train(network(), rest);
     CHECK(resumed.steps == whole.steps);
-    for (const char* file : {"weights.safetensors", "history.csv", "checkpoint/state.npz", "checkpoint/progress.json"}) {
+    CHECK(resumed.best->step == whole.best->step);
+    CHECK(resumed.validation.loss == whole.validation.loss);
+    CHECK(resumed.test.loss == whole.test.loss);
+    for (const char* file : {"weights.safetensors", "weights.best.safetensors", "history.csv", "checkpoint/state.npz", "checkpoint/progress.json", "checkpoint/best.safetensors"}) {
       CAPTURE(file);
-      CHECK(read_bytes(folder.path("part/") + file) == read_bytes(folder.path("whole/") + file));
+      CHECK(timeless(folder, std::string("part/") + file) == timeless(folder, std::string("whole/") + file));
     }
     std::filesystem::remove_all(folder.path("part"));
   }
+}
+
+TEST_CASE("patience ends a run, and the best weights are those of the best test") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), folder.path("run"));
+  options.epochs = 200;
+  options.patience = 3;
+  const TrainResult result = train(network(), options);
+  REQUIRE(result.out_of_patience);
+  REQUIRE(result.best);
+  CHECK(result.steps == result.best->step + 3 * 6);
+  EvaluateOptions evaluation;
+  evaluation.data = options.data;
+  const EvaluationResult best = evaluate(network(), WeightStore::load(result.best_weights_path), evaluation);
+  CHECK(best.accuracy == result.best->test.accuracy);
+  CHECK(best.loss == doctest::Approx(result.best->test.loss).epsilon(1e-5));
+  for (const HistoryRow& row : parse_csv(read_bytes(folder.path("run/history.csv")), "history.csv")) {
+    if (row.tested) CHECK(std::pair(row.test_accuracy, -row.test_loss) <= std::pair(best.accuracy, -result.best->test.loss));
+  }
+
+  // A run begun anew in the folder does not show the best of the one before.
+  options.epochs.reset();
+  options.steps = 1;
+  options.test.clear();
+  options.patience.reset();
+  CHECK_FALSE(train(network(), options).best);
+  CHECK_FALSE(std::filesystem::exists(folder.path("run/weights.best.safetensors")));
+}
+
+TEST_CASE("a resumed run is as long as it was to be, or as long as it is told") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), folder.path("run"));
+  options.steps = 31;
+  options.stop = [] { return true; };
+  train(network(), options);
+  TrainOptions rest;
+  rest.data = options.data;
+  rest.resume = folder.path("run");
+  CHECK(train(network(), rest).steps == 31);
+  rest.epochs = 6;
+  CHECK(train(network(), rest).steps == 36);
 }
 
 TEST_CASE("a process killed while it writes checkpoints leaves a whole one") {

@@ -257,13 +257,14 @@ std::vector<PassSummary> passes();
 std::string ops_reference();      // docs/ops.md
 std::string passes_reference();   // docs/passes.md
 
-// A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C), or an archive's `x` as stored (u1 counts as
-// pixels); targets are i32 labels, or an archive's `y` of floats.
+// A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C), or an archive's `x` and a table's columns as
+// stored (u1 counts as pixels); targets are i32 labels, or floats.
 class Dataset {
  public:
   // SPEC of the command line; `default_split` is "train" or "test".
   static Dataset open(const std::string& spec, const std::string& default_split);
   Dataset(Dataset&&) noexcept;
+  Dataset& operator=(Dataset&&) noexcept;
   ~Dataset();
   int64_t count() const;
   const std::vector<int64_t>& example_dims() const;
@@ -273,6 +274,9 @@ class Dataset {
   // Copies examples `indices` into `x`, and their labels or float targets into `y`.
   void gather(std::span<const int64_t> indices, std::span<float> x, std::span<int32_t> y) const;
   void gather(std::span<const int64_t> indices, std::span<float> x, std::span<float> y) const;
+  // The examples without a share of them, and that share, chosen at random by `seed`, each in the order they had. Error where
+  // `share` leaves either side empty.
+  std::pair<Dataset, Dataset> split(double share, uint64_t seed) const;
 
   struct Data;
   const Data& data() const { return *data_; }
@@ -282,35 +286,55 @@ class Dataset {
   std::unique_ptr<Data> data_;
 };
 
-struct Progress {
-  int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
-  double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
-  double examples_per_second = 0, seconds_left = 0;
-};
-
-struct TrainOptions {
-  std::string data, test;                 // data specifications; `test` may be empty
-  std::optional<int64_t> epochs, steps, batch;
-  std::optional<uint64_t> seed;
-  std::string out;                        // folder; empty writes nothing
-  std::string resume;                     // folder of an earlier run
-  int threads = 0;
-  std::string cpu = "native";
-  std::function<void(const Progress&)> on_progress = {};
-  std::function<bool()> stop = {};        // polled between steps; true ends the run with a checkpoint
-};
-
 struct EvaluationResult {
   double loss = 0;       // an example, also where the train section sums over the batch
   double accuracy = 0;   // NaN where the targets are floats
   int64_t count = 0;
 };
 
+struct Progress {
+  int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
+  double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
+  double examples_per_second = 0, seconds_left = 0;
+  int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
+  EvaluationResult test;
+};
+
+struct TrainOptions {
+  std::string data, test;                 // data specifications; `test` may be empty
+  std::optional<double> validate;         // the share of the training examples held out to watch the run by, in place of `test`
+  std::optional<int64_t> epochs, steps, batch;
+  std::optional<int64_t> patience;        // ends the run after so many epochs in which the tests did not improve
+  std::optional<uint64_t> seed;
+  std::string out;                        // folder; empty writes nothing
+  std::string resume;                     // folder of an earlier run
+  double checkpoint_seconds = 30;         // between checkpoints
+  bool tensorboard = false;               // writes an event file for TensorBoard into `out`
+  bool restat = false;                    // the weights written at the end have statistics estimated again (bn-restat)
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+  std::function<bool()> stop = {};        // polled between steps and during tests; true ends the run with a checkpoint
+};
+
 struct TrainResult {
+  // The best of the run's tests: by accuracy, then by loss; by loss where the targets are floats.
+  struct Best {
+    int64_t step = 0, epoch = 0;
+    EvaluationResult test;
+  };
+  // Where the seconds of this call went, without compilation.
+  struct Times {
+    double steps = 0, waiting = 0, tests = 0, checkpoints = 0;   // `waiting`: for the loader to have a batch ready
+  };
+
   int64_t steps = 0;
-  bool stopped = false;
-  EvaluationResult train, test;
-  std::string weights_path, report_path, checkpoint_path;
+  bool stopped = false;                   // by `stop`
+  bool out_of_patience = false;
+  EvaluationResult train, validation, test;   // `count` is 0 where there were no such data
+  std::optional<Best> best;
+  Times times;
+  std::string weights_path, best_weights_path, report_path, checkpoint_path;
 };
 
 TrainResult train(const Network& network, const TrainOptions& options);
@@ -325,6 +349,37 @@ struct EvaluateOptions {
   std::function<void(const std::string& warning)> on_warning = {};
 };
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options);
+
+struct RestatOptions {
+  std::string data;      // the training split by default
+  int64_t batch = 0;     // 0: the train section's
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+};
+// `weights` with the stored mean and variance of every batch norm estimated again by one pass over the data, the other weights fixed:
+// moments over all examples, pooled in float64 from batches that are normalized with their own statistics (bn-restat).
+WeightStore restat(const Network& network, const WeightStore& weights, const RestatOptions& options);
+
+// What looks wrong about a network's weights.
+struct LintFinding {
+  enum class Severity { warning, error };   // an error makes outputs wrong for certain
+  Severity severity = Severity::warning;
+  std::string kind;           // not-finite, negative-variance, tiny-variance, dead-gamma, initial-statistics, drift
+  std::string tensor;         // "batch_norm_1.gamma"
+  std::string place;          // FILE:LINE:COL of the layer
+  std::string source_line;
+  std::string what, advice;
+  int64_t channels = 0, of = 0;   // how many of the tensor's elements are concerned
+};
+struct LintOptions {
+  std::string data;      // empty: the weights alone; else the stored statistics are held against the data's (training split)
+  int64_t batch = 0;
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+};
+std::vector<LintFinding> lint(const Network& network, const WeightStore& weights, const LintOptions& options);
 
 struct BenchOptions {
   Mode mode = Mode::infer;

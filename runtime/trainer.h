@@ -1,0 +1,90 @@
+// One training run: steps over shuffled batches, tests in between, checkpoints, and what is left in the run's folder.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "bnc/bnc.h"
+#include "runtime/batch_loader.h"
+#include "runtime/checkpoint.h"
+#include "runtime/objective.h"
+#include "runtime/report.h"
+#include "runtime/tensorboard.h"
+
+namespace bnc {
+
+// All that decides a bit of the weights, of the history or of the choice of the best is in `state_` or follows from the options,
+// so that a run that goes on from a checkpoint does what it would have done.
+class Trainer {
+ public:
+  Trainer(const Network& network, const TrainOptions& options);
+  TrainResult run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // Before the first step.
+  void choose_settings();
+  void load_state();
+  void hold_out();
+  void compile();
+  void begin();
+
+  // The run (trainer.cpp). Functions that return bool return false where the caller asked to stop.
+  bool run_steps();
+  void step(const Batch& batch);
+  bool finish_interval();
+  std::optional<EvaluationResult> test();
+  void note_best(const HistoryRow& row);
+  bool is_last() const { return state_.step >= steps_ || out_of_patience(); }
+  bool out_of_patience() const;
+  int64_t epoch() const { return epoch_of(state_.step); }
+  int64_t epoch_of(int64_t step) const { return (std::max<int64_t>(step, 1) - 1) / steps_an_epoch_ + 1; }
+  double rate() const;
+  void report_progress();
+  void save_checkpoint();
+  void write_history() const;
+  double seconds() const;
+
+  // The end (trainer_results.cpp).
+  TrainResult finish(bool stopped);
+  bool test_finally(const WeightStore& weights, TrainResult& result, Report& report);
+  std::optional<EvaluationResult> test_frozen(Session& frozen, const Dataset& data, Report* report);
+  std::vector<std::pair<std::string, std::string>> settings() const;
+  std::string path(const char* file) const;
+
+  const Dataset* watched() const { return validation_ ? &*validation_ : test_ ? &*test_ : nullptr; }
+
+  const Network& network_;
+  const TrainOptions& options_;
+  const std::string out_;
+  const Objective objective_;
+  Dataset data_;
+  std::optional<Dataset> validation_, test_;
+  std::optional<Session> session_, tester_;
+  std::optional<EventFile> events_;
+  Checkpoint state_;
+  BatchShape shape_;
+  int64_t batch_ = 0, steps_ = 0, steps_an_epoch_ = 0, row_interval_ = 1, test_interval_ = 1, first_step_ = 0;
+  std::optional<int64_t> patience_;
+  uint64_t seed_ = 0;
+  TrainResult::Times times_;
+  int64_t tests_ = 0;                    // done by this process
+  Clock::time_point begin_, last_checkpoint_;
+  double seconds_before_ = 0;            // of the run, when this process began
+};
+
+// Adds the time until it goes out of scope to `seconds`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  const std::chrono::steady_clock::time_point begin_;
+};
+
+}  // namespace bnc

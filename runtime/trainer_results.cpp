@@ -1,0 +1,102 @@
+// What a training run leaves behind: the last figures, weights, checkpoint and report.
+#include "runtime/error.h"
+#include "runtime/evaluator.h"
+#include "runtime/network.h"
+#include "runtime/trainer.h"
+
+namespace bnc {
+
+namespace {
+
+constexpr int64_t test_batch = 100;
+
+}  // namespace
+
+TrainResult Trainer::finish(bool stopped) {
+  if (!out_.empty()) save_checkpoint();
+  TrainResult result;
+  result.steps = state_.step;
+  result.out_of_patience = !stopped && state_.step < steps_;
+  if (state_.epoch.batches > 0) {
+    const auto batches = static_cast<double>(state_.epoch.batches);
+    result.train = {state_.epoch.loss / batches, state_.epoch.right / (batches * static_cast<double>(batch_)), state_.epoch.batches * batch_};
+  }
+  if (state_.best) {
+    const HistoryRow& row = state_.best->row;
+    result.best = {row.step, row.epoch, {row.test_loss, row.test_accuracy, watched() ? watched()->count() : 0}};
+    if (!out_.empty()) result.best_weights_path = path("weights.best.safetensors");
+  }
+  WeightStore weights = session_->weights();
+  Report report;
+  result.stopped = stopped || !test_finally(weights, result, report);
+  result.times = times_;
+  if (out_.empty()) return result;
+  result.checkpoint_path = checkpoint_folder(out_);
+  result.weights_path = path("weights.safetensors");
+  weights.save(result.weights_path);
+  if (result.stopped) return result;
+  report.settings = settings();
+  report.network = network_.name();
+  report.source = network_.data().source->text;
+  report.history = state_.history;
+  report.train = result.train;
+  report.test = result.test.count > 0 ? result.test : result.validation;
+  result.report_path = path("report.html");
+  write_file(result.report_path, render_report(report));
+  return result;
+}
+
+// The figures of the run are those of the frozen network, as `bnc eval` finds them. Returns false where the caller asked to stop.
+bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, Report& report) {
+  if (!watched()) return true;
+  CompileOptions compile;
+  compile.cpu = options_.cpu;
+  compile.threads = options_.threads;
+  Session frozen = network_.compile(compile, weights);
+  for (const auto& [data, figures] : {std::pair(&validation_, &result.validation), std::pair(&test_, &result.test)}) {
+    if (!*data) continue;
+    const bool shown = data == &test_ || !test_;
+    const auto found = test_frozen(frozen, **data, shown ? &report : nullptr);
+    if (!found) return false;
+    *figures = *found;
+  }
+  return true;
+}
+
+std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Dataset& data, Report* report) {
+  const Stopwatch watch(times_.tests);
+  Mistakes mistakes(data, shape_.classes);
+  EvaluationHooks hooks;
+  hooks.stop = options_.stop;
+  if (report) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { mistakes.add(first, count, predictions); };
+  const auto result = evaluate_session(frozen, objective_, data, std::min(test_batch, data.count()), hooks);
+  if (report && result) mistakes.fill(*report);
+  return result;
+}
+
+std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
+  const TrainSection& section = *network_.data().train();
+  std::vector<std::pair<std::string, std::string>> list = {
+      {"network", network_.name() + " in " + network_.data().source->path},
+      {"training data", fmt::format("{} ({} examples)", options_.data, data_.count())},
+  };
+  if (validation_) list.emplace_back("validation data", fmt::format("{} examples held out of it", validation_->count()));
+  list.insert(list.end(), {{"test data", test_ ? fmt::format("{} ({} examples)", options_.test, test_->count()) : "none"},
+                           {"loss", to_string(Attribute(section.loss))},
+                           {"optimizer", to_string(Attribute(section.optimizer))},
+                           {"batch", std::to_string(batch_)},
+                           {"steps", fmt::format("{} ({:.2f} epochs)", state_.step, static_cast<double>(state_.step) / static_cast<double>(steps_an_epoch_))},
+                           {"seed", std::to_string(seed_)},
+                           {"threads", std::to_string(session_->threads())}});
+  if (patience_) list.emplace_back("patience", fmt::format("{} epochs{}", *patience_, out_of_patience() ? ", which ended the run" : ""));
+  const auto done = static_cast<double>(state_.step - first_step_);
+  const double seconds = times_.steps + times_.waiting;
+  if (done > 0) {
+    list.emplace_back("speed", fmt::format("{:.0f} examples a second, {:.3g} ms a step, {:.1f} % of it waiting for data", done * static_cast<double>(batch_) / seconds,
+                                           seconds * 1e3 / done, times_.waiting / seconds * 100));
+  }
+  list.emplace_back("compiled in", fmt::format("{:.0f} ms by {}", session_->info().compile_ms, version()));
+  return list;
+}
+
+}  // namespace bnc
