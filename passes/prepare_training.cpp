@@ -5,6 +5,7 @@
 #include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "passes/step_counter.h"
 #include "passes/train_loss.h"
 
 namespace bnc {
@@ -138,14 +139,11 @@ bool prepare_dropouts(Graph& graph) {
   for (Node* node : graph.nodes_of("dropout"))
     if (!node->operands[1]) dropouts.push_back(node);
   if (dropouts.empty()) return false;
-  const TensorType counter{DType::i32, {}};
-  const Value step = GraphBuilder::before(graph, dropouts.front()).state("training.step", counter, Symbol{"zeros", {}});
+  const Value step = step_counter(graph, dropouts.front()).done;
   for (size_t i = 0; i < dropouts.size(); ++i) {
     dropouts[i]->operands[1] = step;
     dropouts[i]->attributes["stream"] = static_cast<int64_t>(i);
   }
-  GraphBuilder builder(graph);
-  graph.outputs.push_back({Output::Role::update, "training.step", builder.add(step, builder.constant(1, counter))});
   return true;
 }
 

@@ -1,4 +1,4 @@
-// add, sub, mul and div with broadcasting: they differ in one row of a table.
+// add, sub, mul, div and maximum with broadcasting: they differ in one row of a table.
 #include "ir/ops/common.h"
 
 namespace bnc {
@@ -92,6 +92,16 @@ OpDefinition div_op() {
                         [](GraphBuilder& b, Value dy, Value, Value right, Value result) {
                           Value d_left = b.div(dy, right);
                           return std::pair{d_left, b.neg(b.mul(d_left, result))};
+                        }});
+}
+
+OpDefinition maximum_op() {
+  return arithmetic_op({"maximum", "The larger of two tensors, element by element.",
+                        "The larger of left and right with NumPy's broadcasting; NaN where either is NaN. The gradient goes to the larger one, at ties to `right`.",
+                        false, false, ops::maximum, loops::BinaryOp::maximum, 1,
+                        [](GraphBuilder& b, Value dy, Value left, Value right, Value) {
+                          const Value d_left = b.value("relu_gradient", {dy, b.sub(left, right)});
+                          return std::pair{d_left, b.sub(dy, d_left)};
                         }});
 }
 

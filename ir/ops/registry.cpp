@@ -46,11 +46,14 @@
   OP(sub)                              \
   OP(mul)                              \
   OP(div)                              \
+  OP(maximum)                          \
   OP(neg)                              \
   OP(exp)                              \
   OP(log)                              \
   OP(sqrt)                             \
   OP(rsqrt)                            \
+  OP(one_minus_power)                  \
+  OP(trust_ratio)                      \
   OP(reduce_sum)                       \
   OP(reduce_mean)                      \
   OP(reduce_max)                       \

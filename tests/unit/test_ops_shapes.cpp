@@ -35,10 +35,10 @@ void add_wrong_element_types(std::vector<Refusal>& all) {
   for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp", "log", "sqrt", "rsqrt", "neg",
                          "softmax", "log_softmax", "reduce_sum", "reduce_mean", "reduce_max", "moments"})
     all.push_back({op, 1, {i32({N, {5}})}, {}, {"i32[N, 5]", "f32"}});
-  for (const char* op : {"add", "sub", "mul", "div", "relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
+  for (const char* op : {"add", "sub", "mul", "div", "maximum", "trust_ratio", "relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
                          "hard_swish_gradient", "clip_gradient", "mean_squared_error", "binary_cross_entropy_with_logits", "matmul", "bias"})
     all.push_back({op, 1, {x, i32({N, {5}})}, {}, {"i32[N, 5]"}});
-  for (const char* op : {"mul", "div"}) all.push_back({op, 1, {i32({N}), i32({N})}, {}, {"i32[N]", "must be f32"}});
+  for (const char* op : {"mul", "div", "maximum"}) all.push_back({op, 1, {i32({N}), i32({N})}, {}, {"i32[N]", "must be f32"}});
   const TensorType i5 = i32({{5}});
   for (const char* op : {"normalize", "scale_shift"}) all.push_back({op, 1, {x, c5, i5}, {}, {"i32[5]"}});
   all.push_back({"dense", 1, {x, f32({{5}, {3}}), i32({{3}})}, {}, {"bias", "i32[3]"}});
@@ -185,7 +185,7 @@ void add_normalization(std::vector<Refusal>& all) {
 }
 
 void add_maps_and_reductions(std::vector<Refusal>& all) {
-  for (const char* op : {"add", "sub", "mul", "div"}) all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+  for (const char* op : {"add", "sub", "mul", "div", "maximum"}) all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
   for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient",
                          "mean_squared_error", "binary_cross_entropy_with_logits"})
     all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
@@ -193,6 +193,10 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
     all.push_back({op, 2, {x}, {{"axes", IntList{2}}}, {"axis 2"}});
     all.push_back({op, 2, {x}, {{"axes", IntList{1, -1}}}, {"twice"}});
   }
+  all.push_back({"one_minus_power", 1, {f32({{1}})}, {{"decay", 0.5}}, {"f32[1]"}});
+  all.push_back({"one_minus_power", 2, {f32({})}, {{"decay", 1.0}}, {"got 1"}});
+  all.push_back({"one_minus_power", 2, {f32({})}, {{"decay", 0.0}}, {"got 0"}});
+  all.push_back({"trust_ratio", 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
   all.push_back({"clip", 2, {x}, {{"low", 0.5}, {"high", 0.25}}, {"low is 0.5", "high is 0.25"}});
   all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});

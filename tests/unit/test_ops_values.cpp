@@ -232,6 +232,19 @@ TEST_CASE("a reduction over no axes of a scalar, and over all axes, is what it s
   CHECK(results_of({"element_count", {f32({N, {3}})}, {{"axes", IntList{0}}}}, {{"x0", tensor({17, 3}, Data(51))}})[0] == Data{17});
 }
 
+TEST_CASE("one_minus_power keeps its digits where the power is near one") {
+  const auto weight = [](double decay, int t) { return results_of({"one_minus_power", {i32({})}, {{"decay", decay}}}, {{"x0", {DType::i32, {}, {static_cast<double>(t)}}}})[0][0]; };
+  CHECK(weight(0.999, 1) == doctest::Approx(0.001).epsilon(1e-13));
+  CHECK(weight(0.9, 3) == doctest::Approx(0.271).epsilon(1e-15));
+  CHECK(weight(0.9, 0) == 0);
+  CHECK(weight(0.999, 1000000) == 1);
+}
+
+TEST_CASE("trust_ratio is 1 where a norm is 0") {
+  const Data weights = {3, 0, 2, 0}, step = {2, 5, 0, 0};
+  CHECK(results_of({"trust_ratio", {f32({{4}}), f32({{4}})}}, {{"x0", tensor({4}, weights)}, {"x1", tensor({4}, step)}})[0] == Data{1.5, 1, 1, 1});
+}
+
 TEST_CASE("i32 sums wrap around, as generated code does") {
   Bindings bindings = {{"x0", {DType::i32, {}, {2147483647}}}, {"x1", {DType::i32, {}, {1}}}};
   CHECK(results_of({"add", {i32({}), i32({})}}, bindings)[0] == Data{-2147483648.0});

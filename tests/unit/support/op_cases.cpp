@@ -22,12 +22,16 @@ void add_maps(std::vector<OpCase>& cases) {
     cases.push_back({"prelu", {x, alpha}, {{"axis", axis}}});
     cases.push_back({"prelu_gradient", {x, x, alpha}, {{"axis", axis}}});
   }
-  for (const char* op : {"add", "sub", "mul", "div"}) {
+  for (const char* op : {"add", "sub", "mul", "div", "maximum"}) {
     cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}});
     cases.push_back({op, {f32({N, {1}, {5}}), f32({{3}, {1}})}});
     cases.push_back({op, {f32({}), f32({N, {7}})}});
     cases.push_back({op, {f32({{4}, {1}}), f32({{1}})}});
   }
+  cases.push_back({"one_minus_power", {f32({})}, {{"decay", 0.9}}});
+  cases.push_back({"one_minus_power", {i32({})}, {{"decay", 0.999}}});
+  cases.push_back({"trust_ratio", {f32({}), f32({})}});
+  cases.push_back({"trust_ratio", {f32({{5}}), f32({{5}})}});
 }
 
 void add_linear(std::vector<OpCase>& cases) {

@@ -1,0 +1,31 @@
+#include "passes/optimizers/optimizer.h"
+
+namespace bnc {
+
+namespace {
+
+Value norm(GraphBuilder& b, Value x) { return b.value("sqrt", {b.value("reduce_sum", {b.mul(x, x)})}); }
+
+}  // namespace
+
+// LAMB (You et al., "Large batch optimization for deep learning", 2020, algorithm 2): Adam's direction with bias
+// corrections, u = m/c1/(sqrt(s/c2) + epsilon) + weight_decay*w, and a step as long as the layer's weights allow:
+// w = w - rate*|w|/|u|*u. As in the authors' code, what weight decay leaves out takes the step rate*u.
+OptimizerDefinition lamb() {
+  return {.name = "lamb",
+          .arguments = {{.name = "beta1", .fallback = 0.9, .high = 1}, {.name = "beta2", .fallback = 0.999, .high = 1}, {.name = "epsilon", .fallback = 1e-6}},
+          .update = [](ParameterUpdate& step, Value g) {
+            GraphBuilder& b = step.builder;
+            const double beta1 = step.settings.number("beta1"), beta2 = step.settings.number("beta2");
+            const Value mean = b.div(step.average("mean", beta1, g), step.scalars.correction(beta1));
+            const Value square = b.mul(step.average("square", beta2, b.mul(g, g)), b.div(b.constant(1), step.scalars.correction(beta2)));
+            Value u = b.div(mean, b.add(b.value("sqrt", {square}), b.constant(step.settings.number("epsilon"))));
+            if (!step.is_excluded()) {
+              u = with_penalty(step, u);
+              u = b.mul(u, b.value("trust_ratio", {norm(b, step.parameter), norm(b, u)}));
+            }
+            return b.sub(step.parameter, b.mul(u, step.scalars.rate()));
+          }};
+}
+
+}  // namespace bnc

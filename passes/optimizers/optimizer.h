@@ -1,0 +1,108 @@
+// Optimizers: one definition each, in a file of its own, in the table of passes/optimizers/registry.cpp.
+#pragma once
+
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ir/builder.h"
+#include "passes/pass.h"
+
+namespace bnc {
+
+// What an optimizer can be given, `momentum=0.9`, and what it is where it is not given.
+struct OptimizerArgument {
+  enum class Kind { number, flag };
+  std::string name;
+  Kind kind = Kind::number;
+  double fallback = 0;
+  // A number lies in [low, high), or in (low, high).
+  double low = 0, high = std::numeric_limits<double>::infinity();
+  bool low_is_allowed = true;
+};
+
+// The optimizer of a train section, with its arguments checked. CompileError at the section's optimizer, with advice, for
+// an unknown name, an unknown or missing argument, and one of the wrong kind or out of its range.
+class OptimizerSettings {
+ public:
+  explicit OptimizerSettings(const TrainSection& train);
+
+  const struct OptimizerDefinition& definition() const { return *definition_; }
+  double number(const std::string& argument) const { return values_.at(argument); }
+  bool flag(const std::string& argument) const { return values_.at(argument) != 0; }
+  [[noreturn]] void fail(const std::string& text, const std::string& help) const;
+
+ private:
+  void set(const OptimizerArgument& argument, const Attribute& value);
+
+  const TrainSection& train_;
+  const OptimizerDefinition* definition_ = nullptr;
+  std::map<std::string, double> values_;
+};
+
+// Numbers that all parameters share, computed once a step.
+class StepScalars {
+ public:
+  StepScalars(Graph& graph, const OptimizerSettings& settings) : graph_(graph), settings_(settings) {}
+
+  // The learning rate of this step.
+  Value rate();
+  // 1 - decay^t behind step t = 1, 2 ...: what a moving average that began at 0 is divided by.
+  Value correction(double decay);
+
+ private:
+  Graph& graph_;
+  const OptimizerSettings& settings_;
+  Value rate_;
+  std::map<double, Value> corrections_;
+};
+
+// Builds the update of one parameter.
+class ParameterUpdate {
+ public:
+  ParameterUpdate(Graph& graph, const OptimizerSettings& settings, StepScalars& scalars, Value parameter)
+      : builder(graph), settings(settings), scalars(scalars), parameter(parameter) {}
+
+  GraphBuilder builder;
+  const OptimizerSettings& settings;
+  StepScalars& scalars;
+  const Value parameter;
+
+  // Weight decay leaves out what has at most one dimension, gamma, beta and biases, unless `decay_all` is given.
+  bool is_excluded() const;
+  // Whether there is a weight decay, and not for others only.
+  bool decays() const { return settings.number("weight_decay") != 0 && !is_excluded(); }
+  // A state like the parameter, zeros at first, named `optimizer.PARAMETER.KIND`, and its value behind the step.
+  Value state(const std::string& kind);
+  void keep(const std::string& kind, Value next);
+  // The moving average decay*s + (1 - decay)*sample in a state s, behind the step.
+  Value average(const std::string& kind, double decay, Value sample);
+
+ private:
+  std::string state_name(const std::string& kind) const;
+};
+
+struct OptimizerDefinition {
+  std::string name;
+  std::vector<OptimizerArgument> arguments;   // beside or in place of those that every optimizer has
+  // The parameter behind the step, from its gradient.
+  Value (*update)(ParameterUpdate& step, Value gradient) = nullptr;
+  // What no range can say, where there is such a thing.
+  void (*check)(const OptimizerSettings& settings) = nullptr;
+};
+
+const std::vector<OptimizerDefinition>& all_optimizers();
+
+OptimizerDefinition sgd();
+OptimizerDefinition rmsprop();
+OptimizerDefinition adam();
+OptimizerDefinition adamw();
+OptimizerDefinition amsgrad();
+OptimizerDefinition lamb();
+
+// gradient + weight_decay*parameter (an L2 penalty), where the parameter decays.
+Value with_penalty(ParameterUpdate& step, Value gradient);
+
+}  // namespace bnc

@@ -1,0 +1,80 @@
+// Every optimizer, in the order of the documentation; the arguments that all of them have; how arguments are checked.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "passes/optimizers/optimizer.h"
+
+namespace bnc {
+
+namespace {
+
+// `rate` has no fallback: it must be given.
+std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition) {
+  std::vector<OptimizerArgument> arguments = {{.name = "rate"}};
+  arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
+  const std::vector<OptimizerArgument> common = {{.name = "weight_decay"}, {.name = "decay_all", .kind = OptimizerArgument::Kind::flag}};
+  for (const OptimizerArgument& each : common) {
+    const auto same = [&](const OptimizerArgument& own) { return own.name == each.name; };
+    if (std::none_of(arguments.begin(), arguments.end(), same)) arguments.push_back(each);
+  }
+  return arguments;
+}
+
+std::string range(const OptimizerArgument& argument) {
+  std::string text = fmt::format("it is a number {} {}", argument.low_is_allowed ? "of at least" : "above", format_number(argument.low));
+  if (argument.high != std::numeric_limits<double>::infinity()) text += fmt::format(" and below {}", format_number(argument.high));
+  return text;
+}
+
+template <class T> std::vector<std::string> names_of(const std::vector<T>& list) {
+  std::vector<std::string> names;
+  for (const T& each : list) names.push_back(each.name);
+  return names;
+}
+
+}  // namespace
+
+const std::vector<OptimizerDefinition>& all_optimizers() {
+  static const std::vector<OptimizerDefinition> optimizers = {sgd(), rmsprop(), adam(), adamw(), amsgrad(), lamb()};
+  return optimizers;
+}
+
+OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) {
+  const Symbol& optimizer = train.optimizer;
+  for (const OptimizerDefinition& each : all_optimizers())
+    if (each.name == optimizer.name) definition_ = &each;
+  if (!definition_) fail(fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, names_of(all_optimizers())));
+  const std::vector<OptimizerArgument> arguments = arguments_of(*definition_);
+  for (const OptimizerArgument& argument : arguments) values_[argument.name] = argument.fallback;
+  for (const auto& [name, value] : optimizer.arguments) {
+    const auto argument = std::find_if(arguments.begin(), arguments.end(), [&](const OptimizerArgument& each) { return each.name == name; });
+    if (argument == arguments.end()) fail(fmt::format("{} has no argument `{}`", optimizer.name, name), did_you_mean(name, names_of(arguments)));
+    set(*argument, value);
+  }
+  if (!optimizer.find("rate")) fail(fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
+  if (definition_->check) definition_->check(*this);
+}
+
+void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& value) {
+  const auto refuse = [&](const std::string& help) {
+    fail(fmt::format("`{}` of {} is {}", argument.name, train_.optimizer.name, to_string(value)), help);
+  };
+  if (argument.kind == OptimizerArgument::Kind::flag) {
+    if (!value.get_if<bool>()) refuse("it is true or false");
+    values_[argument.name] = value.boolean();
+    return;
+  }
+  if (!value.get_if<double>() && !value.get_if<int64_t>()) refuse(range(argument));
+  const double number = value.number();
+  const bool fits = (argument.low_is_allowed ? number >= argument.low : number > argument.low) && number < argument.high;
+  if (!fits) refuse(range(argument));
+  values_[argument.name] = number;
+}
+
+void OptimizerSettings::fail(const std::string& text, const std::string& help) const {
+  Diagnostic diagnostic{Severity::error, train_.optimizer_range, text, {}};
+  diagnostic.help(help);
+  throw CompileError(std::move(diagnostic));
+}
+
+}  // namespace bnc

@@ -1,0 +1,187 @@
+// Optimizers against their published formulas in float64: the graph that attach-optimizer makes, and the compiled step.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "bnc/bnc.h"
+#include "ir/random.h"
+#include "support/passes.h"
+
+using namespace bnc;
+
+namespace {
+
+constexpr int steps = 25;
+
+using Vector = std::vector<double>;
+
+// A parameter with its optimizer's states.
+struct Parameter {
+  Vector w;
+  bool decays = true;   // weight decay applies
+  std::map<std::string, Vector> states = {};
+
+  double& state(const std::string& kind, size_t i) {
+    Vector& values = states[kind];
+    values.resize(w.size());
+    return values[i];
+  }
+};
+
+double norm(const Vector& x) {
+  double sum = 0;
+  for (double each : x) sum += each * each;
+  return std::sqrt(sum);
+}
+
+// Moves a parameter by its gradient in step t = 1, 2 ...
+using Rule = std::function<void(Parameter& p, const Vector& g, int t)>;
+
+// The gradients that each step is given, of every size from 1e-6 to 1, some of them 0.
+Vector gradient(const std::string& name, size_t size, int t) {
+  RandomStream random(static_cast<uint64_t>(t), name);
+  Vector g(size);
+  for (double& each : g) each = static_cast<float>(random.normal() * std::pow(10.0, -6 * random.uniform()) * (random.below(7) > 0));
+  return g;
+}
+
+// The loss is linear in the parameters, so that the inputs are the gradients.
+std::string source(const std::string& optimizer) {
+  return "network net(g: f32[N, 13, 9], k: f32[N, 11]) {\n  parameter w: f32[13, 9] = normal(deviation=0.5)\n  parameter b: f32[11] = normal(deviation=0.5)\n"
+         "  l = reduce_sum(w * g) + reduce_sum(b * k)\n  objective l\n  return y = g\n}\n"
+         "train net {\n  loss = mean_squared_error(unused)\n  optimizer = " + optimizer + "\n  batch = 1\n}\n";
+}
+
+Vector doubles(std::span<const float> values) { return Vector(values.begin(), values.end()); }
+std::vector<float> floats(const Vector& values) { return std::vector<float>(values.begin(), values.end()); }
+
+void check_near(const Vector& ours, const Vector& expected, double tolerance) {
+  REQUIRE(ours.size() == expected.size());
+  Vector difference;
+  for (size_t i = 0; i < ours.size(); ++i) difference.push_back(ours[i] - expected[i]);
+  const double relative = norm(difference) / norm(expected);
+  CHECK(relative <= tolerance);
+}
+
+// Runs the optimizer beside `rule`: by the reference evaluator, exact but for the rounding of float64, and compiled.
+void check(const std::string& optimizer, const Rule& rule, double tolerance = 1e-6) {
+  INFO(optimizer);
+  const Module module = parse_module(make_source(source(optimizer)));
+  Graph graph = module.main().clone();
+  PassContext context;
+  context.train = &*module.train;
+  run_passes(graph, {"prepare-training", "build-backward", "attach-optimizer"}, context);
+  const Network network = Network::from_text(source(optimizer));
+  const WeightStore weights = network.initialize(3);
+  CompileOptions options;
+  options.mode = Mode::train;
+  Session session = network.compile(options, weights);
+
+  Bindings bindings;
+  for (const Node* node : graph.nodes_of("state")) bindings[node->results[0].name] = Tensor::filled(node->results[0].type.dtype, concrete(node->results[0].type.shape, 1), 0);
+  Parameter w{doubles(weights.values("w"))}, b{doubles(weights.values("b")), optimizer.find("decay_all") != std::string::npos};
+  bindings["w"] = {DType::f32, {13, 9}, w.w};
+  bindings["b"] = {DType::f32, {11}, b.w};
+  for (int t = 1; t <= steps; ++t) {
+    const Vector g = gradient("g", 117, t), k = gradient("k", 11, t);
+    rule(w, g, t);
+    rule(b, k, t);
+    bindings["g"] = {DType::f32, {1, 13, 9}, g};
+    bindings["k"] = {DType::f32, {1, 11}, k};
+    for (const auto& [name, value] : evaluate(graph, bindings).updates) bindings[name] = value;
+    session.bind("g", Array({1, 13, 9}, floats(g)));
+    session.bind("k", Array({1, 11}, floats(k)));
+    session.run();
+  }
+  check_near(bindings["w"].data, w.w, 1e-12);
+  check_near(bindings["b"].data, b.w, 1e-12);
+  check_near(doubles(session.weights().values("w")), w.w, tolerance);
+  check_near(doubles(session.weights().values("b")), b.w, tolerance);
+}
+
+Rule sgd(double rate, double momentum, bool nesterov, double decay) {
+  return [=](Parameter& p, const Vector& g, int) {
+    for (size_t i = 0; i < g.size(); ++i) {
+      const double d = g[i] + (p.decays ? decay * p.w[i] : 0);
+      double& v = p.state("v", i);
+      v = momentum * v + d;
+      p.w[i] -= rate * (nesterov ? d + momentum * v : v);
+    }
+  };
+}
+
+Rule rmsprop(double rate, double smoothing, double momentum, double epsilon, double decay) {
+  return [=](Parameter& p, const Vector& g, int) {
+    for (size_t i = 0; i < g.size(); ++i) {
+      const double d = g[i] + (p.decays ? decay * p.w[i] : 0);
+      double &s = p.state("s", i), &v = p.state("v", i);
+      s = smoothing * s + (1 - smoothing) * d * d;
+      v = momentum * v + d / (std::sqrt(s) + epsilon);
+      p.w[i] -= rate * v;
+    }
+  };
+}
+
+struct Adam {
+  double rate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, penalty = 0, decay = 0;
+  bool amsgrad = false;
+
+  void operator()(Parameter& p, const Vector& g, int t) const {
+    for (size_t i = 0; i < g.size(); ++i) {
+      const double d = g[i] + (p.decays ? penalty * p.w[i] : 0);
+      double &m = p.state("m", i), &s = p.state("s", i), &greatest = p.state("greatest", i);
+      m = beta1 * m + (1 - beta1) * d;
+      s = beta2 * s + (1 - beta2) * d * d;
+      greatest = amsgrad ? std::max(greatest, s) : s;
+      const double step = m / (1 - std::pow(beta1, t)) / (std::sqrt(greatest / (1 - std::pow(beta2, t))) + epsilon);
+      p.w[i] -= rate * (step + (p.decays ? decay * p.w[i] : 0));
+    }
+  }
+};
+
+Rule lamb(double rate, double beta1, double beta2, double epsilon, double decay) {
+  return [=](Parameter& p, const Vector& g, int t) {
+    Vector u(g.size());
+    for (size_t i = 0; i < g.size(); ++i) {
+      double &m = p.state("m", i), &s = p.state("s", i);
+      m = beta1 * m + (1 - beta1) * g[i];
+      s = beta2 * s + (1 - beta2) * g[i] * g[i];
+      u[i] = m / (1 - std::pow(beta1, t)) / (std::sqrt(s / (1 - std::pow(beta2, t))) + epsilon) + (p.decays ? decay * p.w[i] : 0);
+    }
+    const double trust = p.decays && norm(p.w) > 0 && norm(u) > 0 ? norm(p.w) / norm(u) : 1;
+    for (size_t i = 0; i < g.size(); ++i) p.w[i] -= rate * trust * u[i];
+  };
+}
+
+}  // namespace
+
+TEST_CASE("optimizers: sgd with momentum, Nesterov's momentum and weight decay") {
+  check("sgd(rate=0.25)", sgd(0.25, 0, false, 0));
+  check("sgd(rate=0.25, momentum=0.75)", sgd(0.25, 0.75, false, 0));
+  check("sgd(rate=0.25, momentum=0.75, nesterov)", sgd(0.25, 0.75, true, 0));
+  check("sgd(rate=0.25, weight_decay=0.1)", sgd(0.25, 0, false, 0.1));
+  check("sgd(rate=0.1, momentum=0.9, nesterov, weight_decay=0.05, decay_all)", sgd(0.1, 0.9, true, 0.05));
+}
+
+TEST_CASE("optimizers: rmsprop with momentum and weight decay") {
+  check("rmsprop(rate=0.01)", rmsprop(0.01, 0.99, 0, 1e-8, 0));
+  check("rmsprop(rate=0.01, smoothing=0.9, momentum=0.5, epsilon=0.001, weight_decay=0.1)", rmsprop(0.01, 0.9, 0.5, 1e-3, 0.1));
+}
+
+TEST_CASE("optimizers: adam, adamw and amsgrad with weight decay") {
+  check("adam(rate=0.01)", Adam{.rate = 0.01});
+  check("adam(rate=0.01, beta1=0.8, beta2=0.9, epsilon=0.001, weight_decay=0.1)", Adam{0.01, 0.8, 0.9, 1e-3, 0.1});
+  check("adam(rate=0.01, beta1=0, beta2=0)", Adam{0.01, 0, 0});
+  check("adam(rate=0.01, beta1=0.25, beta2=0.125)", Adam{0.01, 0.25, 0.125});
+  check("adam(rate=0.01, beta2=0.8, amsgrad)", Adam{.rate = 0.01, .beta2 = 0.8, .amsgrad = true});
+  check("amsgrad(rate=0.01, beta2=0.8, weight_decay=0.1, decay_all)", Adam{.rate = 0.01, .beta2 = 0.8, .penalty = 0.1, .amsgrad = true});
+  check("adamw(rate=0.01)", Adam{.rate = 0.01, .decay = 0.01});
+  check("adamw(rate=0.01, weight_decay=0.5)", Adam{.rate = 0.01, .decay = 0.5});
+  check("adamw(rate=0.01, beta2=0.8, weight_decay=0.5, decay_all, amsgrad)", Adam{.rate = 0.01, .beta2 = 0.8, .decay = 0.5, .amsgrad = true});
+}
+
+TEST_CASE("optimizers: lamb takes steps as long as the weights allow, and leaves vectors to Adam") {
+  check("lamb(rate=0.01)", lamb(0.01, 0.9, 0.999, 1e-6, 0));
+  check("lamb(rate=0.02, beta1=0.8, beta2=0.95, epsilon=0.001, weight_decay=0.1)", lamb(0.02, 0.8, 0.95, 1e-3, 0.1));
+  check("lamb(rate=0.02, weight_decay=0.1, decay_all)", lamb(0.02, 0.9, 0.999, 1e-6, 0.1));
+}
