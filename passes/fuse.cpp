@@ -54,6 +54,9 @@ class Order {
     for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
       if (attached.count(node->get())) host_[node->get()] = host_.at(uses_.of((*node)->result()).front());
     }
+    for (const Output& output : graph.outputs) {
+      if (output.role != Output::Role::update) handed_out_.insert(output.value.node);
+    }
     order_updates_after_readers();
   }
 
@@ -85,7 +88,7 @@ class Order {
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
       const Value old = sources.at(output.name);
-      for (Node* node = output.value.node; node; node = only_feeder(*node)) {
+      for (Node* node : computed_for_update(output.value.node)) {
         for (const Node* reader : uses_.of(old)) {
           Node* runs = host(reader);
           if (runs == node || precedes(node, runs) || precedes(runs, node)) continue;
@@ -96,15 +99,31 @@ class Order {
     }
   }
 
-  // The one computed operand that nobody but `node` reads.
-  Node* only_feeder(const Node& node) const {
-    Node* feeder = nullptr;
-    for (Value operand : node.operands) {
-      if (!operand || is_source(*operand.node) || is_scalar_element(*operand.node)) continue;
-      if (feeder || uses_.count(operand) != 1 || operand.node->results.size() != 1) return nullptr;
-      feeder = operand.node;
+  // An update and the nodes that are computed for it alone, or for it and updates of the states it goes with.
+  std::vector<Node*> computed_for_update(Node* update) const {
+    std::unordered_set<const Node*> chosen;
+    std::vector<Node*> result;
+    std::map<size_t, Node*> candidates = {{number_.at(update), update}};
+    while (!candidates.empty()) {
+      Node* node = std::prev(candidates.end())->second;   // all its readers have been looked at
+      candidates.erase(std::prev(candidates.end()));
+      if (node != update && !is_read_by_only(*node, chosen)) continue;
+      chosen.insert(node);
+      result.push_back(node);
+      for (Value operand : node->operands) {
+        if (operand && !is_source(*operand.node) && !is_scalar_element(*operand.node)) candidates.emplace(number_.at(operand.node), operand.node);
+      }
     }
-    return feeder;
+    return result;
+  }
+
+  bool is_read_by_only(Node& node, const std::unordered_set<const Node*>& readers) const {
+    if (handed_out_.count(&node)) return false;
+    for (size_t k = 0; k < node.results.size(); ++k) {
+      const auto& found = uses_.of(node.result(static_cast<int>(k)));
+      if (!std::all_of(found.begin(), found.end(), [&](const Node* reader) { return readers.count(reader) != 0; })) return false;
+    }
+    return true;
   }
 
   bool precedes(const Node* first, const Node* second) const { return before_[number_.at(second)].contains(number_.at(first)); }
@@ -121,6 +140,7 @@ class Order {
   std::unordered_map<const Node*, size_t> number_;
   std::vector<NodeSet> before_;                        // of each node
   std::unordered_map<const Node*, Node*> host_;
+  std::unordered_set<const Node*> handed_out_;         // computed not for an update alone
   std::unordered_map<const Node*, std::vector<Wait>> waits_;
 };
 

@@ -11,6 +11,7 @@ namespace bnc {
 namespace {
 
 constexpr int most_cost = 32;            // operations of a chain
+constexpr int most_scalar_cost = 24;     // of scalar arithmetic that several nodes read
 constexpr size_t most_reads = 2;         // stored tensors that it reads
 constexpr double most_readers = 3;       // of a chain that reads two
 constexpr double hiding_work = 512;      // operations of a product for each element it reads: more, and reading takes no time
@@ -31,7 +32,7 @@ class Chooser {
     for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) count_readers(**node);
     for (const auto& node : graph_.nodes()) {
       if (is_candidate(*node)) decide(*node);
-      else if (is_scalar_element(*node) && !uses_.is_output(node->result()) && !uses_.of(node->result()).empty()) chosen_.insert(node.get());
+      else if (is_scalar_element(*node)) decide_scalar(*node);
     }
     return std::move(chosen_);
   }
@@ -55,13 +56,13 @@ class Chooser {
   // Arithmetic on parameters and states alone, ready long before its one reader (an old velocity times the momentum). A
   // product's weight is packed before the product's kernel begins, from what is stored.
   bool scales_weights(const Node& node) const {
-    constexpr int64_t large = 1 << 14;
-    const auto size = element_count(node.results[0].type.shape);
+    const Shape& shape = node.results[0].type.shape;
     const bool from_sources = std::all_of(node.operands.begin(), node.operands.end(), [](Value operand) {
       return !operand || operand.node->op->lowering_as<SourceLowering>() || is_scalar_element(*operand.node);
     });
     const auto& readers = uses_.of(Value{const_cast<Node*>(&node), 0});
-    return size && !size->batch && size->factor >= large && from_sources && readers.size() == 1 && !readers.front()->op->lowering_as<ContractLowering>();
+    const bool of_batch = std::any_of(shape.begin(), shape.end(), [](const Dim& dim) { return dim.batch; });
+    return !shape.empty() && !of_batch && from_sources && readers.size() == 1 && !readers.front()->op->lowering_as<ContractLowering>();
   }
 
   // The pixels of images as the rows of a matrix: copied as products read them, nothing moves.
@@ -69,6 +70,19 @@ class Chooser {
     if (!node.is("reshape") || last_dim(node.results[0].type.shape) != last_dim(node.operands[0].type().shape)) return false;
     const auto& readers = uses_.of(Value{const_cast<Node*>(&node), 0});
     return std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return reader->op->lowering_as<ContractLowering>(); });
+  }
+
+  // Every kernel and task that needs a scalar computes it, but for what takes so long that a step does it once: bias
+  // corrections and the learning rate.
+  void decide_scalar(Node& node) {
+    int cost = node.op->lowering_as<ElementLowering>()->cost;
+    for (const Value operand : node.operands) {
+      auto found = scalar_costs_.find(operand.node);
+      if (found != scalar_costs_.end()) cost += found->second;
+    }
+    scalar_costs_[&node] = cost;
+    const auto& readers = uses_.of(node.result());
+    if (!uses_.is_output(node.result()) && !readers.empty() && (readers.size() == 1 || cost <= most_scalar_cost)) chosen_.insert(&node);
   }
 
   // Whether a reader can compute the operand where it reads it.
@@ -139,6 +153,7 @@ class Chooser {
   Accesses accesses_;
   std::unordered_map<const Node*, double> readers_;
   std::unordered_map<const Node*, Chain> chains_;           // of the chosen nodes that are no scalars
+  std::unordered_map<const Node*, int> scalar_costs_;       // with what they are computed from
   std::unordered_set<const Node*> chosen_;
 };
 

@@ -7,7 +7,8 @@ namespace bnc::lower {
 namespace {
 
 constexpr int cheap = 2;            // recomputing costs no more than loading
-constexpr int epilogue_limit = 12;  // what may ride in the epilogue of a register tile, which repeats it for each accumulator
+// What may ride in the epilogue of a register tile, which repeats it for each accumulator: less of it with a function of many instructions.
+constexpr int epilogue_limit = 20, epilogue_limit_with_function = 12, function_cost = 10;
 
 struct Dependence {
   const Node* node;
@@ -97,13 +98,24 @@ class StageMaker {
     return node.op->lowering_as<ReduceLowering>() ? Stage::Kind::reduce : Stage::Kind::map;
   }
 
-  // The cost of one element, with what is inlined into it.
-  int cost_of(const Node& node) const {
-    int cost = node.op->lowering_as<ElementLowering>()->cost;
+  // The cost of one element with what is inlined into it: of all of it, and of its most expensive op.
+  struct Cost {
+    int total, most;
+  };
+  Cost cost_of(const Node& node) const {
+    const int own = node.op->lowering_as<ElementLowering>()->cost;
+    Cost cost{own, own};
     for (Value operand : node.operands) {
-      if (operand && lowering_.inlined.count(operand.node)) cost += cost_of(*operand.node);
+      if (!operand || !lowering_.inlined.count(operand.node)) continue;
+      const Cost inner = cost_of(*operand.node);
+      cost = {cost.total + inner.total, std::max(cost.most, inner.most)};
     }
     return cost;
+  }
+
+  bool rides_in_epilogue(const Node& node) const {
+    const Cost cost = cost_of(node);
+    return cost.total <= (cost.most >= function_cost ? epilogue_limit_with_function : epilogue_limit);
   }
 
   bool joins(const Stage& stage, const Node& node) const {
@@ -115,7 +127,7 @@ class StageMaker {
         if (stage.kind != Stage::Kind::reduce) return false;
         return head.op->lowering_as<ReduceLowering>()->axes(head) == node.op->lowering_as<ReduceLowering>()->axes(node);
       case Stage::Kind::map:
-        return stage.kind == Stage::Kind::map || (stage.kind == Stage::Kind::contract && cost_of(node) <= epilogue_limit);
+        return stage.kind == Stage::Kind::map || (stage.kind == Stage::Kind::contract && rides_in_epilogue(node));
     }
     return false;
   }
