@@ -26,6 +26,11 @@
   OP(global_average_pool)              \
   OP(global_max_pool)                  \
   OP(batch_norm)                       \
+  OP(layer_norm)                       \
+  OP(rms_norm)                         \
+  OP(group_norm)                       \
+  OP(instance_norm)                    \
+  OP(standardize)                      \
   OP(moments)                          \
   OP(normalize)                        \
   OP(scale_shift)                      \

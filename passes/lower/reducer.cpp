@@ -94,12 +94,14 @@ void Reducer::each(const Nodes& nodes, const std::function<void(const Node&, int
 
 // for p in [begin, end): for each node and vector, `step` of the element.
 void Reducer::over(const Nodes& nodes, Expr begin, Expr end, std::vector<Stmt>& out, const Step& step) {
-  const std::string p = lowering_.fresh("p");
+  const std::string name = lowering_.fresh("p");
+  const bool bounded = part_.fixed && loops::is_constant(part_.begin, 0);
+  const Expr p = bounded ? loops::bounded_variable(name, 0, *part_.fixed - 1) : loops::variable(name);
   std::vector<Stmt> body;
   for (int v = 0; v < vectors_; ++v) {
-    for (Node* node : nodes) step(*node, v, element_(*node, loops::variable(p), v, body), body);
+    for (Node* node : nodes) step(*node, v, element_(*node, p, v, body), body);
   }
-  out.push_back(loops::loop(p, begin, end, 1, std::move(body)));
+  out.push_back(loops::loop(name, begin, end, 1, std::move(body)));
 }
 
 void Reducer::combine_into(const std::string& name, const Nodes& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {

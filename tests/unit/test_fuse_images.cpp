@@ -5,7 +5,7 @@
 
 #include "ir/op.h"
 
-#include "support/generated_code.h"
+#include "support/generated_training.h"
 #include "support/passes.h"
 
 using namespace bnc;
@@ -19,18 +19,10 @@ struct Fused {
   loops::Program program;
 };
 
-PassContext context_of(const TrainSection* train, std::optional<int64_t> batch, const char* cpu) {
-  PassContext context;
-  context.target = codegen::target_for(cpu, true);
-  context.train = train;
-  context.batch = batch;
-  return context;
-}
-
 // The training step (or the frozen network) of a module, fused and lowered, for a target with wide vectors.
 Fused fused(Module& module, bool training, std::optional<int64_t> batch) {
   Fused result{module.main().clone(), {}};
-  PassContext context = context_of(training ? &*module.train : nullptr, batch, "skylake-avx512");
+  PassContext context = test::context_of(training ? &*module.train : nullptr, batch, "skylake-avx512");
   run_passes(result.graph, pipeline(training ? "training" : "inference"), context);
   result.program = lower_to_loops(result.graph, context);
   plan_memory(result.program, context);
@@ -55,32 +47,6 @@ int64_t arena_elements(const loops::Program& program, int64_t at_least) {
 }
 
 bool is_stored(const loops::Program& program, const Node& node) { return program.find_buffer("%" + node.results[0].name) >= 0; }
-
-void check_training(Module& module, int64_t batch, double tolerance) {
-  Graph step = module.main().clone();
-  PassContext context = context_of(&*module.train, batch, "native");
-  run_passes(step, {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer"}, context);
-  const Bindings bindings = test::random_bindings(step, batch);
-  const std::vector<std::string> passes = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
-  for (const char* cpu : {"native", "haswell"}) {
-    test::CodeOptions options{.passes = passes, .cpu = cpu};
-    INFO("batch ", batch, " cpu ", cpu);
-    test::check_generated(step, bindings, options, tolerance);
-  }
-  test::CodeOptions options{.passes = passes};
-  options.fixed_batch = false;
-  test::check_generated(step, bindings, options, tolerance);
-  options.fixed_batch = true;
-  const auto one = test::run_generated(step, bindings, options);
-  for (int threads : {2, 3}) {
-    options.threads = threads;
-    const auto several = test::run_generated(step, bindings, options);
-    for (const auto& [name, tensor] : one) {
-      INFO(name, " with ", threads, " threads");
-      CHECK(several.at(name).data == tensor.data);
-    }
-  }
-}
 
 const char* residual_net = R"(
   parameter w1: f32[3, 3, 8, 24] = normal(deviation=0.2)
@@ -207,7 +173,7 @@ TEST_CASE("training steps of small convolutional networks against the reference"
       h = sigmoid(batch_norm(bias(convolution(h, w3, stride=[2, 2]), b3)))
       return y = dense(flatten(h), 3)
     )", train_section);
-    check_training(module, batch, 2e-5);
+    test::check_training(module, batch, 2e-5);
   }
 }
 
@@ -224,7 +190,7 @@ TEST_CASE("training steps of dense blocks against the reference") {
       h = concat(h, convolution(relu(batch_norm(h)), w4, padding=[1, 1, 1, 1]), axis=3)
       return y = dense(global_average_pool(relu(batch_norm(h))), 3)
     )", train_section);
-    check_training(module, batch, 2e-5);
+    test::check_training(module, batch, 2e-5);
   }
 }
 
@@ -238,7 +204,7 @@ TEST_CASE("frozen networks of images against the reference") {
     return y = dense(global_average_pool(h), 3), z = max_pool(h, kernel=[3], stride=[2], padding=[1])
   )");
   Graph frozen = module.main().clone();
-  PassContext context = context_of(nullptr, std::nullopt, "native");
+  PassContext context = test::context_of(nullptr, std::nullopt, "native");
   run_passes(frozen, {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "common-subexpressions", "dead-code", "decompose"}, context);
   for (int64_t batch : {1, 4, 19}) {
     const Bindings bindings = test::random_bindings(frozen, batch);
@@ -259,6 +225,6 @@ TEST_CASE("training steps of products over pixels against the reference") {
       h = relu(batch_norm(convolution(h, w2)) + x)
       return y = dense(global_average_pool(h), 3)
     )", train_section);
-    check_training(module, batch, 2e-5);
+    test::check_training(module, batch, 2e-5);
   }
 }

@@ -102,6 +102,10 @@ TEST_CASE("parameters a layer makes have the types its shape rule accepts") {
   };
   const Layer layers[] = {{"dense", f32({N, {3}, {7}}), {{"units", 5}}},
                           {"batch_norm", f32({N, {7}, {5}}), {{"axis", 1}, {"stats", "cumulative"}}},
+                          {"layer_norm", f32({N, {7}, {5}}), {{"axes", IntList{1, 2}}}},
+                          {"rms_norm", f32({N, {7}, {5}}), {{"axes", IntList{1}}}},
+                          {"group_norm", f32({N, {7}, {6}}), {{"groups", 2}}},
+                          {"instance_norm", f32({N, {7}, {5}}), {}},
                           {"prelu", f32({N, {7}, {5}}), {{"axis", 1}}},
                           {"prelu", f32({N, {7}, {5}}), {{"shared", true}}},
                           {"conv2d", f32({N, {7}, {5}, {6}}), {{"filters", 4}, {"kernel", IntList{3, 2}}, {"groups", 2}}},

@@ -150,6 +150,35 @@ void add_convolutions(std::vector<Refusal>& all) {
   all.push_back({"conv2d_transpose", 8, {result, weight}, same, {"padding=same"}});
 }
 
+void add_example_normalization(std::vector<Refusal>& all) {
+  const TensorType image = f32({N, {3}, {5}}), pair = f32({{3}, N, {5}}), i5 = i32({{5}});
+  for (const char* op : {"layer_norm", "rms_norm"}) {
+    all.push_back({op, 1, {x, i5}, {}, {"gamma", "i32[5]"}});
+    all.push_back({op, 2, {x, {}}, {{"axes", IntList{2}}}, {"axis 2", "f32[N, 5]"}});
+    all.push_back({op, 2, {x, {}}, {{"axes", IntList{1, -1}}}, {"axis 1", "twice"}});
+    all.push_back({op, 2, {x, {}}, {{"axes", IntList{}}}, {"no axis"}});
+    all.push_back({op, 2, {x, {}}, {{"axes", IntList{0, 1}}}, {"axis 0", "batch"}});
+    all.push_back({op, 3, {image, f32({{3}})}, {{"axes", IntList{1, 2}}}, {"gamma", "f32[3, 5]", "f32[3]"}});
+    all.push_back({op, 4, {x, {}}, {{"epsilon", 0.0}}, {"epsilon"}});
+  }
+  all.push_back({"layer_norm", 3, {image, {}, c3}, {}, {"beta", "f32[5]", "f32[3]"}});
+  const AttributeMap one = {{"groups", 1}};
+  for (const auto& [op, groups] : {std::pair{"group_norm", one}, std::pair{"instance_norm", AttributeMap{}}}) {
+    AttributeMap flat = groups;
+    flat["epsilon"] = -1.0;
+    all.push_back({op, 1, {image, {}, i5}, groups, {"beta", "i32[5]"}});
+    all.push_back({op, 2, {c5, {}, {}}, groups, {"f32[5]"}});
+    all.push_back({op, 2, {pair, {}, {}}, groups, {"dimension 1", "f32[3, N, 5]"}});
+    all.push_back({op, 3, {image, c3, {}}, groups, {"gamma", "f32[5]", "f32[3]"}});
+    all.push_back({op, 4, {image, {}, {}}, flat, {"epsilon"}});
+  }
+  all.push_back({"instance_norm", 2, {x, {}, {}}, {}, {"3 dimensions", "f32[N, 5]"}});
+  for (const int64_t groups : {0, 2, -5, 7}) all.push_back({"group_norm", 5, {x, {}, {}}, {{"groups", groups}}, {"5 channels", std::to_string(groups) + " groups"}});
+  all.push_back({"standardize", 1, {i5}, {}, {"i32[5]"}});
+  all.push_back({"standardize", 2, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
+  all.push_back({"standardize", 3, {x}, {{"epsilon", 0.0}}, {"epsilon"}});
+}
+
 void add_normalization(std::vector<Refusal>& all) {
   const AttributeMap last = {{"axis", 0}};
   all.push_back({"moments", 2, {x}, last, {"batch"}});
@@ -306,6 +335,7 @@ std::vector<Refusal> refusals() {
   add_linear(all);
   add_convolutions(all);
   add_normalization(all);
+  add_example_normalization(all);
   add_maps_and_reductions(all);
   add_shapes(all);
   add_pooling_and_resizing(all);

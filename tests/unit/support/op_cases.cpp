@@ -125,6 +125,27 @@ void add_normalization(std::vector<OpCase>& cases) {
   }
 }
 
+void add_example_normalization(std::vector<OpCase>& cases) {
+  using L = IntList;
+  const TensorType rows = f32({N, {19}}), image = f32({N, {3}, {5}, {6}}), c = f32({{6}});
+  cases.push_back({"layer_norm", {rows, f32({{19}}), f32({{19}})}});
+  cases.push_back({"layer_norm", {rows, {}, f32({{19}})}, {{"epsilon", 0.1}}, 1});
+  cases.push_back({"layer_norm", {image, f32({{3}, {5}, {6}}), f32({{3}, {5}, {6}})}, {{"axes", L{1, -2, 3}}}, 2});
+  cases.push_back({"layer_norm", {image, f32({{3}, {6}}), {}}, {{"axes", L{-1, 1}}}, 2});
+  cases.push_back({"layer_norm", {f32({{7}, N, {2}}), f32({{7}}), f32({{7}})}, {{"axes", L{0}}}});
+  cases.push_back({"rms_norm", {rows, f32({{19}})}});
+  cases.push_back({"rms_norm", {rows, {}}, {{"epsilon", 0.1}}, 1});
+  cases.push_back({"rms_norm", {image, f32({{5}, {6}})}, {{"axes", L{2, 3}}}, 2});
+  for (const int64_t groups : {1, 2, 3, 6}) cases.push_back({"group_norm", {image, c, c}, {{"groups", groups}}, 2});
+  cases.push_back({"group_norm", {f32({N, {34}}), {}, f32({{34}})}, {{"groups", 2}}});
+  cases.push_back({"group_norm", {f32({{2, true}, {5}, {9}}), f32({{9}}), {}}, {{"groups", 3}, {"epsilon", 0.01}}, 2});
+  cases.push_back({"instance_norm", {image, c, c}, {}, 2});
+  cases.push_back({"instance_norm", {f32({N, {7}, {17}}), {}, {}}, {{"epsilon", 0.1}}});
+  for (const L& axes : {L{}, L{0}, L{0, 2}, L{1, 3}, L{-1}}) cases.push_back({"standardize", {image}, {{"axes", axes}}, 3});
+  cases.push_back({"standardize", {f32({{7}, {17}})}});
+  cases.push_back({"standardize", {f32({})}, {{"epsilon", 0.5}}});
+}
+
 void add_reductions(std::vector<OpCase>& cases) {
   for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"})
     for (bool keep : {false, true}) {
@@ -265,6 +286,7 @@ const std::vector<OpCase>& op_cases() {
     add_convolutions(all);
     add_convolution_layers(all);
     add_normalization(all);
+    add_example_normalization(all);
     add_reductions(all);
     add_pooling(all);
     add_shapes(all);
