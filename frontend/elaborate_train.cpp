@@ -13,7 +13,7 @@ using namespace ast;
 
 namespace {
 
-const Strings keys = {"loss", "optimizer", "batch", "steps", "epochs", "seed"};
+const Strings keys = {"loss", "optimizer", "batch", "steps", "epochs", "patience", "augment", "seed"};
 
 }  // namespace
 
@@ -78,6 +78,9 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
   } else if (key == "optimizer") {
     section.optimizer = symbol(value);
     section.optimizer_range = value.range;
+  } else if (key == "augment") {
+    section.augment = augment(value);
+    section.augment_range = value.range;
   } else {
     Term term = evaluate(value);
     const int64_t* number = term.get_if<int64_t>();
@@ -89,6 +92,7 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
     if (key == "seed") section.seed = *number;
     if (key == "steps") section.steps = *number;
     if (key == "epochs") section.epochs = *number;
+    if (key == "patience") section.patience = *number;
   }
 }
 

@@ -57,6 +57,8 @@ class Elaborator {
   void settings(const ast::Train& train, TrainSection& section);
   void train_setting(const ast::Argument& setting, std::map<std::string, const ast::Argument*>& given, TrainSection& section);
   Symbol loss(const ast::Expression& value);
+  std::vector<Symbol> augment(const ast::Expression& value);   // elaborate_augment.cpp
+  Symbol augment_step(const ast::Expression& value);
 
   // Statements (elaborate_statements.cpp).
   void execute(const std::vector<ast::Statement>& statements);

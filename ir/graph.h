@@ -126,8 +126,10 @@ struct TrainSection {
   Symbol optimizer;  // sgd(rate=0.01, momentum=0.9)
   int64_t batch = 32;
   std::optional<int64_t> epochs, steps;
+  std::optional<int64_t> patience;  // epochs without improvement after which a run ends
+  std::vector<Symbol> augment;      // pad_and_crop(pixels=4), flip, shift(pixels=2), in order
   int64_t seed = 0;
-  SourceRange range, loss_range, optimizer_range;
+  SourceRange range, loss_range, optimizer_range, augment_range;
 };
 
 // Everything one .bn file says.

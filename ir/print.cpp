@@ -90,6 +90,12 @@ std::string print(const TrainSection& train) {
                                  to_string(train.optimizer), train.batch);
   if (train.epochs) text += fmt::format("  epochs    = {}\n", *train.epochs);
   if (train.steps) text += fmt::format("  steps     = {}\n", *train.steps);
+  if (train.patience) text += fmt::format("  patience  = {}\n", *train.patience);
+  if (!train.augment.empty()) {
+    std::vector<std::string> steps;
+    for (const Symbol& step : train.augment) steps.push_back(to_string(Attribute(step)));
+    text += fmt::format("  augment   = [{}]\n", fmt::join(steps, ", "));
+  }
   if (train.seed) text += fmt::format("  seed      = {}\n", train.seed);
   return text + "}\n";
 }

@@ -1,10 +1,18 @@
 #include "runtime/batch_loader.h"
 
+#include <algorithm>
+
 #include "ir/diagnostic.h"
 #include "runtime/dataset.h"
 #include "runtime/shuffle.h"
 
 namespace bnc {
+
+namespace {
+
+constexpr int64_t ring_bytes = 32 << 20, least_slots = 3, most_slots = 32;
+
+}  // namespace
 
 std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch) {
   return shuffled_indices(count, seed, "shuffle/" + std::to_string(epoch));
@@ -26,7 +34,11 @@ void fill_batch(const Dataset& data, std::span<const int64_t> indices, const Bat
   }
 }
 
-BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first) : data_(data), shape_(shape), seed_(seed) {
+BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first, std::optional<Augmentation> augmentation)
+    : data_(data), shape_(shape), seed_(seed), augmentation_(std::move(augmentation)) {
+  // Enough to get over the shuffling at the end of an epoch, within bounds of memory.
+  const int64_t bytes = shape.batch * data.data().example_size * static_cast<int64_t>(sizeof(float));
+  ring_.resize(static_cast<size_t>(std::clamp<int64_t>(ring_bytes / std::max<int64_t>(bytes, 1), least_slots, most_slots)));
   BNC_CHECK(shape.batch >= 1 && shape.batch <= data.count());
   thread_ = std::thread([this, first] {
     try {
@@ -56,11 +68,12 @@ void BatchLoader::produce(int64_t step) {
     int64_t slot = 0;
     {
       std::unique_lock lock(mutex_);
-      taken_.wait(lock, [&] { return stop_ || produced_ - released_ < slots; });
+      taken_.wait(lock, [&] { return stop_ || produced_ - released_ < slots(); });
       if (stop_) return;
-      slot = produced_ % slots;
+      slot = produced_ % slots();
     }
-    fill_batch(data_, std::span(order).subspan(static_cast<size_t>(position * shape_.batch), static_cast<size_t>(shape_.batch)), shape_, ring_[slot]);
+    fill_batch(data_, std::span(order).subspan(static_cast<size_t>(position * shape_.batch), static_cast<size_t>(shape_.batch)), shape_, ring_[static_cast<size_t>(slot)]);
+    if (augmentation_) augmentation_->apply(ring_[static_cast<size_t>(slot)].x, step);
     {
       const std::lock_guard lock(mutex_);
       ++produced_;
@@ -78,7 +91,7 @@ const Batch& BatchLoader::next() {
   holding_ = true;
   made_.wait(lock, [&] { return failure_ || produced_ > released_; });
   if (failure_) std::rethrow_exception(failure_);
-  return ring_[released_ % slots];
+  return ring_[static_cast<size_t>(released_ % slots())];
 }
 
 }  // namespace bnc

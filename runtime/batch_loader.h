@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "bnc/bnc.h"
 #include "runtime/aligned_buffer.h"
+#include "runtime/augment.h"
 
 namespace bnc {
 
@@ -28,6 +30,7 @@ struct BatchShape {
   int64_t batch = 0;
   TargetKind targets = TargetKind::labels;
   int64_t classes = 0;   // length of a one-hot row
+  bool planes = false;   // images come channels first
 };
 
 struct Batch {
@@ -43,8 +46,9 @@ void fill_batch(const Dataset& data, std::span<const int64_t> indices, const Bat
 
 class BatchLoader {
  public:
-  // Batches from step `first` (counted from 0 over all epochs) on. Examples that fill no batch at the end of an epoch are left out.
-  BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first);
+  // Batches from step `first` (counted from 0 over all epochs) on, changed by `augmentation` if given. Examples that fill no batch at
+  // the end of an epoch are left out.
+  BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first, std::optional<Augmentation> augmentation = {});
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
@@ -53,13 +57,14 @@ class BatchLoader {
   const Batch& next();
 
  private:
-  static constexpr int64_t slots = 4;
   void produce(int64_t step);
+  int64_t slots() const { return static_cast<int64_t>(ring_.size()); }
 
   const Dataset& data_;
   const BatchShape shape_;
   const uint64_t seed_;
-  Batch ring_[slots];
+  std::optional<Augmentation> augmentation_;
+  std::vector<Batch> ring_;
   std::mutex mutex_;
   std::condition_variable made_, taken_;
   int64_t produced_ = 0, released_ = 0;   // batches made, and given back, since the start

@@ -16,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* fashion_folder = "/usr/share/datasets/fashion-mnist";
+constexpr const char* kinds = "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz file with x and y, or a .csv file";
+constexpr double test_share = 0.2;   // of a file that has no split of its own
 
 struct Specification {
   std::string source, split;
@@ -71,12 +73,19 @@ void read_specification(const Specification& spec, Dataset::Data& data) {
   if (fs::is_directory(spec.source, ignored)) return read_folder(spec.source, spec.split, data);
   if (!fs::exists(spec.source, ignored)) {
     const std::string near = nearest_name(spec.source, {"fashion-mnist"});
-    fail("no data set `{}`{}\nhelp: give fashion-mnist, a folder of IDX files or CIFAR-10 batches, or an .npz file with x and y", spec.source,
-         near.empty() ? "" : fmt::format("; did you mean `{}`?", near));
+    fail("no data set `{}`{}\nhelp: give {}", spec.source, near.empty() ? "" : fmt::format("; did you mean `{}`?", near), kinds);
   }
-  if (!spec.source.ends_with(".npz")) fail("{} is no data set: give a folder of IDX files or CIFAR-10 batches, or an .npz file with x and y", spec.source);
-  if (spec.split_given) fail("{} has no splits: give it without `:{}`", spec.source, spec.split);
-  read_npz_dataset(spec.source, data);
+  if (spec.source.ends_with(".npz")) return read_npz_dataset(spec.source, data);
+  if (spec.source.ends_with(".csv") || spec.source.ends_with(".csv.gz")) return read_csv(spec.source, data);
+  fail("{} is no data set: give {}", spec.source, kinds);
+}
+
+// NaN and infinity are mistakes in data, and would be in all weights after one step.
+void check_finite(const Dataset::Data& data, const std::vector<float>& values, int64_t width, const char* what) {
+  const auto found = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+  if (found == values.end()) return;
+  const auto index = static_cast<int64_t>(found - values.begin());
+  fail("{}: the {} of example {} hold {} at position {}; data must be finite", data.files.front(), what, index / width, *found, index % width);
 }
 
 // A pixel as a float in [0, 1], rounded once.
@@ -97,11 +106,19 @@ Dataset Dataset::open(const std::string& spec, const std::string& default_split)
   return at_boundary([&] {
     auto data = std::make_unique<Data>();
     data->spec = spec;
-    read_specification(parse_specification(spec, default_split), *data);
+    const Specification parts = parse_specification(spec, default_split);
+    read_specification(parts, *data);
     if (data->count == 0) fail("{} holds no examples", data->files.front());
     data->example_size = 1;
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
-    return Dataset(std::move(data));
+    if (data->example_size == 0) fail("the examples of {} are [{}]: they hold nothing", data->files.front(), fmt::join(data->example_dims, ", "));
+    check_finite(*data, data->values, data->example_size, "numbers");
+    check_finite(*data, data->targets, data->target_size, "targets");
+    Dataset whole(std::move(data));
+    std::error_code ignored;
+    if (!parts.split_given || !fs::is_regular_file(parts.source, ignored)) return whole;
+    auto [train, test] = whole.split(test_share, 0);
+    return parts.split == "test" ? std::move(test) : std::move(train);
   });
 }
 
@@ -182,10 +199,15 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->target_size = target_size;
   part->targets = rows_at(targets, indices, target_size);
   part->class_names = class_names;
+  part->text_labels = text_labels;
   return part;
 }
 
 void Dataset::Data::check_labels(int64_t classes, const std::string& network) const {
+  if (text_labels && static_cast<int64_t>(class_names.size()) != classes) {
+    fail("{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in alphabetical order, so all must occur; "
+         "write numbers from 0 on instead", labels_file, network, classes, class_names.size());
+  }
   for (size_t k = 0; k < labels.size(); ++k) {
     if (labels[k] < 0 || labels[k] >= classes) {
       fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}", labels_file, labels[k], k, network, classes, classes - 1);

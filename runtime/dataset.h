@@ -24,6 +24,7 @@ struct Dataset::Data {
   int64_t target_size = 1;
   std::vector<float> targets;
   std::vector<std::string> class_names;  // empty where they are not known
+  bool text_labels = false;              // `class_names` are what the labels of this very file are
 
   void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
   // Those examples in a data set of their own.
@@ -38,5 +39,8 @@ void read_idx(const std::string& images, const std::string& labels, Dataset::Dat
 void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 // Arrays `x` and `y` of a NumPy archive.
 void read_npz_dataset(const std::string& path, Dataset::Data& data);
+// A table, gzipped or not. The first line may hold names; the column called `label`, else the last one, holds labels: whole numbers,
+// or text, numbered in alphabetical order; or float targets.
+void read_csv(const std::string& path, Dataset::Data& data);
 
 }  // namespace bnc

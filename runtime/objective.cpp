@@ -53,6 +53,9 @@ Objective::Objective(const Network& network) : network_(network.name()) {
     input_ = node->results[0].name;
     input_type_ = node->results[0].type;
   }
+  for (const auto& node : graph_.nodes()) {  // what `layout=nchw` becomes
+    if (node->is("transpose") && node->operands[0].name() == input_) channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
+  }
   if (input_.empty() || input_type_.dtype != DType::f32 || !is_rows_of_batch(input_type_)) {
     fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph_.batch_symbol);
   }
@@ -67,26 +70,26 @@ BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
     fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(), fmt::join(content.example_dims, ", "),
          content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
-  std::vector<int64_t> wanted;
-  for (size_t k = 1; k < input_type_.shape.size(); ++k) wanted.push_back(input_type_.shape[k].factor);
-  wanted = extents(wanted);
-  const std::vector<int64_t> have = extents(content.example_dims);
+  std::vector<int64_t> input_dims;
+  for (size_t k = 1; k < input_type_.shape.size(); ++k) input_dims.push_back(input_type_.shape[k].factor);
+  const std::vector<int64_t> wanted = extents(input_dims), have = extents(content.example_dims);
   if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
     fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", content.files.front(),
          fmt::join(content.example_dims, ", "), input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
   const int64_t width = elements_an_example(target_type_), classes = prediction_type_.shape.back().factor;
+  BatchShape shape{.batch = batch, .targets = TargetKind::floats, .classes = classes, .planes = channels_first_ && content.example_dims == input_dims};
   const auto misfit = [&](const std::string& have) {
     fail("{} holds {}, but the loss of network `{}` takes {}", content.files.front(), have, network_, to_string(target_type_, graph_.batch_symbol));
   };
   if (!data.has_labels()) {
     if (target_type_.dtype != DType::f32 || width != content.target_size) misfit(fmt::format("float targets [{}]", fmt::join(content.target_dims, ", ")));
-    return {batch, TargetKind::floats, classes};
+    return shape;
   }
   if (width != (target_type_.dtype == DType::i32 ? 1 : classes)) misfit("one label an example");
   content.check_labels(target_type_.dtype == DType::f32 && classes == 1 ? 2 : classes, network_);
-  if (target_type_.dtype == DType::i32) return {batch, TargetKind::labels, classes};
-  return {batch, classes == 1 ? TargetKind::number : TargetKind::one_hot, classes};
+  shape.targets = target_type_.dtype == DType::i32 ? TargetKind::labels : classes == 1 ? TargetKind::number : TargetKind::one_hot;
+  return shape;
 }
 
 Objective::Score Objective::score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {

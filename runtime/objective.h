@@ -40,6 +40,7 @@ class Objective {
   Graph graph_;              // the network with its loss
   const Node* loss_ = nullptr;
   bool averaged_ = false;
+  bool channels_first_ = false;   // the input is images with layout=nchw
 };
 
 }  // namespace bnc

@@ -49,7 +49,7 @@ void remove_leftovers(const fs::path& folder) {
 
 // Text labels are numbered in each data set by itself.
 void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
-  if (data.class_names.empty() || test.class_names.empty() || data.class_names == test.class_names) return;
+  if (!data.text_labels || !test.text_labels || data.class_names == test.class_names) return;
   fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec, fmt::join(test.class_names, ", "));
 }
 
@@ -73,6 +73,7 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
 }
 
 TrainResult Trainer::run() {
+  augmentation();  // refuses before the work begins
   compile();
   begin();
   const bool finished = run_steps();
@@ -90,7 +91,7 @@ void Trainer::choose_settings() {
   } else {
     load_state();
   }
-  patience_ = options_.patience;
+  patience_ = options_.patience ? options_.patience : section.patience;
   if (state_.validate > 0) hold_out();
   if (patience_ && !watched()) fail("stopping early needs examples to test on while training\nhelp: give `--test SPEC`, or `--validate 0.1` to hold a tenth of the training examples out");
   if (batch_ < 1) fail("the batch size is {}, but must be at least 1", batch_);
@@ -125,6 +126,22 @@ void Trainer::hold_out() {
   validation_.emplace(std::move(held_out));
 }
 
+std::optional<Augmentation> Trainer::augmentation() const {
+  const TrainSection& section = *network_.data().train();
+  if (section.augment.empty()) return std::nullopt;
+  const auto refuse = [&](const std::string& text) { throw CompileError(Diagnostic{Severity::error, section.augment_range, text, {}}); };
+  const std::vector<int64_t>& dims = data_.example_dims();
+  if (dims.size() != 2 && dims.size() != 3) refuse(fmt::format("this changes images, but the examples of {} are [{}]", options_.data, fmt::join(dims, ", ")));
+  ImageLayout layout{dims[0], dims[1], dims.size() == 3 ? dims[2] : 1};
+  if (shape_.planes) layout = {dims[1], dims[2], dims[0], true};
+  for (const Symbol& step : section.augment) {
+    const Attribute* pixels = step.find("pixels");
+    if (pixels && pixels->integer() >= std::min(layout.height, layout.width))
+      refuse(fmt::format("`{}` moves images by up to {} pixels, but those of {} have {} x {}", step.name, pixels->integer(), options_.data, layout.height, layout.width));
+  }
+  return Augmentation(section.augment, layout, seed_);
+}
+
 // Tests run on the weights as they are, not folded, so that the code is made once.
 void Trainer::compile() {
   CompileOptions compile;
@@ -157,7 +174,7 @@ void Trainer::begin() {
 }
 
 bool Trainer::run_steps() {
-  BatchLoader loader(data_, shape_, seed_, state_.step);
+  BatchLoader loader(data_, shape_, seed_, state_.step, augmentation());
   while (true) {
     if (!finish_interval()) return false;
     report_progress();

@@ -28,6 +28,7 @@ class Trainer {
   void choose_settings();
   void load_state();
   void hold_out();
+  std::optional<Augmentation> augmentation() const;
   void compile();
   void begin();
 

@@ -77,6 +77,8 @@ struct Command {
 
 // Options that several commands share.
 inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
+inline constexpr const char* data_help = "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a .csv with the labels in column `label` or "
+                                         "the last one;\nSPEC:train and SPEC:test name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 

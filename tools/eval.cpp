@@ -34,8 +34,7 @@ Command eval_command() {
   po::options_description options("Options");
   options.add_options()
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("data", po::value<std::string>()->value_name("SPEC"), "the data: fashion-mnist, a folder of IDX files or CIFAR-10 batches, or an .npz with x and y;\n"
-       "SPEC:train and SPEC:test name the split (default: test)")
+      ("data", po::value<std::string>()->value_name("SPEC"), fmt::format("the data: {} (default: test)", data_help).c_str())
       ("batch", po::value<int64_t>()->value_name("B"), "examples a batch (default 100)")
       ("stats", po::value<std::string>()->value_name("S"), "normalize with `population` statistics (default), or with those of each `batch`");
   add_cpu_option(options);

@@ -137,8 +137,7 @@ Command train_command() {
                   "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("data", po::value<std::string>()->value_name("SPEC"), "the data to train on: fashion-mnist, a folder of IDX files or CIFAR-10 batches, or an .npz with x and y;\n"
-       "SPEC:train and SPEC:test name the split (default: train)")
+      ("data", po::value<std::string>()->value_name("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())
       ("test", po::value<std::string>()->value_name("SPEC"), "the data to test on while training and at the end (default split: test)")
       ("validate", po::value<double>()->value_name("SHARE"), "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")
       ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")

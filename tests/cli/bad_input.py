@@ -154,6 +154,14 @@ def data_sets(model):
     train("data set with labels out of range", path, "label", "3")
     np.savez(path, x=x, y=y[:7])
     train("data set with labels missing", path, "7", "8")
+    bad = x.copy()
+    bad[5, 2] = np.nan
+    np.savez(path, x=bad, y=y)
+    train("data set with NaN", path, "example 5", "nan", "position 2")
+    np.savez(path, x=x[:0], y=y[:0])
+    train("data set without examples", path, "holds no examples")
+    np.savez(path, x=x, y=y - 1)
+    train("data set with negative labels", path, "label -1 of example 0")
     np.savez(path, x=x[:, :4], y=y)
     train("examples of the wrong shape", path, "[N, 6]")
     np.savez(path, x=x[:2], y=y[:2])
@@ -180,6 +188,31 @@ def data_sets(model):
     one = HERE / "one.npz"
     np.savez(one, x=x, y=y)
     expect("batch of one in training", call(BNC, "train", model, "--data", one, "--batch", 1, "--steps", 2), "batch_norm_1", "f32[N, 5]")
+
+
+def tables(model):
+    def train(name, text, *parts):
+        path = HERE / "table.csv"
+        path.write_text(text)
+        expect(name, call(BNC, "train", model, "--data", path, "--steps", 2), *parts)
+
+    line = "1,2,3,4,5,6,0\n"
+    train("table that is empty", "", "table.csv is empty")
+    train("table with a ragged line", line * 6 + "1,2,3\n", "table.csv:7:1: this line has 3 fields, but line 1 has 7")
+    train("table with text in it", line * 6 + "1,2,many,4,5,6,0\n", "table.csv:7:5: `many` in column 3 is no number")
+    train("table with too few columns", "1,2,3,0\n" * 9, "are [3]", "f32[N, 6]")
+    train("table with a label out of range", line * 6 + "1,2,3,4,5,6,3\n", "label 3 of example 6", "3 classes")
+    train("table with too few different labels", "1,2,3,4,5,6,a\n" * 6 + "1,2,3,4,5,6,b\n", "there are 2 different labels", "numbered in alphabetical order")
+    train("table with a missing number", line * 6 + "1,,3,4,5,6,0\n", "table.csv:7:3: column 2 is empty")
+    (HERE / "table.csv").write_bytes(gzip.compress(line.encode() * 500)[:-9])
+    (HERE / "table.csv").rename(HERE / "cut.csv.gz")
+    expect("gzipped table cut short", call(BNC, "train", model, "--data", HERE / "cut.csv.gz"), "cut.csv.gz: truncated")
+    (HERE / "other.csv").write_text("1,2,3,4,5,6,x\n1,2,3,4,5,6,y\n1,2,3,4,5,6,z\n" * 5)
+    (HERE / "table.csv").write_text("1,2,3,4,5,6,u\n1,2,3,4,5,6,v\n1,2,3,4,5,6,w\n" * 5)
+    expect("tables with different classes", call(BNC, "train", model, "--data", HERE / "table.csv", "--test", HERE / "other.csv"), "u, v, w", "x, y, z")
+    augmented = source("augmented", NETWORK.replace("epochs ", "augment = [flip]\n  epochs ", 1))
+    (HERE / "table.csv").write_text(line * 9)
+    expect("flipping what is no image", call(BNC, "train", augmented, "--data", HERE / "table.csv"), "augment = [flip]", "the examples of", "[6]")
 
 
 def limited():
@@ -233,6 +266,7 @@ def main():
     weights = weights_files(model)
     arrays(model, weights)
     data_sets(model)
+    tables(model)
     output_paths(model, weights)
     print(f"{len(failures)} failed: {', '.join(failures)}" if failures else "all passed")
     return 1 if failures else 0

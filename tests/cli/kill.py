@@ -31,6 +31,7 @@ train net {
   loss      = softmax_cross_entropy(labels)
   optimizer = sgd(rate=0.01, momentum=0.9)
   batch     = 10
+  augment   = [shift(1), flip]
 }
 """
 SAME = ["weights.safetensors", "weights.best.safetensors", "checkpoint/state.npz", "checkpoint/best.safetensors"]
@@ -96,7 +97,7 @@ def main():
             go_on = (run / "checkpoint").exists()
             resumed += go_on
             if not killed(words("--resume" if go_on else "--out", run), moment.uniform(0, longest)):
-                longest *= 0.7
+                longest *= 0.5
                 break
             kills += 1
         else:

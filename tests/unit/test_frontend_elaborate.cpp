@@ -222,7 +222,8 @@ TEST_CASE("errors beyond the twentieth end the run, wherever they stand") {
 TEST_CASE("the train section") {
   Module module = parse_module(make_source(
       "network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = softmax_cross_entropy(classes, reduction=sum)\n"
-      "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n}\n"));
+      "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n  patience = 1 + 4\n"
+      "  augment = [pad_and_crop(2 * 2), flip, shift(pixels=1), shift]\n}\n"));
   CHECK(module.main().name == "f");
   const TrainSection& train = *module.train;
   CHECK(to_string(Attribute(train.loss)) == "softmax_cross_entropy(classes, reduction=sum)");
@@ -231,8 +232,26 @@ TEST_CASE("the train section") {
   CHECK(train.epochs == 3);
   CHECK(!train.steps);
   CHECK(train.seed == 7);
+  CHECK(train.patience == 5);
+  REQUIRE(train.augment.size() == 4);
+  CHECK(to_string(Attribute(train.augment[0])) == "pad_and_crop(pixels=4)");
+  CHECK(to_string(Attribute(train.augment[1])) == "flip");
+  CHECK(to_string(Attribute(train.augment[2])) == "shift(pixels=1)");
+  CHECK(to_string(Attribute(train.augment[3])) == "shift(pixels=2)");
   CHECK(train.optimizer_range.line == 5);
   CHECK(print(parse_module(make_source(print(module)))) == print(module));
+}
+
+TEST_CASE("changes to images that are none are told from those there are") {
+  const auto error = [](const std::string& augment) {
+    return errors_of("network f(x: f32[N, 4, 4]) { return x }\ntrain f {\n  loss = mean_squared_error(y)\n  optimizer = sgd(rate=0.1)\n  augment = " + augment + "\n}\n").at(0).text;
+  };
+  CHECK(error("[flip, flop]") == "unknown change to images `flop`");
+  CHECK(error("[flip(1)]") == "`flip` takes no arguments");
+  CHECK(error("[shift(1, 2)]") == "`shift` takes one number of pixels");
+  CHECK(error("[shift(pixel=1)]") == "`shift` has no argument `pixel`");
+  CHECK(error("pad_and_crop(0)") == "`pixels` is an integer of at least 1, but this is the integer 0");
+  CHECK(error("[4]") == "expected a change to images, as in `[pad_and_crop(4), flip]`");
 }
 
 TEST_CASE("layout= brings an input to channels last, and an output back to channels first") {

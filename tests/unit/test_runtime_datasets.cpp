@@ -1,11 +1,13 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
 #include "bnc/bnc.h"
 #include "runtime/batch_loader.h"
+#include "runtime/dataset.h"
 #include "runtime/objective.h"
 #include "support/files.h"
 
@@ -130,7 +132,7 @@ TEST_CASE("npz data sets: labels or float targets") {
   const TemporaryFolder folder;
   save_npz(folder.path("a.npz"), {{"x", Array({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6})}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
   CHECK(Dataset::open(folder.path("a.npz"), "train").classes() == 2);
-  CHECK(contains(open_error(folder.path("a.npz:test")), "has no splits"));
+  CHECK(contains(open_error(folder.path("missing.npz:test")), "no data set"));
   save_npz(folder.path("f.npz"), {{"x", Array({2, 3}, std::vector<float>(6))}, {"y", Array({2, 2}, std::vector<float>{1, 2, 3, 4})}});
   const Dataset floats = Dataset::open(folder.path("f.npz"), "train");
   CHECK_FALSE(floats.has_labels());
@@ -147,7 +149,86 @@ TEST_CASE("data specifications that name nothing") {
   const TemporaryFolder folder;
   CHECK(contains(open_error("fashion-mnits"), "did you mean `fashion-mnist`?"));
   CHECK(contains(open_error(folder.path()), "holds no training data"));
-  CHECK(contains(open_error(folder.write("a.csv", "1,2")), "is no data set"));
+  CHECK(contains(open_error(folder.write("a.txt", "1,2")), "is no data set"));
+}
+
+TEST_CASE("tables: header or none, labels by name or last, whole numbers, text or floats") {
+  const TemporaryFolder folder;
+  const auto open = [&](const std::string& text) { return Dataset::open(folder.write("a.csv", text), "train"); };
+  const auto rows = [](const Dataset& data) { return data.data().values; };
+  const std::vector<float> numbers = {1, -2.5, 0.25, 1e3};
+  for (const char* text : {"1,-2.5,2\n0.25,1e3,0\n", "a,b,class\r\n1,-2.5,2\r\n 0.25 ,+1000,0", "b,Label,a\n1,2,-2.5\n\"0.25\",0,1e3\n", "\xef\xbb\xbf" "0,1,label\n1,-2.5,2\n0.25,1e+3,0\n"}) {
+    CAPTURE(text);
+    const Dataset data = open(text);
+    CHECK(data.count() == 2);
+    CHECK(data.example_dims() == std::vector<int64_t>{2});
+    CHECK(rows(data) == numbers);
+    CHECK(data.data().labels == std::vector<int32_t>{2, 0});
+    CHECK(data.data().class_names.empty());
+  }
+  const Dataset flowers = open("1,setosa\n2,\"iris \"\"v\"\",\n\"\n3,setosa\n");
+  CHECK(flowers.data().labels == std::vector<int32_t>{1, 0, 1});
+  CHECK(flowers.data().class_names == std::vector<std::string>{"iris \"v\",\n", "setosa"});
+  const Dataset prices = open("1,2\n2,2.5\n");
+  CHECK_FALSE(prices.has_labels());
+  CHECK(prices.data().targets == std::vector<float>{2, 2.5f});
+  CHECK(Dataset::open(folder.write("b.csv.gz", gzip("1,0\n2,1\n")), "train").count() == 2);
+}
+
+TEST_CASE("tables that are wrong are told with line and column") {
+  const TemporaryFolder folder;
+  const auto error = [&](const std::string& text) { return open_error(folder.write("a.csv", text)); };
+  CHECK(contains(error(""), "a.csv is empty"));
+  CHECK(contains(error("a,b,label\n"), "a.csv holds no examples"));
+  CHECK(contains(error("1\n2\n"), "a.csv:1:1: a line has one field only"));
+  CHECK(contains(error("1,2,0\n1,2,0\n1,0\n"), "a.csv:3:1: this line has 2 fields, but line 1 has 3"));
+  CHECK(contains(error("1,2,0\n\n1,2,0\n"), "a.csv:2:1: this line has 1 field, but line 1 has 3"));
+  CHECK(contains(error("a,b,c\n1,2,0\n1,x2,0\n"), "a.csv:3:3: `x2` in column `b` is no number"));
+  CHECK(contains(error("1,2,0\n1,2;5,0\n"), "a.csv:2:3: `2;5` in column 2 is no number"));
+  CHECK(contains(error("1,2,0\n1,,0\n"), "a.csv:2:3: column 2 is empty here"));
+  CHECK(contains(error("1,2,0\nnan,2,0\n"), "a.csv:2:1: `nan` in column 1 is not finite"));
+  CHECK(contains(error("1,2,0\n1,1e99,0\n"), "a.csv:2:3: `1e99` in column 2 is out of the range"));
+  CHECK(contains(error("1,2,0\n1,2,one\n"), "a.csv:2:5: `one` in column 3 is no number"));
+  CHECK(contains(error("1,2,a\n1,2,\n"), "a.csv:2:5: the label is empty here"));
+  CHECK(contains(error("1,2,0\n1,\"2,0\n1,2,0\n"), "a.csv:2:3: this quote is never closed"));
+  CHECK(contains(error("1,2,0\n1,2\"3,0\n"), "a.csv:2:4: a quote inside of a field"));
+  CHECK(contains(error("1,2,0\n1,\"2\"3,0\n"), "a.csv:2:6: expected a comma or the end of the line"));
+  CHECK(contains(error(std::string("1,2,0\n1,2\0,0\n", 14)), "a.csv:2:4: a zero byte"));
+  CHECK(contains(error("\"a\nb\",c,label\n1,2,0\n1,2\n"), "a.csv:4:1: this line has 2 fields, but line 1 has 3"));
+}
+
+TEST_CASE("a file without splits of its own is split by `:train` and `:test`, always the same way") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int k = 0; k < 52; ++k) text += std::to_string(k) + "," + std::to_string(k % 3) + "\n";
+  const std::string path = folder.write("a.csv", text);
+  const Dataset train = Dataset::open(path + ":train", "train"), test = Dataset::open(path + ":test", "train"), whole = Dataset::open(path, "test");
+  CHECK(whole.count() == 52);
+  CHECK(test.count() == 10);
+  std::vector<float> all = train.data().values;
+  CHECK(std::is_sorted(all.begin(), all.end()));
+  all.insert(all.end(), test.data().values.begin(), test.data().values.end());
+  std::sort(all.begin(), all.end());
+  CHECK(all == whole.data().values);
+  for (size_t k = 0; k < 10; ++k) CHECK(test.data().labels[k] == static_cast<int32_t>(test.data().values[k]) % 3);
+  CHECK(Dataset::open(path + ":test", "train").data().values == test.data().values);
+  CHECK(whole.split(0.5, 1).first.data().values != whole.split(0.5, 2).first.data().values);
+  CHECK(contains(open_error(folder.write("two.csv", "1,0\n2,1\n") + ":test"), "a share of 0.2 of the 2 examples"));
+}
+
+TEST_CASE("numbers that are not finite, and examples of nothing, are refused") {
+  const TemporaryFolder folder;
+  const auto error = [&](std::vector<float> x, Array y) {
+    save_npz(folder.path("a.npz"), {{"x", Array({3, 2}, std::move(x))}, {"y", std::move(y)}});
+    return open_error(folder.path("a.npz"));
+  };
+  const Array labels({3}, std::vector<int32_t>{0, 1, 0});
+  CHECK(error({1, 2, 3, 4, 5, 6}, labels).empty());
+  CHECK(contains(error({1, 2, 3, 4, 5, NAN}, labels), "a.npz: the numbers of example 2 hold nan at position 1"));
+  CHECK(contains(error({1, 2, -INFINITY, 4, 5, 6}, labels), "the numbers of example 1 hold -inf at position 0"));
+  CHECK(contains(error({1, 2, 3, 4, 5, 6}, Array({3, 1}, std::vector<float>{1, 2, NAN})), "the targets of example 2 hold nan"));
+  save_npz(folder.path("b.npz"), {{"x", Array({3, 0}, std::vector<float>{})}, {"y", Array({3}, std::vector<int32_t>{0, 1, 0})}});
+  CHECK(contains(open_error(folder.path("b.npz")), "are [0]: they hold nothing"));
 }
 
 TEST_CASE("labels outside a network's classes and examples of another size are refused by name") {
@@ -159,13 +240,20 @@ TEST_CASE("labels outside a network's classes and examples of another size are r
   save_npz(folder.path("b.npz"), {{"x", Array({2, 5}, std::vector<float>(10))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
   CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.path("b.npz"), "train"), 1); }), "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
 
+  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.write("a.csv", "1,2,3,4,red\n1,2,3,4,green\n1,2,3,4,blue\n"), "train"), 1); }),
+                 "a.csv: network `n` tells 2 classes apart, but there are 3 different labels"));
+  const std::string negative = folder.write("n.csv", "1,2,3,4,-1\n");
+  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(negative, "train"), 1); }), "n.csv: label -1 of example 0 is out of range"));
+  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.write("f.csv", "1,2,3,4,0.5\n"), "train"), 1); }), "f.csv holds float targets []"));
+
   const Network planes = Network::from_text("network n(x: f32[N, 3, 2, 4] layout=nchw) { return dense(flatten(x), 2) }\n"
                                             "train n { loss = softmax_cross_entropy(labels)\noptimizer = sgd(rate=0.1) }");
   const auto fits = [&](const std::string& name, std::vector<int64_t> dims) {
     save_npz(folder.path(name), {{"x", Array(std::move(dims), std::vector<float>(48))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
-    Objective(planes).fit(Dataset::open(folder.path(name), "train"), 1);
+    return Objective(planes).fit(Dataset::open(folder.path(name), "train"), 1).planes;
   };
-  CHECK_NOTHROW(fits("flat.npz", {2, 24}));
+  CHECK(fits("images.npz", {2, 3, 2, 4}));
+  CHECK_FALSE(fits("flat.npz", {2, 24}));
   CHECK_NOTHROW(fits("planes.npz", {2, 3, 1, 2, 4}));
   CHECK(contains(message_of<Error>([&] { fits("pixels.npz", {2, 2, 4, 3}); }), "are [2, 4, 3], but input `x` of network `n` is f32[N, 3, 2, 4]"));
 }
@@ -193,4 +281,84 @@ TEST_CASE("the loader hands out the batches of the order, from any step on") {
     for (int64_t k = 0; k < 5; ++k) CHECK(batch.x[static_cast<size_t>(k)] == static_cast<float>(order[static_cast<size_t>(step % 3 * 5 + k)]));
     if (step >= 5) CHECK(from_fifth.next().x == batch.x);
   }
+}
+
+namespace {
+
+// The images of one batch of `count` examples numbered 1, 2, ... from the first pixel on, after `steps`.
+std::vector<float> augmented(std::vector<Symbol> steps, const ImageLayout& layout, int64_t count, int64_t step, uint64_t seed = 7) {
+  std::vector<float> images(static_cast<size_t>(count * layout.height * layout.width * layout.channels));
+  for (size_t k = 0; k < images.size(); ++k) images[k] = static_cast<float>(k + 1);
+  Augmentation(std::move(steps), layout, seed).apply(images, step);
+  return images;
+}
+
+}  // namespace
+
+TEST_CASE("augmentation flips and moves whole images, every way it may and no other") {
+  constexpr int64_t height = 3, width = 5, channels = 2, count = 400;
+  const auto pixel = [](const std::vector<float>& images, int64_t example, int64_t y, int64_t x, int64_t c) {
+    return images[static_cast<size_t>(((example * height + y) * width + x) * channels + c)];
+  };
+  const ImageLayout layout{height, width, channels};
+  const std::vector<float> before = augmented({}, layout, count, 0);
+  const std::vector<float> flipped = augmented({{"flip", {}}}, layout, count, 3), cropped = augmented({{"pad_and_crop", {{"pixels", 2}}}}, layout, count, 3),
+                           shifted = augmented({{"shift", {{"pixels", 1}}}}, layout, count, 3);
+  int64_t turned = 0;
+  std::set<std::pair<int64_t, int64_t>> crops, shifts;
+  for (int64_t k = 0; k < count; ++k) {
+    const auto agrees = [&](const auto& expected, const std::vector<float>& found) {
+      for (int64_t y = 0; y < height; ++y)
+        for (int64_t x = 0; x < width; ++x)
+          for (int64_t c = 0; c < channels; ++c)
+            if (pixel(found, k, y, x, c) != expected(y, x, c)) return false;
+      return true;
+    };
+    const auto same = [&](int64_t y, int64_t x, int64_t c) { return pixel(before, k, y, x, c); };
+    const auto mirrored = [&](int64_t y, int64_t x, int64_t c) { return pixel(before, k, y, width - 1 - x, c); };
+    turned += agrees(mirrored, flipped);
+    CHECK((agrees(mirrored, flipped) || agrees(same, flipped)));
+    int matches = 0;
+    for (int64_t down = -2; down <= 2; ++down) {
+      for (int64_t right = -2; right <= 2; ++right) {
+        const auto with_zeros = [&](int64_t y, int64_t x, int64_t c) {
+          const bool inside = y - down >= 0 && y - down < height && x - right >= 0 && x - right < width;
+          return inside ? pixel(before, k, y - down, x - right, c) : 0.0f;
+        };
+        const auto nearest = [&](int64_t y, int64_t x, int64_t c) {
+          return pixel(before, k, std::clamp<int64_t>(y - down, 0, height - 1), std::clamp<int64_t>(x - right, 0, width - 1), c);
+        };
+        if (agrees(with_zeros, cropped)) ++matches, crops.emplace(down, right);
+        if (std::abs(down) < 2 && std::abs(right) < 2 && agrees(nearest, shifted)) ++matches, shifts.emplace(down, right);
+      }
+    }
+    CHECK(matches == 2);
+  }
+  CHECK(turned > count / 2 - 50);
+  CHECK(turned < count / 2 + 50);
+  CHECK(crops.size() == 25);
+  CHECK(shifts.size() == 9);
+}
+
+TEST_CASE("augmentation depends on seed, step and place alone, and treats planes like pixels") {
+  const std::vector<Symbol> steps = {{"pad_and_crop", {{"pixels", 2}}}, {"flip", {}}, {"shift", {{"pixels", 1}}}};
+  const ImageLayout pixels{4, 5, 3}, planes{4, 5, 3, true};
+  const std::vector<float> images = augmented(steps, pixels, 20, 11);
+  CHECK(images == augmented(steps, pixels, 20, 11));
+  CHECK(images != augmented(steps, pixels, 20, 12));
+  CHECK(images != augmented(steps, pixels, 20, 11, 8));
+
+  std::vector<float> turned(20 * 60);
+  const auto turn = [&](const std::vector<float>& from, bool to_planes) {
+    for (size_t k = 0; k < 20; ++k)
+      for (size_t p = 0; p < 20; ++p)
+        for (size_t c = 0; c < 3; ++c) {
+          const size_t plane = k * 60 + c * 20 + p, pixel = k * 60 + p * 3 + c;
+          turned[to_planes ? plane : pixel] = from[to_planes ? pixel : plane];
+        }
+    return turned;
+  };
+  std::vector<float> channels_first = turn(augmented({}, pixels, 20, 0), true);
+  Augmentation(steps, planes, 7).apply(channels_first, 11);
+  CHECK(turn(channels_first, false) == images);
 }
