@@ -78,6 +78,7 @@ class KernelEmitter : public ExpressionEmitter {
   void emit_loop(const std::string& variable, Variable begin, llvm::Value* end, int64_t step, const std::function<void()>& body);
   void emit_let(const StmtNode& s);
   void emit_conditional(const StmtNode& s);
+  void emit_prefetch(const StmtNode& s);
   void declare_registers(const StmtNode& s);
   llvm::AllocaInst* register_element(const std::string& name, const Expr& index);
 
@@ -277,6 +278,7 @@ void KernelEmitter::emit_statement(const Stmt& s) {
       break;
     }
     case StmtKind::conditional: emit_conditional(*s); break;
+    case StmtKind::prefetch: emit_prefetch(*s); break;
   }
 }
 
@@ -358,6 +360,14 @@ void KernelEmitter::emit_conditional(const StmtNode& s) {
   builder_.CreateBr(after);
   builder_.SetInsertPoint(after);
   emitted_.clear();
+}
+
+void KernelEmitter::emit_prefetch(const StmtNode& s) {
+  llvm::Type* type = memory_type(context_.program.buffers[s.buffer].scalar);
+  llvm::Value* pointer = builder_.CreateGEP(type, locations_.at(s.buffer).pointer, emit(resolve(s.index)));
+  constexpr int all_caches = 3, data = 1;
+  builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {pointer->getType()},
+                           {pointer, builder_.getInt32(s.for_store), builder_.getInt32(all_caches), builder_.getInt32(data)});
 }
 
 // One stack slot an element; the optimizer turns each into a register.

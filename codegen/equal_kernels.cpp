@@ -74,6 +74,7 @@ class Canonical {
     put(s.loop_kind);
     put(s.step);
     put(s.count);
+    put(s.for_store);
     type(s.type);
     if (!s.name.empty()) name(s.name);
     if (s.buffer >= 0) buffer(s.buffer);

@@ -260,6 +260,10 @@ Stmt conditional(Expr condition, std::vector<Stmt> then_body) {
   return make({.kind = StmtKind::conditional, .predicate = std::move(condition), .body = std::move(then_body)});
 }
 
+Stmt prefetch(int buffer, Expr index, bool for_store) {
+  return make({.kind = StmtKind::prefetch, .index = std::move(index), .buffer = buffer, .for_store = for_store});
+}
+
 int Program::find_buffer(const std::string& name) const {
   for (size_t i = 0; i < buffers.size(); ++i) {
     if (buffers[i].name == name) return static_cast<int>(i);

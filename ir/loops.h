@@ -132,7 +132,7 @@ std::optional<int64_t> as_integer(const Expr& x);  // also of a constant repeate
 // The expression with variables replaced; shares what does not change.
 Expr substitute(const Expr& x, const std::map<std::string, Expr>& replacements);
 
-enum class StmtKind : uint8_t { block, loop, store, let, declare_registers, write_register, conditional };
+enum class StmtKind : uint8_t { block, loop, store, let, declare_registers, write_register, conditional, prefetch };
 
 struct StmtNode;
 using Stmt = std::shared_ptr<const StmtNode>;
@@ -147,7 +147,8 @@ struct StmtNode {
   Expr begin, end;               // loop: for (name = begin; name < end; name += step)
   int64_t step = 1;
   Expr index, value, predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
-  int buffer = -1;               // store
+  int buffer = -1;               // store, prefetch
+  bool for_store = false;        // prefetch: the line will be written
   Type type;                     // declare_registers: the type of one element
   int64_t count = 0;             // declare_registers: how many
   std::vector<Stmt> body;        // block, loop, conditional (then-branch)
@@ -160,6 +161,8 @@ Stmt let(const std::string& variable, Expr value);  // visible in the rest of th
 Stmt declare_registers(const std::string& name, Type type, int64_t count);
 Stmt write_register(const std::string& name, Expr index, Expr value);
 Stmt conditional(Expr condition, std::vector<Stmt> then_body);
+// Asks for the cache line of an element that is used soon; changes no value. The index may lie outside of the buffer.
+Stmt prefetch(int buffer, Expr index, bool for_store);
 
 // What memory a buffer stands for.
 enum class BufferKind : uint8_t {

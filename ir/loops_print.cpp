@@ -123,6 +123,7 @@ class Printer {
         line(depth, fmt::format("if {} {{", expression(s->predicate)));
         body(s->body, depth);
         break;
+      case StmtKind::prefetch: line(depth, fmt::format("prefetch{} {}", s->for_store ? " for store" : "", place(buffer(s->buffer), s->index, {}))); break;
     }
   }
 

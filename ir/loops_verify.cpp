@@ -98,6 +98,7 @@ class Verifier {
         require(s->predicate->type == Type{Scalar::boolean, 1}, "a condition is one boolean");
         statements(s->body);
         break;
+      case StmtKind::prefetch: prefetch(*s); break;
     }
   }
 
@@ -128,6 +129,14 @@ class Verifier {
       require(s.predicate->type == Type{Scalar::boolean, s.index->type.lanes}, "a predicate has a boolean for each lane");
     }
     stored_ = -1;
+  }
+
+  void prefetch(const StmtNode& s) {
+    buffer(s.buffer);
+    expression(s.index);
+    require(s.index->type == Type{Scalar::i64, 1}, "a prefetch asks for one element");
+    const std::vector<int>& list = s.for_store ? kernel_.writes : kernel_.reads;
+    require(std::ranges::count(list, s.buffer) > 0, "a buffer that is prefetched is one that is used");
   }
 
   const Buffer& buffer(int id) const {

@@ -176,12 +176,14 @@ class Driver {
     const Expr task = loops::variable(kernel.task_variable);
     const Expr row_task = tasks.row_task(lowering_, task), column_task = tasks.column_task(lowering_, task);
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
+    const std::set<const Stage*> riders = find_riders(fused, tasks, shared);
     kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](const Region& region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
+        if (riders.count(&stage)) continue;
         auto part = split_columns(lowering_, tasks, stage.kind == Stage::Kind::contract, region, column_task, [&](const Region& panel) {
           if (auto it = shared.find(&stage); it != shared.end()) return it->second.partial(panel, row_task);
-          return lower_stage(stage, panel, tasks);
+          return lower_stage(stage, panel, tasks, &stage == &fused.stages.front() ? tile_reductions(riders, shared, row_task) : std::vector<TileReduction>{});
         });
         body.insert(body.end(), part.begin(), part.end());
       }
@@ -192,12 +194,52 @@ class Driver {
     for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
   }
 
-  std::vector<Stmt> lower_stage(const Stage& stage, const Region& region, const Tasks& tasks) {
+  // The shared reductions of what the first stage's register tile computes: they take the rows from the tile.
+  std::set<const Stage*> find_riders(const FusedKernel& fused, const Tasks& tasks, std::map<const Stage*, TallReduction>& shared) {
+    std::set<const Stage*> riders;
+    const Stage& head = fused.stages.front();
+    auto planned = tasks.plans.find(&head);
+    if (planned == tasks.plans.end() || !tiles_are_final(*head.roots.front(), planned->second)) return riders;
+    for (auto& [stage, reduction] : shared) {
+      const bool reads_tile = std::all_of(stage->roots.begin(), stage->roots.end(), [&](const Node* root) {
+        return root->operands[0].type().shape == head.space() && reads_of_kernel_are_pointwise(*root, head, true);
+      });
+      if (!reads_tile) continue;
+      reduction.use_tiles(planned->second.tile.vectors * lowering_.target.float_lanes());
+      riders.insert(stage);
+    }
+    return riders;
+  }
+
+  // Whether what `node` reads of its own kernel, through what is inlined, is of the stage `head` at the element being computed.
+  bool reads_of_kernel_are_pointwise(const Node& node, const Stage& head, bool reduces) {
+    for (size_t k = 0; k < node.operands.size(); ++k) {
+      const Value operand = node.operands[k];
+      if (!operand || operand.node->kernel != node.kernel || operand.node->op->lowering_as<SourceLowering>()) continue;
+      const Access& access = lowering_.accesses.of(node, static_cast<int>(k));
+      if (!access.reads) continue;
+      const bool pointwise = reduces || (access.pointwise && operand.type().shape == iteration_shape(node));
+      if (lowering_.inlined.count(operand.node)) {
+        if (!is_scalar_element(*operand.node) && !(pointwise && reads_of_kernel_are_pointwise(*operand.node, head, false))) return false;
+      } else if (!pointwise || std::find(head.roots.begin(), head.roots.end(), operand.node) == head.roots.end()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  static std::vector<TileReduction> tile_reductions(const std::set<const Stage*>& riders, std::map<const Stage*, TallReduction>& shared, Expr block) {
+    std::vector<TileReduction> all;
+    for (const Stage* stage : riders) all.push_back({&shared.at(stage), block});
+    return all;
+  }
+
+  std::vector<Stmt> lower_stage(const Stage& stage, const Region& region, const Tasks& tasks, const std::vector<TileReduction>& reductions) {
     if (stage.kind == Stage::Kind::map) return lower_map(lowering_, stage, region);
     if (stage.kind == Stage::Kind::reduce) return lower_reduce(lowering_, stage, region);
     auto planned = tasks.plans.find(&stage);
     if (planned == tasks.plans.end()) return lower_contract(lowering_, stage, region, tasks.packings.at(&stage));
-    return lower_row_contraction(lowering_, stage, region, planned->second);
+    return lower_row_contraction(lowering_, stage, region, planned->second, reductions);
   }
 
   // The reductions over rows that tasks share, each of which owns `block` units.

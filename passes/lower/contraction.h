@@ -10,6 +10,8 @@
 
 namespace bnc::lower {
 
+class TallReduction;
+
 // Whether a contraction's kernel is split by rows as its plan says. Its operands may then be computed elementwise within
 // the kernel: they are inlined, and computed once while they are copied to scratch or packed.
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch);
@@ -30,6 +32,7 @@ struct ContractionPlan {
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
   int window = -1, panels = -1, partial = -1;     // scratch: staged left, staged right, sums between reduction blocks
+  bool prefetch_left = false, prefetch_right = false, prefetch_result = false;   // too large for the caches
   double efficiency = 0;          // predicted share of the peak
   std::string note;               // one line for `explain`
 };
@@ -38,7 +41,15 @@ struct ContractionPlan {
 // is to own a multiple of so many rows. Without `split_columns` it owns all columns.
 ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns);
 
+// A reduction over rows of what the register tile computes, which takes the rows as the tile leaves them.
+struct TileReduction {
+  TallReduction* reduction;
+  Expr block;   // of the rows the task owns
+};
+
 // The loops of one task over a region of the plan's split; the stage's other roots are computed on the register tile.
-std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan);
+std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions);
+// Whether the plan's tiles can hand their rows to a reduction.
+bool tiles_are_final(const Node& node, const ContractionPlan& plan);
 
 }  // namespace bnc::lower

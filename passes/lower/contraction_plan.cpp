@@ -64,7 +64,13 @@ class Planner {
     plan_.stage_left = lowering_.inlined.count(left.node) || left.node->is("constant") || vectors_of_left_ || reads_outside() || bad_stride();
     plan_.stage_right = node_.operands[1].type().shape.front().batch;
     if (plan_.stage_right) plan_.stage_left = true;
+    plan_.prefetch_left = is_large(form_.left);
+    plan_.prefetch_right = plan_.stage_right && is_large(form_.right);
+    plan_.prefetch_result = is_large(form_.result);
   }
+
+  // Whether a tensor comes from memory, not from a cache. Of an unknown batch one example counts.
+  bool is_large(const Shape& shape) const { return 4 * elements_of(shape) > static_cast<double>(4 * lowering_.target.l2_bytes); }
 
   // Whether some index of the left operand lies outside of it.
   bool reads_outside() const {
@@ -280,6 +286,12 @@ class Planner {
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
     tasks *= static_cast<double>(divide_up(lowering_.fixed(form_.result[split]).value_or(1), block));
     // Each panel of columns walks the task's rows again: they are to stay in the second cache.
+    // Depthwise, rows of pixels are streamed: whole ones, and this task's as well as the next one's result are in that cache.
+    if (vectors_of_left_ && plan.prefetch_result) {
+      const double streamed = static_cast<double>(window.elements) + 2 * elements_of(form_.result) / tasks;
+      if (plan.columns_per_task < columns_) cycles *= 1.5;
+      if (4 * streamed > static_cast<double>(l2) / 2) cycles *= 1.2;
+    }
     const double walked = elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result);
     if (!plan.stage_left && 4 * walked / tasks > static_cast<double>(l2) / 2) cycles *= 1.1;
     // The mean over a few numbers of threads.

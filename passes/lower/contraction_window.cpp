@@ -13,6 +13,12 @@ size_t result_dimension(const FormPart& part, size_t j) {
   return d;
 }
 
+int64_t elements_of(const Spans& spans, size_t first) {
+  int64_t count = 1;
+  for (size_t j = first; j < spans.size(); ++j) count *= spans[j].most;
+  return count;
+}
+
 int64_t Window::space_stride(const FormPart& part, size_t j) const {
   int64_t sum = 0;
   for (size_t d = 0; d < step.size(); ++d) sum += part.left.space[d][j] / step[d] * stride[d];
@@ -96,7 +102,7 @@ std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows) {
     if (!merged.empty() && inner.fixed()) {
       RowDimension& outer = merged.back();
       if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result && outer.partial == inner.most * inner.partial) {
-        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial};
+        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial, inner.source};
         continue;
       }
     }
@@ -112,7 +118,7 @@ std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension>
     const bool fixed = loops::as_integer(inner.count).has_value();
     if (fixed && inner.most == 1) continue;
     if (!merged.empty() && fixed && merged.back().left == inner.most * inner.left) {
-      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left};
+      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left, inner.right, inner.left_source, inner.right_source};
       continue;
     }
     merged.push_back(std::move(inner));
@@ -218,19 +224,19 @@ class Staging {
     const auto known = loops::as_integer(end - first);
     const Ranges ranges{Expr(0), Expr(1), 1, first, end, known ? known : channels % most == 0 ? std::optional(most) : std::nullopt};
     const bool flat = reads_flat_rows(lowering_, value_);
-    for (const ColumnRun& run : column_runs(lowering_, ranges, 1)) {
+    for (const ColumnRun& run : column_runs(lowering_, ranges, 4)) {
       out.push_back(over_columns(lowering_, run, [&](Expr channel) {
-        std::vector<Stmt> body;
-        const Expr mask = column_predicate(lowering_, run, channel, body);
+        std::vector<Stmt> body, step;
         const std::string pixel = lowering_.fresh("pixel");
-        const Expr p = loops::variable(pixel);
-        std::vector<Stmt> step;
-        Elements elements(lowering_, step, {}, mask);
-        const Expr at = row + p * Expr(window_.step[pixel_]), column = column_index(run, channel);
-        Expr x = elements.value(value_, flat_index(lowering_, value_.type().shape, flat, at, column));
-        if (x->type.lanes != run.lanes) x = loops::broadcast(x, run.lanes);
-        const Expr target = place + p * Expr(window_.stride[pixel_]) + (channel - first);
-        step.push_back(loops::store(buffer_, run.lanes == 1 ? target : loops::ramp(target, 1, run.lanes), x, mask));
+        const Expr p = loops::variable(pixel), at = row + p * Expr(window_.step[pixel_]);
+        for (int v = 0; v < run.vectors; ++v) {
+          const Expr c = channel + Expr(static_cast<int64_t>(v) * run.lanes), column = column_index(run, c), mask = column_predicate(lowering_, run, c, body);
+          Elements elements(lowering_, step, {}, mask);
+          Expr x = elements.value(value_, flat_index(lowering_, value_.type().shape, flat, at, column));
+          if (x->type.lanes != run.lanes) x = loops::broadcast(x, run.lanes);
+          const Expr target = place + p * Expr(window_.stride[pixel_]) + (c - first);
+          step.push_back(loops::store(buffer_, run.lanes == 1 ? target : loops::ramp(target, 1, run.lanes), x, mask));
+        }
         body.push_back(loops::loop(pixel, low, high, 1, std::move(step)));
         return body;
       }));

@@ -15,6 +15,8 @@ struct Span {
   bool fixed() const { return loops::as_integer(count).has_value(); }
 };
 using Spans = std::vector<Span>;
+// The most positions of the dimensions from `first` on.
+int64_t elements_of(const Spans& spans, size_t first = 0);
 
 // The dimension of the result along which dimension j of the space runs, and how far apart its positions are there.
 size_t result_dimension(const FormPart& part, size_t j);
@@ -39,16 +41,19 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
 struct RowDimension {
   Expr count = 1;
   int64_t most = 1;
-  int64_t left = 0, result = 0, partial = 0;   // distances: elements of left, flattened rows of the result, rows of the partial sums
+  // Distances: elements of left (staged or not), flattened rows of the result, rows of the partial sums, elements of left
+  // in its own memory (about: this one is no obstacle to being one with a neighbour).
+  int64_t left = 0, result = 0, partial = 0, source = 0;
 
   bool fixed() const { return loops::as_integer(count).has_value(); }
 };
 std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows);
 
-// A reduction dimension: distances in the left operand; the right one's panels are dense.
+// A reduction dimension: distances in left (staged or not) and in the panels of right, which are dense; and in the operands'
+// own memory.
 struct ReductionDimension {
   Expr count = 1;
-  int64_t most = 1, left = 0;
+  int64_t most = 1, left = 0, right = 0, left_source = 0, right_source = 0;
 };
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
 

@@ -70,6 +70,119 @@ Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::str
   return loops::store(partial_.at({&node, name}), place(run, std::move(block), std::move(column)), std::move(value), std::move(predicate));
 }
 
+void TallReduction::use_tiles(int64_t columns_of_panel) {
+  for (const Node* root : stage_.roots) {
+    for (const char* name : is_moments(*root) ? std::vector<const char*>{"sum", "square", "pivot"} : std::vector<const char*>{"total"}) {
+      const int id = lowering_.arena_buffer(root->results[0].name + ".tile_" + name, Dim{columns_of_panel});
+      lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
+      kept_[{root, name}] = id;
+    }
+  }
+}
+
+Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate,
+                            std::vector<Stmt>& out) const {
+  const bool flat = reads_flat_rows(lowering_, node.operands[0]);
+  Elements elements(lowering_, out, flat_index(lowering_, stage_.space(), flat, rows.row(r), column_index(run, std::move(column))), std::move(predicate));
+  if (in_registers) elements.define(rows.product, rows.result(r, vector));
+  return elements.value(node.operands[0]);
+}
+
+Expr TallReduction::kept(const ColumnRun& run, const Node& node, const std::string& name, int vector) const {
+  return loops::load(kept_.at({&node, name}), loops::Scalar::f32, column_index(run, Expr(static_cast<int64_t>(vector) * run.lanes)));
+}
+
+Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::string& name, int vector, Expr value) const {
+  return loops::store(kept_.at({&node, name}), column_index(run, Expr(static_cast<int64_t>(vector) * run.lanes)), std::move(value));
+}
+
+static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); }
+
+// The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
+// sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0.
+std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, const TileRows& rows, const std::vector<Expr>& predicates) {
+  std::vector<Stmt> out;
+  const Expr zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
+  for (Node* root : stage_.roots) {
+    for (int v = 0; v < run.vectors; ++v) {
+      for (const auto& [place, id] : kept_) {
+        if (place.first == root && place.second != "pivot") out.push_back(keep(run, *root, place.second, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
+      }
+      if (!is_moments(*root)) continue;
+      auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, *root, rows, false, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
+      const Expr first = lowering_.bind("first", x(Expr(0), out), out);
+      out.push_back(keep(run, *root, "pivot", v, zero));
+      const std::string r = lowering_.fresh("r");
+      std::vector<Stmt> body;
+      const Expr distance = x(loops::variable(r), body) - first;
+      body.push_back(keep(run, *root, "pivot", v, kept(run, *root, "pivot", v) + distance));
+      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body)));
+      out.push_back(keep(run, *root, "pivot", v, first + kept(run, *root, "pivot", v) * loops::constant_of({loops::Scalar::f32, run.lanes}, 1.0 / rows.count)));
+    }
+  }
+  return out;
+}
+
+// Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored.
+std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, const TileRows& rows) {
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const bool in_registers = std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return is_moments(*root) && root->operands[0] == rows.product; });
+  std::vector<Stmt> out, body, after;
+  std::vector<Expr> predicates;
+  for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
+  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, rows, predicates)));
+  const std::string r = lowering_.fresh("r");
+  for (Node* root : stage_.roots) {
+    const auto combiner = reduction_combiner(reduction_of(*root).kind);
+    auto accumulate = [&](const char* name, const std::function<Expr(Expr so_far, int v)>& step) {
+      const std::string array = lowering_.fresh(name);
+      out.push_back(loops::declare_registers(array, type, run.vectors));
+      for (int v = 0; v < run.vectors; ++v) {
+        out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
+        const Expr value = loops::read_register(array, type, v);
+        body.push_back(loops::write_register(array, v, step(value, v)));
+        after.push_back(keep(run, *root, name, v, loops::binary(combiner, kept(run, *root, name, v), value)));
+      }
+    };
+    std::vector<Expr> x;
+    for (int v = 0; v < run.vectors; ++v) x.push_back(element(run, *root, rows, in_registers, loops::variable(r), v, vector_at(column, run, v), predicates[v], body));
+    if (!is_moments(*root)) {
+      accumulate("total", [&](Expr so_far, int v) { return loops::binary(combiner, so_far, x[v]); });
+      continue;
+    }
+    for (int v = 0; v < run.vectors; ++v) {
+      const Expr pivot = lowering_.bind("pivot", kept(run, *root, "pivot", v), out);
+      x[v] = lowering_.bind("d", x[v] - pivot, body);
+    }
+    accumulate("sum", [&](Expr so_far, int v) { return so_far + x[v]; });
+    accumulate("square", [&](Expr so_far, int v) { return loops::fma(x[v], x[v], so_far); });
+  }
+  out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+  out.insert(out.end(), after.begin(), after.end());
+  return out;
+}
+
+std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr block, Expr rows) {
+  std::vector<Stmt> out;
+  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows), out);
+  for (int v = 0; v < run.vectors; ++v) {
+    const Expr at = vector_at(column, run, v), predicate = column_predicate(lowering_, run, at, out);
+    for (Node* root : stage_.roots) {
+      auto emit = [&](const char* name, Expr value) { out.push_back(store(run, *root, name, block, at, std::move(value), predicate)); };
+      if (!is_moments(*root)) {
+        emit("total", kept(run, *root, "total", v));
+        continue;
+      }
+      const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", v), out), mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
+      const Expr square = kept(run, *root, "square", v) - sum * mean, zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
+      emit("mean", mean);
+      emit("m2", loops::select(square < zero, zero, square));
+      emit("pivot", kept(run, *root, "pivot", v));
+    }
+  }
+  return out;
+}
+
 std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows) {
   const Shape& space = stage_.space();
   const bool flat = std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });

@@ -18,7 +18,25 @@ class TallReduction {
   std::vector<Stmt> partial(const Region& region, Expr block);
   loops::Kernel merge_kernel();
 
+  // In place of `partial`, where a register tile computes the operands: the tile's rows are reduced while they are in the
+  // first cache, and what was found so far lies in scratch between the tiles of a panel of columns.
+  struct TileRows {
+    int count = 0;
+    std::function<Expr(Expr r)> row;                 // the r-th row of the tile, of all rows
+    std::function<Expr(Expr r, Expr vector)> result;  // its elements of `product`, in registers for constant r
+    Value product;
+    Expr is_first;                                   // whether the tile is the first of the block
+  };
+  void use_tiles(int64_t columns_of_panel);
+  std::vector<Stmt> tile(const ColumnRun& run, Expr column, const TileRows& rows);
+  // Behind the last tile of the panel at `column`.
+  std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr block, Expr rows);
+
  private:
+  Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
+  Expr kept(const ColumnRun& run, const Node& node, const std::string& name, int vector) const;
+  Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, int vector, Expr value) const;
+  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
   Expr place(const ColumnRun& run, Expr block, Expr column) const;
   Expr load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const;
@@ -32,6 +50,7 @@ class TallReduction {
   Ranges whole_;
   int64_t block_rows_, blocks_;
   std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [block][column]
+  std::map<std::pair<const Node*, std::string>, int> kept_;      // scratch [column of the panel]: "sum", "square", "pivot"; "total"
 };
 
 }  // namespace bnc::lower

@@ -73,6 +73,7 @@ void Interpreter::execute(const Stmt& s) {
     case StmtKind::conditional:
       if (evaluate(s->predicate)[0].integer) execute_all(s->body);
       break;
+    case StmtKind::prefetch: break;
   }
 }
 

@@ -112,6 +112,61 @@ TEST_CASE("panels larger than the second cache are taken in blocks of the reduct
   for (bool fixed : {true, false}) test::check_generated(graph, test::random_bindings(graph, 1), {.fixed_batch = fixed}, 3e-6);
 }
 
+TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
+  constexpr int64_t small_cache = 512;
+  for (const Case& c : cases) {
+    for (const char* op : {"convolution", "convolution_input_gradient", "convolution_weight_gradient"}) {
+      INFO(op, " ", c.describe());
+      const Graph graph = convolution_graph(c, op);
+      test::check_generated(graph, test::random_bindings(graph, c.batch), {.l2_bytes = small_cache}, 3e-6);
+    }
+  }
+  Graph graph = convolution_graph(cases[1], "convolution_weight_gradient");
+  PassContext context;
+  context.target = codegen::target_for("skylake-avx512", true);
+  context.target.l2_bytes = small_cache;
+  context.batch = 3;
+  run_passes(graph, test::CodeOptions{}.passes, context);
+  const std::string text = loops::to_string(lower_to_loops(graph, context));
+  for (const char* buffer : {"prefetch x[", "prefetch dy["}) CHECK(text.find(buffer) != std::string::npos);
+}
+
+// With a kernel of 3 x 3 the large mean is missing in the first row and column, where the first tile lies.
+TEST_CASE("moments ride on the register tile, also where the mean is far larger than the deviation") {
+  for (const double mean : {0.0, 1e4}) {
+    for (const int64_t kernel : {1, 3}) {
+      constexpr int64_t in = 6, channels = 37;
+      Graph graph;
+      graph.name = "moments";
+      GraphBuilder builder(graph);
+      const Value x = builder.input("x", {DType::f32, {batch_dim, {29}, {23}, {in}}}), w = builder.parameter("w", {DType::f32, {{kernel}, {kernel}, {in}, {channels}}}, normal);
+      const int64_t pad = kernel / 2;
+      const Value y = builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{pad, pad, pad, pad}}, {"dilation", IntList{1, 1}}, {"groups", 1}});
+      Node* moments = builder.create("moments", {y});
+      graph.outputs.push_back({Output::Role::output, "y", y});
+      graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
+      graph.outputs.push_back({Output::Role::output, "variance", moments->result(1)});
+      Bindings bindings = test::random_bindings(graph, 5);
+      // The first input channel is the mean, and goes as it is into each result from the kernel's first pixel alone.
+      for (size_t i = 0; i < bindings.at("x").data.size(); i += in) bindings.at("x").data[i] = mean;
+      for (int64_t pixel = 0; pixel < kernel * kernel; ++pixel) {
+        for (int64_t o = 0; o < channels; ++o) bindings.at("w").data[pixel * in * channels + o] = pixel == 0;
+      }
+      INFO("mean ", mean, ", kernel ", kernel);
+      const auto got = test::run_generated(graph, bindings);
+      const std::vector<double>& values = got.at("output/y").data;
+      const auto rows = static_cast<double>(values.size() / channels);
+      for (size_t o = 0; o < channels; ++o) {
+        double expected = 0, squares = 0;
+        for (size_t i = o; i < values.size(); i += channels) expected += values[i] / rows;
+        for (size_t i = o; i < values.size(); i += channels) squares += (values[i] - expected) * (values[i] - expected) / rows;
+        CHECK(got.at("output/mean").data[o] == doctest::Approx(expected).epsilon(1e-6));
+        CHECK(got.at("output/variance").data[o] == doctest::Approx(squares).epsilon(1e-5));
+      }
+    }
+  }
+}
+
 TEST_CASE("a reduction over 65536 pixels is accurate") {
   Graph graph;
   graph.name = "long";

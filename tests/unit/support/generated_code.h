@@ -23,6 +23,7 @@ struct CodeOptions {
   bool fixed_batch = true;
   int threads = 1;
   TrainSection* train = nullptr;
+  int64_t l2_bytes = 0;   // a cache of another size than the target's
 };
 
 // Every argument buffer after one run: outputs (`output/NAME`, `loss`, `grad/NAME`), parameters and states (updated).
@@ -31,6 +32,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   Graph graph = original.clone();
   PassContext context;
   context.target = codegen::target_for(options.cpu, true);
+  if (options.l2_bytes) context.target.l2_bytes = options.l2_bytes;
   context.train = options.train;
   if (options.fixed_batch) context.batch = batch;
   run_passes(graph, options.passes, context);

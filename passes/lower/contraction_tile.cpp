@@ -1,0 +1,106 @@
+// The register tile, and what is computed from its sums.
+#include "passes/lower/row_contraction.h"
+
+namespace bnc::lower {
+
+void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
+  const loops::Type type{loops::Scalar::f32, run_.lanes};
+  const int vectors = run_.vectors, rows = tile.rows();
+  const std::string acc = lowering_.fresh("acc"), panel = lowering_.fresh("panel"), r = lowering_.fresh("r"), v = lowering_.fresh("v");
+  const Expr vector = loops::variable(v);
+  out.push_back(loops::declare_registers(acc, type, static_cast<int64_t>(rows) * vectors));
+  out.push_back(loops::declare_registers(panel, type, vectors));
+  out.push_back(unrolled(v, rows * vectors, {loops::write_register(acc, vector, loops::constant_of(type, 0))}));
+  if (!part().empty()) {
+    const Expr left_begin = lowering_.bind("left", place.left, out), right_begin = lowering_.bind("right", right_first(), out);
+    Expr left = left_begin, right = right_begin;
+    const ReductionLoops sum = reduction_loops();
+    for (size_t d = 0; d < sum.dimensions.size(); ++d) {
+      left = left + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].left);
+      right = right + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].right);
+    }
+    std::vector<Stmt> step;
+    const Expr panel_index = right + vector * Expr(run_.lanes);
+    step.push_back(unrolled(v, vectors, {loops::write_register(panel, vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index)))}));
+    step.push_back(unrolled(r, rows, products(tile, left, acc, panel, r, v)));
+    if (!sum.variables.empty()) prefetch(tile, place, sum, final, step);
+    for (size_t d = sum.dimensions.size(); d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
+    append(out, std::move(step));
+  }
+  if (final) results(tile, place, acc, out);
+  else add_to_partial(tile, place, acc, out);
+}
+
+void RowContraction::results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
+  const std::string r = lowering_.fresh("r"), v = lowering_.fresh("v");
+  auto sum = [&](Expr row, Expr vector) { return loops::read_register(acc, {loops::Scalar::f32, run_.lanes}, row * Expr(run_.vectors) + vector); };
+  auto result_row = [&](Expr row) { return place.result + tile.distance(std::move(row), &RowDimension::result); };
+  const Expr row = loops::variable(r), vector = loops::variable(v);
+  out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
+  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), place.steps == Expr(0)};
+  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, rows));
+}
+
+void RowContraction::add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
+  const std::string r = lowering_.fresh("r"), v = lowering_.fresh("v");
+  const Expr row = loops::variable(r), vector = loops::variable(v);
+  const Expr sum = loops::read_register(acc, {loops::Scalar::f32, run_.lanes}, row * Expr(run_.vectors) + vector);
+  const Expr target = column_index(run_, partial_begin() + (place.partial + tile.distance(row, &RowDimension::partial)) * Expr(width_) + vector * Expr(run_.lanes));
+  out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, {loops::store(plan_.partial, target, loops::load(plan_.partial, loops::Scalar::f32, target) + sum)})}));
+}
+
+RowContraction::ReductionLoops RowContraction::reduction_loops() {
+  ReductionLoops loops;
+  const Spans& spans = reduction_[part_];
+  const auto right_strides = row_major(form_.right);
+  for (size_t j = 0; j < spans.size(); ++j) {
+    loops.dimensions.push_back({spans[j].count, spans[j].most, left_step(j), 0, part().left.flat_reduction(left_strides_, j), part().right.flat_reduction(right_strides, j)});
+  }
+  loops.dimensions = merged_reduction(std::move(loops.dimensions));
+  int64_t inner = elements_of(spans);
+  for (ReductionDimension& dimension : loops.dimensions) {
+    inner /= dimension.most;
+    dimension.right = inner * width_;
+    loops.variables.push_back(lowering_.fresh("k"));
+  }
+  return loops;
+}
+
+// One row's multiply-adds: an element of left times the panel's vectors; depthwise a vector of left for each.
+std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const std::string& r, const std::string& v) {
+  const loops::Type type{loops::Scalar::f32, run_.lanes};
+  const Expr row = loops::variable(r), vector = loops::variable(v), position = row * Expr(run_.vectors) + vector;
+  const int buffer = plan_.stage_left ? plan_.window : lowering_.buffer_of(left_);
+  left = left + tile.distance(row, &RowDimension::left);
+  std::vector<Stmt> out;
+  Expr a;
+  if (part().left_has_columns()) {
+    const int64_t stride = left_stride(part().columns());
+    left = left + vector * Expr(run_.lanes * stride);
+    a = loops::load(buffer, loops::Scalar::f32, run_.lanes == 1 ? left : loops::ramp(left, stride, run_.lanes));
+  } else {
+    a = loops::broadcast(lowering_.bind("a", loops::load(buffer, loops::Scalar::f32, left), out), run_.lanes);
+  }
+  out.push_back(unrolled(v, run_.vectors, {loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, vector), loops::read_register(acc, type, position)))}));
+  return out;
+}
+
+// Stores the result's elements of one row, from a vector of columns on, and whatever is computed from them.
+std::vector<Stmt> RowContraction::epilogue(Expr row, Expr column, Expr sum) {
+  std::vector<Stmt> body;
+  const Expr predicate = column_predicate(lowering_, run_, column, body);
+  const size_t last = form_.result.size() - 1;
+  const int64_t scale = part().result.space[last][part().columns()];
+  Expr place = column * Expr(scale) + Expr(part().result.offset[last]);
+  for (size_t j = 0; j < part().columns(); ++j) place = place + groups_[j] * Expr(part().result.space[last][j]);
+  if (run_.lanes > 1) place = loops::ramp(place, scale, run_.lanes);
+  Elements elements(lowering_, body, flat_index(lowering_, form_.result, flat_, std::move(row), place), predicate);
+  for (Node* root : stage_.roots) {
+    const Expr value = elements.bind(root->results[0].name, root == &node_ ? sum : elements.compute(*root, elements.index()));
+    elements.define(root->result(), value);
+    elements.store(root->result(), value);
+  }
+  return body;
+}
+
+}  // namespace bnc::lower

@@ -1,0 +1,137 @@
+// A contraction over rows within one task.
+//
+//   where both operands are staged, for blocks of the reduction: stage left and right; else stage left at most
+//     for parts, groups and panels of columns (and else for blocks of the reduction)
+//       for rows: a register tile that sums over the block
+//
+// Without blocks the tile's sums are final, and what follows them is computed on the tile. With blocks they are added up
+// in scratch, each block's sum by itself, and a pass over those finishes them.
+#pragma once
+
+#include "passes/lower/contraction_window.h"
+#include "passes/lower/elements.h"
+#include "passes/lower/tall_reduction.h"
+
+namespace bnc::lower {
+
+inline Stmt unrolled(const std::string& name, int64_t count, std::vector<Stmt> body) { return loops::loop(name, 0, Expr(count), 1, std::move(body), loops::LoopKind::unrolled); }
+
+inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) { out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
+
+class RowContraction {
+ public:
+  using Body = std::function<void(std::vector<Stmt>&)>;
+
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions);
+  std::vector<Stmt> run();
+
+ private:
+  const FormPart& part() const { return form_.parts[part_]; }
+  bool is_row(size_t p, size_t j) const { return j != form_.parts[p].columns() && !form_.parts[p].is_group(j); }
+
+  // What a task owns (contraction_loops.cpp).
+  void find_spans(std::vector<Stmt>& out);
+  static Span scaled(const Span& span, int64_t scale, int64_t offset);
+
+  void blocks(std::vector<Stmt>& out, const Body& body) { block_dimension(0, out, body); }
+  void block_dimension(int d, std::vector<Stmt>& out, const Body& body);
+  void panels(std::vector<Stmt>& out, const Body& body);
+  void group_dimension(size_t j, Expr number, std::vector<Stmt>& out, const Body& body);
+  void own_columns(Ranges& ranges) const;
+
+  // What it copies to scratch, and the panels of the right operand (contraction_staging.cpp).
+  void stage_left(std::vector<Stmt>& out);
+  void stage_right(std::vector<Stmt>& out);
+  int right_buffer() const { return plan_.stage_right ? plan_.panels : plan_.packed_right; }
+  Expr right_first() const;
+  Expr panel_begin() const;
+  int64_t panel_elements(size_t p) const;
+  // Panels of a group: staged those of the task, packed all.
+  int64_t panel_count(size_t p) const { return plan_.stage_right ? panels_of(p) : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_; }
+  int64_t packed_depth(const FormPart& part) const;
+  Expr first_column() const { return part().space.back() == form_.result.back() ? ranges_.column_begin : Expr(0); }
+  Expr within_panels(int64_t depth, Expr column) const;
+
+  // Partial sums.
+  int64_t partial_rows(size_t p) const;
+  Expr all_partial_rows() const;
+  int64_t panels_of(size_t p) const;
+  Expr partial_begin() const;
+  void clear(Expr count, std::vector<Stmt>& out);
+
+  // Rows. Where a tile begins: element of left, flattened row of the result, row of the partial sums, element of left in
+  // its own memory; and the steps of all loops so far.
+  struct Place {
+    Expr left, result, partial, source, steps = 0;
+    Place plus(const RowDimension& dimension, Expr more) const {
+      return {left + more * Expr(dimension.left), result + more * Expr(dimension.result), partial + more * Expr(dimension.partial), source + more * Expr(dimension.source), steps + more};
+    }
+  };
+  std::vector<RowDimension> row_dimensions(bool with_left) const;
+
+  int64_t left_stride(size_t j) const { return plan_.stage_left ? window_.space_stride(part(), j) : part().left.flat_space(left_strides_, j); }
+  int64_t left_step(size_t j) const { return plan_.stage_left ? window_.reduction_stride(part(), j) : part().left.flat_reduction(left_strides_, j); }
+  Place first_place() const;
+  void rows(bool final, std::vector<Stmt>& out);
+  void row_dimension(const std::vector<RowDimension>& dimensions, size_t d, const Place& place, bool final, std::vector<Stmt>& out);
+  void along(const RowDimension& dimension, int64_t tile, std::vector<Stmt>& out, const TileBody& body);
+
+  // The rows of a tile: `lines` of `pixels` each (contraction_tile.cpp).
+  struct TileShape {
+    int lines, pixels;
+    RowDimension line, pixel;
+
+    int rows() const { return lines * pixels; }
+    Expr distance(Expr r, int64_t RowDimension::*of) const {
+      if (lines == 1) return r * Expr(pixel.*of);
+      return r / Expr(pixels) * Expr(line.*of) + r % Expr(pixels) * Expr(pixel.*of);
+    }
+  };
+  // The loops of a sum, outermost first.
+  struct ReductionLoops {
+    std::vector<ReductionDimension> dimensions;
+    std::vector<std::string> variables;
+  };
+  ReductionLoops reduction_loops();
+  void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
+
+  std::vector<Stmt> products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const std::string& r, const std::string& v);
+  void results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
+  void add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
+  std::vector<Stmt> epilogue(Expr row, Expr column, Expr sum);
+  void finish(std::vector<Stmt>& out);
+
+  // Lines asked for ahead of their use (contraction_prefetch.cpp).
+  void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, bool final, std::vector<Stmt>& out);
+  void prefetch_result(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
+  void prefetch_left(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
+  void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
+  static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, bool for_store, std::vector<Stmt>& out);
+  std::vector<int> sources_of(Value value);
+  int64_t distance_to_next() const;
+
+  Lowering& lowering_;
+  const Stage& stage_;
+  const ContractionPlan& plan_;
+  const std::vector<TileReduction>& reductions_;
+  const Node& node_;
+  const ContractionForm form_;
+  const Ranges ranges_;
+  const Value left_, right_;
+  const int64_t width_;
+  const std::vector<int64_t> left_strides_;
+  std::vector<int64_t> result_rows_;        // distances of the result's dimensions, in rows
+  bool flat_ = false;                       // what follows may be computed at flattened rows
+  int64_t panels_ = 1;                      // of the task
+  std::vector<Spans> space_, reduction_;    // of each part: what the task owns; the current block
+  Window window_;
+  // The current part, group and column step.
+  size_t part_ = 0;
+  Index groups_;
+  Expr group_;
+  ColumnRun run_;
+  Expr column_;
+  Expr tile_number_ = 0;
+};
+
+}  // namespace bnc::lower
