@@ -12,7 +12,7 @@ bool freeze(Graph& graph, PassContext& cx) {
   bool changed = graph.outputs.size() != before;
   const Attribute mode(cx.batch_statistics ? "train" : "infer");
   for (Node* node : graph.nodes_of("batch_norm")) {
-    if (node->attribute("mode") == mode) continue;
+    if (node->attribute("mode") == mode || node->attribute("mode") == Attribute("infer")) continue;
     node->attributes["mode"] = mode;
     changed = true;
   }

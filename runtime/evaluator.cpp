@@ -10,11 +10,23 @@
 
 namespace bnc {
 
+void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
+  Session::Data& inside = session.data();
+  const auto count = static_cast<int64_t>(indices.size());
+  fill_batch(data, indices, shape, batch);
+  inside.set_batch(count);
+  Slot& input = inside.input(objective.input());
+  std::copy(batch.x.begin(), batch.x.end(), input.floats());
+  input.batch = count;
+  if (Slot* target = inside.find(objective.target(), Slot::Kind::input)) {
+    std::memcpy(target->pointer, batch.target(shape.targets), static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
+    target->batch = count;
+  }
+  session.run();
+}
+
 std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size, const EvaluationHooks& hooks) {
   const BatchShape shape = objective.fit(data, batch_size);
-  Session::Data& inside = session.data();
-  Slot& input = inside.input(objective.input());
-  Slot* target = inside.find(objective.target(), Slot::Kind::input);
   const auto start = std::chrono::steady_clock::now();
   Progress progress;
   progress.steps = (data.count() + batch_size - 1) / batch_size;
@@ -26,15 +38,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     const int64_t count = std::min(batch_size, data.count() - first);
     indices.resize(static_cast<size_t>(count));
     std::iota(indices.begin(), indices.end(), first);
-    fill_batch(data, indices, shape, batch);
-    inside.set_batch(count);
-    std::copy(batch.x.begin(), batch.x.end(), input.floats());
-    input.batch = count;
-    if (target) {
-      std::memcpy(target->pointer, batch.target(shape.targets), static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
-      target->batch = count;
-    }
-    session.run();
+    run_examples(session, objective, data, indices, shape, batch);
     const std::span<const float> predictions = session.view(objective.prediction());
     const Objective::Score score = objective.score(predictions, batch, shape.targets, count);
     total.loss += score.loss;

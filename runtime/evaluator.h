@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 
 #include "bnc/bnc.h"
 #include "runtime/objective.h"
@@ -11,6 +12,9 @@ namespace bnc {
 
 // Called with the predictions for examples [first, first + count).
 using PredictionVisitor = std::function<void(int64_t first, int64_t count, std::span<const float> predictions)>;
+
+// Runs the session, which takes any batch size, on those examples; `batch` then holds them.
+void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch);
 
 struct EvaluationHooks {
   std::function<void(const Progress&)> on_progress = {};

@@ -2,6 +2,7 @@
 #include "runtime/error.h"
 #include "runtime/evaluator.h"
 #include "runtime/network.h"
+#include "runtime/population.h"
 #include "runtime/trainer.h"
 
 namespace bnc {
@@ -27,6 +28,7 @@ TrainResult Trainer::finish(bool stopped) {
     if (!out_.empty()) result.best_weights_path = path("weights.best.safetensors");
   }
   WeightStore weights = session_->weights();
+  if (options_.restat && !stopped) weights = restat_weights(network_, weights, data_, {batch_, options_.threads, options_.cpu, {}});
   Report report;
   result.stopped = stopped || !test_finally(weights, result, report);
   result.times = times_;

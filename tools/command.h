@@ -101,6 +101,8 @@ Command init_command();
 Command run_command();
 Command train_command();
 Command eval_command();
+Command restat_command();
+Command lint_command();
 Command bench_command();
 Command explain_command();
 Command gradcheck_command();

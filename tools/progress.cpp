@@ -45,12 +45,12 @@ struct Part {
 };
 constexpr int bar_rank = 5;
 
-std::vector<Part> parts_of(const std::string& title, const Progress& progress) {
+std::vector<Part> parts_of(const std::string& title, const Progress& progress, bool with_figures) {
   std::vector<Part> parts = {{title, 6}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
   if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 4});
   parts.push_back({fmt::format("step {}/{}", progress.step, progress.steps), 8});
-  parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
-  if (!std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
+  if (with_figures) parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
+  if (with_figures && !std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
   if (progress.examples_per_second > 0) parts.push_back({fmt::format("{:.0f} examples/s", progress.examples_per_second), 7});
   parts.push_back({fmt::format("{} left", duration(progress.seconds_left)), 2});
   return parts;
@@ -63,8 +63,8 @@ size_t width_of(const std::vector<Part>& parts) {
 }
 
 // The bar takes what room is left.
-std::string line_of(const std::string& title, const Progress& progress, size_t room) {
-  std::vector<Part> parts = parts_of(title, progress);
+std::string line_of(const std::string& title, const Progress& progress, bool with_figures, size_t room) {
+  std::vector<Part> parts = parts_of(title, progress, with_figures);
   const auto rank = [](const Part& a, const Part& b) { return a.rank < b.rank; };
   while (parts.size() > 1 && width_of(parts) > room) parts.erase(std::max_element(parts.begin(), parts.end(), rank));
   const size_t spare = room - std::min(room, width_of(parts));
@@ -81,7 +81,7 @@ size_t terminal_width() {
 
 }  // namespace
 
-ProgressDisplay::ProgressDisplay(std::string title) : title_(std::move(title)), terminal_(::isatty(STDERR_FILENO)), last_(Clock::now()) {}
+ProgressDisplay::ProgressDisplay(std::string title, bool figures) : title_(std::move(title)), figures_(figures), terminal_(::isatty(STDERR_FILENO)), last_(Clock::now()) {}
 
 void ProgressDisplay::update(const Progress& progress) {
   const Clock::time_point now = Clock::now();
@@ -94,14 +94,15 @@ void ProgressDisplay::update(const Progress& progress) {
   last_ = now;
   epoch_ = progress.epoch;
   const std::string place = (progress.epochs > 0 ? fmt::format("epoch {}/{} ", progress.epoch, progress.epochs) : "") + fmt::format("step {}/{}", progress.step, progress.steps);
-  std::string text = fmt::format("{} {} {}", title_, place, figures(progress.loss, progress.accuracy));
+  std::string text = fmt::format("{} {}", title_, place);
+  if (figures_) text += " " + figures(progress.loss, progress.accuracy);
   if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));
   tested_step_ = progress.tested_step;
   if (!terminal_) {
     fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? fmt::format(" {:.0f} examples/s", progress.examples_per_second) : "");
     return;
   }
-  fmt::print(stderr, "\r\x1b[K{}{}", tested ? text + "\n" : "", line_of(title_, progress, terminal_width() - 1));
+  fmt::print(stderr, "\r\x1b[K{}{}", tested ? text + "\n" : "", line_of(title_, progress, figures_, terminal_width() - 1));
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -10,7 +10,8 @@ namespace bnc::tools {
 
 class ProgressDisplay {
  public:
-  explicit ProgressDisplay(std::string title);
+  // Without `figures` the work has neither loss nor accuracy to show.
+  explicit ProgressDisplay(std::string title, bool figures = true);
   ~ProgressDisplay() { finish(); }
   ProgressDisplay(const ProgressDisplay&) = delete;
 
@@ -22,7 +23,7 @@ class ProgressDisplay {
  private:
   using Clock = std::chrono::steady_clock;
   std::string title_;
-  bool terminal_;
+  bool figures_, terminal_;
   bool drawn_ = false;
   int64_t epoch_ = 0, tested_step_ = 0;
   bool begun_ = false;

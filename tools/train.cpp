@@ -38,6 +38,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.out = arguments.has("out") ? arguments.text("out") : arguments.text("resume");
   options.checkpoint_seconds = arguments.positive("checkpoint-every", options.checkpoint_seconds);
   options.tensorboard = arguments.flag("tensorboard");
+  options.restat = arguments.flag("restat");
   options.threads = arguments.threads();
   options.cpu = arguments.cpu();
   options.stop = [] { return stop_requested != 0; };
@@ -68,7 +69,8 @@ std::string resume_command(const Arguments& arguments, const std::string& out) {
   for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
   if (arguments.has("checkpoint-every")) text += fmt::format(" --checkpoint-every {}", arguments.positive("checkpoint-every", 0));
-  if (arguments.flag("tensorboard")) text += " --tensorboard";
+  for (const char* option : {"tensorboard", "restat"})
+    if (arguments.flag(option)) text += fmt::format(" --{}", option);
   return text + " --resume " + quoted(out);
 }
 
@@ -148,6 +150,7 @@ Command train_command() {
       ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")
       ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")
       ("checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")
+      ("restat", po::bool_switch(), "estimate the stored statistics in DIR/weights.safetensors again at the end, as `bnc restat` does")
       ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")
       ("profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);

@@ -112,6 +112,24 @@ def check_evaluation(test, count):
     assert alone["accuracy"] < 0.6, f"one example with its own statistics should collapse: {alone}"
 
 
+def check_statistics(data):
+    """restat and lint, on weights that were never trained and on those of the run."""
+    fresh, estimated = HERE / "fresh.safetensors", HERE / "estimated.safetensors"
+    succeed(BNC, "init", MODEL, "--seed", 3, "-o", fresh)
+    lint = call(BNC, "lint", MODEL, "--weights", fresh, "--json")
+    finding = json.loads(lint.stdout)
+    assert lint.returncode == 1 and finding["kind"] == "initial-statistics" and finding["tensor"] == "batch_norm_1.mean", lint
+    assert finding["place"] == f"{MODEL}:2" and "restat" in finding["advice"], finding
+    assert json_lines("restat", MODEL, "--weights", fresh, "--data", data, "-o", estimated)[0]["weights"] == str(estimated)
+    assert succeed(BNC, "lint", MODEL, "--weights", estimated, "--data", data).stdout == "nothing found\n"
+    before, after = read_safetensors(fresh), read_safetensors(estimated)
+    h = np.load(data)["x"].astype(np.float64) @ before["dense_1.weight"] + before["dense_1.bias"]
+    assert np.allclose(after["batch_norm_1.mean"], h.mean(0), rtol=1e-5, atol=1e-6)
+    assert np.allclose(after["batch_norm_1.variance"], h.var(0, ddof=1), rtol=1e-5)
+    assert {name for name in before if (before[name] != after[name]).any()} == {"batch_norm_1.mean", "batch_norm_1.variance"}
+    assert json_lines("lint", MODEL, "--weights", HERE / "run" / "weights.safetensors", "--data", data) == []
+
+
 def check_run(x):
     """An example alone gives the same bits as in a batch (bn-infer)."""
     def outputs(rows):
@@ -173,6 +191,7 @@ def main():
     check_watching(data, test)
     check_threads_and_seeds(data)
     check_evaluation(test, 250)
+    check_statistics(data)
     check_run(x)
     check_other_commands()
     check_progress(data, test)

@@ -367,10 +367,10 @@ struct LintFinding {
   Severity severity = Severity::warning;
   std::string kind;           // not-finite, negative-variance, tiny-variance, dead-gamma, initial-statistics, drift
   std::string tensor;         // "batch_norm_1.gamma"
-  std::string place;          // FILE:LINE:COL of the layer
-  std::string source_line;
+  std::string place;          // FILE:LINE of the layer
   std::string what, advice;
-  int64_t channels = 0, of = 0;   // how many of the tensor's elements are concerned
+  int64_t count = 0, of = 0;  // how many of the tensor's numbers are concerned
+  std::string diagnostic;     // all this as one text, with the source line
 };
 struct LintOptions {
   std::string data;      // empty: the weights alone; else the stored statistics are held against the data's (training split)
