@@ -10,21 +10,23 @@ namespace bnc {
 namespace {
 
 struct Trained {
-  Value parameter, gradient;
+  std::vector<Value> parameters, gradients;
 };
 
 // A parameter whose gradient is a zero constant is one the loss does not depend on: it stays, and needs no states.
-std::vector<Trained> trained_parameters(const Graph& graph) {
+Trained trained_parameters(const Graph& graph) {
   std::map<std::string, Value> gradients;
   std::set<std::string> updated;
   for (const Output& output : graph.outputs) {
     if (output.role == Output::Role::gradient && !is_constant(output.value, 0)) gradients[output.name] = output.value;
     if (output.role == Output::Role::update) updated.insert(output.name);
   }
-  std::vector<Trained> trained;
+  Trained trained;
   for (Node* parameter : graph.nodes_of("parameter")) {
     const std::string& name = parameter->results[0].name;
-    if (gradients.contains(name) && !updated.contains(name)) trained.push_back({parameter->result(), gradients[name]});
+    if (!gradients.contains(name) || updated.contains(name)) continue;
+    trained.parameters.push_back(parameter->result());
+    trained.gradients.push_back(gradients[name]);
   }
   return trained;
 }
@@ -34,14 +36,15 @@ std::vector<Trained> trained_parameters(const Graph& graph) {
 bool attach_optimizer(Graph& graph, PassContext& cx) {
   if (!cx.train) throw CompileError(fmt::format("attach-optimizer: the network {} has no train section", graph.name));
   const OptimizerSettings settings(*cx.train);
-  StepScalars scalars(graph, settings);
-  const std::vector<Trained> trained = trained_parameters(graph);
-  for (const auto& [parameter, gradient] : trained) {
-    ParameterUpdate update(graph, settings, scalars, parameter);
-    const Value next = settings.definition().update(update, gradient);
-    graph.outputs.push_back({Output::Role::update, parameter.name(), next});
+  StepScalars scalars(graph, settings, cx);
+  const auto [parameters, gradients] = trained_parameters(graph);
+  const std::vector<Value> clipped = clip_gradients(graph, settings, gradients);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    ParameterUpdate update(graph, settings, scalars, parameters[i]);
+    const Value next = settings.definition().update(update, clipped[i]);
+    graph.outputs.push_back({Output::Role::update, parameters[i].name(), next});
   }
-  bool changed = !trained.empty();
+  bool changed = !parameters.empty();
   if (!cx.keep_gradients)
     changed |= std::erase_if(graph.outputs, [](const Output& output) { return output.role == Output::Role::gradient; }) > 0;
   return changed;

@@ -67,6 +67,13 @@ class Order {
     return it == waits_.end() ? none : it->second;
   }
 
+  // Those computed for the update of the same parameter alone, best all in one kernel; empty where there are none.
+  const std::vector<Node*>& group_of(const Node* node) const {
+    static const std::vector<Node*> none;
+    auto it = group_.find(node);
+    return it == group_.end() ? none : groups_[it->second];
+  }
+
   // The node in whose loops another is computed: itself, unless it is attached.
   Node* host(const Node* node) const { return host_.at(node); }
 
@@ -88,7 +95,12 @@ class Order {
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
       const Value old = sources.at(output.name);
-      for (Node* node : computed_for_update(output.value.node)) {
+      const std::vector<Node*> computed = computed_for_update(output.value.node);
+      if (old.node->is("parameter")) {
+        for (const Node* node : computed) group_.emplace(node, groups_.size());
+        groups_.push_back(computed);
+      }
+      for (Node* node : computed) {
         for (const Node* reader : uses_.of(old)) {
           Node* runs = host(reader);
           if (runs == node || precedes(node, runs) || precedes(runs, node)) continue;
@@ -142,6 +154,8 @@ class Order {
   std::unordered_map<const Node*, Node*> host_;
   std::unordered_set<const Node*> handed_out_;         // computed not for an update alone
   std::unordered_map<const Node*, std::vector<Wait>> waits_;
+  std::vector<std::vector<Node*>> groups_;
+  std::unordered_map<const Node*, size_t> group_;      // by number
 };
 
 class Scheduler {
@@ -191,7 +205,7 @@ class Scheduler {
     for (const auto& [number, node] : ready_) {
       if (refused_.count(node)) continue;
       bool narrows = false;
-      if (!kernel.fits(*node, &narrows)) {
+      if (!kernel.fits(*node, work_with_group(*node), &narrows)) {
         refused_.insert(node);   // a kernel only ever gets narrower
         continue;
       }
@@ -200,6 +214,15 @@ class Scheduler {
       if (!narrows && !unrelated) unrelated = node;
     }
     return unrelated;
+  }
+
+  // The work of a node and of those that are to follow it in its kernel.
+  double work_with_group(const Node& node) const {
+    double work = 0;
+    for (const Node* each : order_.group_of(&node)) {
+      if (each->kernel < 0) work += work_of(*each, context_.batch);
+    }
+    return std::max(work, work_of(node, context_.batch));
   }
 
   // Whether one task of the kernel may still read of a parameter what another, ahead of it, overwrites with `node`.

@@ -146,19 +146,18 @@ bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
   return (count < few_units && now > count) || rows / count > many_rows;
 }
 
-bool KernelPlan::fits(const Node& node, bool* narrows) const {
+bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
   if (empty()) return true;
   const Shape units = by_rows_ ? units_with(node) : Shape{};
   const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !too_coarse(units, node);
-  const double work = work_ + work_of(node, batch_);
   // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.
   const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
   if ((contracts_rows_ && contracts) || (over_rows && contracts_) || ((contracts_rows_ || over_rows) && !rows)) return false;
-  if (narrows) *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
+  *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
   if (!rows && (many_rows_ || has_many_rows(node, batch_))) return false;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
   if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
-  return columns || rows || work <= small_work;
+  return columns || rows || work_ + work <= small_work;
 }
 
 void KernelPlan::add(Node* node) {

@@ -39,9 +39,10 @@ class KernelPlan {
   KernelPlan(Accesses& accesses, std::optional<int64_t> batch, int lanes, std::function<bool(const Node*)> rides)
       : accesses_(accesses), batch_(batch), lanes_(lanes), rides_(std::move(rides)) {}
 
-  // Whether `node`, all of whose operands are computed before or in this kernel, can be part of it. `narrows` is set
-  // when that would take away a way to split the kernel.
-  bool fits(const Node& node, bool* narrows = nullptr) const;
+  // Whether `node`, all of whose operands are computed before or in this kernel, can be part of it. One task alone computes
+  // it only where `work`, its own and that of nodes that are to follow it, is small. `narrows` is set when that would take
+  // away a way to split the kernel.
+  bool fits(const Node& node, double work, bool* narrows) const;
   void add(Node* node);
 
   // Whether the kernel computes an operand of the node, or what a node that rides with it reads.

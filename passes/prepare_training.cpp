@@ -139,7 +139,7 @@ bool prepare_dropouts(Graph& graph) {
   for (Node* node : graph.nodes_of("dropout"))
     if (!node->operands[1]) dropouts.push_back(node);
   if (dropouts.empty()) return false;
-  const Value step = step_counter(graph, dropouts.front()).done;
+  const Value step = step_counter(graph, dropouts.front());
   for (size_t i = 0; i < dropouts.size(); ++i) {
     dropouts[i]->operands[1] = step;
     dropouts[i]->attributes["stream"] = static_cast<int64_t>(i);

@@ -40,8 +40,9 @@ const std::vector<PassInfo>& all_passes() {
        build_backward},
       {"attach-optimizer", "turns gradients into updates of the parameters",
        "sgd, rmsprop, adam, adamw, amsgrad and lamb in PyTorch's form; what they carry from step to step are states optimizer.PARAMETER.KIND, and "
-       "training.step counts the steps where bias corrections need it. Weight decay leaves out parameters of at most one dimension unless decay_all "
-       "is given. Skips parameters whose gradient is the constant 0. The gradients are no outputs afterwards, unless they were asked for.",
+       "training.step counts the steps where bias corrections or a schedule of the learning rate need it. Weight decay leaves out parameters of at "
+       "most one dimension unless decay_all is given; clip_value and clip_norm come before all else. An error where a schedule needs the length of "
+       "the training and nobody knows it. Skips parameters whose gradient is the constant 0. The gradients are no outputs afterwards, unless they were asked for.",
        attach_optimizer},
       {"freeze", "leaves inference only",
        "Drops the loss, gradients, updates and dropouts; batch norms read their stored statistics (bn-infer), or the batch's own where that was "

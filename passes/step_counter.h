@@ -6,11 +6,7 @@
 
 namespace bnc {
 
-struct StepCounter {
-  Value done, next;   // before this step and behind it
-};
-
-// The graph's counter; made at its end, or before `position`, where there is none.
-StepCounter step_counter(Graph& graph, const Node* position = nullptr);
+// The graph's counter before the step, which adds one; made at the graph's end, or before `position`, where there is none.
+Value step_counter(Graph& graph, const Node* position = nullptr);
 
 }  // namespace bnc

@@ -100,6 +100,8 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     CompileOptions compile;
     compile.mode = options.mode;
     compile.batch = options.batch;
+    compile.run_steps = nominal_run_steps;
+    compile.steps_an_epoch = nominal_steps_an_epoch;
     compile.threads = options.threads;
     compile.cpu = options.cpu;
     compile.on_time = options.on_time;

@@ -18,6 +18,8 @@ Compilation::Compilation(const Network::Data& network, const CompileOptions& opt
   context.target = codegen::target_for(options.cpu, for_this_process);
   context.batch_statistics = options.batch_statistics;
   context.keep_gradients = options.keep_gradients;
+  context.run_steps = options.run_steps;
+  context.steps_an_epoch = options.steps_an_epoch;
   if (given) {
     weights = *given;
     context.weights = &weights;

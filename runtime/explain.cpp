@@ -150,6 +150,8 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     if (weights) check_weights(*weights);
     CompileOptions options = given;
     options.stop_after.clear();
+    options.run_steps = nominal_run_steps;
+    options.steps_an_epoch = nominal_steps_an_epoch;
     const bool frozen = options.mode == Mode::infer;
     Compilation compilation(*data_, options, frozen && weights ? &weights->data().weights : nullptr);
     compilation.context.assume_weights = frozen;   // which weights they are does not change the counts

@@ -46,6 +46,9 @@ class Compilation {
   const CompileOptions& options_;
 };
 
+// The length of a training of which only single steps are looked at: long enough for any schedule of the learning rate.
+inline constexpr int64_t nominal_run_steps = 1'000'000'000, nominal_steps_an_epoch = 1;
+
 // The parameters and states of a graph in the order in which they stand in it.
 std::vector<const Node*> weight_nodes(const Graph& graph);
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "passes/schedule.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/evaluator.h"
@@ -103,6 +104,10 @@ void Trainer::choose_settings() {
   else if (options_.epochs) steps_ = *options_.epochs * steps_an_epoch_;
   else if (state_.steps > 0) steps_ = state_.steps;
   else steps_ = section.steps.value_or(section.epochs.value_or(1) * steps_an_epoch_);
+  if (state_.steps > 0 && steps_ != state_.steps && follows_run_length(section)) {
+    fail("the learning rate of the run in {} is scheduled over its {} steps, which cannot change to {}\n"
+         "help: a schedule with `steps=...` of its own lets the run go on", options_.resume, state_.steps, steps_);
+  }
   row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
   test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
 }
@@ -150,6 +155,8 @@ void Trainer::compile() {
   if (watched()) tester_.emplace(make_unfolded_session(network_, compile, state_.weights));
   compile.mode = Mode::train;
   compile.batch = batch_;
+  compile.run_steps = steps_;
+  compile.steps_an_epoch = steps_an_epoch_;
   session_.emplace(network_.compile(compile, state_.weights));
   if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
 }

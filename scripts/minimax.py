@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Computes the polynomial coefficients of codegen/math.cpp and prints them with the error each leaves.
+"""Computes the polynomial coefficients of codegen/math.cpp and ir/ops/learning_rate.cpp and prints them with the error each leaves.
 
 Weighted minimax approximation by the exchange algorithm of Remez (1934), see J.-M. Muller, Elementary Functions, 3rd
 edition, chapter 3.5. Needs mpmath.
 """
-from mpmath import mp, mpf, matrix, lu_solve, cos, pi, exp, log, log1p, tanh, erf, erfc, sqrt, expm1
+from mpmath import mp, mpf, matrix, lu_solve, cos, sin, pi, exp, log, log1p, tanh, erf, erfc, sqrt, expm1
 
 mp.prec = 160
 GRID = 1500
@@ -68,6 +68,7 @@ APPROXIMATIONS = [
     ("log: (log(1 + f) - f) / f^2", lambda f: (log1p(f) - f) / f**2, lambda f: f**2 / log1p(f), mpf(-1) / 3, mpf(1) / 3, 8),
     ("tanh: (tanh(x) - x) / x^3, in x^2", lambda s: (tanh(sqrt(s)) - sqrt(s)) / sqrt(s) ** 3, lambda s: sqrt(s) ** 3 / tanh(sqrt(s)), 0, mpf("0.4"), 4),
     ("erf: (erf(x) - x) / x, in x^2", lambda s: (erf(sqrt(s)) - sqrt(s)) / sqrt(s), lambda s: sqrt(s) / erf(sqrt(s)), 0, mpf("0.86"), 5),
+    ("sine of x right angles: sin(pi*x/2) / x, in x^2", lambda s: sin(pi * sqrt(s) / 2) / sqrt(s), lambda s: sqrt(s) / sin(pi * sqrt(s) / 2), 0, 1, 4),
     ("erf: -log(1 - erf(x)) / x", lambda t: -log(erfc(t)) / t, lambda t: t * erfc(t) / erf(t), mpf("0.92"), mpf(4), 6),
 ]
 

@@ -59,6 +59,7 @@
   OP(rsqrt)                            \
   OP(one_minus_power)                  \
   OP(trust_ratio)                      \
+  OP(learning_rate)                    \
   OP(reduce_sum)                       \
   OP(reduce_mean)                      \
   OP(reduce_max)                       \

@@ -28,9 +28,10 @@ Value adam_step(ParameterUpdate& step, Value g, Value from, bool amsgrad) {
     square = b.value("maximum", {step.state("greatest_square"), square});
     step.keep("greatest_square", square);
   }
-  const Value deviation = b.mul(b.value("sqrt", {square}), b.value("rsqrt", {step.scalars.correction(beta2)}));
-  const Value direction = b.div(mean, b.add(deviation, b.constant(step.settings.number("epsilon"))));
-  return b.sub(from, b.mul(direction, b.div(step.scalars.rate(), step.scalars.correction(beta1))));
+  const Value rate = step.scalars.rate(), c1 = step.scalars.correction(beta1), c2 = step.scalars.correction(beta2);
+  const Value length = b.div(rate, c1), scale = b.value("rsqrt", {c2}), epsilon = b.constant(step.settings.number("epsilon"));
+  const Value deviation = b.mul(b.value("sqrt", {square}), scale);
+  return b.sub(from, b.mul(b.div(mean, b.add(deviation, epsilon)), length));
 }
 
 }  // namespace
@@ -53,7 +54,10 @@ OptimizerDefinition adamw() {
   return {.name = "adamw", .arguments = arguments, .update = [](ParameterUpdate& step, Value gradient) {
             GraphBuilder& b = step.builder;
             Value from = step.parameter;
-            if (step.decays()) from = b.mul(from, b.sub(b.constant(1), b.scale(step.scalars.rate(), step.settings.number("weight_decay"))));
+            if (step.decays()) {
+              const Value share = b.scale(step.scalars.rate(), step.settings.number("weight_decay")), one = b.constant(1);
+              from = b.mul(from, b.sub(one, share));
+            }
             return adam_step(step, gradient, from, step.settings.flag("amsgrad"));
           }};
 }

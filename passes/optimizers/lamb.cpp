@@ -17,14 +17,18 @@ OptimizerDefinition lamb() {
           .update = [](ParameterUpdate& step, Value g) {
             GraphBuilder& b = step.builder;
             const double beta1 = step.settings.number("beta1"), beta2 = step.settings.number("beta2");
-            const Value mean = b.div(step.average("mean", beta1, g), step.scalars.correction(beta1));
-            const Value square = b.mul(step.average("square", beta2, b.mul(g, g)), b.div(b.constant(1), step.scalars.correction(beta2)));
-            Value u = b.div(mean, b.add(b.value("sqrt", {square}), b.constant(step.settings.number("epsilon"))));
+            const Value rate = step.scalars.rate(), c1 = step.scalars.correction(beta1), c2 = step.scalars.correction(beta2);
+            const Value mean = step.average("mean", beta1, g), square = step.average("square", beta2, b.mul(g, g));
+            const Value scale = b.value("rsqrt", {c2}), epsilon = b.constant(step.settings.number("epsilon"));
+            const Value deviation = b.mul(b.value("sqrt", {square}), scale);
+            Value u = b.div(b.div(mean, b.add(deviation, epsilon)), c1);
+            Value length = rate;
             if (!step.is_excluded()) {
               u = with_penalty(step, u);
-              u = b.mul(u, b.value("trust_ratio", {norm(b, step.parameter), norm(b, u)}));
+              const Value weights = norm(b, step.parameter), direction = norm(b, u);
+              length = b.mul(rate, b.value("trust_ratio", {weights, direction}));
             }
-            return b.sub(step.parameter, b.mul(u, step.scalars.rate()));
+            return b.sub(step.parameter, b.mul(u, length));
           }};
 }
 

@@ -14,7 +14,7 @@ namespace bnc {
 
 // What an optimizer can be given, `momentum=0.9`, and what it is where it is not given.
 struct OptimizerArgument {
-  enum class Kind { number, flag };
+  enum class Kind { number, flag, rate };   // a rate is a number or a schedule
   std::string name;
   Kind kind = Kind::number;
   double fallback = 0;
@@ -30,6 +30,7 @@ class OptimizerSettings {
   explicit OptimizerSettings(const TrainSection& train);
 
   const struct OptimizerDefinition& definition() const { return *definition_; }
+  const TrainSection& train() const { return train_; }
   double number(const std::string& argument) const { return values_.at(argument); }
   bool flag(const std::string& argument) const { return values_.at(argument) != 0; }
   [[noreturn]] void fail(const std::string& text, const std::string& help) const;
@@ -45,7 +46,7 @@ class OptimizerSettings {
 // Numbers that all parameters share, computed once a step.
 class StepScalars {
  public:
-  StepScalars(Graph& graph, const OptimizerSettings& settings) : graph_(graph), settings_(settings) {}
+  StepScalars(Graph& graph, const OptimizerSettings& settings, const PassContext& context) : graph_(graph), settings_(settings), context_(context) {}
 
   // The learning rate of this step.
   Value rate();
@@ -55,6 +56,7 @@ class StepScalars {
  private:
   Graph& graph_;
   const OptimizerSettings& settings_;
+  const PassContext& context_;
   Value rate_;
   std::map<double, Value> corrections_;
 };
@@ -101,6 +103,10 @@ OptimizerDefinition adam();
 OptimizerDefinition adamw();
 OptimizerDefinition amsgrad();
 OptimizerDefinition lamb();
+
+// The gradients of all parameters cut off at +-clip_value, then scaled down to a common norm of at most clip_norm, where
+// these are given.
+std::vector<Value> clip_gradients(Graph& graph, const OptimizerSettings& settings, std::vector<Value> gradients);
 
 // gradient + weight_decay*parameter (an L2 penalty), where the parameter decays.
 Value with_penalty(ParameterUpdate& step, Value gradient);

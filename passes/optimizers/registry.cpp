@@ -10,9 +10,12 @@ namespace {
 
 // `rate` has no fallback: it must be given.
 std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition) {
-  std::vector<OptimizerArgument> arguments = {{.name = "rate"}};
+  std::vector<OptimizerArgument> arguments = {{.name = "rate", .kind = OptimizerArgument::Kind::rate}};
   arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
-  const std::vector<OptimizerArgument> common = {{.name = "weight_decay"}, {.name = "decay_all", .kind = OptimizerArgument::Kind::flag}};
+  const std::vector<OptimizerArgument> common = {{.name = "weight_decay"},
+                                                 {.name = "decay_all", .kind = OptimizerArgument::Kind::flag},
+                                                 {.name = "clip_norm", .low_is_allowed = false},
+                                                 {.name = "clip_value", .low_is_allowed = false}};
   for (const OptimizerArgument& each : common) {
     const auto same = [&](const OptimizerArgument& own) { return own.name == each.name; };
     if (std::none_of(arguments.begin(), arguments.end(), same)) arguments.push_back(each);
@@ -64,6 +67,7 @@ void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& 
     values_[argument.name] = value.boolean();
     return;
   }
+  if (argument.kind == OptimizerArgument::Kind::rate && value.get_if<Symbol>()) return;   // complete_schedule() checks it
   if (!value.get_if<double>() && !value.get_if<int64_t>()) refuse(range(argument));
   const double number = value.number();
   const bool fits = (argument.low_is_allowed ? number >= argument.low : number > argument.low) && number < argument.high;

@@ -12,7 +12,8 @@ OptimizerDefinition rmsprop() {
             const double momentum = step.settings.number("momentum");
             const Value g = with_penalty(step, gradient);
             const Value square = step.average("square", step.settings.number("smoothing"), b.mul(g, g));
-            Value direction = b.div(g, b.add(b.value("sqrt", {square}), b.constant(step.settings.number("epsilon"))));
+            const Value root = b.value("sqrt", {square}), epsilon = b.constant(step.settings.number("epsilon"));
+            Value direction = b.div(g, b.add(root, epsilon));
             if (momentum != 0) {
               direction = b.add(b.scale(step.state("velocity"), momentum), direction);
               step.keep("velocity", direction);

@@ -2,20 +2,26 @@
 #include <fmt/format.h>
 
 #include "passes/optimizers/optimizer.h"
+#include "passes/schedule.h"
 #include "passes/step_counter.h"
 
 namespace bnc {
 
 Value StepScalars::rate() {
-  if (!rate_) rate_ = GraphBuilder(graph_).constant(settings_.number("rate"));
+  if (rate_) return rate_;
+  GraphBuilder builder(graph_);
+  const TrainSection& train = settings_.train();
+  builder.at(train.optimizer_range);
+  rate_ = schedule_of(train) ? builder.value("learning_rate", {step_counter(graph_)}, {{"schedule", complete_schedule(train, context_)}})
+                             : builder.constant(settings_.number("rate"));
   return rate_;
 }
 
 Value StepScalars::correction(double decay) {
   GraphBuilder builder(graph_);
   Value& correction = corrections_[decay];
-  if (!correction) correction = decay == 0 ? builder.constant(1) : builder.value("one_minus_power", {step_counter(graph_).next}, {{"decay", decay}});
-  return correction;
+  if (correction) return correction;
+  return correction = decay == 0 ? builder.constant(1) : builder.value("one_minus_power", {step_counter(graph_)}, {{"decay", decay}, {"offset", 1}});
 }
 
 bool ParameterUpdate::is_excluded() const { return parameter.type().rank() <= 1 && !settings.flag("decay_all"); }
@@ -36,8 +42,8 @@ Value ParameterUpdate::average(const std::string& kind, double decay, Value samp
   if (decay == 0) return sample;
   const double weight = std::stod(fmt::format("{:.15g}", 1 - decay));   // 0.1, not 0.09999999999999998
   const Value old = state(kind);
-  const Value next = decay < 0.5 ? builder.add(builder.scale(old, decay), builder.scale(sample, weight))
-                                 : builder.add(old, builder.scale(builder.sub(sample, old), weight));
+  const Value base = decay < 0.5 ? builder.scale(old, decay) : old, towards = decay < 0.5 ? sample : builder.sub(sample, old);
+  const Value next = builder.add(base, builder.scale(towards, weight));
   keep(kind, next);
   return next;
 }

@@ -226,6 +226,21 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   all.push_back({"one_minus_power", 2, {f32({})}, {{"decay", 1.0}}, {"got 1"}});
   all.push_back({"one_minus_power", 2, {f32({})}, {{"decay", 0.0}}, {"got 0"}});
   all.push_back({"trust_ratio", 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+  const auto refuse_schedule = [&](int constraint, const Symbol& schedule, std::vector<std::string> texts) {
+    all.push_back({"learning_rate", constraint, {i32({})}, {{"schedule", schedule}}, std::move(texts)});
+  };
+  all.push_back({"learning_rate", 1, {f32({})}, {{"schedule", Symbol{"constant", {{"start", 0.1}}}}}, {"f32[]"}});
+  refuse_schedule(2, {"cosin", {{"start", 0.1}}}, {"unknown schedule `cosin`"});
+  refuse_schedule(3, {"cosine", {{"start", 0.1}, {"stop", 5}}}, {"`cosine` has no argument `stop`"});
+  refuse_schedule(3, {"cosine", {{"start", 0.1}}}, {"`cosine` needs `steps`"});
+  refuse_schedule(3, {"cosine", {{"start", -0.1}, {"steps", 5}}}, {"`start` of `cosine` is -0.1"});
+  refuse_schedule(3, {"cosine", {{"start", 0.1}, {"steps", 5}, {"warmup", 5}}}, {"a warm-up of 5 steps leaves nothing"});
+  refuse_schedule(3, {"one_cycle", {{"peak", 0.1}, {"steps", 5}, {"rise", 1.0}}}, {"`rise` of `one_cycle` is 1"});
+  refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 0}}}, {"`every` of `step` is 0"});
+  refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 5.5}}}, {"`every` of `step` is 5.5"});
+  refuse_schedule(3, {"step", {{"start", 0.1}, {"at", IntList{5, 5}}}}, {"`at` of `step` is [5, 5]"});
+  refuse_schedule(3, {"step", {{"start", 0.1}}}, {"either `every` or `at`"});
+  refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 3}, {"at", IntList{5}}}}, {"either `every` or `at`"});
   all.push_back({"clip", 2, {x}, {{"low", 0.5}, {"high", 0.25}}, {"low is 0.5", "high is 0.25"}});
   all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});

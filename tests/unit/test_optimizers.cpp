@@ -1,6 +1,7 @@
 // Optimizers against their published formulas in float64: the graph that attach-optimizer makes, and the compiled step.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "bnc/bnc.h"
@@ -34,6 +35,8 @@ double norm(const Vector& x) {
   return std::sqrt(sum);
 }
 
+// Changes the gradients of both parameters before the step.
+using Clip = std::function<void(Vector& g, Vector& k)>;
 // Moves a parameter by its gradient in step t = 1, 2 ...
 using Rule = std::function<void(Parameter& p, const Vector& g, int t)>;
 
@@ -63,8 +66,8 @@ void check_near(const Vector& ours, const Vector& expected, double tolerance) {
   CHECK(relative <= tolerance);
 }
 
-// Runs the optimizer beside `rule`: by the reference evaluator, exact but for the rounding of float64, and compiled.
-void check(const std::string& optimizer, const Rule& rule, double tolerance = 1e-6) {
+// Runs the optimizer beside `rule`: by the reference evaluator, exact but for the rounding of float64, and compiled to 1e-6.
+void check(const std::string& optimizer, const Rule& rule, const Clip& clip = {}) {
   INFO(optimizer);
   const Module module = parse_module(make_source(source(optimizer)));
   Graph graph = module.main().clone();
@@ -84,8 +87,10 @@ void check(const std::string& optimizer, const Rule& rule, double tolerance = 1e
   bindings["b"] = {DType::f32, {11}, b.w};
   for (int t = 1; t <= steps; ++t) {
     const Vector g = gradient("g", 117, t), k = gradient("k", 11, t);
-    rule(w, g, t);
-    rule(b, k, t);
+    Vector of_w = g, of_b = k;
+    if (clip) clip(of_w, of_b);
+    rule(w, of_w, t);
+    rule(b, of_b, t);
     bindings["g"] = {DType::f32, {1, 13, 9}, g};
     bindings["k"] = {DType::f32, {1, 11}, k};
     for (const auto& [name, value] : evaluate(graph, bindings).updates) bindings[name] = value;
@@ -95,8 +100,8 @@ void check(const std::string& optimizer, const Rule& rule, double tolerance = 1e
   }
   check_near(bindings["w"].data, w.w, 1e-12);
   check_near(bindings["b"].data, b.w, 1e-12);
-  check_near(doubles(session.weights().values("w")), w.w, tolerance);
-  check_near(doubles(session.weights().values("b")), b.w, tolerance);
+  check_near(doubles(session.weights().values("w")), w.w, 1e-6);
+  check_near(doubles(session.weights().values("b")), b.w, 1e-6);
 }
 
 Rule sgd(double rate, double momentum, bool nesterov, double decay) {
@@ -184,4 +189,46 @@ TEST_CASE("optimizers: lamb takes steps as long as the weights allow, and leaves
   check("lamb(rate=0.01)", lamb(0.01, 0.9, 0.999, 1e-6, 0));
   check("lamb(rate=0.02, beta1=0.8, beta2=0.95, epsilon=0.001, weight_decay=0.1)", lamb(0.02, 0.8, 0.95, 1e-3, 0.1));
   check("lamb(rate=0.02, weight_decay=0.1, decay_all)", lamb(0.02, 0.9, 0.999, 1e-6, 0.1));
+}
+
+TEST_CASE("optimizers: the rate follows a schedule, as long as the train section says") {
+  const auto half = [](double from, double to, double part) { return to + (from - to) * (1 + std::cos(std::acos(-1.0) * part)) / 2; };
+  check("sgd(rate=cosine(start=0.5, end=0.125), momentum=0.5)\n  steps = 19", [&](Parameter& p, const Vector& g, int t) {
+    for (size_t i = 0; i < g.size(); ++i) p.w[i] -= half(0.5, 0.125, std::min(1.0, (t - 1) / 19.0)) * (p.state("v", i) = 0.5 * p.state("v", i) + g[i]);
+  });
+  check("adamw(rate=constant(start=0.01, warmup=9), weight_decay=0.5)", [](Parameter& p, const Vector& g, int t) {
+    Adam{.rate = std::min(0.01, 0.001 * t), .decay = 0.5}(p, g, t);
+  });
+  check("lamb(rate=step(start=0.02, every=10, factor=0.5))", [](Parameter& p, const Vector& g, int t) {
+    lamb(0.02 * std::pow(0.5, (t - 1) / 10), 0.9, 0.999, 1e-6, 0)(p, g, t);
+  });
+}
+
+TEST_CASE("optimizers: gradients are clipped by value, by their common norm, or both") {
+  const auto by_value = [](Vector& g, Vector& k) {
+    for (Vector* each : {&g, &k})
+      for (double& x : *each) x = std::clamp(x, -0.25, 0.25);
+  };
+  const auto by_norm = [](double limit, Vector& g, Vector& k) {
+    const double factor = std::min(1.0, limit / (std::hypot(norm(g), norm(k)) + 1e-6));
+    for (Vector* each : {&g, &k})
+      for (double& x : *each) x *= factor;
+  };
+  check("sgd(rate=0.25, clip_value=0.25)", sgd(0.25, 0, false, 0), by_value);
+  check("sgd(rate=0.25, momentum=0.5, clip_norm=0.5)", sgd(0.25, 0.5, false, 0), [&](Vector& g, Vector& k) { by_norm(0.5, g, k); });
+  check("sgd(rate=0.25, clip_norm=100)", sgd(0.25, 0, false, 0));
+  check("amsgrad(rate=0.01, weight_decay=0.1, clip_value=0.25, clip_norm=0.5)", Adam{.rate = 0.01, .penalty = 0.1, .amsgrad = true}, [&](Vector& g, Vector& k) {
+    by_value(g, k);
+    by_norm(0.5, g, k);
+  });
+}
+
+TEST_CASE("optimizers: the counts of a run's epochs become steps") {
+  const Module module = parse_module(make_source(source("sgd(rate=step(start=0.5, at=[2, 3], warmup=1, in_epochs))")));
+  Graph graph = module.main().clone();
+  PassContext context;
+  context.train = &*module.train;
+  context.steps_an_epoch = 7;
+  run_passes(graph, {"prepare-training", "build-backward", "attach-optimizer"}, context);
+  CHECK(print(graph).find("learning_rate(training.step, schedule=step(start=0.5, at=[14, 21], warmup=7))") != std::string::npos);
 }

@@ -102,6 +102,9 @@ struct CompileOptions {
   bool batch_statistics = false;     // inference that normalizes with the batch's own statistics (`eval --stats batch`)
   bool optimizer = true;             // training: apply the train section's optimizer in the step
   bool keep_gradients = false;       // training: `grad/NAME` can be read
+  // Training: over how many steps the learning rate's schedule runs, by default the train section's `steps`; the steps of an
+  // epoch, for schedules that count those. Error where the schedule needs what is not known.
+  std::optional<int64_t> run_steps = {}, steps_an_epoch = {};
   std::vector<std::string> passes = {};   // instead of the mode's pipeline
   std::string stop_after = {};            // run no pass behind this one
   bool verify_each = false;

@@ -29,8 +29,10 @@ void add_maps(std::vector<OpCase>& cases) {
     cases.push_back({op, {f32({{4}, {1}}), f32({{1}})}});
   }
   cases.push_back({"one_minus_power", {f32({})}, {{"decay", 0.9}}});
-  cases.push_back({"one_minus_power", {i32({})}, {{"decay", 0.999}}});
+  cases.push_back({"one_minus_power", {i32({})}, {{"decay", 0.999}, {"offset", 1}}});
   cases.push_back({"trust_ratio", {f32({}), f32({})}});
+  cases.push_back({"learning_rate", {i32({})}, {{"schedule", Symbol{"step", {{"start", 0.5}, {"every", 2}}}}}});
+  cases.push_back({"learning_rate", {i32({})}, {{"schedule", Symbol{"cosine", {{"start", 0.5}, {"steps", 7}, {"warmup", 2}}}}}});
   cases.push_back({"trust_ratio", {f32({{5}}), f32({{5}})}});
 }
 

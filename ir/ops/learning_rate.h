@@ -1,0 +1,24 @@
+// What attach-optimizer needs to know of schedules of the learning rate.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/attribute.h"
+
+namespace bnc::ops {
+
+// What is wrong with a schedule, which constraint of learning_rate it breaks, and what would help.
+struct ScheduleProblem {
+  int constraint = 0;
+  std::string text, help;
+};
+std::optional<ScheduleProblem> check_schedule(const Symbol& schedule);
+
+// Whether a schedule of that name ends, so that its argument `steps` must be known.
+bool schedule_has_length(const std::string& schedule);
+// The arguments that count steps, of any schedule.
+const std::vector<std::string>& schedule_counts();
+
+}  // namespace bnc::ops
