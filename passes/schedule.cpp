@@ -75,4 +75,8 @@ Symbol complete_schedule(const TrainSection& train, const PassContext& context) 
   return schedule;
 }
 
+double rate_of_step(const TrainSection& train, const PassContext& context, int64_t done) {
+  return schedule_of(train) ? ops::scheduled_rate(complete_schedule(train, context), done) : train.optimizer.number("rate", 0);
+}
+
 }  // namespace bnc

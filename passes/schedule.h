@@ -13,4 +13,7 @@ bool follows_run_length(const TrainSection& train);
 // optimizer where that is not known, and where something is wrong with the schedule.
 Symbol complete_schedule(const TrainSection& train, const PassContext& context);
 
+// The learning rate of a step before which `done` others were done. CompileError as above.
+double rate_of_step(const TrainSection& train, const PassContext& context, int64_t done);
+
 }  // namespace bnc

@@ -262,7 +262,12 @@ bool Trainer::out_of_patience() const {
   return patience_ && state_.best && state_.step - state_.best->row.step >= *patience_ * steps_an_epoch_;
 }
 
-double Trainer::rate() const { return network_.data().train()->optimizer.number("rate", std::nan("")); }
+double Trainer::rate() const {
+  PassContext context;
+  context.run_steps = steps_;
+  context.steps_an_epoch = steps_an_epoch_;
+  return rate_of_step(*network_.data().train(), context, state_.step - 1);
+}
 
 double Trainer::seconds() const { return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count(); }
 

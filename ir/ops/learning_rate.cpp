@@ -215,6 +215,8 @@ const std::vector<std::string>& ops::schedule_counts() {
   return names;
 }
 
+double ops::scheduled_rate(const Symbol& schedule, int64_t done) { return Rate<Numbers>(schedule).at(done); }
+
 OpDefinition learning_rate_op() {
   std::map<std::string, std::map<std::string, AttributeKind>> arguments;
   for (const Schedule& schedule : schedules()) arguments[schedule.name] = {};
@@ -243,8 +245,8 @@ OpDefinition learning_rate_op() {
           },
       .evaluate =
           [](const EvaluateContext& cx) {
-            const Rate<Numbers> rate(cx.node.attribute("schedule").symbol());
-            return std::vector{Tensor::filled(DType::f32, {}, rate.at(static_cast<int64_t>(cx.operand(0).data[0])))};
+            const double rate = ops::scheduled_rate(cx.node.attribute("schedule").symbol(), static_cast<int64_t>(cx.operand(0).data[0]));
+            return std::vector{Tensor::filled(DType::f32, {}, rate)};
           },
       .lowering = ElementLowering{.element =
                                       [](ElementContext& cx, const Index&) {

@@ -21,4 +21,7 @@ bool schedule_has_length(const std::string& schedule);
 // The arguments that count steps, of any schedule.
 const std::vector<std::string>& schedule_counts();
 
+// The rate of a step before which `done` others were done, of a schedule in which nothing is wrong.
+double scheduled_rate(const Symbol& schedule, int64_t done);
+
 }  // namespace bnc::ops
