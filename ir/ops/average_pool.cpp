@@ -27,43 +27,50 @@ Expr reciprocal_count(const std::vector<PoolAxis>& axes, const Index& o, bool in
   return loops::real(1) / loops::cast(loops::Scalar::f32, count);
 }
 
-// Sums over the window, dimension by dimension from `k` on; `source` holds the places in those before.
-Expr sum_window(const std::vector<PoolAxis>& axes, const Index& index, Index& source, size_t k, ElementContext& cx) {
-  if (k == axes.size()) return cx.operand(0, source);
+// A position along one spatial dimension that belongs to a sum where it is valid (absent: always).
+struct Term {
+  Expr position, valid;
+};
+
+// Sums `element` over all terms of all dimensions, from dimension `k` on; `at` holds the positions in those before.
+Expr sum_of(const std::vector<std::vector<Term>>& terms, Index& at, size_t k, const std::function<Expr(const Index&)>& element) {
+  if (k == terms.size()) return element(at);
   Expr sum;
-  for (int64_t tap = 0; tap < axes[k].kernel; ++tap) {
-    const ops::PoolTap place = ops::pool_tap(axes[k], index[1 + k], tap);
-    source[1 + k] = place.position;
-    Expr term = sum_window(axes, index, source, k + 1, cx);
-    if (place.inside) term = loops::select(place.inside, term, loops::real(0));
-    sum = sum ? sum + term : term;
+  for (const Term& term : terms[k]) {
+    at[1 + k] = term.position;
+    Expr part = sum_of(terms, at, k + 1, element);
+    if (term.valid) part = loops::select(term.valid, part, loops::real(0));
+    sum = sum ? sum + part : part;
   }
   return sum;
 }
 
 Expr average_pool_element(ElementContext& cx, const Index& index) {
   const std::vector<PoolAxis> axes = ops::pool_axes(cx.node, pooled_operand(cx.node));
-  Index source = index;
-  return sum_window(axes, index, source, 0, cx) * reciprocal_count(axes, Index(index.begin() + 1, index.end() - 1), includes_pad(cx.node));
-}
-
-// Sums dy/count over the windows that contain the element, dimension by dimension.
-Expr sum_covering(const std::vector<PoolAxis>& axes, const Index& index, Index& source, size_t k, ElementContext& cx) {
-  if (k == axes.size()) return cx.operand(0, source) * reciprocal_count(axes, Index(source.begin() + 1, source.end() - 1), includes_pad(cx.node));
-  Expr sum;
-  for (int64_t j = ops::covering_windows(axes[k]); j-- > 0;) {
-    const ops::CoveringWindow window = ops::covering_window(axes[k], index[1 + k], j);
-    source[1 + k] = window.o;
-    Expr term = sum_covering(axes, index, source, k + 1, cx);
-    if (window.valid) term = loops::select(window.valid, term, loops::real(0));
-    sum = sum ? sum + term : term;
+  std::vector<std::vector<Term>> window(axes.size());
+  for (size_t k = 0; k < axes.size(); ++k) {
+    for (int64_t tap = 0; tap < axes[k].kernel; ++tap) {
+      const ops::PoolTap place = ops::pool_tap(axes[k], index[1 + k], tap);
+      window[k].push_back({place.position, place.inside});
+    }
   }
-  return sum;
+  Index at = index;
+  const Expr sum = sum_of(window, at, 0, [&](const Index& source) { return cx.operand(0, source); });
+  return sum * reciprocal_count(axes, Index(index.begin() + 1, index.end() - 1), includes_pad(cx.node));
 }
 
+// Sums dy/count over the windows that contain the element.
 Expr average_pool_gradient_element(ElementContext& cx, const Index& index) {
-  Index source = index;
-  return sum_covering(ops::pool_axes(cx.node, cx.node.results[0].type.shape), index, source, 0, cx);
+  const std::vector<PoolAxis> axes = ops::pool_axes(cx.node, cx.node.results[0].type.shape);
+  std::vector<std::vector<Term>> covering(axes.size());
+  for (size_t k = 0; k < axes.size(); ++k) {
+    for (int64_t j = ops::covering_windows(axes[k]); j-- > 0;) {
+      const ops::CoveringWindow window = ops::covering_window(axes[k], index[1 + k], j);
+      covering[k].push_back({window.o, window.valid});
+    }
+  }
+  Index at = index;
+  return sum_of(covering, at, 0, [&](const Index& o) { return cx.operand(0, o) * reciprocal_count(axes, Index(o.begin() + 1, o.end() - 1), includes_pad(cx.node)); });
 }
 
 std::vector<AttributeSpec> average_attributes() {
@@ -86,11 +93,7 @@ OpDefinition average_pool_op() {
       .attributes = average_attributes(),
       .results = {{"y", "one element a window and channel"}},
       .constraints = ops::pool_constraints(),
-      .infer =
-          [](const InferContext& cx) {
-            ops::require_f32(cx, 1);
-            return std::vector{TensorType{DType::f32, ops::pooled_shape(cx, cx.type(0).shape)}};
-          },
+      .infer = [](const InferContext& cx) { return ops::infer_pooled(cx, DType::f32); },
       .gradient =
           [](GradientContext& cx) {
             return std::vector{cx.builder.value("average_pool_gradient", {cx.gradient()}, ops::with_size(cx.node, cx.operand(0).type().shape))};

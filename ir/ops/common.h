@@ -79,6 +79,8 @@ int64_t broadcast_position(const std::vector<int64_t>& index, const std::vector<
 std::vector<Tensor> evaluate_elements(const EvaluateContext& cx, const std::function<double(const std::vector<int64_t>& index)>& element);
 // The only result, each element from the operands' (broadcast) elements there.
 std::vector<Tensor> evaluate_pointwise(const EvaluateContext& cx, const std::function<double(const std::vector<double>& x)>& element);
+// The operand's elements in the result's shape.
+std::vector<Tensor> same_elements(const EvaluateContext& cx);
 
 // Biased moments for each index along `axis` over all other axes, by two passes; a constant channel has variance 0 exactly.
 struct Moments {

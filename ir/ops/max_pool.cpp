@@ -95,11 +95,7 @@ OpDefinition max_pool_op() {
       .attributes = ops::pool_attributes(),
       .results = {{"y", "one element a window and channel"}},
       .constraints = ops::pool_constraints(),
-      .infer =
-          [](const InferContext& cx) {
-            ops::require_f32(cx, 1);
-            return std::vector{TensorType{DType::f32, ops::pooled_shape(cx, cx.type(0).shape)}};
-          },
+      .infer = [](const InferContext& cx) { return ops::infer_pooled(cx, DType::f32); },
       .gradient =
           [](GradientContext& cx) {
             const Value index = cx.builder.value("max_pool_index", {cx.operand(0)}, cx.node.attributes);
@@ -130,11 +126,7 @@ OpDefinition max_pool_index_op() {
       .attributes = ops::pool_attributes(),
       .results = {{"index", "i32, one number a window and channel"}},
       .constraints = ops::pool_constraints(),
-      .infer =
-          [](const InferContext& cx) {
-            ops::require_f32(cx, 1);
-            return std::vector{TensorType{DType::i32, ops::pooled_shape(cx, cx.type(0).shape)}};
-          },
+      .infer = [](const InferContext& cx) { return ops::infer_pooled(cx, DType::i32); },
       .evaluate = evaluate_index,
       .lowering = ElementLowering{.element = max_pool_index_element, .cost = 12},
       .example = "max_pool_index(x, kernel=2)",

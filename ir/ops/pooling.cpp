@@ -170,4 +170,9 @@ Shape pooled_shape(const InferContext& cx, const Shape& shape) {
   return result;
 }
 
+std::vector<TensorType> infer_pooled(const InferContext& cx, DType dtype) {
+  require_f32(cx, 1);
+  return {TensorType{dtype, pooled_shape(cx, cx.type(0).shape)}};
+}
+
 }  // namespace bnc::ops

@@ -42,6 +42,8 @@ void for_each_tap(const std::vector<PoolAxis>& axes, const std::vector<int64_t>&
 std::vector<AttributeSpec> pool_attributes();
 std::vector<std::string> pool_constraints();
 Shape pooled_shape(const InferContext& cx, const Shape& shape);
+// The result of pooling x, which is to be f32, to one number a window and channel.
+std::vector<TensorType> infer_pooled(const InferContext& cx, DType dtype);
 // The same for gradients: these have an attribute `size`, the spatial size of x, and one more constraint, that operand 0 is
 // of pooled shape. `pool_input_shape` is the shape of x.
 std::vector<AttributeSpec> pool_gradient_attributes(std::vector<AttributeSpec> attributes);
