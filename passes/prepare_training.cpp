@@ -43,16 +43,21 @@ class RunningStatistics {
   RunningStatistics(Graph& graph, Node& node) : graph_(graph), builder_(graph), node_(node) { builder_.at(node.range); }
 
   void run() {
-    const Value weight = weight_of_batch();
+    const Value start = weight_of_start(), weight = weight_of_batch();
     const bool unbiased = node_.attribute("unbiased").boolean();
     for (const char* statistic : {"mean", "variance"}) {
       const Value stored = operand(statistic);
       if (!stored || !stored.node->is("state")) continue;
       const bool is_variance = stored == operand("variance");
       const Value batch = node_.result(is_variance ? 2 : 1);
-      const Value current = next_value(stored);
-      const Value step = builder_.sub(is_variance && unbiased ? corrected(batch) : batch, current);
-      set_next(stored, builder_.add(current, builder_.mul(step, weight)));
+      const Value target = is_variance && unbiased ? corrected(batch) : batch;
+      if (!weight) {
+        set_next(stored, target);
+        continue;
+      }
+      Value current = next_value(stored);
+      if (start) current = builder_.mul(current, start);
+      set_next(stored, builder_.add(current, builder_.mul(builder_.sub(target, current), weight)));
     }
   }
 
@@ -76,15 +81,23 @@ class RunningStatistics {
     else graph_.outputs.push_back({Output::Role::update, state.name(), next});
   }
 
-  // w in s + w*(batch - s): 1-d; (1-d)/(1-d^t), which makes s the average corrected for its start; or 1/t.
+  // 0 in the first step, then 1, where the rule forgets the start value at once: s + 1*(batch - s) would lose what of the batch is
+  // small beside s. Nothing where the start value has a weight.
+  Value weight_of_start() {
+    const Symbol& stats = node_.attribute("stats").symbol();
+    const bool forgets = stats.name == "cumulative" || stats.flag("corrected");
+    return forgets ? builder_.value("clip", {next_value(operand("count"))}) : Value{};
+  }
+
+  // w in s + w*(batch - s): 1-d; (1-d)/(1-d^t), which makes s the average corrected for its start; or 1/t. Nothing where it is 1.
   Value weight_of_batch() {
     const Symbol& stats = node_.attribute("stats").symbol();
     if (stats.name == "cumulative") return builder_.div(builder_.constant(1), count_step());
     const double decay = stats.number("decay", 0.9);
+    const Value steps = stats.flag("corrected") ? count_step() : Value{};
+    if (decay == 0) return {};
     const Value weight = builder_.constant(std::stod(fmt::format("{:.15g}", 1 - decay)));  // 0.1, not 0.09999999999999998
-    if (!stats.flag("corrected")) return weight;
-    const Value steps = count_step();
-    return decay > 0 ? builder_.div(weight, one_minus_power(decay, steps)) : weight;
+    return steps ? builder_.div(weight, builder_.value("one_minus_power", {steps}, {{"decay", decay}})) : weight;
   }
 
   Value count_step() {
@@ -92,12 +105,6 @@ class RunningStatistics {
     const Value next = builder_.add(next_value(count), builder_.constant(1));
     if (count.node->is("state")) set_next(count, next);
     return next;
-  }
-
-  // 1 - d^t = 2h/(1+h) with h = tanh(-t*log(d)/2): loses no digits where d^t is near 1.
-  Value one_minus_power(double decay, Value t) {
-    const Value h = builder_.value("tanh", {builder_.scale(t, -std::log(decay) / 2)});
-    return builder_.div(builder_.scale(h, 2), builder_.add(h, builder_.constant(1)));
   }
 
   // Bessel's m/(m-1). Where m may be 1 the divisor is max(m-1, 1): a variance of 0 stays 0.

@@ -98,6 +98,12 @@ TEST_CASE("IDX files that are wrong are named with what is wrong") {
   CHECK(contains(error(idx({3}, {1, 2, 3})), "images have 3 or 4 dimensions, these have 1"));
   CHECK(contains(error(idx({2, 2, 2}, std::string(8, '\0'))), "holds 2 images, but"));
   CHECK(contains(error(idx({4294967295, 4294967295, 4294967295}, "")), "too large"));
+  CHECK(contains(error(idx({3, 0, 2}, "")), "are [0, 2, 1]: they hold nothing"));
+  std::string damaged = gzip(good);
+  damaged[damaged.size() - 6] = static_cast<char>(damaged[damaged.size() - 6] ^ 1);  // in the checksum
+  CHECK(contains(error(damaged), "train-images-idx3-ubyte: its gzip stream is damaged"));
+  folder.write(train_labels, good);
+  CHECK(contains(error(good), "train-labels-idx1-ubyte: labels have 1 dimension, these have 3"));
   folder.write(train_labels, idx({0}, ""));
   CHECK(contains(error(idx({0, 2, 2}, "")), "holds no examples"));
   std::filesystem::remove(folder.path(train_labels));

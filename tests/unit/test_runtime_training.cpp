@@ -8,6 +8,8 @@
 #include <regex>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "bnc/bnc.h"
 #include "ir/random.h"
 #include "runtime/checkpoint.h"
@@ -204,6 +206,28 @@ TEST_CASE("a resumed run is as long as it was to be, or as long as it is told") 
   CHECK(train(network(), rest).steps == 31);
   rest.epochs = 6;
   CHECK(train(network(), rest).steps == 36);
+}
+
+TEST_CASE("bn-running: after the first step a corrected or cumulative statistic is the batch's own, however small beside where it started") {
+  std::vector<float> x;
+  RandomStream random(6, "tiny");
+  for (int k = 0; k < 7 * 3; ++k) x.push_back(static_cast<float>(3e-6 * random.normal()));
+  for (const char* stats : {"ema(decay=0.9, corrected)", "cumulative", "ema(decay=0)"}) {
+    CAPTURE(stats);
+    const Network net = Network::from_text(fmt::format("network net(x: f32[N, 3]) {{ return batch_norm(x, stats={}, unbiased=false) }}\n"
+                                                       "train net {{ loss = mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = 7 }}", stats));
+    Session session = net.compile({.mode = Mode::train}, net.initialize(1));
+    session.bind("x", Array({7, 3}, x));
+    session.bind("target", Array({7, 3}, std::vector<float>(21)));
+    session.run();
+    const Array variance = session.read("state/batch_norm_1.variance");
+    for (size_t c = 0; c < 3; ++c) {
+      double mean = 0, squares = 0;
+      for (size_t k = 0; k < 7; ++k) mean += x[k * 3 + c] / 7.0;
+      for (size_t k = 0; k < 7; ++k) squares += std::pow(x[k * 3 + c] - mean, 2);
+      CHECK(variance.floats()[c] / (squares / 7) == doctest::Approx(1).epsilon(1e-6));
+    }
+  }
 }
 
 TEST_CASE("a process killed while it writes checkpoints leaves a whole one") {
