@@ -156,6 +156,9 @@ NamedArrays Session::hidden_state() const {
   });
 }
 
+// Carried from step to step is above all what the optimizer keeps.
+static constexpr const char* same_optimizer = "help: go on with the network and the optimizer that it was saved from";
+
 void Session::restore(const WeightStore& weights, const NamedArrays& hidden_state) {
   at_boundary([&] {
     if (data_->embedded) fail("the weights of frozen network `{}` were folded into its code: compile it again", data_->network_name);
@@ -168,12 +171,16 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
         continue;
       }
       const auto found = std::find_if(hidden_state.begin(), hidden_state.end(), [&](const auto& entry) { return entry.first == slot.name; });
-      if (found == hidden_state.end()) fail("the state to restore lacks `{}`", slot.name);
+      if (found == hidden_state.end()) fail("the state to restore lacks `{}`\n{}", slot.name, same_optimizer);
       const Array& value = found->second;
       const bool fits = value.is_float() == (slot.type.dtype == DType::f32) && value.dims() == concrete(slot.type.shape, 1);
       if (!fits) fail("`{}` to restore does not fit: the network has {}", slot.name, to_string(slot.type, data_->batch_symbol));
       if (value.is_float()) std::copy(value.floats().begin(), value.floats().end(), slot.floats());
       else std::copy(value.integers().begin(), value.integers().end(), slot.integers());
+    }
+    for (const auto& [name, value] : hidden_state) {
+      const Slot* slot = data_->find(name, Slot::Kind::state);
+      if (!slot || !is_hidden(*data_, *slot)) fail("the state to restore has `{}`, which network `{}` does not\n{}", name, data_->network_name, same_optimizer);
     }
     for (const std::string& name : data_->weight_order) {
       if (const Weight* weight = weights.data().weights.find(name)) data_->weights.set(name, *weight);

@@ -167,6 +167,81 @@ TEST_CASE("a run stopped anywhere, also while it tests, and resumed ends at the 
   }
 }
 
+namespace {
+
+// The network with another optimizer.
+Network with_optimizer(const std::string& optimizer) {
+  return Network::from_text(std::regex_replace(std::string(source), std::regex("sgd\\(.*\\)"), optimizer), "net.bn");
+}
+
+}  // namespace
+
+TEST_CASE("every optimizer with its schedule goes on from a checkpoint to the same bits") {
+  for (const char* optimizer : {"rmsprop(rate=step(start=0.01, every=2, factor=0.5, in_epochs), momentum=0.5)", "adam(rate=0.01, weight_decay=0.1)",
+                                "adamw(rate=cosine(start=0.02, warmup=5), clip_norm=0.5)", "amsgrad(rate=one_cycle(peak=0.05), clip_value=0.1)", "lamb(rate=0.02)"}) {
+    CAPTURE(optimizer);
+    const TemporaryFolder folder;
+    const Network net = with_optimizer(optimizer);
+    TrainOptions options = options_for(write_data(folder), folder.path("whole"));
+    train(net, options);
+    options.out = folder.path("part");
+    int64_t polls = 0;
+    options.stop = [&] { return polls++ == 11; };
+    REQUIRE(train(net, options).stopped);
+    TrainOptions rest;
+    rest.data = rest.test = options.data;
+    rest.resume = options.out;
+    train(net, rest);
+    for (const char* file : {"weights.safetensors", "history.csv", "checkpoint/state.npz"}) {
+      CAPTURE(file);
+      CHECK(timeless(folder, std::string("part/") + file) == timeless(folder, std::string("whole/") + file));
+    }
+  }
+}
+
+TEST_CASE("a run goes on with the optimizer it began with, at any rate") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), folder.path("run"));
+  options.steps = 5;
+  train(with_optimizer("adam(rate=0.01)"), options);
+  TrainOptions rest;
+  rest.data = options.data;
+  rest.resume = options.out;
+  rest.steps = 7;
+  const auto error = [&](const char* optimizer) { return message_of<Error>([&] { train(with_optimizer(optimizer), rest); }); };
+  CHECK(contains(error("amsgrad(rate=0.01)"), "the state to restore lacks `optimizer.dense_1.weight.greatest_square`"));
+  CHECK(contains(error("sgd(rate=0.01)"), "the state to restore has `optimizer.dense_1.weight."));
+  CHECK(contains(error("sgd(rate=0.01)"), "help: go on with the network and the optimizer"));
+  CHECK(train(with_optimizer("adam(rate=0.001)"), rest).steps == 7);
+}
+
+TEST_CASE("the history tells the rate of each step") {
+  const TemporaryFolder folder;
+  train(with_optimizer("adam(rate=step(start=0.5, at=[2], warmup=1, in_epochs, factor=0.5))"), options_for(write_data(folder), folder.path("run")));
+  for (const HistoryRow& row : parse_csv(read_bytes(folder.path("run/history.csv")), "history.csv")) {
+    CHECK(row.rate == doctest::Approx(row.step <= 6 ? 0.5 * static_cast<double>(row.step) / 7 : row.step <= 18 ? 0.5 : 0.25));
+  }
+}
+
+TEST_CASE("a schedule over the whole run keeps its length") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), folder.path("run"));
+  options.steps = 20;
+  options.stop = [] { return true; };
+  const Network endless = with_optimizer("sgd(rate=cosine(start=0.1))"), own = with_optimizer("sgd(rate=cosine(start=0.1, steps=20))");
+  train(endless, options);
+  TrainOptions rest;
+  rest.data = options.data;
+  rest.resume = folder.path("run");
+  rest.steps = 24;
+  const std::string error = message_of<Error>([&] { train(endless, rest); });
+  CHECK(contains(error, "is scheduled over its 20 steps, which cannot change to 24"));
+  CHECK(contains(error, "`steps=...`"));
+  CHECK(train(own, rest).steps == 24);
+  rest.steps.reset();
+  CHECK(train(endless, rest).steps == 24);
+}
+
 TEST_CASE("patience ends a run, and the best weights are those of the best test") {
   const TemporaryFolder folder;
   TrainOptions options = options_for(write_data(folder), folder.path("run"));

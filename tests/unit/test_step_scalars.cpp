@@ -1,4 +1,5 @@
-// Schedules of the learning rate: the reference evaluation against their formulas, and the compiled one beside it.
+// What a training step computes of the number of steps done, schedules of the learning rate and bias corrections: the reference
+// evaluation against formulas, and the compiled one beside it.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -15,9 +16,10 @@ const double pi = std::acos(-1.0);
 
 using Formula = std::function<double(int64_t t)>;
 
-void check(const std::string& schedule, const std::vector<int64_t>& steps, const Formula& formula, double tolerance = 3e-7) {
-  INFO(schedule);
-  const std::string source = "network net(x: f32[N], t: i32[]) {\n  return rate = learning_rate(t, schedule=" + schedule + ")\n}\n";
+// `call` is of t: i32[].
+void check_call(const std::string& call, const std::vector<int64_t>& steps, const Formula& formula, double tolerance) {
+  INFO(call);
+  const std::string source = "network net(x: f32[N], t: i32[]) {\n  return rate = " + call + "\n}\n";
   const Module module = parse_module(make_source(source));
   const Network network = Network::from_text(source);
   Session session = network.compile({.mode = Mode::infer, .batch = 1}, network.initialize(0));
@@ -31,6 +33,10 @@ void check(const std::string& schedule, const std::vector<int64_t>& steps, const
     session.run();
     CHECK(session.read("rate").floats()[0] == doctest::Approx(expected).epsilon(tolerance));
   }
+}
+
+void check(const std::string& schedule, const std::vector<int64_t>& steps, const Formula& formula, double tolerance = 3e-7) {
+  check_call("learning_rate(t, schedule=" + schedule + ")", steps, formula, tolerance);
 }
 
 std::vector<int64_t> first(int64_t count) {
@@ -74,4 +80,14 @@ TEST_CASE("learning_rate: one cycle up and down") {
   });
   check("one_cycle(peak=0.5, steps=1)", first(3), [](int64_t) { return 2e-6; });
   check("one_cycle(peak=0.5, start=0.1, end=0.05, rise=0.1, steps=3)", first(5), [&](int64_t t) { return t < 2 ? half(0.5, 0.05, static_cast<double>(t) / 2) : 0.05; });
+}
+
+TEST_CASE("one_minus_power: bias corrections are accurate over long runs") {
+  std::vector<int64_t> steps = first(50);
+  for (int64_t t = 51; t < int64_t{1} << 31; t += t / 3) steps.push_back(t);
+  for (const char* decay : {"0.9", "0.999", "0.99999", "0.125"}) {
+    const double logarithm = std::log(std::stod(decay));
+    check_call("one_minus_power(t, decay=" + std::string(decay) + ")", steps, [&](int64_t t) { return -std::expm1(static_cast<double>(t) * logarithm); }, 4e-7);
+    check_call("one_minus_power(t, decay=" + std::string(decay) + ", offset=1)", first(9), [&](int64_t t) { return -std::expm1(static_cast<double>(t + 1) * logarithm); }, 4e-7);
+  }
 }
