@@ -38,6 +38,8 @@ std::string figures(double loss, double accuracy) {
   return fmt::format("loss {}", loss_text(loss)) + (std::isnan(accuracy) ? std::string() : fmt::format(" accuracy {:.4f}", accuracy));
 }
 
+std::string speed(double examples) { return examples < 1e5 ? fmt::format("{:.0f} examples/s", examples) : fmt::format("{:.0f}k examples/s", examples / 1e3); }
+
 // What the line says, left to right; where it is too long, what has the highest rank is left out first.
 struct Part {
   std::string text;
@@ -46,12 +48,12 @@ struct Part {
 constexpr int bar_rank = 5;
 
 std::vector<Part> parts_of(const std::string& title, const Progress& progress, bool with_figures) {
-  std::vector<Part> parts = {{title, 6}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
-  if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 4});
+  std::vector<Part> parts = {{title, 7}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
+  if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 6});
   parts.push_back({fmt::format("step {}/{}", progress.step, progress.steps), 8});
   if (with_figures) parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
   if (with_figures && !std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
-  if (progress.examples_per_second > 0) parts.push_back({fmt::format("{:.0f} examples/s", progress.examples_per_second), 7});
+  if (progress.examples_per_second > 0) parts.push_back({speed(progress.examples_per_second), 4});
   parts.push_back({fmt::format("{} left", duration(progress.seconds_left)), 2});
   return parts;
 }
@@ -99,7 +101,7 @@ void ProgressDisplay::update(const Progress& progress) {
   if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));
   tested_step_ = progress.tested_step;
   if (!terminal_) {
-    fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? fmt::format(" {:.0f} examples/s", progress.examples_per_second) : "");
+    fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : "");
     return;
   }
   fmt::print(stderr, "\r\x1b[K{}{}", tested ? text + "\n" : "", line_of(title_, progress, figures_, terminal_width() - 1));
