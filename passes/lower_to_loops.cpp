@@ -113,7 +113,8 @@ class Driver {
   }
 
   // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value. In the kernel that
-  // does it other tasks may be ahead or behind: there, only what a task owns may have been read, by an earlier stage.
+  // does it other tasks may be ahead or behind: there, only what a task owns may have been read, by an earlier stage, or the
+  // very element by its own stage.
   bool may_overwrite(Value old, Value updated) {
     auto place = places_.find(updated.node);
     if (place == places_.end()) return false;
@@ -124,10 +125,17 @@ class Driver {
         const auto& [kernel, stage] = places_.at(root);
         if (kernel > place->second.first) return false;
         if (kernel < place->second.first) continue;
-        if (root == updated.node ? !reads_within(root, old, nullptr) : stage >= place->second.second || !reads_within(root, old, &kernels_[kernel].plan)) return false;
+        if (stage > place->second.second || (stage == place->second.second && !runs_until(kernels_[kernel].stages[stage], root, updated.node))) return false;
+        if (!reads_within(root, old, stage == place->second.second ? nullptr : &kernels_[kernel].plan)) return false;
       }
     }
     return true;
+  }
+
+  // Whether a stage computes an element of `root` no later than that of `last`.
+  static bool runs_until(const Stage& stage, const Node* root, const Node* last) {
+    const auto position = [&](const Node* node) { return std::find(stage.roots.begin(), stage.roots.end(), node); };
+    return position(root) <= position(last);
   }
 
   bool stays_in_stage(Value value) const {

@@ -96,7 +96,7 @@ class RunningStatistics {
     const double decay = stats.number("decay", 0.9);
     const Value steps = stats.flag("corrected") ? count_step() : Value{};
     if (decay == 0) return {};
-    const Value weight = builder_.constant(std::stod(fmt::format("{:.15g}", 1 - decay)));  // 0.1, not 0.09999999999999998
+    const Value weight = builder_.constant(rest_of(decay));
     return steps ? builder_.div(weight, builder_.value("one_minus_power", {steps}, {{"decay", decay}})) : weight;
   }
 

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fmt/format.h>
 #include <unordered_map>
 
 namespace bnc {
+
+double rest_of(double share) { return std::stod(fmt::format("{:.15g}", 1 - share)); }
 
 bool is_made_up(const std::string& name) {
   return name.size() > 1 && name[0] == 't' && std::all_of(name.begin() + 1, name.end(), [](unsigned char c) { return std::isdigit(c); });

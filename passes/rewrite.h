@@ -21,6 +21,9 @@ bool sweep(Graph& graph, const std::function<Replacements(Node&)>& rewrite);
 std::optional<double> uniform_constant(Value value);
 inline bool is_constant(Value value, double number) { return uniform_constant(value) == number; }
 
+// 1 - share as its decimals say: 0.1 where share is 0.9, not 0.09999999999999998.
+double rest_of(double share);
+
 // A name that Graph::insert made up: t1, t2 ...
 bool is_made_up(const std::string& name);
 

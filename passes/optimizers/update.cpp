@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "passes/optimizers/optimizer.h"
+#include "passes/rewrite.h"
 #include "passes/schedule.h"
 #include "passes/step_counter.h"
 
@@ -40,7 +41,7 @@ void ParameterUpdate::keep(const std::string& kind, Value next) {
 // do it. A short one would keep rounding errors of what it forgets.
 Value ParameterUpdate::average(const std::string& kind, double decay, Value sample) {
   if (decay == 0) return sample;
-  const double weight = std::stod(fmt::format("{:.15g}", 1 - decay));   // 0.1, not 0.09999999999999998
+  const double weight = rest_of(decay);
   const Value old = state(kind);
   const Value base = decay < 0.5 ? builder.scale(old, decay) : old, towards = decay < 0.5 ? sample : builder.sub(sample, old);
   const Value next = builder.add(base, builder.scale(towards, weight));

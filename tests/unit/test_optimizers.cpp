@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "bnc/bnc.h"
 #include "ir/random.h"
@@ -231,4 +232,43 @@ TEST_CASE("optimizers: the counts of a run's epochs become steps") {
   context.steps_an_epoch = 7;
   run_passes(graph, {"prepare-training", "build-backward", "attach-optimizer"}, context);
   CHECK(print(graph).find("learning_rate(training.step, schedule=step(start=0.5, at=[14, 21], warmup=7))") != std::string::npos);
+}
+
+namespace {
+
+loops::Program step_of(const std::string& optimizer) {
+  const Module module = parse_module(make_source("network net(x: f32[N, 16, 16, 3]) {\n  h = relu(batch_norm(conv2d(x, 40, bias=false)))\n  h = relu(batch_norm(conv2d(h, 24, stride=2)))\n"
+                                                 "  return dense(dropout(dense(flatten(h), 130)), 10)\n}\ntrain net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = " + optimizer + "\n}\n"));
+  Graph graph = module.main().clone();
+  PassContext context;
+  context.train = &*module.train;
+  context.batch = 24;
+  run_passes(graph, pipeline("training"), context);
+  return lower_to_loops(graph, context);
+}
+
+}  // namespace
+
+TEST_CASE("optimizers: a parameter and what is kept for it are written in one kernel") {
+  const size_t plain = step_of("sgd(rate=0.1)").kernels.size();
+  for (const std::string optimizer : {"sgd(rate=0.1, momentum=0.9, nesterov, weight_decay=0.1)", "rmsprop(rate=0.1, momentum=0.9)", "adam(rate=0.1, weight_decay=0.1)",
+                                "adamw(rate=step(start=0.1, every=10), amsgrad)", "amsgrad(rate=0.1, clip_norm=1)"}) {
+    INFO(optimizer);
+    const loops::Program program = step_of(optimizer);
+    if (optimizer.find("clip_norm") == std::string::npos) CHECK(program.kernels.size() <= plain + 1);
+    std::map<std::string, std::set<std::string>> writers;   // by parameter: the kernels that write it, or a state of it
+    for (const loops::Kernel& kernel : program.kernels) {
+      for (int buffer : kernel.writes) {
+        std::string name = program.buffers[static_cast<size_t>(buffer)].name;
+        const bool is_state = name.starts_with("optimizer.");
+        if (is_state) name = name.substr(10, name.rfind('.') - 10);
+        if (is_state || program.find_buffer("optimizer." + name + ".square") >= 0 || program.find_buffer("optimizer." + name + ".velocity") >= 0) writers[name].insert(kernel.name);
+      }
+    }
+    CHECK(writers.size() == 10);
+    for (const auto& [parameter, kernels] : writers) {
+      INFO(parameter);
+      CHECK(kernels.size() == 1);
+    }
+  }
 }
