@@ -109,7 +109,9 @@ void Trainer::choose_settings() {
          "help: a schedule with `steps=...` of its own lets the run go on", options_.resume, state_.steps, steps_);
   }
   row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
-  test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
+  if (options_.test_every && *options_.test_every < 1) fail("there are {} steps between tests, but must be at least 1", *options_.test_every);
+  if (options_.test_every) test_interval_ = *options_.test_every;
+  else test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
 }
 
 void Trainer::load_state() {

@@ -31,6 +31,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.steps = arguments.integer("steps");
   if (options.epochs && options.steps) throw UsageError("give `--epochs` or `--steps`, not both");
   options.patience = arguments.integer("patience");
+  options.test_every = arguments.integer("test-every");
   if (arguments.has("validate")) options.validate = arguments.share("validate");
   options.batch = arguments.integer("batch");
   if (const auto seed = arguments.integer("seed", 0)) options.seed = static_cast<uint64_t>(*seed);
@@ -66,7 +67,7 @@ std::string resume_command(const Arguments& arguments, const std::string& out) {
   std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
   for (const char* option : {"data", "test", "cpu"})
     if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
-  for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "threads"})
+  for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "test-every", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
   if (arguments.has("checkpoint-every")) text += fmt::format(" --checkpoint-every {}", arguments.positive("checkpoint-every", 0));
   for (const char* option : {"tensorboard", "restat"})
@@ -145,6 +146,7 @@ Command train_command() {
       ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")
       ("steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")
       ("patience", po::value<int64_t>()->value_name("E"), "stop when the tests have not improved for E epochs (default: the train section's)")
+      ("test-every", po::value<int64_t>()->value_name("S"), "steps between the tests of history.csv (default: an epoch, or a tenth of a shorter run)")
       ("batch", po::value<int64_t>()->value_name("B"), "examples a batch (default: the train section's)")
       ("seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")
       ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")

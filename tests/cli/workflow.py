@@ -77,6 +77,10 @@ def check_watching(data, test):
     seconds = [float(row["seconds"]) for row in rows]
     assert seconds == sorted(seconds) and seconds[-1] > 0, seconds
     assert set(result["seconds"]) == {"steps", "waiting", "tests", "checkpoints"} and result["seconds"]["steps"] > 0, result
+    tested = HERE / "tested"
+    json_lines("train", MODEL, "--data", data, "--test", test, "--steps", 50, "--test-every", 7, "--out", tested)
+    steps = [int(row["step"]) for row in csv.DictReader(open(tested / "history.csv")) if row["test_accuracy"]]
+    assert steps == [7, 14, 21, 28, 35, 42, 49, 50], steps
     assert read_safetensors(run / "weights.best.safetensors").keys() == read_safetensors(run / "weights.safetensors").keys()
 
     again = json_lines("train", MODEL, "--data", data, "--test", test, "--patience", 4, "--resume", run)[-1]

@@ -308,6 +308,7 @@ struct TrainOptions {
   std::optional<double> validate;         // the share of the training examples held out to watch the run by, in place of `test`
   std::optional<int64_t> epochs, steps, batch;
   std::optional<int64_t> patience;        // ends the run after so many epochs in which the tests did not improve
+  std::optional<int64_t> test_every;      // steps between tests (an epoch, or a tenth of a run of fewer than ten)
   std::optional<uint64_t> seed;
   std::string out;                        // folder; empty writes nothing
   std::string resume;                     // folder of an earlier run
