@@ -33,6 +33,7 @@ class PassContext {
   TargetDescription target;
   std::optional<int64_t> batch;         // the batch size where it is fixed
   std::optional<int64_t> run_steps, steps_an_epoch;  // the length of the training, for schedules of the learning rate
+  std::optional<uint64_t> seed;         // of dropout; none: the train section's
   bool embed_weights = false;           // lower-to-loops makes parameters and states constants of the program
   bool batch_statistics = false;        // freeze: normalize with the batch's own statistics (`eval --stats batch`)
   bool keep_gradients = false;          // attach-optimizer: the gradients stay outputs

@@ -140,8 +140,8 @@ bool prepare_batch_norms(Graph& graph, const PassContext& cx) {
   return changed || !moving.empty();
 }
 
-// Each dropout draws from a stream of its own, anew in each step.
-bool prepare_dropouts(Graph& graph) {
+// Each dropout draws from a stream of its own, anew in each step and run.
+bool prepare_dropouts(Graph& graph, const PassContext& cx) {
   std::vector<Node*> dropouts;
   for (Node* node : graph.nodes_of("dropout"))
     if (!node->operands[1]) dropouts.push_back(node);
@@ -150,6 +150,7 @@ bool prepare_dropouts(Graph& graph) {
   for (size_t i = 0; i < dropouts.size(); ++i) {
     dropouts[i]->operands[1] = step;
     dropouts[i]->attributes["stream"] = static_cast<int64_t>(i);
+    dropouts[i]->attributes["seed"] = cx.seed ? static_cast<int64_t>(*cx.seed) : cx.train ? cx.train->seed : 0;
   }
   return true;
 }
@@ -158,7 +159,7 @@ bool prepare_dropouts(Graph& graph) {
 
 bool prepare_training(Graph& graph, PassContext& cx) {
   bool changed = prepare_batch_norms(graph, cx);
-  changed |= prepare_dropouts(graph);
+  changed |= prepare_dropouts(graph, cx);
   if (graph.output(Output::Role::loss)) return changed;
   append_loss(graph, cx.train);
   return true;

@@ -16,6 +16,7 @@ Compilation::Compilation(const Network::Data& network, const CompileOptions& opt
   if (options.on_time) options.on_time("parse", network.parse_ms);
   context.train = network.train();
   context.target = codegen::target_for(options.cpu, for_this_process);
+  context.seed = options.seed;
   context.batch_statistics = options.batch_statistics;
   context.keep_gradients = options.keep_gradients;
   context.run_steps = options.run_steps;

@@ -159,6 +159,7 @@ void Trainer::compile() {
   compile.batch = batch_;
   compile.run_steps = steps_;
   compile.steps_an_epoch = steps_an_epoch_;
+  compile.seed = seed_;
   session_.emplace(network_.compile(compile, state_.weights));
   if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
 }

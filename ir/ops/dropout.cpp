@@ -29,8 +29,12 @@ Expr mix(Expr x) {
 
 double rate_of(const Node& node) { return node.attribute("rate").number(); }
 
-// The stream's key, before the step is added.
-uint32_t stream_key(const Node& node) { return mix(static_cast<uint32_t>(node.attribute("stream").integer()) * golden + 1); }
+// The key of the stream and the seed, before the step is added.
+uint32_t stream_key(const Node& node) {
+  const auto seed = static_cast<uint64_t>(node.attribute("seed").integer());
+  const uint32_t of_seed = mix(mix(static_cast<uint32_t>(seed >> 32)) + static_cast<uint32_t>(seed));
+  return mix(static_cast<uint32_t>(node.attribute("stream").integer()) * golden + 1) ^ of_seed;
+}
 
 // An element is kept where 24 bits of its hash are at least this.
 uint32_t threshold_of(const Node& node) { return static_cast<uint32_t>(std::lround(rate_of(node) * 0x1p24)); }
@@ -76,13 +80,14 @@ OpDefinition dropout_op() {
       .name = "dropout",
       .category = OpCategory::random,
       .summary = "Sets a random share of the elements to 0 in training.",
-      .description = "Without `step` the identity. With it y = x*mask/(1 - rate), where mask is 0 with probability `rate` and a pure function of `stream`, "
-                     "`step` and the element's row-major position: the same on any number of threads, and again in the gradient. NaN stays NaN. "
+      .description = "Without `step` the identity. With it y = x*mask/(1 - rate), where mask is 0 with probability `rate` and a pure function of `seed`, "
+                     "`stream`, `step` and the element's row-major position: the same on any number of threads, and again in the gradient. NaN stays NaN. "
                      "After Srivastava et al., \"Dropout\", 2014, in the form that scales in training.",
       .operands = {ops::tensor_operand("x", "any shape"),
                    {.name = "step", .doc = "`i32[]`, the training step; absent in inference", .optional = true, .differentiable = false}},
       .attributes = {{.name = "rate", .kind = AttributeKind::number, .fallback = 0.5, .doc = "the probability of 0"},
-                     {.name = "stream", .kind = AttributeKind::integer, .fallback = 0, .doc = "sets apart the masks of several dropouts"}},
+                     {.name = "stream", .kind = AttributeKind::integer, .fallback = 0, .doc = "sets apart the masks of several dropouts"},
+                     {.name = "seed", .kind = AttributeKind::integer, .fallback = 0, .doc = "sets apart the masks of several runs"}},
       .results = {{"y", "the type of `x`"}},
       .constraints = {"`x` is f32", "`step` is i32[]", "0 <= `rate` < 1"},
       .infer = infer_dropout,

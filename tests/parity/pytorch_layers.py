@@ -46,6 +46,15 @@ LAYERS = {
 }
 
 
+# A loss of logits and class numbers, and the same in PyTorch.
+LOSSES = {
+    "softmax_cross_entropy(labels)": {},
+    "softmax_cross_entropy(labels, smoothing=0.1)": {"label_smoothing": 0.1},
+    "softmax_cross_entropy(labels, smoothing=0.3, reduction=sum)": {"label_smoothing": 0.3, "reduction": "sum"},
+    "softmax_cross_entropy(labels, smoothing=1.0)": {"label_smoothing": 1.0},
+}
+
+
 class Cases:
     def __init__(self, bnc, folder):
         self.bnc, self.folder, self.random, self.passed = bnc, folder, np.random.default_rng(3), True
@@ -82,12 +91,23 @@ class Cases:
         gradients = {f"grad/{name}": tensor.grad for name, tensor in zip(["x", *parameters], tensors)}
         self.check(call, ours, {"y": y, "loss": loss, **gradients}, start)
 
+    def loss(self, call, theirs):
+        start, x, labels = time.time(), self.numbers(7, 13), self.random.integers(0, 13, 7)
+        network = f"network net(x: f32[N, 13]) {{ return x }}\ntrain net {{\n loss = {call}\n optimizer = sgd(rate=1.0)\n}}\n"
+        _, ours = self.train(network, {"x": x, "labels": labels.astype(np.int32)})
+        logits = torch.from_numpy(x).double().requires_grad_()
+        loss = functional.cross_entropy(logits, torch.from_numpy(labels), **theirs)
+        loss.backward()
+        self.check(call, ours, {"loss": loss, "grad/x": logits.grad}, start)
+
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bnc_layers.") as folder:
         cases = Cases(sys.argv[1], pathlib.Path(folder))
         for call, (shape, theirs) in LAYERS.items():
             cases.layer(call, shape, theirs)
+        for call, theirs in LOSSES.items():
+            cases.loss(call, theirs)
     return 0 if cases.passed else 1
 
 

@@ -53,4 +53,15 @@ TEST_CASE("a logit of minus infinity outside of the target class counts for noth
   const double expected = (std::log(1 + std::exp(1.0)) + std::log(2.0)) / 2;
   CHECK(evaluate(graph, bindings).outputs.at("y0").data[0] == doctest::Approx(expected).epsilon(1e-14));
   check_generated(graph, bindings);
+
+  // Its gradient is 0, and so is that of the loss by it.
+  Module module = parse_module(make_source("network net(x: f32[N, 3]) { return x }\ntrain net {\n loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)\n}\n"));
+  PassContext context;
+  context.train = &*module.train;
+  run_passes(module.main(), {"prepare-training", "build-backward"}, context);
+  const Bindings step = {{"x", bindings.at("x0")}, {"labels", bindings.at("x1")}};
+  const Tensor gradient = evaluate(module.main(), step).gradients.at("x");
+  const double p = 1 / (1 + std::exp(1.0));
+  for (size_t i = 0; const double expected : {p / 2 - 0.5, 0.0, (1 - p) / 2, 0.25, -0.25, 0.0}) CHECK(gradient.data[i++] == doctest::Approx(expected).epsilon(1e-14));
+  check_generated(module.main(), step);
 }

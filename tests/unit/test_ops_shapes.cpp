@@ -247,6 +247,7 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
   all.push_back({"softmax_cross_entropy", 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
   all.push_back({"softmax_cross_entropy", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
+  for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)}) all.push_back({"softmax_cross_entropy", 3, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
   all.push_back({"softmax_cross_entropy", 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
   all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
   all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});

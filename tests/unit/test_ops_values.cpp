@@ -39,8 +39,8 @@ bool all_finite(const Data& data) {
   return std::all_of(data.begin(), data.end(), [](double v) { return std::isfinite(v); });
 }
 
-Data dropout(const Data& x, int step, int stream, double rate) {
-  OpCase test{"dropout", {f32({{static_cast<int64_t>(x.size())}}), i32({})}, {{"rate", rate}, {"stream", stream}}};
+Data dropout(const Data& x, int step, int stream, double rate, int64_t seed = 0) {
+  OpCase test{"dropout", {f32({{static_cast<int64_t>(x.size())}}), i32({})}, {{"rate", rate}, {"stream", stream}, {"seed", seed}}};
   return results_of(test, {{"x0", tensor({static_cast<int64_t>(x.size())}, x)}, {"x1", {DType::i32, {}, {static_cast<double>(step)}}}})[0];
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("one_hot of labels out of range gives zeros") {
   CHECK(results_of({"one_hot", {i32({N})}, {{"classes", 2}}}, {{"x0", {DType::i32, {4}, {1, -1, 2, 0}}}})[0] == Data{0, 1, 0, 0, 0, 0, 1, 0});
 }
 
-TEST_CASE("dropout keeps the right share, by step and stream, and is the identity without a step") {
+TEST_CASE("dropout keeps the right share, by step, stream and seed, and is the identity without a step") {
   const Data ones(20000, 1);
   for (double rate : {0.1, 0.5, 0.9}) {
     Data y = dropout(ones, 3, 0, rate);
@@ -193,17 +193,19 @@ TEST_CASE("dropout keeps the right share, by step and stream, and is the identit
   }
   std::set<Data> masks;
   for (int step : {0, 1, 2, -1})
-    for (int stream : {0, 1, 7}) masks.insert(dropout(ones, step, stream, 0.5));
-  CHECK(masks.size() == 12);
+    for (int stream : {0, 1, 7})
+      for (int64_t seed : {int64_t{0}, int64_t{1}, int64_t{9}, int64_t{1} << 32, INT64_MAX}) masks.insert(dropout(ones, step, stream, 0.5, seed));
+  CHECK(masks.size() == 60);
   CHECK(dropout(ones, 4, 2, 0.5) == dropout(ones, 4, 2, 0.5));
   CHECK(dropout({5, -3}, 9, 0, 0) == Data{5, -3});
   CHECK(results_of({"dropout", {f32({{2}}), {}}}, {{"x0", tensor({2}, {5, -3})}})[0] == Data{5, -3});
 }
 
-TEST_CASE("masks of different steps and streams are independent") {
+TEST_CASE("masks of different steps, streams and seeds are independent") {
   const Data ones(4096, 1);
   std::vector<Data> masks;
   for (int step = 0; step < 6; ++step) masks.push_back(dropout(ones, step, step % 2, 0.5));
+  for (int seed : {1, 2, 3}) masks.push_back(dropout(ones, 0, 0, 0.5, seed));
   for (size_t a = 0; a < masks.size(); ++a)
     for (size_t b = 0; b < a; ++b) {
       double both = std::inner_product(masks[a].begin(), masks[a].end(), masks[b].begin(), 0.0) / 4;  // kept elements hold 2

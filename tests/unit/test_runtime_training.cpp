@@ -419,3 +419,23 @@ TEST_CASE("history reads back to the same bits; other text is refused") {
   CHECK_THROWS_AS(parse_csv("step\n", "h.csv"), Error);
   CHECK(contains(message_of<Error>([&] { parse_csv(text + "3,x,,,,\n", "h.csv"); }), "h.csv: `x` is no number"));
 }
+
+TEST_CASE("dropout follows the seed of the compilation, and training takes the run's") {
+  const WeightStore weights = network().initialize(1);
+  RandomStream random(2, "x");
+  std::vector<float> x(8 * 6);
+  for (float& element : x) element = static_cast<float>(random.normal());
+  auto loss = [&](std::optional<uint64_t> seed) {
+    CompileOptions compile;
+    compile.mode = Mode::train;
+    compile.seed = seed;
+    Session session = network().compile(compile, weights);
+    session.bind("x", Array({8, 6}, x));
+    session.bind("labels", Array({8}, std::vector<int32_t>{0, 1, 2, 0, 1, 2, 0, 1}));
+    session.run();
+    return session.read("loss").floats()[0];
+  };
+  CHECK(loss(std::nullopt) == loss(0));
+  CHECK(loss(7) == loss(7));
+  CHECK(loss(7) != loss(0));
+}

@@ -206,6 +206,19 @@ TEST_CASE("dropouts draw from streams of their own, anew in each step") {
   CHECK(bindings["training.step"].data[0] == 2);
   CHECK(first.outputs.at("a").data != first.outputs.at("b").data);
   CHECK(first.outputs.at("a").data != second.outputs.at("a").data);
+  for (Node* node : graph.nodes_of("dropout")) CHECK(node->attribute("seed").integer() == 0);
+}
+
+TEST_CASE("the seed of dropout is the run's, else the train section's") {
+  const Module module = parse_network("x: f32[N, 33]", "return a = dropout(x), b = dropout(x)", std::string(squares) + "\nseed = 5");
+  for (const std::optional<uint64_t> seed : {std::optional<uint64_t>(), std::optional<uint64_t>(8)}) {
+    Graph graph = module.main().clone();
+    PassContext context;
+    context.train = &*module.train;
+    context.seed = seed;
+    run_passes(graph, {"prepare-training"}, context);
+    for (Node* node : graph.nodes_of("dropout")) CHECK(node->attribute("seed").integer() == (seed ? 8 : 5));
+  }
 }
 
 TEST_CASE("prepare-training appends the loss once, of the first output") {

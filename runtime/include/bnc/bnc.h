@@ -99,6 +99,7 @@ struct CompileOptions {
   std::optional<int64_t> batch;      // fixed batch size; without one the code takes any (inference only)
   std::string cpu = "native";
   int threads = 0;                   // 0: the cores this process may use
+  std::optional<uint64_t> seed;      // training: of dropout; none: the train section's
   bool batch_statistics = false;     // inference that normalizes with the batch's own statistics (`eval --stats batch`)
   bool optimizer = true;             // training: apply the train section's optimizer in the step
   bool keep_gradients = false;       // training: `grad/NAME` can be read

@@ -260,11 +260,13 @@ void add_resizing(std::vector<OpCase>& cases) {
 
 void add_random_and_losses(std::vector<OpCase>& cases) {
   cases.push_back({"dropout", {f32({N, {5}}), {}}});
-  cases.push_back({"dropout", {f32({N, {17}}), i32({})}, {{"rate", 0.25}, {"stream", 3}}});
+  cases.push_back({"dropout", {f32({N, {17}}), i32({})}, {{"rate", 0.25}, {"stream", 3}, {"seed", int64_t{1} << 40}}});
   cases.push_back({"dropout", {f32({N, {3}, {4}}), i32({})}, {{"rate", 0.0}}});
   for (const char* reduction : {"mean", "sum"}) {
     cases.push_back({"softmax_cross_entropy", {f32({N, {5}}), i32({N})}, {{"reduction", reduction}}});
     cases.push_back({"softmax_cross_entropy", {f32({N, {2}, {3}}), i32({N, {2}})}, {{"reduction", reduction}}, 1});
+    cases.push_back({"softmax_cross_entropy", {f32({N, {7}}), i32({N})}, {{"reduction", reduction}, {"smoothing", 0.1}}});
+    cases.push_back({"softmax_cross_entropy", {f32({N, {3}}), i32({N})}, {{"reduction", reduction}, {"smoothing", 1.0}}});
     for (const char* op : {"mean_squared_error", "binary_cross_entropy_with_logits"}) {
       cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}, {{"reduction", reduction}}});
       cases.push_back({op, {f32({N}), f32({N})}, {{"reduction", reduction}}, 1});
