@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -16,7 +17,11 @@ bool freeze(Graph& graph, PassContext& cx) {
     node->attributes["mode"] = mode;
     changed = true;
   }
-  changed |= sweep(graph, [](Node& node) { return node.is("dropout") ? Replacements{node.operands[0]} : Replacements{}; });
+  changed |= sweep(graph, [&](Node& node) {
+    if (node.is("dropout")) return Replacements{node.operands[0]};
+    GraphBuilder builder = GraphBuilder::before(graph, &node);
+    return node.is("preprocess") ? ops::frozen_preprocess(builder, node) : Replacements{};
+  });
   return changed;
 }
 

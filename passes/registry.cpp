@@ -45,7 +45,7 @@ const std::vector<PassInfo>& all_passes() {
        "the training and nobody knows it. Skips parameters whose gradient is the constant 0. The gradients are no outputs afterwards, unless they were asked for.",
        attach_optimizer},
       {"freeze", "leaves inference only",
-       "Drops the loss, gradients, updates and dropouts; batch norms read their stored statistics (bn-infer), or the batch's own where that was "
+       "Drops the loss, gradients, updates and dropouts; `preprocess` becomes a scale and a shift of channels, where it is one; batch norms read their stored statistics (bn-infer), or the batch's own where that was "
        "asked for.",
        freeze},
       {"fold-batch-norm", "folds batch norms into the layers around them",

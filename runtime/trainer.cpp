@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/evaluator.h"
 #include "runtime/network.h"
+#include "runtime/preprocess.h"
 #include "runtime/session.h"
 
 namespace bnc {
@@ -70,6 +71,7 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
   }
   choose_settings();
   shape_ = objective_.fit(data_, batch_);
+  if (options_.resume.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
   if (!out_.empty()) prepare_folder(out_);
 }
 

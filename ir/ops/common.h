@@ -132,5 +132,7 @@ struct ScaleAndShift {
   Value scale, shift;
 };
 ScaleAndShift frozen_batch_norm(GraphBuilder& builder, const Node& node);
+// The preprocess `node` as a scale_shift of channels, which folds; nothing where each element has its own statistics.
+std::vector<Value> frozen_preprocess(GraphBuilder& builder, const Node& node);
 
 }  // namespace bnc::ops

@@ -1,7 +1,7 @@
 // reduce_sum, reduce_mean, reduce_max and the gradient of the last.
 #include <limits>
 
-#include "ir/ops/common.h"
+#include "ir/ops/reduce.h"
 
 namespace bnc {
 
@@ -27,14 +27,8 @@ std::vector<Value> mean_gradient(GradientContext& cx) {
   return {broadcast_gradient(cx, cx.builder.div(cx.gradient(), count))};
 }
 
-// Equal maxima share the gradient evenly.
 std::vector<Value> max_gradient(GradientContext& cx) {
-  GraphBuilder& b = cx.builder;
-  Value x = cx.operand(0), maximum = with_dims(cx, cx.result());
-  Value ones = b.constant(1, maximum.type());
-  Value marks = b.value("reduce_max_gradient", {ones, x, maximum});
-  Value count = b.value("reduce_sum", {marks}, {{"axes", ops::to_attribute(ops::axes_of(cx.node))}, {"keep_dims", true}});
-  return {b.value("reduce_max_gradient", {b.div(with_dims(cx, cx.gradient()), count), x, maximum})};
+  return {ops::gradient_of_maximum(cx.builder, cx.operand(0), with_dims(cx, cx.result()), with_dims(cx, cx.gradient()), ops::axes_of(cx.node))};
 }
 
 std::vector<Tensor> evaluate_reduction(const EvaluateContext& cx, Kind kind) {
@@ -90,6 +84,12 @@ std::vector<TensorType> infer_max_gradient(const InferContext& cx) {
 }
 
 }  // namespace
+
+Value ops::gradient_of_maximum(GraphBuilder& b, Value x, Value maximum, Value maximum_gradient, const std::vector<int>& axes) {
+  const Value marks = b.value("reduce_max_gradient", {b.constant(1, maximum.type()), x, maximum});
+  const Value count = b.value("reduce_sum", {marks}, {{"axes", to_attribute(axes)}, {"keep_dims", true}});
+  return b.value("reduce_max_gradient", {b.div(maximum_gradient, count), x, maximum});
+}
 
 OpDefinition reduce_sum_op() {
   return reduction_op(Kind::sum, "reduce_sum", "Sum over some axes.",

@@ -31,6 +31,8 @@
   OP(group_norm)                       \
   OP(instance_norm)                    \
   OP(standardize)                      \
+  OP(min_max_normalize)                \
+  OP(preprocess)                       \
   OP(moments)                          \
   OP(normalize)                        \
   OP(scale_shift)                      \

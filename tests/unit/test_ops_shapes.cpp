@@ -177,6 +177,13 @@ void add_example_normalization(std::vector<Refusal>& all) {
   all.push_back({"standardize", 1, {i5}, {}, {"i32[5]"}});
   all.push_back({"standardize", 2, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"standardize", 3, {x}, {{"epsilon", 0.0}}, {"epsilon"}});
+  all.push_back({"min_max_normalize", 1, {i5}, {}, {"i32[5]"}});
+  all.push_back({"min_max_normalize", 2, {x}, {{"axes", IntList{0, 0}}}, {"axis 0", "twice"}});
+  all.push_back({"preprocess", 1, {x, i5, c5}, {}, {"offset", "i32[5]"}});
+  all.push_back({"preprocess", 2, {x, c5, c3}, {}, {"f32[5]", "f32[3]"}});
+  all.push_back({"preprocess", 2, {image, c3, c3}, {}, {"f32[3]", "f32[N, 3, 5]"}});
+  all.push_back({"preprocess", 2, {c5, c5, c5}, {}, {"f32[5]"}});
+  all.push_back({"preprocess", 2, {f32({N}), f32({N}), f32({N})}, {}, {"f32[N]", "batch"}});
 }
 
 void add_normalization(std::vector<Refusal>& all) {
