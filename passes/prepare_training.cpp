@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ir/ops/common.h"
+#include "passes/ghost_batches.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "passes/step_counter.h"
@@ -37,10 +38,11 @@ void refuse_single_element(const Graph& graph, const Node& node, const PassConte
   throw CompileError(std::move(diagnostic));
 }
 
-// Moves the running statistics of one training batch norm (bn-running, bn-variance).
+// Moves the running statistics of one training batch norm (bn-running, bn-variance, bn-ghost).
 class RunningStatistics {
  public:
-  RunningStatistics(Graph& graph, Node& node) : graph_(graph), builder_(graph), node_(node) { builder_.at(node.range); }
+  // With `ghosts`, by as many steps as there are ghost batches, each with the mean of their statistics.
+  RunningStatistics(Graph& graph, Node& node, const std::optional<GhostBatchNorm>& ghosts) : graph_(graph), builder_(graph), node_(node), ghosts_(ghosts) { builder_.at(node.range); }
 
   void run() {
     const Value start = weight_of_start(), weight = weight_of_batch();
@@ -49,7 +51,7 @@ class RunningStatistics {
       const Value stored = operand(statistic);
       if (!stored || !stored.node->is("state")) continue;
       const bool is_variance = stored == operand("variance");
-      const Value batch = node_.result(is_variance ? 2 : 1);
+      const Value batch = ghosts_ ? (is_variance ? ghosts_->variance : ghosts_->mean) : node_.result(is_variance ? 2 : 1);
       const Value target = is_variance && unbiased ? corrected(batch) : batch;
       if (!weight) {
         set_next(stored, target);
@@ -89,26 +91,32 @@ class RunningStatistics {
     return forgets ? builder_.value("clip", {next_value(operand("count"))}) : Value{};
   }
 
-  // w in s + w*(batch - s): 1-d; (1-d)/(1-d^t), which makes s the average corrected for its start; or 1/t. Nothing where it is 1.
+  // w in s + w*(batch - s): 1-d; (1-d)/(1-d^t), which makes s the average corrected for its start; or 1/t. For k steps at once
+  // 1-d^k; (1-d^k)/(1-d^t); or k/t. Nothing where it is 1.
   Value weight_of_batch() {
     const Symbol& stats = node_.attribute("stats").symbol();
-    if (stats.name == "cumulative") return builder_.div(builder_.constant(1), count_step());
+    if (stats.name == "cumulative") return builder_.div(steps(), count_steps());
     const double decay = stats.number("decay", 0.9);
-    const Value steps = stats.flag("corrected") ? count_step() : Value{};
+    const Value counted = stats.flag("corrected") ? count_steps() : Value{};
     if (decay == 0) return {};
-    const Value weight = builder_.constant(rest_of(decay));
-    return steps ? builder_.div(weight, builder_.value("one_minus_power", {steps}, {{"decay", decay}})) : weight;
+    const Value weight = ghosts_ ? one_minus_power(decay, steps()) : builder_.constant(rest_of(decay));
+    return counted ? builder_.div(weight, one_minus_power(decay, counted)) : weight;
   }
 
-  Value count_step() {
+  Value one_minus_power(double decay, Value steps) { return builder_.value("one_minus_power", {steps}, {{"decay", decay}}); }
+
+  Value steps() { return ghosts_ ? ghosts_->batches : builder_.constant(1); }
+
+  Value count_steps() {
     const Value count = operand("count");
-    const Value next = builder_.add(next_value(count), builder_.constant(1));
+    const Value next = builder_.add(next_value(count), steps());
     if (count.node->is("state")) set_next(count, next);
     return next;
   }
 
   // Bessel's m/(m-1). Where m may be 1 the divisor is max(m-1, 1): a variance of 0 stays 0.
   Value corrected(Value variance) {
+    if (ghosts_) return builder_.scale(variance, static_cast<double>(ghosts_->elements) / static_cast<double>(ghosts_->elements - 1));
     const Value m = builder_.value("element_count", {node_.operands[0]}, {{"axes", ops::to_attribute(averaged_axes(node_))}});
     Value divisor = builder_.sub(m, builder_.constant(1));
     if (node_.attribute("allow_single").boolean())
@@ -119,11 +127,23 @@ class RunningStatistics {
   Graph& graph_;
   GraphBuilder builder_;
   Node& node_;
+  const std::optional<GhostBatchNorm>& ghosts_;
 };
 
+void replace(Graph& graph, Node& node, const GhostBatchNorm& ghosts) {
+  const Value results[] = {ghosts.y, ghosts.mean, ghosts.variance};
+  for (int k = 0; k < 3; ++k) graph.replace_all_uses(node.result(k), results[k]);
+  std::swap(node.results[0].name, ghosts.y.node->results[0].name);
+  graph.erase(&node);
+}
+
 // Those of mode `auto` train from here on; each that trains moves its statistics, unless something did so before.
-bool prepare_batch_norms(Graph& graph, const PassContext& cx) {
-  std::vector<Node*> moving;
+bool prepare_batch_norms(Graph& graph, PassContext& cx) {
+  struct Training {
+    Node* node;
+    bool moves;
+  };
+  std::vector<Training> training;
   bool changed = false;
   for (Node* node : graph.nodes_of("batch_norm")) {
     Attribute& mode = node->attributes["mode"];
@@ -134,10 +154,17 @@ bool prepare_batch_norms(Graph& graph, const PassContext& cx) {
     // The shape rule refuses more in training: stats that need a count without one.
     node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));
     const Value mean = node->operands[node->op->operand_index("mean")];
-    if (mean.node->is("state") && !graph.output(Output::Role::update, mean.name())) moving.push_back(node);
+    training.push_back({node, mean.node->is("state") && !graph.output(Output::Role::update, mean.name())});
   }
-  for (Node* node : moving) RunningStatistics(graph, *node).run();
-  return changed || !moving.empty();
+  count_batch_by(graph, cx, ghost_batch_size(graph));
+  for (const auto& [node, moves] : training) {
+    std::optional<GhostBatchNorm> ghosts;
+    if (node->attribute("ghost").integer() > 0) ghosts = split_into_ghost_batches(graph, *node);
+    if (moves) RunningStatistics(graph, *node, ghosts).run();
+    changed |= moves || ghosts;
+    if (ghosts) replace(graph, *node, *ghosts);
+  }
+  return changed;
 }
 
 // Each dropout draws from a stream of its own, anew in each step and run.

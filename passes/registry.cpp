@@ -25,7 +25,8 @@ const std::vector<PassInfo>& all_passes() {
        "Inputs stay, being the network's signature; so do parameters and states that a gradient or update names.", dead_code},
       {"prepare-training", "appends the loss and the updates of running statistics",
        "Appends the train section's loss of the first output with its target as input, turns batch norms of mode auto to train and gives each the update of its "
-       "running statistics (bn-running, bn-variance), gives each dropout a step and a stream. An error where a batch norm would see one "
+       "running statistics (bn-running, bn-variance), gives each dropout a step, a stream and the seed. Batch norms with ghost batches become instance norms of "
+       "those (bn-ghost); then N stands for so many examples as all of their sizes divide. An error where a batch norm would see one "
        "element a channel (bn-one).",
        prepare_training},
       {"drop-dead-bias", "takes away biases that a training batch norm subtracts again",

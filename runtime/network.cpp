@@ -8,6 +8,7 @@
 #include "ir/evaluate.h"
 #include "ir/gradcheck.h"
 #include "ir/print.h"
+#include "passes/ghost_batches.h"
 #include "runtime/equivalence.h"
 #include "runtime/error.h"
 #include "runtime/weight_store.h"
@@ -141,16 +142,16 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
 
 std::vector<GradientCheck> Network::check_gradients(uint64_t seed) const {
   return at_boundary([&] {
-    constexpr int64_t batch_size = 4;
+    const int64_t ghosts = ghost_batch_size(data_->graph());
     CompileOptions options;
     options.mode = Mode::train;
-    options.batch = batch_size;
+    options.batch = ghosts > 1 ? 2 * ghosts : 4;
     Compilation compilation(*data_, options, nullptr);
     compilation.run_passes({"canonicalize", "prepare-training", "build-backward", "canonicalize"});
     GradientCheckSettings settings;
     settings.seed = seed;
     std::vector<GradientCheck> checks;
-    for (const GradientComparison& comparison : bnc::check_gradients(compilation.graph, random_bindings(compilation.graph, batch_size, seed), settings)) {
+    for (const GradientComparison& comparison : bnc::check_gradients(compilation.graph, random_bindings(compilation.graph, *compilation.context.batch, seed), settings)) {
       checks.push_back({comparison.tensor, comparison.relative_error, settings.tolerance, comparison.passed});
     }
     return checks;

@@ -35,6 +35,7 @@ Objective::Objective(const Network& network) : network_(network.name()) {
   options.mode = Mode::train;
   options.batch = std::max<int64_t>(2, network.data().train()->batch);
   Compilation compilation(network.data(), options, nullptr);
+  for (Node* node : compilation.graph.nodes_of("batch_norm")) node->attributes["ghost"] = 0;   // batches of examples, not of ghost batches
   compilation.run_passes({"prepare-training"});
   graph_ = std::move(compilation.graph);
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "ir/evaluate.h"
+#include "ir/op.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
@@ -114,7 +115,7 @@ void fit_preprocess(const Network& network, const std::string& input, const Data
     }
   }
   for (const Layer& layer : layers) {
-    if (!layer.measured.finite()) fail("the examples of {} are not all finite, so `preprocess` cannot measure them", data.data().spec);
+    if (!layer.measured.finite()) refuse(layer.node, fmt::format("what preprocess is applied to is not finite for all examples of {}", data.data().spec), "measure it before it overflows");
     const auto [offset, scale] = layer.measured.offset_and_scale(layer.node.attribute("method").symbol().name);
     const std::vector<int64_t> dims = concrete(layer.node.operands[1].type().shape, 1);
     weights.set(layer.node.operands[1].name(), dims, offset);

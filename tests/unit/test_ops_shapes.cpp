@@ -200,6 +200,9 @@ void add_normalization(std::vector<Refusal>& all) {
   all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5}, {{"stats", "cumulative"}, {"mode", "train"}}, {"cumulative", "count"}});
   all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5, c5}, {{"stats", "cumulative"}}, {"f32[5]"}});
   all.push_back({"batch_norm", 7, {f32({{1}, {5}}), c5, c5, c5, c5}, {{"mode", "train"}}, {"f32[1, 5]"}});
+  for (const int64_t ghost : {-1, 1}) all.push_back({"batch_norm", 8, {x, c5, c5, c5, c5}, {{"ghost", ghost}}, {"2 examples", std::to_string(ghost)}});
+  all.push_back({"batch_norm", 8, {f32({{7}, {5}}), c5, c5, c5, c5}, {{"ghost", 4}}, {"f32[7, 5]"}});
+  all.push_back({"batch_norm", 8, {f32({N, {5}, {3}}), c5, c5, c5, c5}, {{"ghost", 4}, {"axis", 1}}, {"f32[N, 5, 3]"}});
   for (const char* op : {"normalize", "scale_shift"}) {
     all.push_back({op, 2, {x, c5, c5}, last, {"batch"}});
     all.push_back({op, 3, {x, c5, c3}, {}, {"f32[5]", "f32[3]"}});
