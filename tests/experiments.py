@@ -26,7 +26,8 @@ def run(script, *words):
     assert result.returncode == 0, f"{script}: exit code {result.returncode}\n{result.stdout}{result.stderr}"
     assert re.search(r"^  published: .+\n  ours: .+$", result.stdout, re.M), result.stdout
     figure = xml.etree.ElementTree.parse(HERE / f"{script}.svg")
-    assert len(figure.findall(".//{*}path")) > 10, f"{script}.svg shows nothing"
+    lines = [path.get("d") for path in figure.findall(".//{*}path") if path.get("fill") == "none"]
+    assert lines and all("L" in line for line in lines), f"{script}.svg shows nothing"
     return [float(number) for number in re.findall(r"\d+\.\d+", re.search(r"^  ours: .+$", result.stdout, re.M)[0])]
 
 
@@ -46,13 +47,13 @@ def main():
     if not FASHION_MNIST.is_dir():
         print("skipped: Debian package dataset-fashion-mnist is not installed")
         return SKIPPED
+    make_cifar(HERE / "cifar", np.random.default_rng(3))
+    assert len(run("all_cnn_cifar", "--data", HERE / "cifar")) >= 9
     for script in SCRIPTS:
         figures = run(script)
         if script == "mlp_mnist":
             check_learned(figures)
             assert figures == run(script, "--resume"), "a finished run that is resumed ends elsewhere"
-    make_cifar(HERE / "cifar", np.random.default_rng(3))
-    assert len(run("all_cnn_cifar", "--data", HERE / "cifar")) >= 9
     return 0
 
 

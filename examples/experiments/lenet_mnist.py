@@ -24,29 +24,31 @@ def print_predictions(options, folder, count=1000, rows=12):
 
 
 def main():
-    options = common.arguments(__doc__, seed={"type": int, "default": 0, "help": "of weights and order of examples (default: 0)"})
+    options = common.arguments(__doc__, seeds={"type": int, "nargs": "+", "default": [0, 1, 2], "metavar": "SEED", "help": "of weights and order of examples (default: 0 1 2)"})
     data, test = common.mnist(options)
-    accuracies, losses, accuracy = common.Panel("Test accuracy", "epoch", "accuracy"), common.Panel("Test loss", "epoch", "loss"), {}
+    seeds, length, epoch = (options.seeds[:1], 2, 6000 // 64) if options.short else (options.seeds, 10, 60000 // 64)
+    panels, figures = [common.Panel(f"Test {what}, mean of {len(seeds)} seeds", "epoch", what) for what in ("accuracy", "loss")], {}
     for network, name in NETWORKS.items():
-        run, epoch = f"{network}-seed{options.seed}", (6000 if options.short else 60000) // 64
-        common.train(options, common.HERE / f"{network}.bn", run, data, test, epochs=2 if options.short else 10, seed=options.seed, test_every=epoch)
-        columns = common.history(options.out / run)
-        tested = ~np.isnan(columns["test_loss"])
-        epochs = columns["step"][tested] / epoch
-        accuracies.line(name, epochs, columns["test_accuracy"][tested])
-        losses.line(name, epochs, columns["test_loss"][tested])
-        accuracy[network] = [columns["test_accuracy"][columns["step"] == epoch * e][0] for e in range(1, int(epochs[-1]) + 1)]
-    common.plot(options.plots / "lenet_mnist.svg", [accuracies, losses])
-    print_predictions(options, options.out / f"lenet_mnist-seed{options.seed}")
+        runs = []
+        for seed in seeds:
+            run = f"{network}-seed{seed}"
+            common.train(options, common.HERE / f"{network}.bn", run, data, test, epochs=length, seed=seed, test_every=epoch)
+            columns = common.history(options.out / run)
+            runs.append([[columns[f"test_{panel.y_label}"][columns["step"] == epoch * e][0] for e in range(1, length + 1)] for panel in panels])
+        figures[network] = np.mean(runs, axis=0)
+        for panel, values in zip(panels, figures[network]):
+            panel.line(name, range(1, length + 1), values, markers=True)
+    common.plot(options.plots / "lenet_mnist.svg", panels)
+    print_predictions(options, options.out / f"lenet_mnist-seed{seeds[0]}")
 
     def listed(values):
         return ", ".join(f"{value:.4f}" for value in values)
 
-    notes = [f"test accuracy after each epoch {name}: {listed(accuracy[network])}" for network, name in NETWORKS.items()]
+    notes = [f"test accuracy after each epoch {name}: {listed(figures[network][0])}" for network, name in NETWORKS.items()]
     if not options.short:
         notes += [f"PyTorch after epochs 1 to 4 {name}: {listed(PYTORCH[network])}" for network, name in NETWORKS.items()]
-    common.conclude(f"lenet-mnist, {len(accuracy['lenet_mnist'])} epochs, seed {options.seed}", "lower loss and higher accuracy throughout with batch norm",
-                    f"{accuracy['lenet_mnist'][-1]:.4f} with batch norm, {accuracy['lenet_mnist_plain'][-1]:.4f} without", *notes)
+    common.conclude(f"lenet-mnist, {length} epochs, mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}", "lower loss and higher accuracy throughout with batch norm",
+                    f"{figures['lenet_mnist'][0][-1]:.4f} with batch norm, {figures['lenet_mnist_plain'][0][-1]:.4f} without", *notes)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ NETWORKS = {"lstm_mnist": "with batch norm", "lstm_mnist_plain": "without batch 
 def main():
     options = common.arguments(__doc__)
     data, test = common.mnist(options, 2000, 300)
-    epochs = 1 if options.short else 5
+    epochs = 1 if options.short else 3
     panel, final = common.Panel("Test accuracy of an LSTM over rows", "step", "accuracy"), {}
     for network, name in NETWORKS.items():
-        every = 10 if options.short else 50
+        every = 10 if options.short else 100
         result = common.train(options, common.ROOT / f"examples/{network}.bn", network, data, test, epochs=epochs, seed=1, test_every=every)
         final[network] = result["test"]["accuracy"]
         steps, accuracies = common.tests(options.out / network)
