@@ -31,7 +31,7 @@ def main():
     epochs = {"type": int, "default": 15, "help": "how many (default: 15)"}
     options = common.arguments(__doc__, data="", **{"cases": cases, "epochs": epochs, "plot-only": "train nothing"})
     for case in [] if options.plot_only else options.cases:
-        length = {"steps": 12, "batch": 16} if options.short else {"epochs": options.epochs}
+        length = {"steps": 12, "batch": 16, "test_every": 6} if options.short else {"epochs": options.epochs}
         common.train(options, common.HERE / f"{CASES[case][0]}.bn", case, options.data, options.data, **length)
 
     accuracy, cost = common.Panel("Accuracy", "epoch", "accuracy"), common.Panel("Cost", "epoch", "cross-entropy")

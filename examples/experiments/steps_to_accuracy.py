@@ -39,7 +39,7 @@ def main():
             common.train(options, variant(options, network, rate), name, data, test, steps=steps, seed=1, test_every=50)
             curves[network, rate] = common.tests(options.out / name)
     final = {key: accuracies[-1] for key, (_, accuracies) in curves.items()}
-    learning = [rate for rate in rates if final["mnist_mlp_plain", rate] > 0.5]  # at the others the plain network diverges
+    learning = [rate for rate in rates if final["mnist_mlp_plain", rate] > 0.5] or rates  # at the others the plain network diverges
     best = max(learning, key=lambda rate: final["mnist_mlp_plain", rate])
     goal = final["mnist_mlp_plain", best]
     same = {(network, rate): steps_to(curves[network, rate], final["mnist_mlp_plain", rate]) for network in NETWORKS for rate in learning}
