@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz", *history_file = "history.csv", *progress_file = "progress.json";
+constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz", *history_file = "history.csv", *distributions_file = "distributions.csv", *progress_file = "progress.json";
 
 void synchronize_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -43,6 +43,7 @@ void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
   if (checkpoint.best) checkpoint.best->weights.save(folder / best_file);
   save_npz(folder / state_file, checkpoint.hidden_state);
   write_file(folder / history_file, to_csv(checkpoint.history));
+  write_file(folder / distributions_file, to_csv(checkpoint.distributions));
   const Json progress = {{"network", checkpoint.network},
                          {"step", checkpoint.step},
                          {"steps", checkpoint.steps},
@@ -134,6 +135,11 @@ Checkpoint read_checkpoint(const std::string& out) {
   const std::string history_path = folder / history_file;
   const auto history = FileBytes::open(history_path);
   checkpoint.history = parse_csv({reinterpret_cast<const char*>(history->bytes().data()), history->bytes().size()}, history_path);
+  const std::string distributions_path = folder / distributions_file;
+  if (fs::exists(distributions_path, ignored)) {
+    const auto distributions = FileBytes::open(distributions_path);
+    checkpoint.distributions = parse_distributions({reinterpret_cast<const char*>(distributions->bytes().data()), distributions->bytes().size()}, distributions_path);
+  }
   if (best_step < 0) return checkpoint;
   const auto best = std::find_if(checkpoint.history.begin(), checkpoint.history.end(), [&](const HistoryRow& row) { return row.step == best_step && row.tested; });
   if (best == checkpoint.history.end()) fail("{}: damaged: there is no test at step {}, which was the best one", history_path, best_step);

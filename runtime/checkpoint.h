@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bnc/bnc.h"
+#include "runtime/distributions.h"
 #include "runtime/history.h"
 
 namespace bnc {
@@ -31,6 +32,7 @@ struct Checkpoint {
   double seconds = 0;            // that the run has taken
   RunningSum epoch, interval;    // of the current epoch; since the last row of the history
   History history;
+  Distributions distributions;   // of what batch norms take in
   std::optional<BestTest> best;
   WeightStore weights;
   NamedArrays hidden_state;

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t history_rows = 200, least_tests = 10, test_batch = 100;
+constexpr int64_t history_rows = 200, distribution_samples = 50, least_tests = 10, test_batch = 100;
 
 // Finds out before the work begins that its results cannot be kept.
 void prepare_folder(const std::string& folder) {
@@ -45,7 +45,7 @@ void remove_leftovers(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     if (name.size() <= suffix || name[name.size() - suffix] != '.') continue;
     const std::string stem = name.substr(0, name.size() - suffix);
-    if (stem == "history.csv" || stem == "report.html" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry.path(), ignored);
+    if (stem == "history.csv" || stem == "distributions.csv" || stem == "report.html" || stem == "report.json" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry.path(), ignored);
   }
 }
 
@@ -181,7 +181,13 @@ void Trainer::begin() {
   std::error_code ignored;
   if (state_.best) state_.best->weights.save(best);
   else fs::remove(best, ignored);
+  CompileOptions compile;
+  compile.cpu = options_.cpu;
+  compile.threads = options_.threads;
+  probe_.emplace(network_, objective_, data_, compile, seed_, state_.weights);
+  if (state_.step == 0) sample_distributions();
   save_checkpoint();
+  write_record(out_, record());
   if (options_.tensorboard) events_.emplace(out_, state_.history.empty() ? 0 : state_.history.back().step + 1);
 }
 
@@ -237,6 +243,7 @@ bool Trainer::finish_interval() {
   state_.history.push_back(row);
   state_.interval = {};
   if (test_due) note_best(row);
+  sample_distributions();
   if (!events_) return true;
   std::vector<std::pair<std::string, double>> scalars = {{"loss/train", row.loss}, {"accuracy/train", row.accuracy}, {"rate", row.rate}};
   if (test_due) scalars.insert(scalars.end(), {{"loss/test", row.test_loss}, {"accuracy/test", row.test_accuracy}});
@@ -261,6 +268,14 @@ void Trainer::note_best(const HistoryRow& row) {
   if (state_.best && !better(row, state_.best->row)) return;
   state_.best = {row, session_->weights()};
   if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
+}
+
+// Looks at batch norms before the first step and then with every row of the history that is far enough from the last look.
+void Trainer::sample_distributions() {
+  if (!probe_) return;
+  const Distributions& rows = state_.distributions;
+  const bool due = rows.empty() || state_.step - rows.back().step >= std::max<int64_t>(1, steps_ / distribution_samples);
+  if (due) probe_->sample(state_.step, session_->weights(), state_.distributions);
 }
 
 bool Trainer::out_of_patience() const {
@@ -307,6 +322,7 @@ void Trainer::save_checkpoint() {
   state_.hidden_state = session_->hidden_state();
   write_checkpoint(out_, state_);
   write_file(path("history.csv"), to_csv(state_.history));
+  write_file(path("distributions.csv"), to_csv(state_.distributions));
   last_checkpoint_ = Clock::now();
 }
 

@@ -6,10 +6,11 @@
 #include <string>
 
 #include "bnc/bnc.h"
+#include "runtime/activation_probe.h"
 #include "runtime/batch_loader.h"
 #include "runtime/checkpoint.h"
 #include "runtime/objective.h"
-#include "runtime/report.h"
+#include "runtime/report/record.h"
 #include "runtime/tensorboard.h"
 
 namespace bnc {
@@ -43,6 +44,7 @@ class Trainer {
   int64_t epoch() const { return epoch_of(state_.step); }
   int64_t epoch_of(int64_t step) const { return (std::max<int64_t>(step, 1) - 1) / steps_an_epoch_ + 1; }
   double rate() const;
+  void sample_distributions();
   void report_progress();
   void save_checkpoint();
   void write_history() const;
@@ -50,8 +52,9 @@ class Trainer {
 
   // The end (trainer_results.cpp).
   TrainResult finish(bool stopped);
-  bool test_finally(const WeightStore& weights, TrainResult& result, Report& report);
-  std::optional<EvaluationResult> test_frozen(Session& frozen, const Dataset& data, Report* report);
+  bool test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record);
+  std::optional<EvaluationResult> test_frozen(Session& frozen, const Dataset& data, RunRecord* record);
+  RunRecord record() const;
   std::vector<std::pair<std::string, std::string>> settings() const;
   std::string path(const char* file) const;
 
@@ -64,6 +67,7 @@ class Trainer {
   Dataset data_;
   std::optional<Dataset> validation_, test_;
   std::optional<Session> session_, tester_;
+  std::optional<ActivationProbe> probe_;   // where there is a folder to keep what it finds
   std::optional<EventFile> events_;
   Checkpoint state_;
   BatchShape shape_;

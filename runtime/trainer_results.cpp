@@ -3,6 +3,8 @@
 #include "runtime/evaluator.h"
 #include "runtime/network.h"
 #include "runtime/population.h"
+#include "runtime/report/predictions.h"
+#include "runtime/report/report.h"
 #include "runtime/trainer.h"
 
 namespace bnc {
@@ -29,27 +31,25 @@ TrainResult Trainer::finish(bool stopped) {
   }
   WeightStore weights = session_->weights();
   if (options_.restat && !stopped) weights = restat_weights(network_, weights, data_, {batch_, options_.threads, options_.cpu, {}});
-  Report report;
-  result.stopped = stopped || !test_finally(weights, result, report);
+  RunRecord found = record();
+  result.stopped = stopped || !test_finally(weights, result, found);
   result.times = times_;
   if (out_.empty()) return result;
   result.checkpoint_path = checkpoint_folder(out_);
   result.weights_path = path("weights.safetensors");
   weights.save(result.weights_path);
   if (result.stopped) return result;
-  report.settings = settings();
-  report.network = network_.name();
-  report.source = network_.data().source->text;
-  report.history = state_.history;
-  report.train = result.train;
-  report.test = result.test.count > 0 ? result.test : result.validation;
+  found.train = result.train;
+  found.test = result.test.count > 0 ? result.test : result.validation;
+  found.histograms = probe_->histograms(weights);
+  write_record(out_, found);
   result.report_path = path("report.html");
-  write_file(result.report_path, render_report(report));
+  write_file(result.report_path, render_report(read_record(out_)));
   return result;
 }
 
 // The figures of the run are those of the frozen network, as `bnc eval` finds them. Returns false where the caller asked to stop.
-bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, Report& report) {
+bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record) {
   if (!watched()) return true;
   CompileOptions compile;
   compile.cpu = options_.cpu;
@@ -58,22 +58,32 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, Repo
   for (const auto& [data, figures] : {std::pair(&validation_, &result.validation), std::pair(&test_, &result.test)}) {
     if (!*data) continue;
     const bool shown = data == &test_ || !test_;
-    const auto found = test_frozen(frozen, **data, shown ? &report : nullptr);
+    const auto found = test_frozen(frozen, **data, shown ? &record : nullptr);
     if (!found) return false;
     *figures = *found;
   }
   return true;
 }
 
-std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Dataset& data, Report* report) {
+std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Dataset& data, RunRecord* record) {
   const Stopwatch watch(times_.tests);
-  Mistakes mistakes(data, shape_.classes);
+  PredictionCollector answers(data, shape_.classes);
   EvaluationHooks hooks;
   hooks.stop = options_.stop;
-  if (report) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { mistakes.add(first, count, predictions); };
+  if (record) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
   const auto result = evaluate_session(frozen, objective_, data, std::min(test_batch, data.count()), hooks);
-  if (report && result) mistakes.fill(*report);
+  if (record && result) answers.fill(*record);
   return result;
+}
+
+// What is known of the run so far.
+RunRecord Trainer::record() const {
+  RunRecord record;
+  record.network = network_.name();
+  record.source_path = network_.data().source->path;
+  record.source = network_.data().source->text;
+  record.settings = settings();
+  return record;
 }
 
 std::vector<std::pair<std::string, std::string>> Trainer::settings() const {

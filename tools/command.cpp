@@ -18,6 +18,10 @@ const std::string& Arguments::required(const std::string& option) const {
 
 std::string Arguments::text(const std::string& option) const { return has(option) ? values_[option].as<std::string>() : std::string(); }
 
+std::vector<std::string> Arguments::texts(const std::string& option) const {
+  return has(option) ? values_[option].as<std::vector<std::string>>() : std::vector<std::string>();
+}
+
 std::optional<int64_t> Arguments::integer(const std::string& option, int64_t least) const {
   if (!has(option)) return std::nullopt;
   const int64_t value = values_[option].as<int64_t>();
@@ -118,7 +122,7 @@ po::options_description all_options(const Command& command) {
   return options;
 }
 
-std::string placeholder(const std::string& positional) { return positional == "model" ? "M.bn" : positional; }
+std::string placeholder(const std::string& positional) { return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional; }
 
 [[noreturn]] void fail_unknown_option(const po::options_description& options, std::string name) {
   name.erase(0, name.find_first_not_of('-'));
@@ -145,8 +149,9 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   accepted.add(options);
   po::positional_options_description positional;
   for (const std::string& name : command.positional) {
-    accepted.add_options()(name.c_str(), po::value<std::string>());
-    positional.add(name.c_str(), 1);
+    if (command.several) accepted.add_options()(name.c_str(), po::value<std::vector<std::string>>());
+    else accepted.add_options()(name.c_str(), po::value<std::string>());
+    positional.add(name.c_str(), command.several ? -1 : 1);
   }
   po::variables_map values;
   try {
@@ -163,7 +168,7 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   Arguments arguments(std::move(values));
   if (!arguments.flag("help") && !arguments.flag("list-passes"))
     for (const std::string& name : command.positional)
-      if (!arguments.has(name)) throw UsageError(fmt::format("the file {} is missing", placeholder(name)));
+      if (!arguments.has(name)) throw UsageError(fmt::format("the {} is missing", placeholder(name)));
   return arguments;
 }
 

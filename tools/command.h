@@ -40,6 +40,8 @@ class Arguments {
   const std::string& required(const std::string& option) const;
   // The text of an option, or an empty string.
   std::string text(const std::string& option) const;
+  // All words of an option that may be given several times.
+  std::vector<std::string> texts(const std::string& option) const;
   // A whole number not below `least`.
   std::optional<int64_t> integer(const std::string& option, int64_t least = 1) const;
   double positive(const std::string& option, double fallback) const;
@@ -73,6 +75,7 @@ struct Command {
   po::options_description options;
   std::vector<std::string> positional;
   int (*run)(const Arguments&);
+  bool several = false;   // of its (only) positional argument
 };
 
 // Options that several commands share.
@@ -101,6 +104,7 @@ Command init_command();
 Command run_command();
 Command train_command();
 Command eval_command();
+Command report_command();
 Command restat_command();
 Command lint_command();
 Command bench_command();

@@ -34,7 +34,7 @@ train net {
   augment   = [shift(1), flip]
 }
 """
-SAME = ["weights.safetensors", "weights.best.safetensors", "checkpoint/state.npz", "checkpoint/best.safetensors"]
+SAME = ["weights.safetensors", "weights.best.safetensors", "distributions.csv", "checkpoint/state.npz", "checkpoint/best.safetensors"]
 
 
 def words(*more):
@@ -53,7 +53,7 @@ def check_same(run, whole):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs from that of the run never stopped"
     assert history(run) == history(whole), "the history differs"
     left = [path.name for path in run.iterdir() if not path.name.startswith("events.out.tfevents.")]
-    assert sorted(left) == ["checkpoint", "history.csv", "report.html", "weights.best.safetensors", "weights.safetensors"], left
+    assert sorted(left) == ["checkpoint", "distributions.csv", "history.csv", "report.html", "report.json", "weights.best.safetensors", "weights.safetensors"], left
 
 
 def check_events(run):

@@ -54,7 +54,7 @@ def check_training(data, test):
     lines = json_lines("train", MODEL, "--data", data, "--test", test, "--seed", 7, "--out", HERE / "run")
     result = lines[-1]
     assert result["stopped"] is False and result["test"]["accuracy"] > 0.9, result
-    assert sorted(os.listdir(HERE / "run")) == ["checkpoint", "history.csv", "report.html", "weights.best.safetensors", "weights.safetensors"]
+    assert sorted(os.listdir(HERE / "run")) == ["checkpoint", "distributions.csv", "history.csv", "report.html", "report.json", "weights.best.safetensors", "weights.safetensors"]
     rows = list(csv.DictReader(open(HERE / "run" / "history.csv")))
     assert rows, "history.csv is empty"
     names = ["dense_1.weight", "dense_1.bias", "batch_norm_1.gamma", "batch_norm_1.beta", "batch_norm_1.mean", "batch_norm_1.variance",

@@ -103,6 +103,14 @@ TEST_CASE("training learns, and leaves weights, history, report and checkpoint")
   const std::string report = read_bytes(result.report_path);
   CHECK(contains(report, "<svg"));
   CHECK_FALSE(contains(report, "http"));
+  for (const char* part : {"Batch norms", "Confusion", "the graph compiled", "folded into"}) CHECK_MESSAGE(contains(report, part), part);
+  const Distributions distributions = parse_distributions(read_bytes(folder.path("run/distributions.csv")), "distributions.csv");
+  REQUIRE(distributions.size() > 40);
+  CHECK(distributions.front().step == 0);
+  CHECK(distributions.front().batch_norm == "batch_norm_1");
+  CHECK(distributions.back().step == result.steps);
+  for (const DistributionRow& row : distributions) CHECK(std::is_sorted(row.values.begin(), row.values.end()));
+  CHECK(bnc::report({folder.path("run")}) == report);
 }
 
 TEST_CASE("the same seed gives the same bits for any number of threads, another seed others") {
@@ -127,7 +135,7 @@ namespace {
 std::string timeless(const TemporaryFolder& folder, const std::string& name) {
   const std::string bytes = read_bytes(folder.path(name));
   if (name.ends_with(".json")) return std::regex_replace(bytes, std::regex("\"seconds\": .*"), "");
-  return name.ends_with(".csv") ? std::regex_replace(bytes, std::regex(",[^,\n]*\n"), "\n") : bytes;
+  return name.ends_with("history.csv") ? std::regex_replace(bytes, std::regex(",[^,\n]*\n"), "\n") : bytes;
 }
 
 }  // namespace
@@ -159,7 +167,7 @@ TEST_CASE("a run stopped anywhere, also while it tests, and resumed ends at the 
     CHECK(resumed.best->step == whole.best->step);
     CHECK(resumed.validation.loss == whole.validation.loss);
     CHECK(resumed.test.loss == whole.test.loss);
-    for (const char* file : {"weights.safetensors", "weights.best.safetensors", "history.csv", "checkpoint/state.npz", "checkpoint/progress.json", "checkpoint/best.safetensors"}) {
+    for (const char* file : {"weights.safetensors", "weights.best.safetensors", "history.csv", "distributions.csv", "checkpoint/distributions.csv", "checkpoint/state.npz", "checkpoint/progress.json", "checkpoint/best.safetensors"}) {
       CAPTURE(file);
       CHECK(timeless(folder, std::string("part/") + file) == timeless(folder, std::string("whole/") + file));
     }

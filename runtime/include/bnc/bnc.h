@@ -344,6 +344,10 @@ struct TrainResult {
 
 TrainResult train(const Network& network, const TrainOptions& options);
 
+// The HTML page of one run, from the folder it was written to (also while it goes on), or of several runs laid over one another. It is
+// one file that reads nothing else. Error where a folder holds no history of a run, or something damaged.
+std::string report(const std::vector<std::string>& runs);
+
 struct EvaluateOptions {
   std::string data;
   int64_t batch = 100;

@@ -1,0 +1,113 @@
+#include "runtime/report/chart.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "runtime/report/axes.h"
+#include "runtime/report/html.h"
+
+namespace bnc {
+
+namespace {
+
+constexpr int colours = 8;
+constexpr size_t most_dots = 40;
+
+std::string svg(const std::string& description, const std::string& inside) {
+  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n{}</svg>", Axes::width, Axes::height, escape_html(description), inside);
+}
+
+std::string figure(const std::string& title, const std::string& legend, const std::string& drawing) {
+  return fmt::format("<figure class=\"chart\">\n<figcaption>{}</figcaption>\n{}{}\n</figure>\n", escape_html(title), legend, drawing);
+}
+
+std::string render_points(const Axes& axes, const std::vector<std::pair<double, double>>& points) {
+  std::string text;
+  for (const auto& [x, y] : points) text += fmt::format("{:.1f},{:.1f} ", axes.across(x), axes.down(y));
+  return text;
+}
+
+// The numbers themselves stand beside the line, for the page's script.
+std::string render_curve(const Axes& axes, const Curve& curve) {
+  std::string xs, ys, dots;
+  for (const auto& [x, y] : curve.points) {
+    xs += fmt::format("{:g} ", x);
+    ys += fmt::format("{:.4g} ", y);
+    if (curve.points.size() <= most_dots && !curve.thin) dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"/>", axes.across(x), axes.down(y));
+  }
+  return fmt::format("<g class=\"curve c{}{}\" data-name=\"{}\" data-x=\"{}\" data-y=\"{}\"><polyline points=\"{}\"/>{}</g>\n", curve.colour % colours,
+                     curve.thin ? " thin" : "", escape_html(curve.name), xs, ys, render_points(axes, curve.points), dots);
+}
+
+std::string render_band(const Axes& axes, const Curve& low, const Curve& high) {
+  std::vector<std::pair<double, double>> outline = high.points;
+  outline.insert(outline.end(), low.points.rbegin(), low.points.rend());
+  return fmt::format("<polygon class=\"band c{}\" points=\"{}\"/>\n", low.colour % colours, render_points(axes, outline));
+}
+
+// "loss over training steps. training: 2.3 to 0.41; test: 2.2 to 0.52"
+std::string describe(const Chart& chart) {
+  std::vector<std::string> parts;
+  for (const Curve& curve : chart.curves) {
+    if (!curve.points.empty()) parts.push_back(fmt::format("{}: {:.4g} to {:.4g}", curve.name, curve.points.front().second, curve.points.back().second));
+  }
+  return fmt::format("{}: {} over {}. {}", chart.title, chart.y_title, chart.x_title, fmt::join(parts, "; "));
+}
+
+std::string render_legend(const Chart& chart) {
+  if (!chart.legend) return "";
+  std::string text = "<div class=\"legend\">";
+  for (const Curve& curve : chart.curves) {
+    if (curve.points.empty()) continue;
+    text += fmt::format("<button type=\"button\" class=\"key c{}\" aria-pressed=\"true\" data-name=\"{}\"><i></i>{}</button>", curve.colour % colours, escape_html(curve.name), escape_html(curve.name));
+  }
+  return text + "</div>\n";
+}
+
+}  // namespace
+
+std::string render_chart(const Chart& given) {
+  Chart chart = given;
+  ChartRange x, y;
+  for (Curve& curve : chart.curves) {
+    std::erase_if(curve.points, [](const auto& point) { return !std::isfinite(point.second); });
+    for (const auto& [across, up] : curve.points) {
+      x.include(across);
+      y.include(up);
+    }
+  }
+  if (x.empty()) return "";
+  if (chart.from_zero) y.include(0);
+  const Axes axes(x, y, chart.x_title, chart.y_title);
+  std::string inside = axes.render();
+  for (const auto& [low, high] : chart.bands) inside += render_band(axes, chart.curves[low], chart.curves[high]);
+  for (const Curve& curve : chart.curves) {
+    if (!curve.points.empty()) inside += render_curve(axes, curve);
+  }
+  return figure(chart.title, render_legend(chart), svg(describe(chart), inside));
+}
+
+std::string render_histogram(const std::string& title, const Histogram& histogram, int colour) {
+  if (histogram.counts.empty()) return "";
+  double total = 0;
+  for (const int64_t count : histogram.counts) total += static_cast<double>(count);
+  ChartRange x, y;
+  x.include(histogram.low);
+  x.include(histogram.high);
+  y.include(0);
+  for (const int64_t count : histogram.counts) y.include(100 * static_cast<double>(count) / total);
+  const Axes axes(x, y, "value", "% of the values");
+  const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
+  std::string bars;
+  for (size_t k = 0; k < histogram.counts.size(); ++k) {
+    const double share = 100 * static_cast<double>(histogram.counts[k]) / total, left = axes.across(histogram.low + static_cast<double>(k) * width);
+    const double right = std::max(axes.across(histogram.low + static_cast<double>(k + 1) * width) - 0.5, left + 1);
+    if (share > 0) bars += fmt::format("M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}z", left, axes.down(0), right, axes.down(share), left);
+  }
+  const std::string description = fmt::format("{}: histogram of the values from {:.3g} to {:.3g}", title, histogram.low, histogram.high);
+  return figure(title, "", svg(description, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
+}
+
+}  // namespace bnc

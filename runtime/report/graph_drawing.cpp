@@ -1,0 +1,171 @@
+#include "runtime/report/graph_drawing.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "ir/op.h"
+
+namespace bnc {
+
+namespace {
+
+using Kind = GraphDrawing::Kind;
+using Box = GraphDrawing::Box;
+
+Kind kind_of(const Node& node) {
+  switch (node.op->category) {
+    case OpCategory::linear: return Kind::contraction;
+    case OpCategory::normalization: return Kind::normalization;
+    case OpCategory::activation: return Kind::activation;
+    case OpCategory::pooling: return Kind::pooling;
+    default: return Kind::other;
+  }
+}
+
+std::string shape_of(const Node& node, const std::string& batch) {
+  std::vector<std::string> dims;
+  for (const Dim& dim : node.results[0].type.shape) dims.push_back(to_string(dim, batch));
+  return fmt::format("{}", fmt::join(dims, "\u00d7"));
+}
+
+// The layer of a parameter that the node reads: of `stage1.conv_1.weight.folded`, `stage1.conv_1`.
+std::string layer_of(const Node& node) {
+  for (const Value& operand : node.operands) {
+    if (!operand || !(operand.node->is("parameter") || operand.node->is("state"))) continue;
+    std::string name = operand.name();
+    constexpr std::string_view folded = ".folded";
+    if (name.ends_with(folded)) name.resize(name.size() - folded.size());
+    return name.substr(0, std::min(name.rfind('.'), name.size()));
+  }
+  return "";
+}
+
+class Drawer {
+ public:
+  Drawer(const Graph& graph, bool kernels) : graph_(graph), kernels_(kernels) {}
+
+  GraphDrawing draw() {
+    for (const auto& node : graph_.nodes()) {
+      if (node->is("input")) place(*node, new_box());
+      else if (depends_on_input(*node)) place(*node, box_for(*node));
+    }
+    GraphDrawing drawing{std::move(boxes_), {edges_.begin(), edges_.end()}};
+    for (Box& box : drawing.boxes) {
+      if (box.name.empty()) box.name = summary(box.ops);
+    }
+    return drawing;
+  }
+
+ private:
+  bool depends_on_input(const Node& node) const {
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](const Value& operand) { return operand && box_of_.count(operand.node) > 0; });
+  }
+
+  size_t new_box() {
+    boxes_.emplace_back();
+    return boxes_.size() - 1;
+  }
+
+  size_t box_for(const Node& node) {
+    if (!kernels_ || node.kernel < 0) return new_box();
+    const auto [found, fresh] = box_of_kernel_.emplace(node.kernel, boxes_.size());
+    return fresh ? new_box() : found->second;
+  }
+
+  void place(const Node& node, size_t box) {
+    box_of_[&node] = box;
+    Box& into = boxes_[box];
+    into.ops.push_back(node.op->name);
+    into.shape = shape_of(node, graph_.batch_symbol);
+    if (into.kind == Kind::other || kind_of(node) == Kind::contraction) into.kind = kind_of(node);
+    if (node.is("input")) into.name = node.results[0].name;
+    const std::string path = layer_of(node), block = path.substr(0, path.find('.') == std::string::npos ? 0 : path.find('.'));
+    if (into.detail.empty()) into.detail = node.is("input") ? "input" : path;
+    if (!kernels_ && node.kernel >= 0) into.detail += fmt::format("{}kernel {}", into.detail.empty() ? "" : " \u00b7 ", node.kernel);
+    // What has no parameters belongs to the block before it, unless it stands in the network's own lines.
+    const bool outside = node.range.known() && graph_.range.known() && node.range.line >= graph_.range.line;
+    if (into.block.empty()) into.block = !block.empty() ? block : !path.empty() || outside || box == 0 || into.ops.size() > 1 ? "" : boxes_[box - 1].block;
+    for (const Value& operand : node.operands) {
+      if (!operand) continue;
+      const auto from = box_of_.find(operand.node);
+      if (from != box_of_.end() && from->second != box) edges_.emplace(from->second, box);
+    }
+  }
+
+  // "convolution + bias + relu", each once.
+  static std::string summary(const std::vector<std::string>& ops) {
+    std::vector<std::string> different;
+    for (const std::string& op : ops) {
+      if (std::find(different.begin(), different.end(), op) == different.end()) different.push_back(op);
+    }
+    return fmt::format("{}", fmt::join(different, " + "));
+  }
+
+  const Graph& graph_;
+  const bool kernels_;
+  std::vector<Box> boxes_;
+  std::set<std::pair<size_t, size_t>> edges_;
+  std::map<const Node*, size_t> box_of_;
+  std::map<int, size_t> box_of_kernel_;
+};
+
+// A drawing whose boxes are groups of boxes: `group` tells the one of each, ascending.
+GraphDrawing merge(const GraphDrawing& drawing, const std::vector<size_t>& group, const std::function<std::string(const Box&)>& name) {
+  GraphDrawing merged;
+  for (size_t k = 0; k < drawing.boxes.size(); ++k) {
+    const Box& box = drawing.boxes[k];
+    if (group[k] == merged.boxes.size()) {
+      merged.boxes.push_back(box);
+      continue;
+    }
+    Box& into = merged.boxes[group[k]];
+    into.ops.insert(into.ops.end(), box.ops.begin(), box.ops.end());
+    into.name = name(box);
+    into.detail = count_ops(into.ops);
+    into.shape = box.shape;
+    if (box.kind == Kind::contraction) into.kind = box.kind;
+  }
+  std::set<std::pair<size_t, size_t>> edges;
+  for (const auto& [from, to] : drawing.edges) {
+    if (group[from] != group[to]) edges.emplace(group[from], group[to]);
+  }
+  merged.edges.assign(edges.begin(), edges.end());
+  return merged;
+}
+
+}  // namespace
+
+std::string count_ops(const std::vector<std::string>& ops) {
+  std::vector<std::pair<std::string, int>> counts;
+  for (const std::string& op : ops) {
+    const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& entry) { return entry.first == op; });
+    if (found == counts.end()) counts.emplace_back(op, 1);
+    else ++found->second;
+  }
+  std::string text;
+  for (const auto& [op, count] : counts) text += (text.empty() ? "" : ", ") + (count > 1 ? fmt::format("{} {}", count, op) : op);
+  return text;
+}
+
+GraphDrawing draw_graph(const Graph& graph, bool kernels) { return Drawer(graph, kernels).draw(); }
+
+GraphDrawing collapse(const GraphDrawing& drawing, size_t most) {
+  if (drawing.boxes.size() <= most) return drawing;
+  std::vector<size_t> group;
+  for (size_t k = 0; k < drawing.boxes.size(); ++k) {
+    const std::string& block = drawing.boxes[k].block;
+    const bool joins = k > 0 && !block.empty() && block == drawing.boxes[k - 1].block;
+    group.push_back(k == 0 ? 0 : group.back() + !joins);
+  }
+  const GraphDrawing blocks = merge(drawing, group, [](const Box& box) { return box.block; });
+  if (blocks.boxes.size() <= most) return blocks;
+  const size_t left_out = blocks.boxes.size() - most, first = most / 2;
+  group.clear();
+  for (size_t k = 0; k < blocks.boxes.size(); ++k) group.push_back(k <= first ? k : k <= first + left_out ? first : k - left_out);
+  return merge(blocks, group, [&](const Box&) { return fmt::format("{} more", left_out + 1); });
+}
+
+}  // namespace bnc

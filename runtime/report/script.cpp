@@ -1,0 +1,51 @@
+#include "runtime/report/page_parts.h"
+
+namespace bnc {
+
+// Hovering tells numbers; keys of the legends show and hide curves, all of one name on the page; filters choose rows of a table.
+const char* const page_script = R"(
+'use strict';
+document.documentElement.classList.add('js');
+const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
+const tip = document.getElementById('tip');
+
+for (const key of all('.legend .key[data-name]')) key.addEventListener('click', () => {
+  const on = key.getAttribute('aria-pressed') === 'false';
+  for (const same of all('.key[data-name]')) if (same.dataset.name === key.dataset.name) same.setAttribute('aria-pressed', on);
+  for (const curve of all('.curve')) if (curve.dataset.name === key.dataset.name) curve.classList.toggle('off', !on);
+});
+
+for (const filter of all('.filter')) for (const button of all('button', filter)) button.addEventListener('click', () => {
+  for (const other of all('button', filter)) other.setAttribute('aria-pressed', other === button);
+  for (const row of all('tbody tr', document.getElementById(filter.dataset.table))) row.classList.toggle('off', button.dataset.only !== '' && !row.classList.contains(button.dataset.only));
+});
+
+const numbers = text => text.trim().split(' ').map(Number);
+for (const svg of all('.chart svg')) {
+  const curves = all('.curve', svg).map(node => ({node, line: node.querySelector('polyline').points, x: numbers(node.dataset.x), y: numbers(node.dataset.y)}));
+  if (!curves.length) continue;
+  const cursor = document.createElementNS(svg.namespaceURI, 'line');
+  cursor.setAttribute('class', 'cursor off');
+  cursor.setAttribute('y1', 28);
+  cursor.setAttribute('y2', 208);
+  svg.append(cursor);
+  svg.addEventListener('pointermove', event => {
+    const box = svg.getBoundingClientRect(), at = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
+    const shown = curves.filter(curve => !curve.node.classList.contains('off'));
+    if (!shown.length) return;
+    const nearest = curve => curve.x.keys().reduce((best, k) => Math.abs(curve.line[k].x - at) < Math.abs(curve.line[best].x - at) ? k : best, 0);
+    const places = shown.map(nearest), x = shown.reduce((best, curve, k) => Math.abs(curve.line[places[k]].x - at) < Math.abs(best - at) ? curve.line[places[k]].x : best, Infinity);
+    const first = shown.findIndex((curve, k) => curve.line[places[k]].x === x);
+    tip.textContent = ['step ' + shown[first].x[places[first]], ...shown.map((curve, k) => curve.node.dataset.name + ': ' + curve.y[places[k]])].join('\n');
+    tip.hidden = false;
+    tip.style.left = Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)) + 'px';
+    tip.style.top = Math.max(4, event.clientY - tip.offsetHeight - 12) + 'px';
+    cursor.setAttribute('x1', x);
+    cursor.setAttribute('x2', x);
+    cursor.classList.remove('off');
+  });
+  for (const end of ['pointerleave', 'pointercancel']) svg.addEventListener(end, () => { tip.hidden = true; cursor.classList.add('off'); });
+}
+)";
+
+}  // namespace bnc

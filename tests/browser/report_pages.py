@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Report pages in a real browser: light and dark, wide and narrow, with and without script.
+
+usage: report_pages.py BNC      Exit code 77 where there is no Chromium.
+"""
+import gzip
+import pathlib
+import shutil
+import struct
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import numpy as np
+from devtools import Browser, find_chromium
+from harness import SKIPPED, succeed
+
+BNC = sys.argv[1]
+HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_report."))
+MODEL = """block residual(x) { return relu(batch_norm(conv2d(x, 5, 3, bias=false)) + x) }
+
+network net(x: f32[N, 12, 12, 1]) {
+  h = relu(batch_norm(conv2d(x, 5, 3)))
+  repeat 9 { h = residual(h) }
+  return dense(global_average_pool(h), 11)
+}
+
+train net {
+  loss      = softmax_cross_entropy(labels)
+  optimizer = sgd(rate=cosine(start=0.1), momentum=0.9)
+  batch     = 20
+}
+"""
+
+# Elements that stick out of the page, but for what a box of its own scrolls.
+TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('svg') || e.tagName === 'svg')
+  .filter(e => e.getBoundingClientRect().right > innerWidth + 0.5 && !e.parentElement.closest('.scroll, pre'))
+  .map(e => e.tagName + '.' + e.className).concat(document.documentElement.scrollWidth > innerWidth ? ['the page'] : [])"""
+
+# Charts whose marks (lines, bars, boxes) are not to be seen: none, or of no size.
+NO_MARKS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() && ![...s.querySelectorAll('polyline, .bars, .box rect')].some(m => {
+  const b = m.getBoundingClientRect(), c = getComputedStyle(m);
+  return b.width + b.height > 10 && (c.stroke !== 'none' || c.fill !== 'none');
+})).map(s => s.getAttribute('aria-label'))"""
+
+# Text whose contrast to what lies behind it is below 4.5 (WCAG AA), and lines below 3, by relative luminance.
+LOW_CONTRAST = """(() => {
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const over = (top, below) => { const a = top[3] === undefined ? 1 : top[3]; return [0, 1, 2].map(k => top[k] * a + below[k] * (1 - a)); };
+  const behind = e => { const stack = []; for (; e; e = e.parentElement) stack.push(parse(getComputedStyle(e).backgroundColor));
+    return stack.reverse().reduce((below, top) => over(top, below), matchMedia('(prefers-color-scheme: dark)').matches ? [18, 18, 18] : [255, 255, 255]); };
+  const light = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const contrast = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  const bad = [];
+  for (const e of document.querySelectorAll('main *')) {
+    if (!e.checkVisibility()) continue;
+    const style = getComputedStyle(e), text = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()), line = e.tagName === 'polyline' && !e.parentElement.classList.contains('thin');
+    if (!line && (!text || ['STYLE', 'SCRIPT', 'title'].includes(e.tagName))) continue;
+    const colour = line ? style.stroke : e.closest('svg') ? style.fill : style.color, c = contrast(over(parse(colour), behind(e)), behind(e));
+    if (c < (line ? 3 : 4.5)) bad.push(e.tagName + ' ' + e.textContent.slice(0, 30) + ' ' + c.toFixed(2));
+  }
+  return bad;
+})()"""
+
+# Text of charts that is smaller than 11 pixels on the screen, and neighbouring labels that overlap.
+POOR_LABELS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).flatMap(s => {
+  const texts = [...s.querySelectorAll('text')].map(t => ({t, b: t.getBoundingClientRect()})), frame = s.getBoundingClientRect(), bad = [];
+  texts.forEach(({t, b}, k) => {
+    if (b.height < 11) bad.push('small: ' + t.textContent);
+    if (b.left < frame.left - 1 || b.right > frame.right + 1) bad.push('cut off: ' + t.textContent);
+    for (const o of texts.slice(k + 1)) if (b.left < o.b.right - 1 && o.b.left < b.right - 1 && b.top < o.b.bottom - 4 && o.b.top < b.bottom - 4) bad.push(t.textContent + ' over ' + o.t.textContent);
+  });
+  return bad;
+})"""
+
+WITHOUT_NAME = """[...document.querySelectorAll('svg:not([aria-label]), img:not([alt]), table:not(:has(caption))')].map(e => e.outerHTML.slice(0, 80))"""
+
+
+def write_images(folder, prefix, count, seed):
+    """Bright squares at one of eleven places."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 11, count)
+    images = random.integers(0, 120, (count, 12, 12))
+    for image, label in zip(images, labels):
+        image[label:label + 2, label:label + 2] = 255
+    folder.mkdir(exist_ok=True)
+    for name, array, dims in (("images-idx3", images, (count, 12, 12)), ("labels-idx1", labels, (count,))):
+        header = struct.pack(">I", 0x800 + len(dims)) + struct.pack(f">{len(dims)}I", *dims)
+        (folder / f"{prefix}-{name}-ubyte.gz").write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+
+
+def check_quiet(browser, page):
+    """Nothing but the page itself was read, and nothing was complained about."""
+    for event in browser.events:
+        method, content = event.get("method"), event.get("params", {})
+        if method == "Network.requestWillBeSent":
+            url = content["request"]["url"]
+            assert url.startswith("data:") or url == page.resolve().as_uri(), f"{page.name} asks for {url}"
+        assert method not in ("Runtime.exceptionThrown", "Log.entryAdded"), f"{page.name}: {content}"
+        assert method != "Runtime.consoleAPICalled", f"{page.name}: {content}"
+
+
+def check_page(browser, page, charts):
+    for width in (390, 1280):
+        for scheme in ("light", "dark"):
+            browser.open(page, width, scheme)
+            browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            where = f"{page.name} at {width}, {scheme}"
+            assert browser.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+            assert browser.evaluate("document.querySelectorAll('.chart svg').length") == charts, where
+            for check in (TOO_WIDE, NO_MARKS, LOW_CONTRAST, POOR_LABELS, WITHOUT_NAME):
+                found = browser.evaluate(check)
+                assert found == [], f"{where}: {found[:5]}"
+            check_quiet(browser, page)
+
+
+def check_toggles(browser, page):
+    browser.open(page)
+    shown = "[...document.querySelectorAll('.curve')].filter(c => getComputedStyle(c).display !== 'none').length"
+    rows = "[...document.querySelectorAll('#predictions tbody tr')].filter(r => r.checkVisibility()).length"
+    before, all_rows = browser.evaluate(shown), browser.evaluate(rows)
+    browser.evaluate("document.querySelector('.key[data-name=test]').click()")
+    assert browser.evaluate(shown) == before - 2, "the curves of loss and accuracy"
+    assert browser.evaluate("document.querySelectorAll('.key[aria-pressed=false]').length") == 2
+    browser.evaluate("document.querySelectorAll('.key[data-name=test]')[1].click()")
+    assert browser.evaluate(shown) == before
+    counts = []
+    for kind in ("wrong-row", "right-row"):
+        browser.evaluate(f"document.querySelector('.filter [data-only={kind}]').click()")
+        counts.append(browser.evaluate(rows))
+    assert min(counts) > 0 and sum(counts) == all_rows, (counts, all_rows)
+    browser.evaluate("""(() => { const s = document.querySelector('.chart svg'), b = s.getBoundingClientRect();
+        s.dispatchEvent(new PointerEvent('pointermove', {clientX: b.right - 4, clientY: b.top + 60})); })()""")
+    tip = browser.evaluate("document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent")
+    assert tip.startswith("step 60\ntraining: ") and "test: " in tip, tip
+    check_quiet(browser, page)
+
+
+def check_without_script(browser, page, charts):
+    browser.open(page, 390, script=False)
+    # Scripts of the page are off, those of the protocol are not.
+    assert browser.evaluate("document.documentElement.className") == ""
+    assert browser.evaluate("document.querySelectorAll('.chart svg').length") == charts
+    assert browser.evaluate("getComputedStyle(document.querySelector('.filter')).display") == "none"
+    assert browser.evaluate(NO_MARKS) == []
+
+
+def main():
+    chromium = find_chromium()
+    if not chromium:
+        print("skipped: there is no chromium (apt-get install chromium)")
+        return SKIPPED
+    (HERE / "net.bn").write_text(MODEL)
+    data = HERE / "data"
+    write_images(data, "train", 300, 1)
+    write_images(data, "t10k", 90, 2)
+    for name, seed in (("one", 1), ("a run with a long name", 2)):
+        succeed(BNC, "train", HERE / "net.bn", "--data", data, "--test", data, "--steps", 60, "--seed", seed, "--out", HERE / name)
+    comparison, page = HERE / "comparison.html", HERE / "one" / "report.html"
+    first = page.read_bytes()
+    page.unlink()
+    succeed(BNC, "report", HERE / "one")
+    assert page.read_bytes() == first, "not the page that the run wrote"
+    succeed(BNC, "report", HERE / "one", HERE / "a run with a long name", "-o", comparison)
+    with Browser(chromium) as browser:
+        check_page(browser, page, 3 + 3 * 10)
+        check_page(browser, comparison, 5)
+        check_toggles(browser, page)
+        check_without_script(browser, page, 3 + 3 * 10)
+    shutil.rmtree(HERE)
+    print("all passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

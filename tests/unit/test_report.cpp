@@ -1,0 +1,187 @@
+#include <cmath>
+
+#include "bnc/bnc.h"
+#include "runtime/network.h"
+#include "runtime/report/chart.h"
+#include "runtime/report/graph_drawing.h"
+#include "runtime/report/html.h"
+#include "runtime/report/predictions.h"
+#include "runtime/report/report.h"
+#include "support/files.h"
+
+using namespace bnc;
+using namespace bnc::test;
+
+namespace {
+
+RunRecord small_record() {
+  RunRecord record;
+  record.network = "net<1>";
+  record.source_path = "net.bn";
+  record.source = "network net(x: f32[N, 4]) {\n  return batch_norm(dense(x, 3))\n}\n";
+  record.settings = {{"optimizer", "sgd(rate=0.1)"}, {"batch", "7"}};
+  record.train = {0.25, 0.875, 70};
+  record.test = {0.5, std::nan(""), 30};
+  record.class_names = {"cat & dog", "bird"};
+  record.predictions = {{4, 1, 0, 0.75, 0.25, ""}, {0, 1, 1, 0.9, 0.9, ""}};
+  record.mistakes = 1;
+  record.confusion = {{9, 2}, {1, 18}};
+  record.histograms = {{"batch_norm_1", {-1, 2, {1, 5, 3}}, {0, 1, {2, 2}}}};
+  return record;
+}
+
+History rising_history(int64_t rows, double end) {
+  History history;
+  for (int64_t k = 1; k <= rows; ++k) {
+    const double share = static_cast<double>(k) / static_cast<double>(rows);
+    history.push_back({k * 10, 1, 2 - share, end * share, k % 2 == 0, 2.5 - share, end * share - 0.01, 0.1, share});
+  }
+  return history;
+}
+
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("percentiles and histograms of values, and of none") {
+  std::vector<float> values;
+  for (int k = 1000; k >= 0; --k) values.push_back(static_cast<float>(k));
+  CHECK(percentiles_of(values) == std::array<double, 5>{50, 150, 500, 850, 950});
+  const Histogram histogram = histogram_of(values);
+  CHECK(histogram.low == 1);
+  CHECK(histogram.high == 999);
+  int64_t total = 0;
+  for (const int64_t count : histogram.counts) total += count;
+  CHECK(total == 999);
+  std::vector<float> same(7, 3.0f), none;
+  CHECK(histogram_of(same).counts.front() == 7);
+  CHECK(std::isnan(percentiles_of(none)[2]));
+  CHECK(histogram_of(none).counts.empty());
+}
+
+TEST_CASE("distributions.csv reads back to the same bits; what is none is refused") {
+  const Distributions rows = {{0, "stage1.batch_norm_1", {-1.0 / 3, 0, 0.1, 1e-30, 7}}, {50, "batch_norm_2", {std::nan(""), std::nan(""), 0, 1, 2}}};
+  const Distributions again = parse_distributions(to_csv(rows), "d.csv");
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].values == rows[0].values);
+  CHECK(again[0].batch_norm == "stage1.batch_norm_1");
+  CHECK(again[1].step == 50);
+  CHECK(std::isnan(again[1].values[1]));
+  CHECK(again[1].values[4] == 2);
+  CHECK(contains(message_of<Error>([] { parse_distributions("step,loss\n", "d.csv"); }), "d.csv: not the distributions"));
+  CHECK(contains(message_of<Error>([] { parse_distributions("step,batch_norm,p5,p15,p50,p85,p95\n1,a,x,1,1,1,1\n", "d.csv"); }), "`x` is no number"));
+}
+
+TEST_CASE("a chart leaves out what is not finite, and is nothing without points") {
+  CHECK(render_chart({"t", "x", "y", {{"a", 0, {{1, std::nan("")}, {2, HUGE_VAL}}}}}).empty());
+  const std::string chart = render_chart({"loss & more", "step", "loss", {{"a<b", 0, {{1, 2}, {2, std::nan("")}, {3, 4}}}, {"empty", 1, {}}}});
+  CHECK(contains(chart, "data-name=\"a&lt;b\" data-x=\"1 3 \" data-y=\"2 4 \""));
+  CHECK(contains(chart, "aria-label=\"loss &amp; more: loss over step. a&lt;b: 2 to 4\""));
+  CHECK_FALSE(contains(chart, "empty"));
+  CHECK_FALSE(contains(chart, "nan"));
+  CHECK(contains(render_chart({"one", "x", "y", {{"a", 0, {{5, 0}}}}}), "<circle"));
+  CHECK(render_histogram("h", {}, 0).empty());
+  CHECK(contains(render_histogram("h", {3, 3, {7, 0}}, 0), "<path class=\"bars"));
+}
+
+TEST_CASE("the drawing of a graph: operations, kernels, blocks, and the middle left out") {
+  const Network network = Network::from_text(R"(
+block residual(x) { return relu(batch_norm(conv2d(x, 3, 3)) + x) }
+network net(x: f32[N, 5, 5, 3]) {
+  h = x
+  repeat 4 { h = residual(h) }
+  return dense(flatten(h), 2)
+}
+)");
+  const GraphDrawing whole = draw_graph(network.data().graph(), false);
+  REQUIRE(whole.boxes.size() == 1 + 4 * 4 + 2);
+  CHECK(whole.boxes[0].detail == "input");
+  CHECK(whole.boxes[1].name == "conv2d");
+  CHECK(whole.boxes[1].detail == "residual1.conv_1");
+  CHECK(whole.boxes[1].shape == "N\u00d75\u00d75\u00d73");
+  for (const auto& [from, to] : whole.edges) CHECK(from < to);
+  CHECK(count_of(render_drawing(whole, "d"), "<g class=\"box") == whole.boxes.size());
+
+  const GraphDrawing blocks = collapse(whole, 10);
+  REQUIRE(blocks.boxes.size() == 1 + 4 + 2);
+  CHECK(blocks.boxes[2].name == "residual2");
+  CHECK(blocks.boxes[2].detail == "conv2d, batch_norm, add, relu");
+  CHECK(blocks.edges.size() == 6);
+  CHECK(collapse(whole, 40).boxes.size() == whole.boxes.size());
+
+  const GraphDrawing cut = collapse(whole, 5);
+  REQUIRE(cut.boxes.size() == 5);
+  CHECK(cut.boxes[2].name == "3 more");
+  CHECK(cut.boxes.back().name == "dense");
+  for (const auto& [from, to] : cut.edges) CHECK(from < to);
+
+  Compilation compilation(network.data(), {}, nullptr);
+  compilation.context.assume_weights = true;
+  compilation.run_passes(compilation.passes());
+  const GraphDrawing kernels = draw_graph(compilation.graph, true);
+  CHECK(kernels.boxes.size() < draw_graph(compilation.graph, false).boxes.size());
+  for (const auto& box : kernels.boxes) CHECK_FALSE(contains(box.name, "batch_norm"));
+  CHECK(count_ops({"a", "b", "a"}) == "2 a, b");
+}
+
+TEST_CASE("report.json holds all that the page shows, and a folder is read back") {
+  const TemporaryFolder folder;
+  const RunRecord record = small_record();
+  write_record(folder.path(), record);
+  CHECK(contains(message_of<Error>([&] { read_record(folder.path()); }), "holds no history.csv"));
+  folder.write("history.csv", to_csv(rising_history(4, 0.9)));
+  folder.write("distributions.csv", to_csv(Distributions{{0, "batch_norm_1", {-2, -1, 0, 1, 2}}, {40, "batch_norm_1", {-3, -1, 0, 1, 3}}}));
+  const RunRecord again = read_record(folder.path());
+  CHECK(again.settings == record.settings);
+  CHECK(again.test.loss == 0.5);
+  CHECK(std::isnan(again.test.accuracy));
+  CHECK(again.confusion == record.confusion);
+  CHECK(again.predictions[0].truth_probability == 0.25);
+  CHECK(again.histograms[0].before.counts == record.histograms[0].before.counts);
+  const std::string page = render_report(again);
+  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(rate=0.1)", "1 of 30 test"}) {
+    CHECK_MESSAGE(contains(page, part), part);
+  }
+  CHECK(page.find("&#10007; cat") < page.find("&#10003; bird"));
+  folder.write("report.json", "{\"network\": 1}");
+  CHECK(contains(message_of<Error>([&] { read_record(folder.path()); }), "report.json: damaged"));
+}
+
+TEST_CASE("several runs laid over one another: a curve each, and the steps to what all have reached") {
+  const TemporaryFolder folder;
+  for (const auto& [name, rows, end] : {std::tuple("fast", 8, 0.95), std::tuple("slow", 10, 0.7)}) {
+    std::filesystem::create_directory(folder.path(name));
+    folder.write(std::string(name) + "/history.csv", to_csv(rising_history(rows, end)));   // all that a run shown elsewhere needs
+  }
+  const std::string page = report({folder.path("fast"), folder.path("slow")});
+  CHECK(count_of(page, "<g class=\"curve c0\"") == 5);
+  CHECK(count_of(page, "<g class=\"curve c1\"") == 5);
+  CHECK(contains(page, "steps until 69.00 %"));
+  CHECK(contains(page, "<td>94.00 %</td><td>60</td>"));
+  CHECK(contains(page, "<td>69.00 %</td><td>100</td>"));
+  CHECK(message_of<Error>([&] { report({folder.path("fast"), folder.path("none")}); }).starts_with("error: "));
+}
+
+TEST_CASE("predictions: mistakes by certainty, then right answers; images only of pixels") {
+  const TemporaryFolder folder;
+  save_npz(folder.path("d.npz"), {{"x", Array({4, 2}, std::vector<float>(8, 0.5f))}, {"y", Array({4}, std::vector<int32_t>{0, 1, 2, 1})}});
+  const Dataset data = Dataset::open(folder.path("d.npz"), "test");
+  PredictionCollector collector(data, 3);
+  const std::vector<float> scores = {5, 0, 0, /**/ 1, 0, 0, /**/ 9, 0, 0, /**/ 0, 3, 0};
+  collector.add(0, 4, scores);
+  RunRecord record;
+  collector.fill(record);
+  REQUIRE(record.predictions.size() == 4);
+  CHECK(record.mistakes == 2);
+  CHECK(record.predictions[0].example == 2);
+  CHECK(record.predictions[1].example == 1);
+  CHECK(record.predictions[1].probability == doctest::Approx(std::exp(1.0) / (std::exp(1.0) + 2)));
+  CHECK(record.predictions[1].truth_probability == doctest::Approx(1 / (std::exp(1.0) + 2)));
+  CHECK(record.predictions[2].example == 0);
+  CHECK(record.predictions[0].image.empty());
+  CHECK(record.confusion == std::vector<std::vector<int64_t>>{{1, 0, 0}, {1, 1, 0}, {1, 0, 0}});
+}
