@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "passes/rewrite.h"
 #include "runtime/dataset.h"
 #include "runtime/evaluator.h"
