@@ -43,7 +43,7 @@ class Compilation {
   std::optional<loops::Program> program;   // once lowered
 
  private:
-  const CompileOptions& options_;
+  const CompileOptions options_;
 };
 
 // The length of a training of which only single steps are looked at: long enough for any schedule of the learning rate.
