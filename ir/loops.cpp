@@ -13,10 +13,6 @@ namespace {
 
 Expr make(ExprNode node) { return Expr(std::make_shared<const ExprNode>(std::move(node))); }
 
-bool is_comparison(BinaryOp op) {
-  return op == BinaryOp::less || op == BinaryOp::less_equal || op == BinaryOp::equal || op == BinaryOp::not_equal;
-}
-
 // A scalar beside a vector is repeated in its lanes; an integer constant takes the element type of what it stands beside.
 void match(Expr& a, Expr& b) {
   if (a->type.scalar != b->type.scalar) {

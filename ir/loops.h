@@ -56,6 +56,8 @@ enum class BinaryOp : uint8_t {
   less, less_equal, equal, not_equal, logical_and, logical_or,
   bit_and, bit_or, bit_xor, shift_left, shift_right_logical
 };
+// Whose result is a boolean, whatever its operands are.
+inline bool is_comparison(BinaryOp op) { return op >= BinaryOp::less && op <= BinaryOp::not_equal; }
 
 struct ExprNode;
 

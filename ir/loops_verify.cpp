@@ -12,10 +12,6 @@ namespace bnc::loops {
 
 namespace {
 
-bool is_comparison(BinaryOp op) {
-  return op == BinaryOp::less || op == BinaryOp::less_equal || op == BinaryOp::equal || op == BinaryOp::not_equal;
-}
-
 class Verifier {
  public:
   Verifier(const Program& program, const Kernel& kernel) : program_(program), kernel_(kernel) {}

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ir/ops/common.h"
+#include "passes/channels.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -51,14 +52,6 @@ Value same_shape(GraphBuilder&, Node& node) { return only_if_same_type(node.oper
 Value reshape_of_reshape(GraphBuilder& builder, Node& node) {
   const Node& inner = *node.operands[0].node;
   return inner.is("reshape") ? builder.value("reshape", {inner.operands[0]}, {{"shape", node.results[0].type.shape}}) : Value{};
-}
-
-IntList permutation_of(const Node& node) {
-  IntList permutation = node.attribute("permutation").integers();
-  const int rank = node.results[0].type.rank();
-  if (permutation.empty())
-    for (int i = rank - 1; i >= 0; --i) permutation.push_back(i);
-  return permutation;
 }
 
 Value identity_transpose(GraphBuilder&, Node& node) {

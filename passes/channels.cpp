@@ -43,14 +43,6 @@ std::vector<Group> common_groups(const Shape& from, const Shape& to) {
   return groups;
 }
 
-IntList permutation_of(const Node& transpose) {
-  IntList permutation = transpose.attribute("permutation").integers();
-  const int rank = transpose.operands[0].type().rank();
-  if (permutation.empty())
-    for (int i = rank - 1; i >= 0; --i) permutation.push_back(i);
-  return permutation;
-}
-
 }  // namespace
 
 bool ChannelBlock::one_to_one() const {
@@ -100,6 +92,14 @@ Value channel_vector(GraphBuilder& builder, Value operand, const TensorType& typ
 }
 
 Attribute axis_attribute(int axis, int rank) { return axis == rank - 1 ? Attribute(-1) : Attribute(axis); }
+
+IntList permutation_of(const Node& transpose) {
+  IntList permutation = transpose.attribute("permutation").integers();
+  const int rank = transpose.operands[0].type().rank();
+  if (permutation.empty())
+    for (int i = rank - 1; i >= 0; --i) permutation.push_back(i);
+  return permutation;
+}
 
 int transpose_source(const Node& transpose, int axis) { return static_cast<int>(permutation_of(transpose)[axis]); }
 

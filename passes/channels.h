@@ -34,6 +34,8 @@ bool is_channel_vector(const TensorType& operand, const TensorType& type, int ax
 // As an attribute, where the last axis is the default -1.
 Attribute axis_attribute(int axis, int rank);
 
+// Axis i of the result of a transpose is axis permutation[i] of its operand.
+IntList permutation_of(const Node& transpose);
 // Where axis `axis` of the result of a transpose comes from, and where axis `axis` of its operand goes.
 int transpose_source(const Node& transpose, int axis);
 int transpose_target(const Node& transpose, int axis);

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t history_rows = 200, distribution_samples = 50, least_tests = 10, test_batch = 100;
+constexpr int64_t history_rows = 200, distribution_samples = 50, least_tests = 10;
 
 // Finds out before the work begins that its results cannot be kept.
 void prepare_folder(const std::string& folder) {
@@ -66,7 +66,7 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
   if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
   objective_.fit(data_, 1);
   if (test_) {
-    objective_.fit(*test_, test_batch);
+    objective_.fit(*test_, examples_a_test);
     check_same_classes(data_.data(), test_->data());
   }
   choose_settings();
@@ -257,7 +257,7 @@ std::optional<EvaluationResult> Trainer::test() {
   tester_->restore(session_->weights(), {});
   EvaluationHooks hooks;
   hooks.stop = options_.stop;
-  return evaluate_session(*tester_, objective_, *watched(), std::min(test_batch, watched()->count()), hooks);
+  return evaluate_session(*tester_, objective_, *watched(), std::min(examples_a_test, watched()->count()), hooks);
 }
 
 void Trainer::note_best(const HistoryRow& row) {

@@ -24,6 +24,7 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr int64_t examples_a_test = 100;  // passed through the network at once; it decides no bit of the results
 
   // Before the first step.
   void choose_settings();

@@ -9,12 +9,6 @@
 
 namespace bnc {
 
-namespace {
-
-constexpr int64_t test_batch = 100;
-
-}  // namespace
-
 TrainResult Trainer::finish(bool stopped) {
   if (!out_.empty()) save_checkpoint();
   TrainResult result;
@@ -71,7 +65,7 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Data
   EvaluationHooks hooks;
   hooks.stop = options_.stop;
   if (record) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
-  const auto result = evaluate_session(frozen, objective_, data, std::min(test_batch, data.count()), hooks);
+  const auto result = evaluate_session(frozen, objective_, data, std::min(examples_a_test, data.count()), hooks);
   if (record && result) answers.fill(*record);
   return result;
 }

@@ -15,7 +15,7 @@ void check_image(const InferContext& cx) {
   ops::checked_groups(cx, "x", cx.type(0));
 }
 
-TensorType new_weight(const InferContext& cx) {
+TensorType new_transposed_weight(const InferContext& cx) {
   check_image(cx);
   const int64_t groups = cx.attribute("groups").integer();
   ops::checked_integers(cx, ops::integers_in_range, "kernel", {1, 2}, 1);
@@ -23,7 +23,7 @@ TensorType new_weight(const InferContext& cx) {
   return {DType::f32, {{kernel[0]}, {kernel[1]}, {ops::checked_filters(cx, groups) / groups}, cx.type(0).shape[3]}};
 }
 
-TensorType new_bias(const InferContext& cx) {
+TensorType new_transposed_bias(const InferContext& cx) {
   check_image(cx);
   ops::require_transposed_weight(cx, cx.type(0), cx.type(1));
   return {DType::f32, {{cx.type(1).shape[2].factor * cx.attribute("groups").integer()}}};
@@ -64,7 +64,7 @@ void check_output_padding(const InferContext& cx) {
 }
 
 std::vector<TensorType> infer_transposed(const InferContext& cx) {
-  ops::require_bias(cx, new_bias(cx));
+  ops::require_bias(cx, new_transposed_bias(cx));
   check_output_padding(cx);
   const TensorType &x = cx.type(0), &weight = cx.type(1), y{DType::f32, transposed(cx.attributes, x.shape, weight.shape).y};
   for (int axis : {1, 2, 3})
@@ -118,8 +118,8 @@ OpDefinition conv2d_transpose_op() {
       .operands = {ops::tensor_operand("x", "`[N, H, W, C]`"),
                    {.name = "weight",
                     .doc = "`[kh, kw, filters/groups, C]`, the weight of the convolution that goes the other way",
-                    .parameter = ParameterRule{.type = new_weight, .initializer = {"he", {{"fan_out", true}}}}},
-                   ops::bias_operand(new_bias)},
+                    .parameter = ParameterRule{.type = new_transposed_weight, .initializer = {"he", {{"fan_out", true}}}}},
+                   ops::bias_operand(new_transposed_bias)},
       .attributes = {ops::filters_attribute(), ops::kernel_attribute(), ops::layer_stride_attribute(), ops::layer_padding_attribute(),
                      ops::layer_dilation_attribute(), ops::groups_attribute(),
                      {.name = "output_padding",

@@ -11,7 +11,7 @@ using ops::Window;
 
 namespace {
 
-Convolution form_of(const Node& node) {
+Convolution form_of_input_gradient(const Node& node) {
   return ops::convolution_of(node.results[0].type.shape, node.operands[1].type().shape, node.attributes);
 }
 
@@ -91,7 +91,7 @@ ContractLowering::Part part_of(const Convolution& c, const Phase& h, const Phase
 }
 
 std::vector<ContractLowering::Part> input_gradient_parts(const Node& node) {
-  const Convolution c = form_of(node);
+  const Convolution c = form_of_input_gradient(node);
   const auto& [height, width] = c.windows;
   std::vector<ContractLowering::Part> parts;
   for (const Phase& h : phases_of(height))
@@ -124,7 +124,7 @@ OpDefinition convolution_input_gradient_op() {
       .evaluate =
           [](const EvaluateContext& cx) {
             Tensor dx = cx.result();
-            ops::add_input_gradient(dx, form_of(cx.node), cx.operand(0), cx.operand(1));
+            ops::add_input_gradient(dx, form_of_input_gradient(cx.node), cx.operand(0), cx.operand(1));
             return std::vector{std::move(dx)};
           },
       .lowering = ContractLowering{input_gradient_parts, /*zero_outside=*/true},

@@ -7,7 +7,7 @@ using ops::Convolution;
 
 namespace {
 
-Convolution form_of(const Node& node) {
+Convolution form_of_weight_gradient(const Node& node) {
   return ops::convolution_of(node.operands[0].type().shape, node.results[0].type.shape, node.attributes);
 }
 
@@ -36,7 +36,7 @@ std::vector<Value> weight_gradient_gradient(GradientContext& cx) {
 
 // Columns are the filters of one group; of many narrow groups, the groups, once for each filter of theirs.
 std::vector<ContractLowering::Part> weight_gradient_parts(const Node& node) {
-  const Convolution c = form_of(node);
+  const Convolution c = form_of_weight_gradient(node);
   const auto [h, w] = c.windows;
   auto pixel = [h = h, w = w](const Index& i, const Index& k, Expr channel) {
     return Index{k[0], ops::tap_position(h, k[1], i[0]), ops::tap_position(w, k[2], i[1]), channel};
@@ -87,7 +87,7 @@ OpDefinition convolution_weight_gradient_op() {
       .evaluate =
           [](const EvaluateContext& cx) {
             Tensor d_weight = cx.result();
-            ops::add_weight_gradient(d_weight, form_of(cx.node), cx.operand(0), cx.operand(1));
+            ops::add_weight_gradient(d_weight, form_of_weight_gradient(cx.node), cx.operand(0), cx.operand(1));
             return std::vector{std::move(d_weight)};
           },
       .lowering = ContractLowering{weight_gradient_parts, /*zero_outside=*/true},

@@ -5,7 +5,7 @@ namespace bnc {
 namespace {
 
 // The type of a new weight: [in, units].
-TensorType new_weight(const InferContext& cx) {
+TensorType new_dense_weight(const InferContext& cx) {
   if (cx.type(0).rank() < 2)
     ops::fail(cx, 2, fmt::format("`x` needs at least 2 dimensions, the batch and the features, got {}", cx.show(cx.type(0))));
   Dim features = cx.type(0).shape.back();
@@ -17,7 +17,7 @@ TensorType new_weight(const InferContext& cx) {
 }
 
 // The type of a bias: [units]. Checks the weight, which stands before it.
-TensorType new_bias(const InferContext& cx) {
+TensorType new_dense_bias(const InferContext& cx) {
   const TensorType &x = cx.type(0), &weight = cx.type(1);
   if (weight.rank() != 2 || weight.shape[0] != x.shape.back())
     ops::fail(cx, 3, fmt::format("the weight of {} must be f32[{}, units], got {}", cx.show(x),
@@ -30,7 +30,7 @@ std::vector<TensorType> infer_dense(const InferContext& cx) {
   const TensorType &x = cx.type(0), &weight = cx.type(1);
   if (x.rank() < 2)
     ops::fail(cx, 2, fmt::format("`x` needs at least 2 dimensions, the batch and the features, got {}", cx.show(x)));
-  TensorType bias = new_bias(cx);
+  TensorType bias = new_dense_bias(cx);
   if (cx.has(2) && cx.type(2) != bias)
     ops::fail(cx, 4, fmt::format("the bias beside weight {} must be {}, got {}", cx.show(weight), cx.show(bias), cx.show(cx.type(2))));
   TensorType y = x;
@@ -75,11 +75,11 @@ OpDefinition dense_op() {
       .description = "y = x*weight + bias over the last dimension. A new weight is drawn by `he` (He et al., \"Delving deep into rectifiers\", 2015), "
                      "which keeps the variance through layers of the ReLU family; in front of a batch norm the scale does not matter.",
       .operands = {ops::tensor_operand("x", "`[.., in]`"),
-                   {.name = "weight", .doc = "`[in, units]`", .parameter = ParameterRule{.type = new_weight, .initializer = {"he", {}}}},
+                   {.name = "weight", .doc = "`[in, units]`", .parameter = ParameterRule{.type = new_dense_weight, .initializer = {"he", {}}}},
                    {.name = "bias",
                     .doc = "`[units]`",
                     .optional = true,
-                    .parameter = ParameterRule{.type = new_bias, .initializer = {"zeros", {}}}}},
+                    .parameter = ParameterRule{.type = new_dense_bias, .initializer = {"zeros", {}}}}},
       .attributes = {{.name = "units", .kind = AttributeKind::integer, .fallback = {}, .doc = "the size of the result's last dimension",
                       .layer_only = true}},
       .results = {{"y", "`[.., units]`"}},

@@ -4,6 +4,7 @@
 #include "ir/op.h"
 #include "ir/verify.h"
 #include "passes/passes.h"
+#include "support/files.h"
 #include "support/op_cases.h"
 #include "support/passes.h"
 
@@ -47,8 +48,6 @@ std::string canonical(const std::string& body, const std::string& inputs) {
 }
 
 const char* training = "loss = mean_squared_error(labels)\noptimizer = sgd(rate=0.1)";
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

@@ -5,9 +5,11 @@
 
 #include "ir/builder.h"
 #include "ir/verify.h"
+#include "support/files.h"
 #include "support/passes.h"
 
 using namespace bnc;
+using namespace bnc::test;
 using test::parse_network;
 using test::rewritten;
 
@@ -20,8 +22,6 @@ std::string after(const std::string& pass, const std::string& body, const std::s
 
 // Whether the only thing the graph does is to return x.
 bool is_identity(const std::string& text) { return text.find("{\n  return y = x\n}") != std::string::npos; }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
