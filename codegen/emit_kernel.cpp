@@ -1,10 +1,12 @@
 // Kernels: statements, memory accesses and registers. One LLVM function a kernel, with a loop over its tasks.
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 
 #include <algorithm>
 #include <functional>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "codegen/emit.h"
 #include "ir/diagnostic.h"
@@ -35,13 +37,21 @@ class KernelEmitter : public ExpressionEmitter {
     if (context_.program.batch) n = builder_.getInt64(*context_.program.batch);
     define(loops::batch_variable, {n});
     locate_buffers();
+    find_streamed(kernel_.body);
     entry_ = builder_.GetInsertBlock();
     llvm::BasicBlock* body = new_block("body");
-    builder_.SetInsertPoint(body);
-    emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] { emit_statement(kernel_.body); });
-    builder_.CreateRetVoid();
+    emit_tasks(body);
     builder_.SetInsertPoint(entry_);
-    builder_.CreateBr(body);
+    if (llvm::Value* aligned = streamed_arguments_are_aligned()) {
+      // What the caller passes may begin anywhere: a second version of the code for where it begins at a line.
+      lines_begin_arguments_ = true;
+      llvm::BasicBlock* streaming = new_block("streaming");
+      emit_tasks(streaming);
+      builder_.SetInsertPoint(entry_);
+      builder_.CreateCondBr(aligned, streaming, body);
+    } else {
+      builder_.CreateBr(body);
+    }
   }
 
  protected:
@@ -56,8 +66,11 @@ class KernelEmitter : public ExpressionEmitter {
     llvm::MDNode* others = nullptr;
   };
 
+  void emit_tasks(llvm::BasicBlock* block);
   void locate_buffers();
   void annotate_locations();
+  void find_streamed(const Stmt& s);
+  llvm::Value* streamed_arguments_are_aligned();
 
   llvm::Type* memory_type(Scalar scalar) { return scalar == Scalar::boolean ? builder_.getInt8Ty() : llvm_type(builder_.getContext(), scalar); }
   llvm::Type* memory_type(loops::Type type) {
@@ -68,7 +81,7 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::Instruction* annotate(llvm::Instruction* access, int buffer);
   llvm::Value* read(int buffer, loops::Type type, const Expr& index, const Expr& predicate);
   llvm::Value* read_lanes(int buffer, loops::Type type, const ExprNode& ramp);
-  void write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate);
+  void write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate, bool streamed);
   llvm::Value* reversed(llvm::Value* vector, int lanes);
   llvm::Value* mask_of(const Expr& predicate, int lanes);
 
@@ -91,9 +104,21 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::Function* function_;
   llvm::BasicBlock* entry_ = nullptr;
   std::map<int, Location> locations_;
+  std::set<int> streamed_;               // buffers
+  bool lines_begin_arguments_ = false;   // of those that are streamed
   std::map<std::string, Expr> replacements_;
   std::unordered_map<std::string, std::vector<llvm::AllocaInst*>> registers_;
 };
+
+// The loop over tasks, and the end of the function.
+void KernelEmitter::emit_tasks(llvm::BasicBlock* block) {
+  builder_.SetInsertPoint(block);
+  emitted_.clear();
+  emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] { emit_statement(kernel_.body); });
+  // Unlike other stores, those past the caches are not ordered before what tells other threads that the kernel has ended.
+  if (!streamed_.empty()) builder_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, llvm::ArrayRef<llvm::Type*>{}, {});
+  builder_.CreateRetVoid();
+}
 
 // ---------------------------------------------------------------------------------------------------- memory
 
@@ -126,6 +151,22 @@ void KernelEmitter::annotate_locations() {
     location.scope = llvm::MDNode::get(function_->getContext(), {scopes[id]});
     location.others = llvm::MDNode::get(function_->getContext(), others);
   }
+}
+
+void KernelEmitter::find_streamed(const Stmt& s) {
+  if (s->streamed) streamed_.insert(s->buffer);
+  for (const Stmt& child : s->body) find_streamed(child);
+}
+
+// Null where no argument is streamed.
+llvm::Value* KernelEmitter::streamed_arguments_are_aligned() {
+  llvm::Value* bits = nullptr;
+  for (int id : streamed_) {
+    if (context_.program.buffers[id].kind != BufferKind::argument) continue;
+    llvm::Value* address = builder_.CreatePtrToInt(locations_.at(id).pointer, builder_.getInt64Ty());
+    bits = bits ? builder_.CreateOr(bits, address) : address;
+  }
+  return bits ? builder_.CreateICmpEQ(builder_.CreateAnd(bits, 63), builder_.getInt64(0)) : nullptr;
 }
 
 llvm::Instruction* KernelEmitter::annotate(llvm::Instruction* access, int buffer) {
@@ -163,11 +204,11 @@ llvm::Value* KernelEmitter::element(int buffer, const Expr& index) {
   return constant ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(constant)) : pointer;
 }
 
-// Arena, scratch and constants begin at multiples of 64 bytes; of arguments only the elements are aligned.
+// Arena, scratch and constants begin at multiples of 64 bytes; of arguments only the elements are aligned, unless it was asked.
 llvm::Align KernelEmitter::alignment(int buffer, const Expr& index) const {
   const Buffer& b = context_.program.buffers[buffer];
   uint64_t size = loops::size_of(b.scalar);
-  if (b.kind == BufferKind::argument) return llvm::Align(size);
+  if (b.kind == BufferKind::argument && !(lines_begin_arguments_ && streamed_.contains(buffer))) return llvm::Align(size);
   uint64_t bytes = static_cast<uint64_t>(multiple_of(index)) % 64 * size;
   return llvm::Align(std::min<uint64_t>(64, bytes == 0 ? 64 : bytes & -bytes));
 }
@@ -221,14 +262,16 @@ llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprN
   return vector;
 }
 
-void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate) {
+void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate, bool streamed) {
   int lanes = index->type.lanes;
   int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : lanes == 1 ? 1 : 0;
   if (stride == 1) {
     llvm::Value* pointer = element(buffer, lanes == 1 ? index : index->args[0]);
     llvm::Align align = alignment(buffer, index);
     if (!predicate) {
-      annotate(builder_.CreateAlignedStore(value, pointer, align), buffer);
+      llvm::Instruction* store = annotate(builder_.CreateAlignedStore(value, pointer, align), buffer);
+      const bool whole_line = align.value() == 64 && lanes * loops::size_of(context_.program.buffers[buffer].scalar) == 64;
+      if (streamed && whole_line) store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(store->getContext(), {llvm::ConstantAsMetadata::get(builder_.getInt32(1))}));
       return;
     }
     if (lanes == 1) value = builder_.CreateVectorSplat(1, value);
@@ -267,7 +310,7 @@ void KernelEmitter::emit_statement(const Stmt& s) {
       if (predicate && loops::is_constant(predicate, 1)) predicate = {};
       llvm::Value* stored = emit(value);
       if (value->type.scalar == Scalar::boolean) stored = builder_.CreateZExt(stored, memory_type(value->type));
-      write(s->buffer, stored, index, predicate);
+      write(s->buffer, stored, index, predicate, s->streamed);
       break;
     }
     case StmtKind::let: emit_let(*s); break;

@@ -75,6 +75,7 @@ class Canonical {
     put(s.step);
     put(s.count);
     put(s.for_store);
+    put(s.streamed);
     type(s.type);
     if (!s.name.empty()) name(s.name);
     if (s.buffer >= 0) buffer(s.buffer);

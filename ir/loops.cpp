@@ -240,6 +240,12 @@ Stmt store(int buffer, Expr index, Expr value, Expr predicate) {
   return make({.kind = StmtKind::store, .index = std::move(index), .value = std::move(value), .predicate = std::move(predicate), .buffer = buffer});
 }
 
+Stmt streamed_store(int buffer, Expr index, Expr value, Expr predicate) {
+  StmtNode node = *store(buffer, std::move(index), std::move(value), std::move(predicate));
+  node.streamed = true;
+  return make(std::move(node));
+}
+
 Stmt let(const std::string& variable, Expr value) { return make({.kind = StmtKind::let, .name = variable, .value = std::move(value)}); }
 
 Stmt declare_registers(const std::string& name, Type type, int64_t count) {

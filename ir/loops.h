@@ -151,6 +151,7 @@ struct StmtNode {
   Expr index, value, predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
   int buffer = -1;               // store, prefetch
   bool for_store = false;        // prefetch: the line will be written
+  bool streamed = false;         // store: past the caches
   Type type;                     // declare_registers: the type of one element
   int64_t count = 0;             // declare_registers: how many
   std::vector<Stmt> body;        // block, loop, conditional (then-branch)
@@ -159,6 +160,9 @@ struct StmtNode {
 Stmt block(std::vector<Stmt> body);
 Stmt loop(const std::string& variable, Expr begin, Expr end, int64_t step, std::vector<Stmt> body, LoopKind kind = LoopKind::serial);
 Stmt store(int buffer, Expr index, Expr value, Expr predicate = {});
+// A store of results too large for any cache. Whole, aligned cache lines go to memory without being read before; others are
+// stored as always. What the kernel reads of it later than right after the store comes from memory.
+Stmt streamed_store(int buffer, Expr index, Expr value, Expr predicate = {});
 Stmt let(const std::string& variable, Expr value);  // visible in the rest of the enclosing block
 Stmt declare_registers(const std::string& name, Type type, int64_t count);
 Stmt write_register(const std::string& name, Expr index, Expr value);

@@ -115,7 +115,7 @@ class Printer {
         body(s->body, depth);
         break;
       }
-      case StmtKind::store: line(depth, fmt::format("{} = {}", place(buffer(s->buffer), s->index, s->predicate), expression(s->value))); break;
+      case StmtKind::store: line(depth, fmt::format("{}{} = {}", s->streamed ? "stream " : "", place(buffer(s->buffer), s->index, s->predicate), expression(s->value))); break;
       case StmtKind::let: line(depth, fmt::format("let {} = {}", s->name, expression(s->value))); break;
       case StmtKind::declare_registers: line(depth, fmt::format("registers {}: {}[{}]", s->name, name_of(s->type), s->count)); break;
       case StmtKind::write_register: line(depth, fmt::format("{} = {}", place(s->name, s->index, {}), expression(s->value))); break;

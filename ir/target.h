@@ -15,6 +15,9 @@ struct TargetDescription {
   bool masked_memory = false;  // cheap masked loads and stores
   bool fused_multiply_add = false;
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10;
+  // Results of more bytes are not expected in any cache when they are read. Fixed: what systems report of the last cache
+  // differs by ten times from what a core has of it.
+  int64_t cached_bytes = 32 << 20;
 
   int float_lanes() const { return vector_bytes / 4; }
 };

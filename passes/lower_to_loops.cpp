@@ -185,6 +185,7 @@ class Driver {
     const Expr row_task = tasks.row_task(lowering_, task), column_task = tasks.column_task(lowering_, task);
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
     const std::set<const Stage*> riders = find_riders(fused, tasks, shared);
+    choose_streamed(fused, riders);
     kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](const Region& region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
@@ -217,6 +218,31 @@ class Driver {
       riders.insert(stage);
     }
     return riders;
+  }
+
+  // Results too large for any cache are not to displace what is read, nor to be read before they are written, where no other
+  // stage of the kernel reads them from memory.
+  void choose_streamed(const FusedKernel& fused, const std::set<const Stage*>& riders) {
+    lowering_.streamed.clear();
+    for (const Stage& stage : fused.stages) {
+      for (Node* root : stage.roots) {
+        const Value value = root->result();
+        if (lowering_.exceeds_caches(value.type().shape) && !is_update(value) && !read_by_other_stages(value, fused, riders)) lowering_.streamed.insert(value);
+      }
+    }
+  }
+
+  bool is_update(Value value) const {
+    return std::any_of(lowering_.graph.outputs.begin(), lowering_.graph.outputs.end(), [&](const Output& output) { return output.value == value && output.role == Output::Role::update; });
+  }
+
+  bool read_by_other_stages(Value value, const FusedKernel& fused, const std::set<const Stage*>& riders) const {
+    std::set<const Node*> roots;
+    for (const Node* reader : uses_.of(value)) collect_roots(reader, roots);
+    return std::any_of(roots.begin(), roots.end(), [&](const Node* root) {
+      const auto& [kernel, stage] = places_.at(root);
+      return &kernels_[kernel] == &fused && places_.at(root) != places_.at(value.node) && !riders.count(&fused.stages[stage]);
+    });
   }
 
   // Whether what `node` reads of its own kernel, through what is inlined, is of the stage `head` at the element being computed.

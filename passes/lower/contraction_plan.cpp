@@ -286,9 +286,11 @@ class Planner {
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
     tasks *= static_cast<double>(divide_up(lowering_.fixed(form_.result[split]).value_or(1), block));
     // Each panel of columns walks the task's rows again: they are to stay in the second cache.
-    // Depthwise, rows of pixels are streamed: whole ones, and this task's as well as the next one's result are in that cache.
+    // Depthwise, rows of pixels are streamed: whole ones, and this task's as well as the next one's result are in that cache
+    // where they are not stored past it.
     if (vectors_of_left_ && plan.prefetch_result) {
-      const double streamed = static_cast<double>(window.elements) + 2 * elements_of(form_.result) / tasks;
+      const double results = lowering_.exceeds_caches(form_.result) ? 0 : elements_of(form_.result) / tasks;
+      const double streamed = static_cast<double>(window.elements) + 2 * results;
       if (plan.columns_per_task < columns_) cycles *= 1.5;
       if (4 * streamed > static_cast<double>(l2) / 2) cycles *= 1.2;
     }

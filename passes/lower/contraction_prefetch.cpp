@@ -13,31 +13,56 @@ constexpr int64_t cache_line = 16;   // elements
 // at a time, as many more than the machine can wait for would hold up the loads of the tile itself.
 void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, bool final, std::vector<Stmt>& out) {
   if (final && plan_.prefetch_result) prefetch_result(tile, place, reduction, out);
+  if (part().left_has_columns() && plan_.prefetch_left && plan_.stage_left) prefetch_window(tile, place, reduction, out);
   if (part().left_has_columns() || form_.groups(part_) > 1) return;
   if (plan_.prefetch_left) prefetch_left(tile, place, reduction, out);
   if (plan_.prefetch_right) prefetch_right(reduction, out);
 }
 
-// Step k of many asks for row k from the tile's first on. Of few steps, as depthwise, each asks for its share of as much of
-// the next task's results as the tile has of this one's, in the order of memory.
+// Of the few steps of a depthwise tile each has its share of what the next task touches: as much as the tile has of the
+// task's results, in the order of memory.
+RowContraction::Share RowContraction::share_of_step(const TileShape& tile, const Place& place, const ReductionLoops& reduction) const {
+  int64_t steps = 1;
+  Expr step = 0;
+  for (size_t d = 0; d < reduction.dimensions.size(); ++d) {
+    step = step * reduction.dimensions[d].count + loops::variable(reduction.variables[d]);
+    steps *= reduction.dimensions[d].most;
+  }
+  const int64_t all = tile.rows() * ((int64_t{run_.vectors} * run_.lanes + cache_line - 1) / cache_line), lines = (all + steps - 1) / steps;
+  return {column_ * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin + step * Expr(lines)) * Expr(cache_line), lines};
+}
+
+// Step k of many asks for row k from the tile's first on.
 void RowContraction::prefetch_result(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out) {
   const int64_t columns = *lowering_.fixed(form_.result.back());
   int64_t lines = (int64_t{run_.vectors} * run_.lanes + cache_line - 1) / cache_line;
   Expr begin = (place.result + loops::variable(reduction.variables.back())) * Expr(columns) + column_;
   if (part().left_has_columns()) {
-    int64_t steps = 1;
-    Expr step = 0;
-    for (size_t d = 0; d < reduction.dimensions.size(); ++d) {
-      step = step * reduction.dimensions[d].count + loops::variable(reduction.variables[d]);
-      steps *= reduction.dimensions[d].most;
-    }
-    lines = (tile.rows() * lines + steps - 1) / steps;
-    begin = ranges_.row_end * Expr(columns) + column_ * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin + step * Expr(lines)) * Expr(cache_line);
+    const Share share = share_of_step(tile, place, reduction);
+    lines = share.lines;
+    begin = ranges_.row_end * Expr(columns) + share.begin;
   }
   for (Node* root : stage_.roots) {
-    if (root->results[0].type.shape != form_.result) continue;
+    if (root->results[0].type.shape != form_.result || lowering_.streamed.count(root->result())) continue;
     for (int buffer : lowering_.destinations(root->result())) prefetch_lines(buffer, begin, lines, true, out);
   }
+}
+
+// What the next task's window has beyond this one's.
+void RowContraction::prefetch_window(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out) {
+  const int64_t results = plan_.rows_per_task * *lowering_.fixed(form_.result.back()), distance = distance_to_next();
+  if (distance == 0 || distance % results != 0) return;
+  Expr end = Expr(part().left.flat_offset(left_strides_));
+  for (size_t j = 0; j < part().columns(); ++j) {
+    if (!is_row(part_, j)) continue;
+    end = end + space_[part_][j].begin * Expr(part().left.flat_space(left_strides_, j));
+    if (result_dimension(part(), j) != static_cast<size_t>(plan_.split_dimension)) continue;
+    for (size_t d = 0; d < left_strides_.size(); ++d) {
+      if (part().left.space[d][j] != 0) end = end + Expr(window_.extent[d] * window_.step[d] * left_strides_[d]);
+    }
+  }
+  const Share share = share_of_step(tile, place, reduction);
+  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.begin * Expr(distance / results), share.lines * distance / results, false, out);
 }
 
 // The same element in what is staged next; where rows are dense, those of the tile in the order of memory.

@@ -77,7 +77,8 @@ void Elements::store(Value value, Expr element) {
   const Expr position = offset(value.type().shape, index);
   if (position->type.lanes > 1 && element->type.lanes == 1) element = loops::broadcast(element, position->type.lanes);
   for (int buffer : lowering_.destinations(value)) {
-    out_.push_back(loops::store(buffer, position, element, position->type.lanes > 1 ? predicate_ : Expr()));
+    const auto store = lowering_.streamed.count(value) ? loops::streamed_store : loops::store;
+    out_.push_back(store(buffer, position, element, position->type.lanes > 1 ? predicate_ : Expr()));
   }
 }
 

@@ -10,6 +10,13 @@ std::optional<int64_t> Lowering::fixed(const Dim& dim) const {
   return std::nullopt;
 }
 
+// Below a vector of a whole line such stores would write lines in parts.
+bool Lowering::exceeds_caches(const Shape& shape) const {
+  constexpr int whole_line = 64;
+  const auto elements = fixed(*element_count(shape));
+  return target.vector_bytes >= whole_line && elements && 4 * *elements > target.cached_bytes;
+}
+
 Dim Lowering::resolve(const Dim& dim) const {
   const auto known = fixed(dim);
   return known ? Dim{*known, false} : dim;

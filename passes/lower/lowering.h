@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ir/loops.h"
@@ -42,10 +43,13 @@ class Lowering {
   std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
   std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to
   std::unordered_map<const Node*, int> inlined;                           // nodes computed where they are read -> 1
+  std::unordered_set<Value, ValueHash> streamed;                          // results of the current kernel stored past the caches
   Accesses accesses;
 
   Expr extent(const Dim& dim) const;
   std::optional<int64_t> fixed(const Dim& dim) const;   // the extent where it is known at compile time
+  // Whether results of a shape are worth storing past all caches.
+  bool exceeds_caches(const Shape& shape) const;
   Dim resolve(const Dim& dim) const;                    // with a known batch size filled in
   std::string fresh(const std::string& stem);
   // Binds an expression to a name in `out`; constants and names stay as they are.

@@ -103,7 +103,13 @@ class RowContraction {
 
   // Lines asked for ahead of their use (contraction_prefetch.cpp).
   void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, bool final, std::vector<Stmt>& out);
+  struct Share {
+    Expr begin;      // element, counted from the first that the next task touches
+    int64_t lines;
+  };
+  Share share_of_step(const TileShape& tile, const Place& place, const ReductionLoops& reduction) const;
   void prefetch_result(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
+  void prefetch_window(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_left(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
   static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, bool for_store, std::vector<Stmt>& out);

@@ -228,3 +228,25 @@ TEST_CASE("training steps of products over pixels against the reference") {
     test::check_training(module, batch, 2e-5);
   }
 }
+
+TEST_CASE("results too large for the caches are stored past them, wherever arguments begin") {
+  const std::pair<const char*, const char*> networks[] = {
+      {"x: f32[N, 5, 7, 32]", "return y = relu(x)"},
+      {"x: f32[N, 5, 7, 35]", "return y = exp(x)"},   // rows that begin within a line
+      {"x: f32[N, 9, 11, 48]", "return y = conv2d(x, 48, kernel=3, padding=1, groups=48, bias=false)"},
+      {"x: f32[N, 13, 9, 16]", "return y = conv2d(x, 96, kernel=3, stride=2, bias=false)"},
+      {"x: f32[N, 16, 16, 32]", "h = relu(conv2d(x, 128, kernel=1))\nmean, variance = moments(h)\nreturn h, mean, variance"},
+      {"x: f32[N, 4, 4, 16]", "h = exp(x)\nreturn y = reduce_sum(h, axes=[1, 2]), h"}};
+  for (const auto& [inputs, body] : networks) {
+    CAPTURE(body);
+    const Graph graph = test::parse_network(inputs, body).main().clone();
+    for (int64_t offset : {0, 4}) {
+      CAPTURE(offset);
+      test::CodeOptions options{.threads = 2};
+      options.cached_bytes = 0;
+      options.l2_bytes = 1 << 12;   // and asked for ahead of their use
+      options.argument_offset = offset;
+      test::check_generated(graph, test::random_bindings(graph, 5), options, 1e-5);
+    }
+  }
+}

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +25,8 @@ struct CodeOptions {
   int threads = 1;
   TrainSection* train = nullptr;
   int64_t l2_bytes = 0;   // a cache of another size than the target's
+  std::optional<int64_t> cached_bytes;
+  int64_t argument_offset = 0;   // bytes from the beginning of a cache line to that of each argument
 };
 
 // Every argument buffer after one run: outputs (`output/NAME`, `loss`, `grad/NAME`), parameters and states (updated).
@@ -33,6 +36,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   PassContext context;
   context.target = codegen::target_for(options.cpu, true);
   if (options.l2_bytes) context.target.l2_bytes = options.l2_bytes;
+  if (options.cached_bytes) context.target.cached_bytes = *options.cached_bytes;
   context.train = options.train;
   if (options.fixed_batch) context.batch = batch;
   run_passes(graph, options.passes, context);
@@ -42,21 +46,22 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   const auto compiled = codegen::jit(program, context.target);
 
   std::vector<std::vector<char>> storage(program.buffers.size());
+  auto elements = [&](size_t b) { return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(storage[b].data()) + 63) / 64 * 64) + options.argument_offset; };
   std::vector<void*> arguments;
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     const auto& buffer = program.buffers[b];
     if (buffer.kind != loops::BufferKind::argument) continue;
     const int64_t count = buffer.elements.at(batch);
-    storage[b].resize(static_cast<size_t>(count) * 4, 0);
+    storage[b].resize(static_cast<size_t>(count) * 4 + 128, 0);
     if (auto it = bindings.find(buffer.name); it != bindings.end()) {
       for (int64_t i = 0; i < count; ++i) {
         const float real = static_cast<float>(it->second.data[i]);
         const int32_t whole = static_cast<int32_t>(it->second.data[i]);
-        std::memcpy(&storage[b][i * 4], buffer.scalar == loops::Scalar::i32 ? static_cast<const void*>(&whole) : &real, 4);
+        std::memcpy(elements(b) + i * 4, buffer.scalar == loops::Scalar::i32 ? static_cast<const void*>(&whole) : &real, 4);
       }
     }
     arguments.resize(std::max<size_t>(arguments.size(), buffer.argument + 1));
-    arguments[buffer.argument] = storage[b].data();
+    arguments[buffer.argument] = elements(b);
   }
   // Filled with NaN, so that reading what was never written shows.
   std::vector<float> arena(program.workspace_bytes(batch, options.threads) / 4 + 32, std::nanf(""));
@@ -74,11 +79,11 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     const auto& buffer = program.buffers[b];
     if (buffer.kind != loops::BufferKind::argument) continue;
     Tensor tensor;
-    for (size_t i = 0; i < storage[b].size() / 4; ++i) {
+    for (int64_t i = 0; i < buffer.elements.at(batch); ++i) {
       float real;
       int32_t whole;
-      std::memcpy(&real, &storage[b][i * 4], 4);
-      std::memcpy(&whole, &storage[b][i * 4], 4);
+      std::memcpy(&real, elements(b) + i * 4, 4);
+      std::memcpy(&whole, elements(b) + i * 4, 4);
       tensor.data.push_back(buffer.scalar == loops::Scalar::i32 ? whole : real);
     }
     result[buffer.name] = std::move(tensor);
