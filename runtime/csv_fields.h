@@ -21,6 +21,13 @@ inline std::string_view take_field(std::string_view& text, char end) {
   return taken;
 }
 
+// Calls `row` with each line behind the header. Error, naming `path`, where another one stands there: it is not `what` of a training run.
+template <class Row>
+void read_rows(std::string_view text, std::string_view header, const char* what, const std::string& path, const Row& row) {
+  if (take_field(text, '\n') != header) fail("{}: not the {} of a training run", path, what);
+  while (!text.empty()) row(take_field(text, '\n'));
+}
+
 // Error, naming `path`, for what is no number; `empty` for nothing.
 template <class T>
 T csv_number(std::string_view text, T empty, const std::string& path) {

@@ -49,16 +49,14 @@ std::string to_csv(const Distributions& distributions) {
 }
 
 Distributions parse_distributions(std::string_view text, const std::string& path) {
-  if (take_field(text, '\n') != header) fail("{}: not the distributions of a training run", path);
   Distributions distributions;
-  while (!text.empty()) {
-    std::string_view line = take_field(text, '\n');
+  read_rows(text, header, "distributions", path, [&](std::string_view line) {
     DistributionRow row;
     row.step = csv_number<int64_t>(take_field(line, ','), 0, path);
     row.batch_norm = take_field(line, ',');
     for (double& value : row.values) value = csv_number<double>(take_field(line, ','), NAN, path);
     distributions.push_back(std::move(row));
-  }
+  });
   return distributions;
 }
 

@@ -22,10 +22,8 @@ std::string to_csv(const History& history) {
 }
 
 History parse_csv(std::string_view text, const std::string& path) {
-  if (take_field(text, '\n') != header) fail("{}: not the history of a training run", path);
   History history;
-  while (!text.empty()) {
-    std::string_view line = take_field(text, '\n');
+  read_rows(text, header, "history", path, [&](std::string_view line) {
     HistoryRow row;
     row.step = csv_number<int64_t>(take_field(line, ','), 0, path);
     row.epoch = csv_number<int64_t>(take_field(line, ','), 0, path);
@@ -37,7 +35,7 @@ History parse_csv(std::string_view text, const std::string& path) {
     row.rate = csv_number<double>(take_field(line, ','), NAN, path);
     row.seconds = csv_number<double>(line, NAN, path);
     history.push_back(row);
-  }
+  });
   return history;
 }
 
