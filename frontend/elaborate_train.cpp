@@ -15,6 +15,18 @@ namespace {
 
 const Strings keys = {"loss", "optimizer", "batch", "steps", "epochs", "patience", "augment", "seed"};
 
+// Where the arguments of a call stand, `name=value`; those of a call within it behind its own name and a point.
+void find_arguments(const Expression& call, const std::string& prefix, std::map<std::string, SourceRange>& places) {
+  for (const Argument& argument : call.arguments) {
+    const Expression& value = *argument.value;
+    SourceRange place = argument.name.empty() ? value.range : argument.name_range;
+    if (place.line == value.range.line) place.length = value.range.column + value.range.length - place.column;
+    const std::string name = prefix + (argument.name.empty() ? value.text : argument.name);
+    places[name] = place;
+    find_arguments(value, name + ".", places);
+  }
+}
+
 }  // namespace
 
 TrainSection Elaborator::train(const ast::Train& train) {
@@ -78,6 +90,7 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
   } else if (key == "optimizer") {
     section.optimizer = symbol(value);
     section.optimizer_range = value.range;
+    find_arguments(value, "", section.optimizer_arguments);
   } else if (key == "augment") {
     section.augment = augment(value);
     section.augment_range = value.range;

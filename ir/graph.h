@@ -2,6 +2,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -130,6 +131,13 @@ struct TrainSection {
   std::vector<Symbol> augment;      // pad_and_crop(pixels=4), flip, shift(pixels=2), in order
   int64_t seed = 0;
   SourceRange range, loss_range, optimizer_range, augment_range;
+  std::map<std::string, SourceRange> optimizer_arguments;   // where each stands; those of a schedule as `rate.start`
+
+  // The place of an argument of the optimizer, of all of it where there is none of that name.
+  const SourceRange& place_of(const std::string& argument) const {
+    const auto found = optimizer_arguments.find(argument);
+    return found == optimizer_arguments.end() ? optimizer_range : found->second;
+  }
 };
 
 // Everything one .bn file says.

@@ -10,8 +10,9 @@ namespace bnc {
 
 namespace {
 
-[[noreturn]] void fail(const TrainSection& train, const std::string& text, const std::string& help) {
-  Diagnostic diagnostic{Severity::error, train.optimizer_range, text, {}};
+// At that argument of the schedule, or at all of it where none is given.
+[[noreturn]] void fail(const TrainSection& train, const std::string& argument, const std::string& text, const std::string& help) {
+  Diagnostic diagnostic{Severity::error, train.place_of(argument.empty() ? "rate" : "rate." + argument), text, {}};
   diagnostic.help(help);
   throw CompileError(std::move(diagnostic));
 }
@@ -35,7 +36,7 @@ bool take_epochs(Symbol& schedule, const TrainSection& train) {
   const auto flag = std::find_if(schedule.arguments.begin(), schedule.arguments.end(), [](const auto& argument) { return argument.first == "in_epochs"; });
   if (flag == schedule.arguments.end()) return false;
   const bool* value = flag->second.get_if<bool>();
-  if (!value) fail(train, fmt::format("`in_epochs` of `{}` is {}", schedule.name, to_string(flag->second)), "it is true or false");
+  if (!value) fail(train, "in_epochs", fmt::format("`in_epochs` of `{}` is {}", schedule.name, to_string(flag->second)), "it is true or false");
   const bool in_epochs = *value;
   schedule.arguments.erase(flag);
   return in_epochs;
@@ -57,7 +58,7 @@ Symbol complete_schedule(const TrainSection& train, const PassContext& context) 
   Symbol schedule = *schedule_of(train);
   if (take_epochs(schedule, train)) {
     if (!context.steps_an_epoch)
-      fail(train, fmt::format("`{}` counts epochs, but how many steps an epoch takes is not known here", schedule.name),
+      fail(train, "in_epochs", fmt::format("`{}` counts epochs, but how many steps an epoch takes is not known here", schedule.name),
            "`bnc train` knows it from the data; elsewhere count steps");
     for (auto& [name, value] : schedule.arguments) {
       const auto& counts = ops::schedule_counts();
@@ -67,11 +68,11 @@ Symbol complete_schedule(const TrainSection& train, const PassContext& context) 
   if (follows_run_length(train)) {
     const std::optional<int64_t> steps = context.run_steps ? context.run_steps : train.steps;
     if (!steps)
-      fail(train, fmt::format("`{}` runs over the whole training, but how many steps that takes is not known here", schedule.name),
+      fail(train, "", fmt::format("`{}` runs over the whole training, but how many steps that takes is not known here", schedule.name),
            fmt::format("`bnc train` knows it; elsewhere write {}(..., steps=10000), or `steps = 10000` in the train section", schedule.name));
     schedule.arguments.emplace_back("steps", *steps);
   }
-  if (const auto problem = ops::check_schedule(schedule)) fail(train, problem->text, problem->help);
+  if (const auto problem = ops::check_schedule(schedule)) fail(train, problem->argument, problem->text, problem->help);
   return schedule;
 }
 

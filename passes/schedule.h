@@ -9,8 +9,8 @@ namespace bnc {
 const Symbol* schedule_of(const TrainSection& train);
 // Whether the schedule ends where the run does, because it does not say how many steps it takes.
 bool follows_run_length(const TrainSection& train);
-// The schedule with everything counted in steps, as long as the run where it does not say how long. CompileError at the
-// optimizer where that is not known, and where something is wrong with the schedule.
+// The schedule with everything counted in steps, as long as the run where it does not say how long. CompileError where
+// that is not known, and where something is wrong with the schedule, at what is wrong.
 Symbol complete_schedule(const TrainSection& train, const PassContext& context);
 
 // The learning rate of a step before which `done` others were done. CompileError as above.

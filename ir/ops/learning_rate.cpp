@@ -188,19 +188,21 @@ template <class A> class Rate {
 
 std::optional<ops::ScheduleProblem> ops::check_schedule(const Symbol& given) {
   const Schedule* schedule = find_schedule(given.name);
-  if (!schedule) return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name), did_you_mean(given.name, names_of(schedules()))};
-  const auto problem = [](std::string text, std::string help) { return ScheduleProblem{3, std::move(text), std::move(help)}; };
+  if (!schedule) return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name), did_you_mean(given.name, names_of(schedules())), ""};
+  const auto problem = [](std::string argument, std::string text, std::string help) {
+    return ScheduleProblem{3, std::move(text), std::move(help), std::move(argument)};
+  };
   for (const auto& [name, value] : given.arguments) {
     const ScheduleArgument* known = schedule->find(name);
-    if (!known) return problem(fmt::format("`{}` has no argument `{}`", given.name, name), did_you_mean(name, names_of(schedule->arguments)));
-    if (!fits(known->kind, value)) return problem(fmt::format("`{}` of `{}` is {}", name, given.name, to_string(value)), expectation(known->kind));
+    if (!known) return problem(name, fmt::format("`{}` has no argument `{}`", given.name, name), did_you_mean(name, names_of(schedule->arguments)));
+    if (!fits(known->kind, value)) return problem(name, fmt::format("`{}` of `{}` is {}", name, given.name, to_string(value)), expectation(known->kind));
   }
   for (const ScheduleArgument& argument : schedule->arguments)
-    if (argument.required && !given.find(argument.name)) return problem(fmt::format("`{}` needs `{}`", given.name, argument.name), expectation(argument.kind));
+    if (argument.required && !given.find(argument.name)) return problem("", fmt::format("`{}` needs `{}`", given.name, argument.name), expectation(argument.kind));
   if (given.name == "step" && !given.find("every") == !given.find("at"))
-    return problem("`step` needs either `every` or `at`", "step(start=0.1, every=1000) or step(start=0.1, at=[1000, 1500])");
+    return problem("", "`step` needs either `every` or `at`", "step(start=0.1, every=1000) or step(start=0.1, at=[1000, 1500])");
   if (given.find("steps") && given.number("warmup", 0) >= given.number("steps", 0))
-    return problem(fmt::format("a warm-up of {} steps leaves nothing of a schedule of {}", given.find("warmup")->integer(), given.find("steps")->integer()),
+    return problem("warmup", fmt::format("a warm-up of {} steps leaves nothing of a schedule of {}", given.find("warmup")->integer(), given.find("steps")->integer()),
                    "shorten the warm-up, or train for longer");
   return std::nullopt;
 }

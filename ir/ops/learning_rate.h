@@ -9,10 +9,10 @@
 
 namespace bnc::ops {
 
-// What is wrong with a schedule, which constraint of learning_rate it breaks, and what would help.
+// What is wrong with a schedule, which constraint of learning_rate it breaks, and what would help; the argument to blame, if it is one.
 struct ScheduleProblem {
   int constraint = 0;
-  std::string text, help;
+  std::string text, help, argument;
 };
 std::optional<ScheduleProblem> check_schedule(const Symbol& schedule);
 

@@ -23,8 +23,8 @@ struct OptimizerArgument {
   bool low_is_allowed = true;
 };
 
-// The optimizer of a train section, with its arguments checked. CompileError at the section's optimizer, with advice, for
-// an unknown name, an unknown or missing argument, and one of the wrong kind or out of its range.
+// The optimizer of a train section, with its arguments checked. CompileError with advice for an unknown
+// name, an unknown or missing argument, and one of the wrong kind or out of its range, at what is wrong.
 class OptimizerSettings {
  public:
   explicit OptimizerSettings(const TrainSection& train);
@@ -33,7 +33,8 @@ class OptimizerSettings {
   const TrainSection& train() const { return train_; }
   double number(const std::string& argument) const { return values_.at(argument); }
   bool flag(const std::string& argument) const { return values_.at(argument) != 0; }
-  [[noreturn]] void fail(const std::string& text, const std::string& help) const;
+  // At that argument, or at the whole optimizer where it was not given.
+  [[noreturn]] void fail(const std::string& argument, const std::string& text, const std::string& help) const;
 
  private:
   void set(const OptimizerArgument& argument, const Attribute& value);

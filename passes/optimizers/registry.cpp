@@ -46,21 +46,21 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
   const Symbol& optimizer = train.optimizer;
   for (const OptimizerDefinition& each : all_optimizers())
     if (each.name == optimizer.name) definition_ = &each;
-  if (!definition_) fail(fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, names_of(all_optimizers())));
+  if (!definition_) fail("", fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, names_of(all_optimizers())));
   const std::vector<OptimizerArgument> arguments = arguments_of(*definition_);
   for (const OptimizerArgument& argument : arguments) values_[argument.name] = argument.fallback;
   for (const auto& [name, value] : optimizer.arguments) {
     const auto argument = std::find_if(arguments.begin(), arguments.end(), [&](const OptimizerArgument& each) { return each.name == name; });
-    if (argument == arguments.end()) fail(fmt::format("{} has no argument `{}`", optimizer.name, name), did_you_mean(name, names_of(arguments)));
+    if (argument == arguments.end()) fail(name, fmt::format("{} has no argument `{}`", optimizer.name, name), did_you_mean(name, names_of(arguments)));
     set(*argument, value);
   }
-  if (!optimizer.find("rate")) fail(fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
+  if (!optimizer.find("rate")) fail("", fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
   if (definition_->check) definition_->check(*this);
 }
 
 void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& value) {
   const auto refuse = [&](const std::string& help) {
-    fail(fmt::format("`{}` of {} is {}", argument.name, train_.optimizer.name, to_string(value)), help);
+    fail(argument.name, fmt::format("`{}` of {} is {}", argument.name, train_.optimizer.name, to_string(value)), help);
   };
   if (argument.kind == OptimizerArgument::Kind::flag) {
     if (!value.get_if<bool>()) refuse("it is true or false");
@@ -75,8 +75,8 @@ void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& 
   values_[argument.name] = number;
 }
 
-void OptimizerSettings::fail(const std::string& text, const std::string& help) const {
-  Diagnostic diagnostic{Severity::error, train_.optimizer_range, text, {}};
+void OptimizerSettings::fail(const std::string& argument, const std::string& text, const std::string& help) const {
+  Diagnostic diagnostic{Severity::error, train_.place_of(argument), text, {}};
   diagnostic.help(help);
   throw CompileError(std::move(diagnostic));
 }

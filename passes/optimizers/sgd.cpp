@@ -23,7 +23,7 @@ OptimizerDefinition sgd() {
           .check =
               [](const OptimizerSettings& settings) {
                 if (settings.flag("nesterov") && settings.number("momentum") == 0)
-                  settings.fail("nesterov needs a momentum", "write sgd(rate=..., momentum=0.9, nesterov)");
+                  settings.fail("nesterov", "nesterov needs a momentum", "write sgd(rate=..., momentum=0.9, nesterov)");
               }};
 }
 
