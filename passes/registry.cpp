@@ -31,9 +31,9 @@ const std::vector<PassInfo>& all_passes() {
        prepare_training},
       {"drop-dead-bias", "takes away biases that a training batch norm subtracts again",
        "A bias, or an addition of one constant a channel, in front of a batch norm in mode train changes only the batch's mean: it goes, also through "
-       "reshape and transpose, and whoever reads that mean (the running statistics) has it added back. It stays in the file, untrained. Declines where "
-       "the batch norm is in mode infer, where something else reads the biased value or it is an output, and where the bias runs along another axis "
-       "than the channels.",
+       "reshape and transpose, and whoever reads that mean (the running statistics) has it added back. Likewise in front of the instance norm "
+       "that ghost batches become. It stays in the file, untrained. Declines where the batch norm is in mode infer, where something else reads the biased "
+       "value or it is an output, and where the bias runs along another axis than the channels.",
        drop_dead_bias},
       {"build-backward", "appends the gradients of the loss",
        "Reverse-mode differentiation by each op's rule, from the last node to the first. Every trainable parameter and floating-point input "

@@ -18,8 +18,8 @@ Evaluation gradients(const Graph& graph, const Bindings& bindings) {
 PassContext check_drop(RandomNetwork& net, Value prediction, int dropped) {
   net.output(prediction);
   PassContext context = training_context();
-  prepare_training(net.graph, context);
   net.bindings["labels"] = Tensor::filled(DType::f32, concrete(prediction.type().shape, net.batch_size), 0);
+  prepare_training(net.graph, context);
   for (double& label : net.bindings["labels"].data) label = net.random().normal();
   const int biases = count(net.graph, "bias");
   const Evaluation before = gradients(net.graph, net.bindings);
@@ -129,6 +129,22 @@ TEST_SUITE("drop-dead-bias") {
     }
   }
 
+  TEST_CASE("ghost batches, also of images, by every rule of the running statistics") {
+    const Symbol rules[] = {{"ema", {{"decay", 0.7}}}, {"ema", {{"decay", 0.7}, {"corrected", true}}}, {"cumulative", {}}};
+    for (const Symbol& rule : rules)
+      for (const Shape& shape : {batched({5}), batched({3, 2, 5})}) {
+        RandomNetwork net(214);
+        net.batch_size = 8;
+        Node* node = net.batch_norm_node(net.bias(net.matmul(net.input(shape), 7)), -1, "train");
+        node->attributes["stats"] = rule;
+        node->attributes["ghost"] = 4;
+        node->operands[5] = GraphBuilder::before(net.graph, node).state("count", {}, Symbol{"zeros", {}});
+        net.bindings["count"] = Tensor::filled(DType::f32, {}, 3);
+        check_drop(net, node->result(), 1);
+        CHECK(count(net.graph, "bias") == 0);
+      }
+  }
+
   TEST_CASE("a reader of the batch's mean gets the bias back, and its gradient") {
     RandomNetwork net(210);
     Node* node = net.batch_norm_node(net.bias(net.matmul(net.input(batched({5})), 7)), -1, "train");
@@ -175,6 +191,25 @@ TEST_SUITE("drop-dead-bias declines") {
     RandomNetwork net(222);
     const Value h = net.bias(net.matmul(net.input(batched({5})), 7));
     check_declined(net, net.builder().add(train(net, h), train(net, h)), "has 2 users");
+  }
+  TEST_CASE("another reader of ghost batches: a mean over the channels too, a difference from something else, an instance norm") {
+    const auto declined_for = [](auto other) {
+      RandomNetwork net(228);
+      const Value x = net.matmul(net.input(batched({4, 5})), 7), h = net.bias(x);
+      const Value mean = net.builder().value("reduce_mean", {h}, {{"axes", IntList{0, 1}}});
+      const Value y = net.builder().add(net.builder().value("instance_norm", {h}), mean);
+      check_declined(net, net.builder().add(y, other(net, x, h)), "has 3 users");
+    };
+    declined_for([](RandomNetwork& net, Value, Value h) { return net.builder().value("reduce_mean", {h}, {{"axes", IntList{1, 2}}, {"keep_dims", true}}); });
+    declined_for([](RandomNetwork& net, Value x, Value h) { return net.builder().sub(h, x); });
+    declined_for([](RandomNetwork& net, Value, Value h) { return net.builder().value("instance_norm", {h}, {{"epsilon", 0.5}}); });
+  }
+  TEST_CASE("an instance norm for itself: its bias would be of no use to the graph, and have no gradient to hand out") {
+    RandomNetwork net(229);
+    const Value h = net.bias(net.matmul(net.input(batched({4, 5})), 7));
+    const Value difference = net.builder().sub(h, net.builder().value("reduce_mean", {h}, {{"axes", IntList{1}}, {"keep_dims", true}}));
+    CHECK(remarks(check_drop(net, net.builder().add(net.builder().value("instance_norm", {h}), difference), 0), Remark::Kind::declined).empty());
+    CHECK(count(net.graph, "bias") == 1);
   }
   TEST_CASE("an output") {
     RandomNetwork net(223);
