@@ -12,7 +12,6 @@
 #include "passes/schedule.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
-#include "runtime/evaluator.h"
 #include "runtime/network.h"
 #include "runtime/preprocess.h"
 #include "runtime/session.h"
@@ -255,10 +254,10 @@ std::optional<EvaluationResult> Trainer::test() {
   const Stopwatch watch(times_.tests);
   ++tests_;
   tester_->restore(session_->weights(), {});
-  EvaluationHooks hooks;
-  hooks.stop = options_.stop;
-  return evaluate_session(*tester_, objective_, *watched(), std::min(examples_a_test, watched()->count()), hooks);
+  return evaluate_session(*tester_, objective_, *watched(), std::min(examples_a_test, watched()->count()), test_hooks());
 }
+
+EvaluationHooks Trainer::test_hooks() { return {.on_progress = progress_of("testing"), .stop = options_.stop}; }
 
 void Trainer::note_best(const HistoryRow& row) {
   const auto better = [](const HistoryRow& a, const HistoryRow& b) {
@@ -291,9 +290,11 @@ double Trainer::rate() const {
 
 double Trainer::seconds() const { return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
-void Trainer::report_progress() {
+void Trainer::report_progress(const std::string& activity, double share) {
   if (!options_.on_progress || state_.epoch.batches == 0) return;
   Progress progress;
+  progress.activity = activity;
+  progress.activity_share = share;
   progress.step = state_.step;
   progress.steps = steps_;
   progress.epoch = epoch();
@@ -313,6 +314,11 @@ void Trainer::report_progress() {
     progress.test = {tested->test_loss, tested->test_accuracy, watched() ? watched()->count() : 0};
   }
   options_.on_progress(progress);
+}
+
+std::function<void(const Progress&)> Trainer::progress_of(const std::string& activity) {
+  if (!options_.on_progress) return {};
+  return [this, activity](const Progress& pass) { report_progress(activity, static_cast<double>(pass.step) / static_cast<double>(pass.steps)); };
 }
 
 void Trainer::save_checkpoint() {

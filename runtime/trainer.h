@@ -9,6 +9,7 @@
 #include "runtime/activation_probe.h"
 #include "runtime/batch_loader.h"
 #include "runtime/checkpoint.h"
+#include "runtime/evaluator.h"
 #include "runtime/objective.h"
 #include "runtime/report/record.h"
 #include "runtime/tensorboard.h"
@@ -46,7 +47,10 @@ class Trainer {
   int64_t epoch_of(int64_t step) const { return (std::max<int64_t>(step, 1) - 1) / steps_an_epoch_ + 1; }
   double rate() const;
   void sample_distributions();
-  void report_progress();
+  void report_progress(const std::string& activity = {}, double share = 0);
+  // Takes the progress of a test or another pass over data for that of the run.
+  std::function<void(const Progress&)> progress_of(const std::string& activity);
+  EvaluationHooks test_hooks();
   void save_checkpoint();
   void write_history() const;
   double seconds() const;

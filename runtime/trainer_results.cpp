@@ -1,6 +1,5 @@
 // What a training run leaves behind: the last figures, weights, checkpoint and report.
 #include "runtime/error.h"
-#include "runtime/evaluator.h"
 #include "runtime/network.h"
 #include "runtime/population.h"
 #include "runtime/report/predictions.h"
@@ -62,8 +61,7 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
 std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Dataset& data, RunRecord* record) {
   const Stopwatch watch(times_.tests);
   PredictionCollector answers(data, shape_.classes);
-  EvaluationHooks hooks;
-  hooks.stop = options_.stop;
+  EvaluationHooks hooks = test_hooks();
   if (record) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
   const auto result = evaluate_session(frozen, objective_, data, std::min(examples_a_test, data.count()), hooks);
   if (record && result) answers.fill(*record);

@@ -51,6 +51,7 @@ std::vector<Part> parts_of(const std::string& title, const Progress& progress, b
   std::vector<Part> parts = {{title, 7}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
   if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 6});
   parts.push_back({fmt::format("step {}/{}", progress.step, progress.steps), 8});
+  if (!progress.activity.empty()) parts.push_back({fmt::format("{} {:.0f}%", progress.activity, std::floor(progress.activity_share * 100)), 0});
   if (with_figures) parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
   if (with_figures && !std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
   if (progress.examples_per_second > 0) parts.push_back({speed(progress.examples_per_second), 4});
@@ -87,6 +88,12 @@ ProgressDisplay::ProgressDisplay(std::string title, bool figures) : title_(std::
 
 void ProgressDisplay::update(const Progress& progress) {
   const Clock::time_point now = Clock::now();
+  if (!progress.activity.empty()) {   // nothing to log: the result will be
+    const bool begins = progress.activity != latest_.activity;
+    if (!terminal_ || (!begins && now - last_ < redraw_interval)) return;
+    last_ = now;
+    return draw(progress);
+  }
   if (!begun_) tested_step_ = progress.tested_step == progress.step ? 0 : progress.tested_step;  // tests before this call were shown then
   begun_ = true;
   const bool tested = progress.tested_step != tested_step_, last_step = progress.step == progress.steps;
@@ -104,12 +111,22 @@ void ProgressDisplay::update(const Progress& progress) {
     fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : "");
     return;
   }
-  fmt::print(stderr, "\r\x1b[K{}{}", tested ? text + "\n" : "", line_of(title_, progress, figures_, terminal_width() - 1));
+  if (tested) fmt::print(stderr, "\r\x1b[K{}\n", text);
+  draw(progress);
+}
+
+void ProgressDisplay::draw(const Progress& progress) {
+  fmt::print(stderr, "\r\x1b[K{}", line_of(title_, progress, figures_, terminal_width() - 1));
   std::fflush(stderr);
+  latest_ = progress;
   drawn_ = true;
 }
 
 void ProgressDisplay::finish() {
+  if (drawn_ && !latest_.activity.empty()) {
+    latest_.activity.clear();
+    draw(latest_);
+  }
   if (drawn_) fmt::print(stderr, "\n");
   drawn_ = false;
 }

@@ -15,16 +15,19 @@ class ProgressDisplay {
   ~ProgressDisplay() { finish(); }
   ProgressDisplay(const ProgressDisplay&) = delete;
 
-  // Draws the bar anew where that is due. A test of a training run gets a line of its own, which stays.
+  // Draws the bar anew where that is due. The result of a test of a training run gets a line of its own, which stays.
   void update(const Progress& progress);
-  // Leaves the bar behind and goes on in a new line.
+  // Leaves the bar behind, as it was while the work went on, and goes on in a new line.
   void finish();
 
  private:
+  void draw(const Progress& progress);
+
   using Clock = std::chrono::steady_clock;
   std::string title_;
   bool figures_, terminal_;
   bool drawn_ = false;
+  Progress latest_;   // that was drawn
   int64_t epoch_ = 0, tested_step_ = 0;
   bool begun_ = false;
   Clock::time_point last_;

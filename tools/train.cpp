@@ -116,6 +116,7 @@ int run(const Arguments& arguments) {
   int64_t epoch = 0;
   options.on_progress = [&](const Progress& progress) {
     display.update(progress);
+    if (!progress.activity.empty()) return;
     if (arguments.json() && (progress.epoch != epoch || progress.step == progress.steps)) print_json(to_json(progress));
     epoch = progress.epoch;
   };

@@ -185,6 +185,7 @@ def check_progress(data, test):
         assert len(tests) == 10 and tests[-1].startswith("train epoch 7/7 step 400/400 loss"), tests
         assert max(len(line) for line in drawn if line not in tests) < columns, drawn
         assert all(part in drawn[-1] for part in parts), (columns, drawn[-1])
+        assert columns < 20 or sum(bool(re.search(r" testing \d+%", line)) for line in drawn) >= 10, (columns, drawn)
 
 
 def main():

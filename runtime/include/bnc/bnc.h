@@ -302,6 +302,9 @@ struct Progress {
   double examples_per_second = 0, seconds_left = 0;
   int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
   EvaluationResult test;
+  // What a training run does between steps, `testing` or `estimating statistics`, and which share of it is done. Empty while it trains.
+  std::string activity;
+  double activity_share = 0;
 };
 
 struct TrainOptions {
