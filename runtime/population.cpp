@@ -76,9 +76,9 @@ struct ProbedNetwork {
   std::vector<Probe> probes;
 };
 
-// Batches as even as they can be, so that none is too small to be normalized by itself.
+// Batches as even as they can be, and none of a single example, so that none is too small to be normalized by itself.
 std::vector<int64_t> batch_sizes(int64_t count, int64_t batch) {
-  const int64_t batches = (count + batch - 1) / batch;
+  const int64_t needed = (count + batch - 1) / batch, batches = batch == 1 ? count : std::clamp<int64_t>(count / 2, 1, needed);
   std::vector<int64_t> sizes(static_cast<size_t>(batches), count / batches);
   for (int64_t k = 0; k < count % batches; ++k) ++sizes[static_cast<size_t>(k)];
   return sizes;
@@ -98,9 +98,18 @@ void PooledMoments::add(double elements, std::span<const double> batch_mean, std
   count = sum;
 }
 
+int64_t normalized_together(const Network& network, int64_t batch) {
+  int64_t least = batch > 0 ? batch : network.data().train()->batch;
+  for (const Node* node : network.data().graph().nodes_of("batch_norm")) {
+    const int64_t ghost = node->attribute("ghost").integer();
+    if (ghost > 0 && node->attribute("mode").symbol().name != "infer") least = std::min(least, ghost);
+  }
+  return least;
+}
+
 std::map<std::string, PooledMoments> population_moments(const Network& network, const WeightStore& weights, const Dataset& data, const PopulationOptions& options) {
   const Objective objective(network);
-  const int64_t batch = std::min(options.batch > 0 ? options.batch : network.data().train()->batch, data.count());
+  const int64_t batch = std::min(options.batch > 0 ? options.batch : normalized_together(network), data.count());
   const BatchShape shape = objective.fit(data, batch);
   ProbedNetwork probed(network);
   if (probed.probes.empty()) return {};

@@ -22,11 +22,15 @@ struct PooledMoments {
 };
 
 struct PopulationOptions {
-  int64_t batch = 0;   // 0: the train section's
+  int64_t batch = 0;   // 0: normalized_together() in training
   int threads = 0;
   std::string cpu = "native";
   std::function<void(const Progress&)> on_progress = {};
 };
+
+// How many examples the trained batch norms normalize together in training with batches of `batch` (0: the train section's): those, or a
+// ghost batch; the smallest number where layers differ (bn-restat).
+int64_t normalized_together(const Network& network, int64_t batch = 0);
 
 // By the name of the stored mean. Every example counts once; batches are drawn in random order and normalized with their own
 // statistics, as in training; batch norms with `mode=infer` are left out, those that share their statistics are pooled. Error where

@@ -23,7 +23,16 @@ TrainResult Trainer::finish(bool stopped) {
     if (!out_.empty()) result.best_weights_path = path("weights.best.safetensors");
   }
   WeightStore weights = session_->weights();
-  if (options_.restat && !stopped) weights = restat_weights(network_, weights, data_, {batch_, options_.threads, options_.cpu, {}});
+  if (options_.restat && !stopped) {
+    const auto estimated = [&](const WeightStore& from) {
+      return restat_weights(network_, from, data_, {normalized_together(network_, batch_), options_.threads, options_.cpu, progress_of("estimating statistics")});
+    };
+    weights = estimated(weights);
+    if (!result.best_weights_path.empty()) {
+      if (state_.best->row.step == state_.step) weights.save(result.best_weights_path);
+      else estimated(state_.best->weights).save(result.best_weights_path);
+    }
+  }
   RunRecord found = record();
   result.stopped = stopped || !test_finally(weights, result, found);
   result.times = times_;

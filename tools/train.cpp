@@ -153,7 +153,7 @@ Command train_command() {
       ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")
       ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")
       ("checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")
-      ("restat", po::bool_switch(), "estimate the stored statistics in DIR/weights.safetensors again at the end, as `bnc restat` does")
+      ("restat", po::bool_switch(), "estimate the stored statistics in both files of weights again at the end, as `bnc restat` does")
       ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")
       ("profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);

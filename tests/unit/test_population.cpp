@@ -124,8 +124,9 @@ TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistic
 TEST_CASE("training with restat writes weights estimated again, and resumes from those that were not") {
   const TemporaryFolder folder;
   const Points points = write_points(folder, 60);
-  const Network network = network_of("return dense(batch_norm(dense(x, 4)), 3)");
+  const Network network = network_of("h = batch_norm(dense(x, 4), ghost=4)\n  return dense(batch_norm(relu(h), ghost=4), 3)");
   TrainOptions options;
+  options.batch = 12;
   options.data = options.test = points.path;
   options.out = folder.path("run");
   options.epochs = 2;
@@ -133,10 +134,43 @@ TEST_CASE("training with restat writes weights estimated again, and resumes from
   const TrainResult result = train(network, options);
   const WeightStore raw = WeightStore::load(folder.path("run/checkpoint/weights.safetensors")), written = WeightStore::load(result.weights_path);
   const WeightStore again = restat(network, raw, {.data = points.path});
-  CHECK(std::ranges::equal(written.values("batch_norm_1.variance"), again.values("batch_norm_1.variance")));
-  CHECK_FALSE(std::ranges::equal(written.values("batch_norm_1.variance"), raw.values("batch_norm_1.variance")));
+  CHECK(std::ranges::equal(written.values("batch_norm_2.variance"), again.values("batch_norm_2.variance")));
+  CHECK_FALSE(std::ranges::equal(written.values("batch_norm_2.variance"), raw.values("batch_norm_2.variance")));
   CHECK(std::ranges::equal(written.values("dense_1.weight"), raw.values("dense_1.weight")));
   CHECK(result.test.loss == doctest::Approx(evaluate(network, written, {.data = points.path}).loss).epsilon(1e-6));
+  const WeightStore raw_best = WeightStore::load(folder.path("run/checkpoint/best.safetensors")), best = WeightStore::load(result.best_weights_path);
+  CHECK(std::ranges::equal(best.values("batch_norm_2.variance"), restat(network, raw_best, {.data = points.path}).values("batch_norm_2.variance")));
+  CHECK_FALSE(std::ranges::equal(best.values("batch_norm_2.variance"), raw_best.values("batch_norm_2.variance")));
+}
+
+TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in training") {
+  const TemporaryFolder folder;
+  const Points points = write_points(folder, 53);
+  const auto of = [](const char* first, const char* second) {
+    return network_of(fmt::format("h = sigmoid(batch_norm(dense(x, 7){}))\n  h = batch_norm(dense(h, 4){})\n  return dense(h, 3)", first, second));
+  };
+  struct Case {
+    const char *first, *second;
+    int64_t batch;
+  };
+  for (const auto& [first, second, batch] : {Case{"", "", 8}, Case{", ghost=4", ", ghost=4", 4}, Case{", ghost=4", "", 4}, Case{", ghost=4", ", ghost=2", 2}}) {
+    INFO(first << second);
+    const Network network = of(first, second);
+    const WeightStore weights = network.initialize(1), found = restat(network, weights, {.data = points.path}),
+                      given = restat(network, weights, {.data = points.path, .batch = batch}), larger = restat(network, weights, {.data = points.path, .batch = 16});
+    CHECK(std::ranges::equal(found.values("batch_norm_2.mean"), given.values("batch_norm_2.mean")));
+    CHECK_FALSE(std::ranges::equal(found.values("batch_norm_2.mean"), larger.values("batch_norm_2.mean")));
+  }
+  CHECK(normalized_together(of(", ghost=2, mode=infer", "")) == 8);
+}
+
+TEST_CASE("bn-restat: a batch of 2 leaves no example alone, which would be normalized to 0") {
+  const TemporaryFolder folder;
+  const Points points = write_points(folder, 5);
+  const Network network = network_of("h = batch_norm(x, gamma=ones, beta=zeros)\n  return dense(batch_norm(h, unbiased=false), 3)");
+  // Two batches: each has variance 1 behind the first batch norm, and so has all of it.
+  const WeightStore found = restat(network, network.initialize(1), {.data = points.path, .batch = 2});
+  for (const float variance : found.values("batch_norm_2.variance")) CHECK(variance == doctest::Approx(1).epsilon(1e-3));
 }
 
 TEST_CASE("bn-lint: each kind of finding, with place, tensor and advice; nothing where nothing is wrong") {

@@ -114,6 +114,27 @@ TEST_CASE("training learns, and leaves weights, history, report and checkpoint")
   CHECK(bnc::report({folder.path("run")}) == report);
 }
 
+TEST_CASE("progress tells what a run does between its steps") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), "");
+  options.test = write_data(folder, 220);   // 3 batches a test
+  options.restat = true;
+  std::vector<std::pair<int64_t, std::string>> passes;
+  double share = 1;
+  options.on_progress = [&](const Progress& progress) {
+    if (progress.activity.empty()) return;
+    CHECK(progress.activity_share > (share < 1 ? share : 0));
+    share = progress.activity_share;
+    if (share == 1) passes.emplace_back(progress.step, progress.activity);
+  };
+  train(network(), options);
+  const std::vector<std::pair<int64_t, std::string>> expected = {{24, "estimating statistics"}, {24, "testing"}};
+  REQUIRE(passes.size() == 12 + 2);   // every other step, and at the end
+  CHECK(passes[0] == std::pair<int64_t, std::string>(2, "testing"));
+  CHECK(passes[11] == std::pair<int64_t, std::string>(24, "testing"));
+  CHECK(std::equal(expected.begin(), expected.end(), passes.end() - 2));
+}
+
 TEST_CASE("the same seed gives the same bits for any number of threads, another seed others") {
   const TemporaryFolder folder;
   const std::string data = write_data(folder);

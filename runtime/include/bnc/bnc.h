@@ -364,7 +364,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
 
 struct RestatOptions {
   std::string data;      // the training split by default
-  int64_t batch = 0;     // 0: the train section's
+  int64_t batch = 0;     // 0: what training normalizes together, the train section's batch or a ghost batch
   int threads = 0;
   std::string cpu = "native";
   std::function<void(const Progress&)> on_progress = {};
@@ -386,7 +386,7 @@ struct LintFinding {
 };
 struct LintOptions {
   std::string data;      // empty: the weights alone; else the stored statistics are held against the data's (training split)
-  int64_t batch = 0;
+  int64_t batch = 0;     // as in RestatOptions
   int threads = 0;
   std::string cpu = "native";
   std::function<void(const Progress&)> on_progress = {};
