@@ -54,7 +54,8 @@ void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
                          {"epoch", to_json(checkpoint.epoch)},
                          {"interval", to_json(checkpoint.interval)},
                          {"best_step", checkpoint.best ? Json(checkpoint.best->row.step) : Json()},
-                         {"seconds", checkpoint.seconds}};
+                         {"seconds", checkpoint.seconds},
+                         {"settings", checkpoint.settings}};
   write_file(folder / progress_file, progress.dump(2) + "\n");
   synchronize_folder(folder);
 }
@@ -75,6 +76,7 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
     checkpoint.epoch = running_sum(progress.at("epoch"));
     checkpoint.interval = running_sum(progress.at("interval"));
     checkpoint.seconds = progress.at("seconds").get<double>();
+    if (progress.contains("settings")) checkpoint.settings = progress.at("settings").get<RunSettings>();   // those of older versions have none
     if (!progress.at("best_step").is_null()) best_step = progress.at("best_step").get<int64_t>();
   } catch (const Json::exception&) {
     fail("{}: damaged: not the progress of a training run", path);

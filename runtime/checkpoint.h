@@ -7,6 +7,7 @@
 #include "bnc/bnc.h"
 #include "runtime/distributions.h"
 #include "runtime/history.h"
+#include "runtime/run_settings.h"
 
 namespace bnc {
 
@@ -24,6 +25,7 @@ struct BestTest {
 
 struct Checkpoint {
   std::string network;
+  RunSettings settings;          // of the network's file
   int64_t step = 0;              // steps done; the next batch of the data order follows from it
   uint64_t seed = 0;
   int64_t batch = 0, examples = 0;   // of the data, with what is held out

@@ -107,7 +107,7 @@ void Trainer::choose_settings() {
   else steps_ = section.steps.value_or(section.epochs.value_or(1) * steps_an_epoch_);
   if (state_.steps > 0 && steps_ != state_.steps && follows_run_length(section)) {
     fail("the learning rate of the run in {} is scheduled over its {} steps, which cannot change to {}\n"
-         "help: a schedule with `steps=...` of its own lets the run go on", options_.resume, state_.steps, steps_);
+         "help: a schedule with `steps=...` of its own, and `--allow-changes`, let the run go on", options_.resume, state_.steps, steps_);
   }
   row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
   if (options_.test_every && *options_.test_every < 1) fail("there are {} steps between tests, but must be at least 1", *options_.test_every);
@@ -118,6 +118,7 @@ void Trainer::choose_settings() {
 void Trainer::load_state() {
   state_ = read_checkpoint(options_.resume);
   if (state_.network != network_.name()) fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
+  check_unchanged(network_, state_, options_.resume, options_.allow_changes);
   if (state_.examples != data_.count()) fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
   batch_ = state_.batch;
   seed_ = state_.seed;
@@ -168,6 +169,7 @@ void Trainer::compile() {
 // From here on a checkpoint is there, and the folder holds what belongs to it.
 void Trainer::begin() {
   state_.network = network_.name();
+  state_.settings = run_settings(network_);
   state_.seed = seed_;
   state_.batch = batch_;
   state_.steps = steps_;

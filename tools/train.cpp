@@ -36,6 +36,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.batch = arguments.integer("batch");
   if (const auto seed = arguments.integer("seed", 0)) options.seed = static_cast<uint64_t>(*seed);
   options.resume = arguments.text("resume");
+  options.allow_changes = arguments.flag("allow-changes");
   options.out = arguments.has("out") ? arguments.text("out") : arguments.text("resume");
   options.checkpoint_seconds = arguments.positive("checkpoint-every", options.checkpoint_seconds);
   options.tensorboard = arguments.flag("tensorboard");
@@ -152,6 +153,7 @@ Command train_command() {
       ("seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")
       ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")
       ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")
+      ("allow-changes", po::bool_switch(), "with --resume: go on although the network, its loss, optimizer or augmentation has changed since the run began")
       ("checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")
       ("restat", po::bool_switch(), "estimate the stored statistics in both files of weights again at the end, as `bnc restat` does")
       ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")

@@ -229,7 +229,7 @@ TEST_CASE("every optimizer with its schedule goes on from a checkpoint to the sa
   }
 }
 
-TEST_CASE("a run goes on with the optimizer it began with, at any rate") {
+TEST_CASE("a run goes on with the optimizer it began with, at any rate where that is allowed") {
   const TemporaryFolder folder;
   TrainOptions options = options_for(write_data(folder), folder.path("run"));
   options.steps = 5;
@@ -238,11 +238,73 @@ TEST_CASE("a run goes on with the optimizer it began with, at any rate") {
   rest.data = options.data;
   rest.resume = options.out;
   rest.steps = 7;
+  rest.allow_changes = true;
   const auto error = [&](const char* optimizer) { return message_of<Error>([&] { train(with_optimizer(optimizer), rest); }); };
   CHECK(contains(error("amsgrad(rate=0.01)"), "the state to restore lacks `optimizer.dense_1.weight.greatest_square`"));
   CHECK(contains(error("sgd(rate=0.01)"), "the state to restore has `optimizer.dense_1.weight."));
   CHECK(contains(error("sgd(rate=0.01)"), "help: go on with the network and the optimizer"));
   CHECK(train(with_optimizer("adam(rate=0.001)"), rest).steps == 7);
+}
+
+TEST_CASE("a run does not go on with a file that has changed since") {
+  const TemporaryFolder folder;
+  TrainOptions options = options_for(write_data(folder), folder.path("run"));
+  options.stop = [] { return true; };
+  train(network(), options);
+  TrainOptions rest;
+  rest.data = options.data;
+  rest.resume = options.out;
+  rest.steps = 3;
+  const auto changed = [](const char* what, const char* with) {
+    const std::string text = source, copy = std::regex_replace(text, std::regex(what), with);
+    REQUIRE(copy != text);
+    return Network::from_text(copy, "net.bn");
+  };
+  const auto error = [&](const char* what, const char* with) { return message_of<Error>([&] { train(changed(what, with), rest); }); };
+  const std::string rate = error("rate=0.05", "rate=0.5");
+  CHECK(contains(rate, "net.bn:9:15: error: `optimizer` has changed since the run in " + rest.resume + " began\n"));
+  CHECK(contains(rate, "note: it was sgd(rate=0.05, momentum=0.9), and is sgd(rate=0.5, momentum=0.9)\n"));
+  CHECK(contains(rate, "`--allow-changes`"));
+  CHECK(contains(error("0.05", "step(start=0.05, every=7)"), "net.bn:9:15: error: `optimizer` has changed"));
+  CHECK(contains(error("labels\\)", "labels, smoothing=0.1)"), "net.bn:8:15: error: `loss` has changed"));
+  CHECK(contains(error("epochs ", "augment = flip\n  epochs "), "net.bn:11:13: error: `augment` has changed"));
+  CHECK(contains(error("epochs ", "augment = flip\n  epochs "), "note: it was [], and is [flip]\n"));
+  for (const auto& [setting, what, with] : {std::tuple("batch", "= 8", "= 7"), std::tuple("seed", "epochs ", "seed = 1\n  epochs ")}) {
+    for (const bool allow : {false, true}) {
+      rest.allow_changes = allow;
+      const std::string fixed = error(what, with);
+      CHECK(contains(fixed, fmt::format("net.bn:7:7: error: `{}` has changed", setting)));
+      CHECK_FALSE(contains(fixed, "--allow-changes"));
+    }
+  }
+  rest.allow_changes = false;
+  const std::string ghost = error("corrected\\)", "corrected), ghost=4");
+  CHECK(contains(ghost, "error: network `net` has changed since the run in "));
+  CHECK(std::regex_search(ghost, std::regex("note: it had `t2: [^\n]* = batch_norm\\(t1, [^\n]*, corrected\\)\\)`\n")));   // in the flat form
+  CHECK(std::regex_search(ghost, std::regex("note: it has `t2: [^\n]* = batch_norm\\(t1, [^\n]*, corrected\\), ghost=4\\)`\n")));
+  CHECK(contains(error("relu\\(batch_norm", "sigmoid(batch_norm"), "= sigmoid("));
+  CHECK(contains(error("rate=0.2", "rate=0.3"), "rate=0.3"));
+
+  train(changed("net\\(x", "net(  x"), rest);
+  rest.steps = 4;
+  train(changed("epochs    = 4", "steps = 4  # patience = 4"), rest);
+  rest.allow_changes = true;
+  rest.steps = 5;
+  const Network slower = changed("rate=0.05", "rate=0.01");
+  train(slower, rest);
+  rest.allow_changes = false;
+  rest.steps = 6;
+  CHECK(train(slower, rest).steps == 6);   // what was allowed holds from then on
+  CHECK(contains(error("rate=0.05", "rate=0.050001"), "it was sgd(rate=0.01"));
+  rest.steps = 7;
+  CHECK(train(changed("rate=0.05(.*)\n", "rate=0.01$1\n  seed = 9\n"), rest).steps == 7);   // which the run has from its options
+
+  // A checkpoint of before settings were kept.
+  const std::string path = folder.path("run/checkpoint/progress.json");
+  const std::string progress = read_bytes(path);
+  folder.write("run/checkpoint/progress.json", progress.substr(0, progress.find(",\n  \"settings\"")) + "\n}\n");
+  rest.steps = 8;
+  CHECK(train(network(), rest).steps == 8);
 }
 
 TEST_CASE("the history tells the rate of each step") {
@@ -267,6 +329,9 @@ TEST_CASE("a schedule over the whole run keeps its length") {
   const std::string error = message_of<Error>([&] { train(endless, rest); });
   CHECK(contains(error, "is scheduled over its 20 steps, which cannot change to 24"));
   CHECK(contains(error, "`steps=...`"));
+  CHECK(contains(error, "`--allow-changes`"));
+  CHECK(contains(message_of<Error>([&] { train(own, rest); }), "`optimizer` has changed since"));
+  rest.allow_changes = true;
   CHECK(train(own, rest).steps == 24);
   rest.steps.reset();
   CHECK(train(endless, rest).steps == 24);

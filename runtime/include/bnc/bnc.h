@@ -316,6 +316,7 @@ struct TrainOptions {
   std::optional<uint64_t> seed;
   std::string out;                        // folder; empty writes nothing
   std::string resume;                     // folder of an earlier run
+  bool allow_changes = false;             // it goes on although its network, loss, optimizer or augmentation has changed since it began
   double checkpoint_seconds = 30;         // between checkpoints
   bool tensorboard = false;               // writes an event file for TensorBoard into `out`
   bool restat = false;                    // the weights written at the end have statistics estimated again (bn-restat)
