@@ -54,6 +54,13 @@ void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
   fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec, fmt::join(test.class_names, ", "));
 }
 
+WeightStore initial_weights(const Network& network, const std::string& file, uint64_t seed) {
+  if (file.empty()) return network.initialize(seed);
+  WeightStore weights = WeightStore::load(file);
+  network.check_weights(weights);
+  return weights;
+}
+
 double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(sum.batches); }
 
 }  // namespace
@@ -62,6 +69,8 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
     : network_(network), options_(options), out_(options.out.empty() ? options.resume : options.out), objective_(network),
       data_(Dataset::open(options.data, "train")) {
   if (!options.test.empty()) test_.emplace(Dataset::open(options.test, "test"));
+  if (!options.weights.empty() && !options.resume.empty())
+    fail("a run that goes on has its weights in the checkpoint\nhelp: begin a new one with `--weights` and `--out`, or go on with `--resume` alone");
   if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
   objective_.fit(data_, 1);
   if (test_) {
@@ -70,7 +79,7 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
   }
   choose_settings();
   shape_ = objective_.fit(data_, batch_);
-  if (options_.resume.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
+  if (options_.resume.empty() && options_.weights.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
   if (!out_.empty()) prepare_folder(out_);
 }
 
@@ -89,7 +98,7 @@ void Trainer::choose_settings() {
     seed_ = options_.seed.value_or(static_cast<uint64_t>(section.seed));
     state_.examples = data_.count();
     state_.validate = options_.validate.value_or(0);
-    state_.weights = network_.initialize(seed_);
+    state_.weights = initial_weights(network_, options_.weights, seed_);
   } else {
     load_state();
   }

@@ -35,6 +35,7 @@ TrainOptions train_options(const Arguments& arguments) {
   if (arguments.has("validate")) options.validate = arguments.share("validate");
   options.batch = arguments.integer("batch");
   if (const auto seed = arguments.integer("seed", 0)) options.seed = static_cast<uint64_t>(*seed);
+  options.weights = arguments.text("weights");
   options.resume = arguments.text("resume");
   options.allow_changes = arguments.flag("allow-changes");
   options.out = arguments.has("out") ? arguments.text("out") : arguments.text("resume");
@@ -145,6 +146,7 @@ Command train_command() {
       ("data", po::value<std::string>()->value_name("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())
       ("test", po::value<std::string>()->value_name("SPEC"), "the data to test on while training and at the end (default split: test)")
       ("validate", po::value<double>()->value_name("SHARE"), "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")
+      ("weights,w", po::value<std::string>()->value_name("W"), "begin with these weights (safetensors), in place of fresh ones, and with their `preprocess`")
       ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")
       ("steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")
       ("patience", po::value<int64_t>()->value_name("E"), "stop when the tests have not improved for E epochs (default: the train section's)")

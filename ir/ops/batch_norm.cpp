@@ -141,8 +141,8 @@ std::vector<AttributeSpec> batch_norm_attributes() {
       {.name = "mode",
        .kind = AttributeKind::symbol,
        .fallback = "auto",
-       .doc = "`train` normalizes with the batch's statistics, `infer` with the stored ones, also inside training (bn-frozen-grad); `auto` is `train` in "
-              "a training step, else `infer`",
+       .doc = "`infer` normalizes with the stored statistics, also inside training, where they then do not move (bn-frozen-grad); `train` with the batch's, "
+              "and `auto` likewise in a training step, else as `infer`. The pass freeze makes `infer` of all, an explicit `train` too (bn-mode)",
        .choices = {"auto", "train", "infer"}},
       {.name = "ghost", .kind = AttributeKind::integer, .fallback = 0,
        .doc = "in training, how many examples share their statistics; 0: all of the batch (bn-ghost)"},

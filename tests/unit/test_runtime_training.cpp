@@ -307,6 +307,30 @@ TEST_CASE("a run does not go on with a file that has changed since") {
   CHECK(train(network(), rest).steps == 8);
 }
 
+TEST_CASE("bn-frozen-grad: fine-tuning from weights keeps the statistics of batch norms in mode infer, and trains their gamma and beta") {
+  const TemporaryFolder folder;
+  const auto net = [](const char* mode) {
+    return Network::from_text(fmt::format("network net(x: f32[N, 6]) {{\n  h = relu(batch_norm(dense(preprocess(x), 33){}))\n  return dense(batch_norm(dense(h, 9)), 3)\n}}\n"
+                                          "train net {{\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.05)\n  batch = 8\n}}\n", mode), "net.bn");
+  };
+  const WeightStore before = WeightStore::load(train(net(""), options_for(write_data(folder), folder.path("base"))).weights_path);
+  TrainOptions options = options_for(write_data(folder, 24), folder.path("tuned"));
+  options.weights = folder.path("base/weights.safetensors");
+  options.epochs = 2;
+  const WeightStore after = WeightStore::load(train(net(", mode=infer"), options).weights_path);
+  CHECK(after.names() == before.names());
+  for (const std::string& name : before.names()) {
+    CAPTURE(name);
+    const bool fixed = name == "batch_norm_1.mean" || name == "batch_norm_1.variance" || name.starts_with("preprocess");
+    const bool dead = name == "dense_2.bias";   // in front of a batch norm that trains (bn-dead-bias)
+    CHECK(std::ranges::equal(after.values(name), before.values(name)) == (fixed || dead));
+  }
+  options.resume = folder.path("base");
+  CHECK(contains(train_error(options), "a run that goes on has its weights in the checkpoint"));
+  options.resume.clear();
+  CHECK(contains(train_error(options), "preprocess_1"));   // of another network
+}
+
 TEST_CASE("the history tells the rate of each step") {
   const TemporaryFolder folder;
   train(with_optimizer("adam(rate=step(start=0.5, at=[2], warmup=1, in_epochs, factor=0.5))"), options_for(write_data(folder), folder.path("run")));

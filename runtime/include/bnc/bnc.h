@@ -314,6 +314,7 @@ struct TrainOptions {
   std::optional<int64_t> patience;        // ends the run after so many epochs in which the tests did not improve
   std::optional<int64_t> test_every;      // steps between tests (an epoch, or a tenth of a run of fewer than ten)
   std::optional<uint64_t> seed;
+  std::string weights;                    // a file to begin with, for fine-tuning; empty: fresh ones, and `preprocess` fitted to the data
   std::string out;                        // folder; empty writes nothing
   std::string resume;                     // folder of an earlier run
   bool allow_changes = false;             // it goes on although its network, loss, optimizer or augmentation has changed since it began
