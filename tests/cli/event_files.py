@@ -2,6 +2,13 @@
 import pathlib
 import struct
 
+try:  # python3-protobuf and python3-crcmod of Debian: somebody else's reading of the same bytes
+    import crcmod.predefined
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+except ImportError as missing:
+    crcmod = None
+    print(f"notice: event files are read by these tests' own parser alone: {missing}")
+
 
 def crc32c(data):
     crc = 0xFFFFFFFF
@@ -80,3 +87,44 @@ def read_scalars(folder):
                 value = dict(fields(value))
                 scalars.setdefault(value[1].decode(), {})[event[2]] = struct.unpack("<f", value[2])[0]
     return scalars
+
+
+def event_class():
+    """The message Event as TensorFlow's event.proto and summary.proto declare it, as far as scalars need it."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    declared = {"Value": [("tag", 1, kinds.TYPE_STRING), ("simple_value", 2, kinds.TYPE_FLOAT)], "Summary": [("value", 1, "Value")],
+                "SessionLog": [("status", 1, kinds.TYPE_INT32)],
+                "Event": [("wall_time", 1, kinds.TYPE_DOUBLE), ("step", 2, kinds.TYPE_INT64), ("file_version", 3, kinds.TYPE_STRING),
+                          ("summary", 5, "Summary"), ("session_log", 7, "SessionLog")]}
+    file = descriptor_pb2.FileDescriptorProto(name="event.proto", syntax="proto3")
+    for name, members in declared.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind in members:
+            added = message.field.add(name=field, number=number, label=kinds.LABEL_REPEATED if field == "value" else kinds.LABEL_OPTIONAL)
+            if isinstance(kind, str):
+                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{kind}"
+            else:
+                added.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found = pool.FindMessageTypeByName("Event")
+    return message_factory.GetMessageClass(found) if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(pool).GetPrototype(found)
+
+
+def check_independently(folder):
+    """Checksums by crcmod and messages by protobuf's own library say the same as the functions above, where they are installed."""
+    if not crcmod:
+        return
+    checksum, event_type = crcmod.predefined.mkPredefinedCrcFun("crc-32c"), event_class()
+    for path in sorted(pathlib.Path(folder).glob("events.out.tfevents.*")):
+        for record in records(path):
+            assert checksum(record) == crc32c(record), path
+            event, plain = event_type.FromString(record), dict(fields(record))
+            assert event.wall_time == struct.unpack("<d", plain[1])[0] and event.step == plain[2], (path, event)
+            assert event.file_version == plain.get(3, b"").decode() and event.session_log.status == (1 if 7 in plain else 0), (path, event)
+            values = [dict(fields(value)) for _, value in fields(plain.get(5, b""))]
+            found = [(value.tag.encode(), struct.pack("<f", value.simple_value)) for value in event.summary.value]
+            assert found == [(value[1], value[2]) for value in values], (path, event)
+            whole = event.SerializeToString()
+            event.DiscardUnknownFields()
+            assert event.SerializeToString() == whole, f"{path}: fields that event.proto does not have: {record}"

@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import numpy as np
-from event_files import read_scalars
+from event_files import check_independently, read_scalars
 from harness import succeed
 
 BNC = sys.argv[1]
@@ -58,6 +58,7 @@ def check_same(run, whole):
 
 def check_events(run):
     scalars = read_scalars(run)
+    check_independently(run)
     for tag, column in (("loss/train", "loss"), ("accuracy/train", "accuracy"), ("loss/test", "test_loss"), ("accuracy/test", "test_accuracy"), ("rate", "rate")):
         expected = {int(row["step"]): np.float32(row[column]) for row in history(run) if row[column]}
         assert expected and scalars[tag] == expected, (tag, scalars[tag], expected)
