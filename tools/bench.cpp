@@ -36,7 +36,7 @@ void print_profile(const BenchResult& result) {
 }
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
   BenchOptions options;
   options.mode = arguments.mode();

@@ -74,8 +74,15 @@ std::optional<WeightStore> Arguments::weights(const Network& network) const {
   return weights;
 }
 
+WeightStore Arguments::required_weights(const Network& network) const {
+  required("weights");
+  return *weights(network);
+}
+
 CompileOptions Arguments::compile_options() const {
   CompileOptions options;
+  options.mode = mode();
+  options.batch = integer("batch");
   options.cpu = cpu();
   options.threads = threads();
   options.verify_each = flag("verify-each");

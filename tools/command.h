@@ -57,11 +57,14 @@ class Arguments {
   int threads() const { return static_cast<int>(integer("threads").value_or(0)); }
   std::string cpu() const { return has("cpu") ? text("cpu") : "native"; }
   Mode mode(Mode fallback = Mode::infer) const;
+  // The network of the file that every such command begins with.
+  Network network() const { return Network::from_file(required("model")); }
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
+  WeightStore required_weights(const Network& network) const;   // UsageError where they are not given
   // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
   std::function<void(const std::string& phase, double milliseconds)> print_time() const;
-  // `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`.
+  // `--mode`, `--batch`, `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`, as far as the command has them.
   CompileOptions compile_options() const;
 
  private:

@@ -105,10 +105,8 @@ int compile_object(const Arguments& arguments, const Network& network, const std
 
 int run(const Arguments& arguments) {
   const std::string stage = arguments.choice("emit", stages);
-  const Network network = Network::from_file(arguments.required("model"));
-  CompileOptions options = arguments.compile_options();
-  options.mode = arguments.mode();
-  options.batch = arguments.integer("batch");
+  const Network network = arguments.network();
+  const CompileOptions options = arguments.compile_options();
   const bool is_text = stage != "obj" && stage != "shared";
   return is_text ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
 }

@@ -50,11 +50,9 @@ void print_difference(const Explanation& explanation, bool json) {
 }
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
-  CompileOptions options = arguments.compile_options();
-  options.mode = arguments.mode();
-  options.batch = arguments.integer("batch");
+  const CompileOptions options = arguments.compile_options();
   const Explanation explanation = network.explain(options, weights ? &*weights : nullptr);
   for (const auto& entry : explanation.batch_norms) print_entry(entry, arguments.json());
   for (const auto& entry : explanation.biases) print_entry(entry, arguments.json());

@@ -7,7 +7,7 @@ namespace bnc::tools {
 namespace {
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   int failures = 0;
   for (const GradientCheck& check : network.check_gradients(static_cast<uint64_t>(arguments.integer("seed", 0).value_or(1)))) {
     failures += !check.passed;

@@ -7,7 +7,7 @@ namespace bnc::tools {
 namespace {
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   const std::string output = arguments.required("output");
   const WeightStore weights = network.initialize(static_cast<uint64_t>(arguments.integer("seed", 0).value_or(0)));
   weights.save(output);

@@ -17,12 +17,11 @@ int check_equivalence(const std::vector<EquivalenceCheck>& checks, bool json) {
 }
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
   arguments.required("passes");
   const std::vector<std::string> names = arguments.list("passes");
-  CompileOptions options = arguments.compile_options();
-  options.batch = arguments.integer("batch");
+  const CompileOptions options = arguments.compile_options();
   const std::string text = network.optimize(names, options, weights ? &*weights : nullptr);
   if (arguments.has("output")) write_file(arguments.text("output"), text);
   else if (!arguments.json()) print(text);

@@ -31,13 +31,11 @@ std::optional<int64_t> batch_size(const Network& network, const NamedArrays& arr
 }
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   const std::string input = arguments.required("input"), output = arguments.required("output");
-  arguments.required("weights");
-  const WeightStore weights = *arguments.weights(network);
+  const WeightStore weights = arguments.required_weights(network);
   const NamedArrays arrays = load_npz(input);
   CompileOptions options = arguments.compile_options();
-  options.mode = arguments.mode();
   options.optimizer = false;
   options.keep_gradients = options.mode == Mode::train;
   options.batch = batch_size(network, arrays, input);

@@ -112,7 +112,7 @@ Json to_json(const TrainResult& result, const std::string& model) {
 }
 
 int run(const Arguments& arguments) {
-  const Network network = Network::from_file(arguments.required("model"));
+  const Network network = arguments.network();
   TrainOptions options = train_options(arguments);
   ProgressDisplay display("train");
   int64_t epoch = 0;
