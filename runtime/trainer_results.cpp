@@ -2,6 +2,7 @@
 #include "runtime/error.h"
 #include "runtime/network.h"
 #include "runtime/population.h"
+#include "runtime/report/numbers.h"
 #include "runtime/report/predictions.h"
 #include "runtime/report/report.h"
 #include "runtime/trainer.h"
@@ -105,10 +106,11 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
   const auto done = static_cast<double>(state_.step - first_step_);
   const double seconds = times_.steps + times_.waiting;
   if (done > 0) {
-    list.emplace_back("speed", fmt::format("{:.0f} examples a second, {:.3g} ms a step, {:.1f} % of it waiting for data", done * static_cast<double>(batch_) / seconds,
-                                           seconds * 1e3 / done, times_.waiting / seconds * 100));
+    const double rate = done * static_cast<double>(batch_) / seconds;
+    list.emplace_back("speed", fmt::format("{:.{}f} examples a second, {} a step, {:.1f} % of it waiting for data", rate, rate < 10 ? 1 : 0,
+                                           duration(seconds / done), times_.waiting / seconds * 100));
   }
-  list.emplace_back("compiled in", fmt::format("{:.0f} ms by {}", session_->info().compile_ms, version()));
+  list.emplace_back("compiled in", fmt::format("{} by {}", duration(session_->info().compile_ms / 1e3), version()));
   return list;
 }
 

@@ -34,7 +34,7 @@ std::string render_matrix(const RunRecord& run) {
     rows += "</tr>\n";
   }
   return fmt::format("<div class=\"scroll\"><table class=\"confusion\">\n<caption>rows: what the examples are; columns: the network's answers, by the number of the class</caption>\n"
-                     "<thead><tr><th scope=\"col\">is</th>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n", head, rows);
+                     "<thead><tr><th scope=\"col\">truth</th>{}</tr></thead>\n<tbody>\n{}</tbody></table></div>\n", head, rows);
 }
 
 // Where there are too many classes for a matrix: the most frequent mistakes.
@@ -51,20 +51,20 @@ std::string render_pairs(const RunRecord& run) {
   }
   std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.count > b.count; });
   pairs.resize(std::min(pairs.size(), shown_pairs));
-  HtmlTable table{fmt::format("the most frequent mistakes among {} classes", run.confusion.size()), "", {"is", "answer", "how often"}, {}, {}};
+  HtmlTable table{fmt::format("the most frequent mistakes among {} classes", run.confusion.size()), "", {"truth", "answer", "how often"}, {}, {}};
   for (const Pair& pair : pairs) table.rows.push_back({numbered(run, pair.truth), numbered(run, pair.answer), std::to_string(pair.count)});
   return pairs.empty() ? "" : render_table(table);
 }
 
 }  // namespace
 
-std::string render_predictions(const RunRecord& run) {
-  if (run.predictions.empty()) return "";
+Section render_predictions(const RunRecord& run) {
+  if (run.predictions.empty()) return {};
   const bool images = std::any_of(run.predictions.begin(), run.predictions.end(), [](const Prediction& each) { return !each.image.empty(); });
   HtmlTable table{"single test examples: the most certain mistakes, then the first right answers", "predictions", {}, {}, {}};
   table.id = "predictions";
   if (images) table.head.push_back("image");
-  for (const char* title : {"example", "answer", "is"}) table.head.push_back(title);
+  for (const char* title : {"example", "answer", "truth"}) table.head.push_back(title);
   for (const Prediction& each : run.predictions) {
     const bool right = each.truth == each.answer;
     const std::string truth = escape_html(run.class_name(static_cast<size_t>(each.truth))), answer = escape_html(run.class_name(static_cast<size_t>(each.answer)));
@@ -80,12 +80,12 @@ std::string render_predictions(const RunRecord& run) {
                              "<button type=\"button\" data-only=\"\" aria-pressed=\"true\">all</button><button type=\"button\" data-only=\"wrong-row\" aria-pressed=\"false\">mistakes</button>"
                              "<button type=\"button\" data-only=\"right-row\" aria-pressed=\"false\">right answers</button></div>\n";
   const std::string note = fmt::format("{} of {} test examples were answered wrong. Below each class stands the probability that the network gives it.", run.mistakes, run.test.count);
-  return render_section("Predictions", note, filter + render_table(table));
+  return {"Predictions", note, filter + render_table(table)};
 }
 
-std::string render_confusion(const RunRecord& run) {
-  if (run.confusion.empty()) return "";
-  return render_section("Confusion", "", run.confusion.size() <= most_columns ? render_matrix(run) : render_pairs(run));
+Section render_confusion(const RunRecord& run) {
+  if (run.confusion.empty()) return {};
+  return {"Confusion", "", run.confusion.size() <= most_columns ? render_matrix(run) : render_pairs(run)};
 }
 
 }  // namespace bnc

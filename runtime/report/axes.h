@@ -12,22 +12,30 @@ struct ChartRange {
   bool empty() const { return !(low <= high); }
 };
 
+struct Axis {
+  std::string title;
+  ChartRange range = {};
+  bool whole = false;         // its numbers count something: no ticks between them
+  bool logarithmic = false;   // of a range above 0; only upwards
+};
+
 class Axes {
  public:
-  // Rounds `y` to whole ticks; widens what is a single point.
-  Axes(ChartRange x, ChartRange y, std::string x_title, std::string y_title);
+  // Rounds the range of `y` to whole ticks; widens what is a single point.
+  Axes(Axis x, Axis y);
 
   // In units of the drawing, which is `width` by `height`.
   static constexpr double width = 380, height = 250;
-  static constexpr double left = 54, right = 24, top = 28, bottom = 42;
-  double across(double x) const { return left + (x - x_.low) / (x_.high - x_.low) * (width - left - right); }
-  double down(double y) const { return top + (y_.high - y) / (y_.high - y_.low) * (height - top - bottom); }
+  static constexpr double left = 62, right = 20, top = 28, bottom = 42;
+  double across(double x) const { return left + (x - x_.range.low) / (x_.range.high - x_.range.low) * (width - left - right); }
+  double down(double y) const;
 
   std::string render() const;
 
  private:
-  ChartRange x_, y_;
-  std::string x_title_, y_title_;
+  double scaled(double y) const;   // a logarithmic axis counts powers of ten
+
+  Axis x_, y_;
   double y_step_ = 1;
 };
 

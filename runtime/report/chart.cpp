@@ -14,9 +14,11 @@ namespace {
 
 constexpr int colours = 8;
 constexpr size_t most_dots = 40;
+constexpr double wide = 1000;
 
-std::string svg(const std::string& description, const std::string& inside) {
-  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n{}</svg>", Axes::width, Axes::height, escape_html(description), inside);
+std::string svg(const std::string& description, const std::string& x_title, const std::string& inside) {
+  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" data-across=\"{}\">\n{}</svg>", Axes::width, Axes::height,
+                     escape_html(description), escape_html(x_title), inside);
 }
 
 std::string figure(const std::string& title, const std::string& legend, const std::string& drawing) {
@@ -33,11 +35,12 @@ std::string render_points(const Axes& axes, const std::vector<std::pair<double, 
 std::string render_curve(const Axes& axes, const Curve& curve) {
   std::string xs, ys, dots;
   for (const auto& [x, y] : curve.points) {
-    xs += fmt::format("{:g} ", x);
+    xs += fmt::format("{:.12g} ", x);
     ys += fmt::format("{:.4g} ", y);
-    if (curve.points.size() <= most_dots && !curve.thin) dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"/>", axes.across(x), axes.down(y));
+    if (curve.points.size() > most_dots || curve.thin) continue;
+    dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"/>", axes.across(x), axes.down(y), curve.points.size() == 1 ? 4 : 2.5);
   }
-  return fmt::format("<g class=\"curve c{}{}\" data-name=\"{}\" data-x=\"{}\" data-y=\"{}\"><polyline points=\"{}\"/>{}</g>\n", curve.colour % colours,
+  return fmt::format("<g class=\"curve {}{}\" data-name=\"{}\" data-x=\"{}\" data-y=\"{}\"><polyline points=\"{}\"/>{}</g>\n", curve_style(curve.colour),
                      curve.thin ? " thin" : "", escape_html(curve.name), xs, ys, render_points(axes, curve.points), dots);
 }
 
@@ -61,44 +64,48 @@ std::string render_legend(const Chart& chart) {
   std::string text = "<div class=\"legend\">";
   for (const Curve& curve : chart.curves) {
     if (curve.points.empty()) continue;
-    text += fmt::format("<button type=\"button\" class=\"key c{}\" aria-pressed=\"true\" data-name=\"{}\"><i></i>{}</button>", curve.colour % colours, escape_html(curve.name), escape_html(curve.name));
+    text += fmt::format("<button type=\"button\" class=\"key {}\" aria-pressed=\"true\" data-name=\"{}\"><i></i><span>{}</span></button>",
+                        curve_style(curve.colour), escape_html(curve.name), breakable(curve.name));
   }
   return text + "</div>\n";
 }
 
 }  // namespace
 
+std::string curve_style(int k) { return fmt::format("c{}{}", k % colours, k < colours / 2 ? "" : k < colours ? " dashed" : " dotted"); }
+
 std::string render_chart(const Chart& given) {
   Chart chart = given;
-  ChartRange x, y;
+  Axis across{chart.x_title, {}, true}, up{chart.y_title};
+  ChartRange &x = across.range, &y = up.range;
   for (Curve& curve : chart.curves) {
     std::erase_if(curve.points, [](const auto& point) { return !std::isfinite(point.second); });
-    for (const auto& [across, up] : curve.points) {
-      x.include(across);
-      y.include(up);
+    for (const auto& [along, value] : curve.points) {
+      x.include(along);
+      y.include(value);
     }
   }
   if (x.empty()) return "";
   if (chart.from_zero) y.include(0);
-  const Axes axes(x, y, chart.x_title, chart.y_title);
+  up.logarithmic = chart.logarithmic && y.low > 0 && y.high > wide * y.low;
+  if (up.logarithmic) up.title += ", logarithmic";
+  const Axes axes(across, up);
   std::string inside = axes.render();
   for (const auto& [low, high] : chart.bands) inside += render_band(axes, chart.curves[low], chart.curves[high]);
   for (const Curve& curve : chart.curves) {
     if (!curve.points.empty()) inside += render_curve(axes, curve);
   }
-  return figure(chart.title, render_legend(chart), svg(describe(chart), inside));
+  return figure(chart.title, render_legend(chart), svg(describe(chart), chart.x_title, inside));
 }
 
 std::string render_histogram(const std::string& title, const Histogram& histogram, int colour) {
   if (histogram.counts.empty()) return "";
   double total = 0;
   for (const int64_t count : histogram.counts) total += static_cast<double>(count);
-  ChartRange x, y;
-  x.include(histogram.low);
-  x.include(histogram.high);
-  y.include(0);
-  for (const int64_t count : histogram.counts) y.include(100 * static_cast<double>(count) / total);
-  const Axes axes(x, y, "value", "% of the values");
+  const Axis values{"value", {histogram.low, histogram.high}};
+  Axis shares{"% of the values", {0, 0}};
+  for (const int64_t count : histogram.counts) shares.range.include(100 * static_cast<double>(count) / total);
+  const Axes axes(values, shares);
   const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
   std::string bars;
   for (size_t k = 0; k < histogram.counts.size(); ++k) {
@@ -107,7 +114,7 @@ std::string render_histogram(const std::string& title, const Histogram& histogra
     if (share > 0) bars += fmt::format("M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}z", left, axes.down(0), right, axes.down(share), left);
   }
   const std::string description = fmt::format("{}: histogram of the values from {:.3g} to {:.3g}", title, histogram.low, histogram.high);
-  return figure(title, "", svg(description, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
+  return figure(title, "", svg(description, values.title, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
 }
 
 }  // namespace bnc

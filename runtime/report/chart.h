@@ -11,16 +11,23 @@ namespace bnc {
 
 struct Curve {
   std::string name;
-  int colour = 0;               // of those of the style sheet, in a circle
+  int colour = 0;               // see curve_style
   std::vector<std::pair<double, double>> points;
   bool thin = false;            // the edge of a band
 };
 
+// The classes of the style sheet that draw the k-th curve: of eight colours, dashed from the fifth curve on, dotted from the ninth on.
+// Curves drawn alike in this have colours that colour-blind readers tell apart.
+std::string curve_style(int k);
+
+// Curves over what is counted in whole numbers.
 struct Chart {
   std::string title, x_title, y_title;
   std::vector<Curve> curves;
   std::vector<std::pair<size_t, size_t>> bands = {};   // filled between two curves that have the same x
-  bool legend = true, from_zero = false;   // from_zero: the vertical axis begins at 0 at the latest
+  bool legend = true;
+  bool from_zero = false;         // the vertical axis begins at 0 at the latest
+  bool logarithmic = false;       // where the values span more than three powers of ten
 };
 
 // Points that are not finite are left out; empty where nothing is left.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -10,7 +11,7 @@ namespace bnc {
 namespace {
 
 constexpr double box_width = 300, line_height = 18, padding = 7, gap = 20, lane_width = 11, margin = 6;
-constexpr size_t most_lanes = 6;
+constexpr size_t most_lanes = 6, most_lines = 3, fewest_characters = 6;
 
 const char* colour_of(GraphDrawing::Kind kind) {
   switch (kind) {
@@ -23,10 +24,27 @@ const char* colour_of(GraphDrawing::Kind kind) {
   return "c7";
 }
 
-// Text as wide as `room` at most, at about `wide` a character; a multiplication sign counts as one character.
-std::string shortened(const std::string& text, double room, double wide) {
-  const auto most = static_cast<size_t>(std::max(1.0, room / wide));
-  return text.size() <= most ? text : text.substr(0, most - 1) + "\u2026";
+// The widths of characters in the widest fonts that browsers take for `system-ui`; a multiplication sign counts as two characters.
+constexpr double name_character = 8.6, text_character = 7.3;
+
+size_t characters(double room, double wide) { return std::max(fewest_characters, static_cast<size_t>(std::max(0.0, room) / wide)); }
+
+// Lines of `text`: the first one has room for `first` characters, the others for `rest`. What does not fit in them is left out.
+std::vector<std::string> wrap(const std::string& text, size_t first, size_t rest) {
+  std::vector<std::string> lines;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (!lines.empty() && lines.back().size() + 1 + word.size() <= (lines.size() == 1 ? first : rest)) lines.back() += " " + word;
+    else lines.push_back(word);
+  }
+  const bool left_out = lines.size() > most_lines;
+  lines.resize(std::min(lines.size(), most_lines));
+  for (size_t k = 0; k < lines.size(); ++k) {
+    const size_t most = k == 0 ? first : rest;
+    if (lines[k].size() > most) lines[k] = lines[k].substr(0, most - 1) + "\u2026";
+    else if (left_out && k + 1 == lines.size()) lines[k] += "\u2026";
+  }
+  return lines;
 }
 
 class Layout {
@@ -34,8 +52,11 @@ class Layout {
   explicit Layout(const GraphDrawing& drawing) : drawing_(drawing) {
     double y = margin;
     for (const auto& box : drawing.boxes) {
+      const double room = box_width - 24, beside_shape = room - 8 - text_character * static_cast<double>(box.shape.size());
+      names_.push_back(wrap(box.name, characters(beside_shape, name_character), characters(room, name_character)));
+      details_.push_back(wrap(box.detail, characters(room, text_character), characters(room, text_character)));
       tops_.push_back(y);
-      heights_.push_back(2 * padding + line_height * (box.detail.empty() ? 1 : 2));
+      heights_.push_back(2 * padding + line_height * static_cast<double>(names_.back().size() + details_.back().size()));
       y += heights_.back() + gap;
     }
     height_ = y - gap + margin;
@@ -80,17 +101,23 @@ class Layout {
 
   std::string render_box(size_t index) const {
     const GraphDrawing::Box& box = drawing_.boxes[index];
-    const double top = tops_[index], right = margin + box_width - 10, shape_width = 7.0 * static_cast<double>(box.shape.size());
+    const double top = tops_[index], left = margin + 14, right = margin + box_width - 10;
     std::string text = fmt::format("<g class=\"box {}\"><title>{}: {}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/><rect class=\"mark\" x=\"{}\" y=\"{}\" width=\"5\" height=\"{}\"/>",
                                    colour_of(box.kind), escape_html(box.name), escape_html(box.detail), margin, top, box_width, heights_[index], margin, top, heights_[index]);
-    text += fmt::format("<text class=\"name\" x=\"{}\" y=\"{}\">{}</text>", margin + 14, top + padding + 13, escape_html(shortened(box.name, box_width - 30 - shape_width, 7.6)));
-    text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", right, top + padding + 13, escape_html(box.shape));
-    if (!box.detail.empty()) text += fmt::format("<text x=\"{}\" y=\"{}\">{}</text>", margin + 14, top + padding + 13 + line_height, escape_html(shortened(box.detail, box_width - 24, 6.7)));
+    double line = top + padding + 13;
+    text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", right, line, escape_html(box.shape));
+    for (const auto& [lines, style] : {std::pair(&names_[index], "name"), std::pair(&details_[index], "detail")}) {
+      for (const std::string& each : *lines) {
+        text += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\">{}</text>", style, left, line, escape_html(each));
+        line += line_height;
+      }
+    }
     return text + "</g>\n";
   }
 
   const GraphDrawing& drawing_;
   std::vector<double> tops_, heights_;
+  std::vector<std::vector<std::string>> names_, details_;   // as lines
   std::vector<size_t> lanes_;
   size_t used_lanes_ = 0;
   double height_ = 0;

@@ -31,16 +31,19 @@ std::string shape_of(const Node& node, const std::string& batch) {
   return fmt::format("{}", fmt::join(dims, "\u00d7"));
 }
 
-// The layer of a parameter that the node reads: of `stage1.conv_1.weight.folded`, `stage1.conv_1`.
+// The layer of a parameter that the node reads: of `stage1.conv_1.weight.folded`, `stage1.conv_1`. One of a block counts more than one
+// of the whole network, which is handed to the block.
 std::string layer_of(const Node& node) {
+  std::string layer;
   for (const Value& operand : node.operands) {
     if (!operand || !(operand.node->is("parameter") || operand.node->is("state"))) continue;
     std::string name = operand.name();
     constexpr std::string_view folded = ".folded";
     if (name.ends_with(folded)) name.resize(name.size() - folded.size());
-    return name.substr(0, std::min(name.rfind('.'), name.size()));
+    name.resize(std::min(name.rfind('.'), name.size()));
+    if (layer.empty() || (layer.find('.') == std::string::npos && name.find('.') != std::string::npos)) layer = name;
   }
-  return "";
+  return layer;
 }
 
 class Drawer {
@@ -51,6 +54,9 @@ class Drawer {
     for (const auto& node : graph_.nodes()) {
       if (node->is("input")) place(*node, new_box());
       else if (depends_on_input(*node)) place(*node, box_for(*node));
+    }
+    for (size_t k = boxes_.size(); k-- > 1;) {
+      if (begins_block_.count(k - 1) > 0) boxes_[k - 1].block = boxes_[k].block;
     }
     GraphDrawing drawing{std::move(boxes_), {edges_.begin(), edges_.end()}};
     for (Box& box : drawing.boxes) {
@@ -84,15 +90,18 @@ class Drawer {
     if (node.is("input")) into.name = node.results[0].name;
     const std::string path = layer_of(node), block = path.substr(0, path.find('.') == std::string::npos ? 0 : path.find('.'));
     if (into.detail.empty()) into.detail = node.is("input") ? "input" : path;
-    if (!kernels_ && node.kernel >= 0) into.detail += fmt::format("{}kernel {}", into.detail.empty() ? "" : " \u00b7 ", node.kernel);
-    // What has no parameters belongs to the block before it, unless it stands in the network's own lines.
-    const bool outside = node.range.known() && graph_.range.known() && node.range.line >= graph_.range.line;
-    if (into.block.empty()) into.block = !block.empty() ? block : !path.empty() || outside || box == 0 || into.ops.size() > 1 ? "" : boxes_[box - 1].block;
     for (const Value& operand : node.operands) {
-      if (!operand) continue;
-      const auto from = box_of_.find(operand.node);
+      const auto from = operand ? box_of_.find(operand.node) : box_of_.end();
       if (from != box_of_.end() && from->second != box) edges_.emplace(from->second, box);
     }
+    if (!kernels_ && node.kernel >= 0) into.detail += fmt::format("{}kernel {}", into.detail.empty() ? "" : " \u00b7 ", node.kernel);
+    // What has no parameters of its own belongs to the block before it, unless it stands in the network's own lines; what begins a block,
+    // to the block behind it.
+    const bool known = node.range.known() && graph_.range.known(), outside = known && node.range.line >= graph_.range.line, inside = known ? !outside : path.empty();
+    if (!into.block.empty()) return;
+    const bool alone = into.ops.size() == 1;
+    into.block = !block.empty() ? block : inside && alone && box > 0 ? boxes_[box - 1].block : "";
+    if (known && inside && alone && into.block.empty()) begins_block_.insert(box);
   }
 
   // "convolution + bias + relu", each once.
@@ -110,6 +119,7 @@ class Drawer {
   std::set<std::pair<size_t, size_t>> edges_;
   std::map<const Node*, size_t> box_of_;
   std::map<int, size_t> box_of_kernel_;
+  std::set<size_t> begins_block_;
 };
 
 // A drawing whose boxes are groups of boxes: `group` tells the one of each, ascending.

@@ -1,33 +1,86 @@
 #include "runtime/report/html.h"
 
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include "runtime/report/page_parts.h"
 
 namespace bnc {
 
-std::string escape_html(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '&') escaped += "&amp;";
-    else if (c == '<') escaped += "&lt;";
-    else if (c == '>') escaped += "&gt;";
-    else if (c == '"') escaped += "&quot;";
-    else escaped.push_back(c);
+namespace {
+
+constexpr size_t fewest_links = 3;   // fewer sections need no links
+
+std::string escaped(char c) {
+  switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
+    default: return std::string(1, c);
   }
-  return escaped;
 }
 
-std::string render_page(const std::string& title, const std::string& body) {
+// "Batch norms" -> "batch-norms"
+std::string anchor(std::string heading) {
+  for (char& c : heading) c = c == ' ' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return heading;
+}
+
+std::string render_section(const Section& section) {
+  const std::string note = section.note.empty() ? "" : fmt::format("<p>{}</p>\n", section.note);
+  return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}{}</section>\n", anchor(section.heading), section.heading, note, section.body);
+}
+
+}  // namespace
+
+std::string escape_html(const std::string& text) {
+  std::string html;
+  for (const char c : text) html += escaped(c);
+  return html;
+}
+
+std::string breakable(const std::string& text) {
+  std::string html;
+  for (size_t k = 0; k < text.size(); ++k) {
+    const bool after_sign = k > 0 && std::string_view("./_=(").find(text[k - 1]) != std::string_view::npos;
+    if (after_sign && std::isalpha(static_cast<unsigned char>(text[k]))) html += "<wbr>";
+    html += escaped(text[k]);
+  }
+  return html;
+}
+
+std::string with_code(const std::string& text) {
+  std::string html;
+  bool code = false;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('`', begin), text.size());
+    const std::string part = text.substr(begin, end - begin);
+    html += code ? "<code>" + breakable(part) + "</code>" : escape_html(part);
+    code = !code;
+    begin = end + 1;
+  }
+  return html;
+}
+
+std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections) {
+  std::string links, body;
+  size_t count = 0;
+  for (const Section& section : sections) {
+    if (section.body.empty()) continue;
+    links += fmt::format("<a href=\"#{}\">{}</a>\n", anchor(section.heading), section.heading);
+    body += render_section(section);
+    ++count;
+  }
+  if (count >= fewest_links) links = fmt::format("<nav aria-label=\"sections\">\n{}</nav>\n", links);
+  else links.clear();
   return fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                      "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>{}</style>\n</head>\n"
-                     "<body>\n<main>\n{}</main>\n<div id=\"tip\" role=\"status\" hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
-                     escape_html(title), page_style, body, page_script);
-}
-
-std::string render_section(const std::string& heading, const std::string& note, const std::string& body) {
-  if (body.empty()) return "";
-  return fmt::format("<section>\n<h2>{}</h2>\n{}{}</section>\n", heading, note.empty() ? "" : fmt::format("<p>{}</p>\n", note), body);
+                     "<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
+                     escape_html(title), page_style, first, links, body, page_script);
 }
 
 std::string render_table(const HtmlTable& table) {
@@ -35,14 +88,17 @@ std::string render_table(const HtmlTable& table) {
                                  table.caption);
   if (!table.head.empty()) {
     text += "<thead><tr>";
-    for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", cell);
+    for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", breakable(cell));
     text += "</tr></thead>\n";
   }
+  const bool titles = table.style.find("stack") != std::string::npos;
   text += "<tbody>\n";
   for (size_t k = 0; k < table.rows.size(); ++k) {
     text += table.row_styles.empty() ? "<tr>" : fmt::format("<tr class=\"{}\">", table.row_styles[k]);
     for (size_t column = 0; column < table.rows[k].size(); ++column) {
-      text += (column == 0 ? "<th scope=\"row\">" : "<td>") + table.rows[k][column] + (column == 0 ? "</th>" : "</td>");
+      const std::string& cell = table.rows[k][column];
+      const std::string title = titles && column < table.head.size() ? fmt::format(" data-title=\"{}\"", escape_html(table.head[column])) : "";
+      text += column == 0 ? fmt::format("<th scope=\"row\">{}</th>", cell) : fmt::format("<td{}>{}</td>", title, cell);
     }
     text += "</tr>\n";
   }

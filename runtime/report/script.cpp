@@ -2,7 +2,7 @@
 
 namespace bnc {
 
-// Hovering tells numbers; keys of the legends show and hide curves, all of one name on the page; filters choose rows of a table.
+// Hovering, touching and arrow keys tell numbers; keys of the legends show and hide curves, all of one name on the page; filters choose rows of a table.
 const char* const page_script = R"(
 'use strict';
 document.documentElement.classList.add('js');
@@ -29,22 +29,33 @@ for (const svg of all('.chart svg')) {
   cursor.setAttribute('y1', 28);
   cursor.setAttribute('y2', 208);
   svg.append(cursor);
-  svg.addEventListener('pointermove', event => {
-    const box = svg.getBoundingClientRect(), at = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
+  // Tells the numbers at the point nearest to `at`, beside the place (left, top) of the window.
+  const tell = (at, left, top) => {
     const shown = curves.filter(curve => !curve.node.classList.contains('off'));
     if (!shown.length) return;
     const nearest = curve => curve.x.keys().reduce((best, k) => Math.abs(curve.line[k].x - at) < Math.abs(curve.line[best].x - at) ? k : best, 0);
     const places = shown.map(nearest), x = shown.reduce((best, curve, k) => Math.abs(curve.line[places[k]].x - at) < Math.abs(best - at) ? curve.line[places[k]].x : best, Infinity);
     const first = shown.findIndex((curve, k) => curve.line[places[k]].x === x);
-    tip.textContent = ['step ' + shown[first].x[places[first]], ...shown.map((curve, k) => curve.node.dataset.name + ': ' + curve.y[places[k]])].join('\n');
+    tip.textContent = [svg.dataset.across.split(',')[0] + ' ' + shown[first].x[places[first]], ...shown.map((curve, k) => curve.node.dataset.name + ': ' + curve.y[places[k]])].join('\n');
     tip.hidden = false;
-    tip.style.left = Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)) + 'px';
-    tip.style.top = Math.max(4, event.clientY - tip.offsetHeight - 12) + 'px';
+    tip.style.left = Math.max(4, Math.min(left + 14, innerWidth - tip.offsetWidth - 8)) + 'px';
+    tip.style.top = Math.max(4, top - tip.offsetHeight - 12) + 'px';
     cursor.setAttribute('x1', x);
     cursor.setAttribute('x2', x);
     cursor.classList.remove('off');
+  };
+  const scale = () => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  for (const move of ['pointermove', 'pointerdown']) svg.addEventListener(move, event => tell((event.clientX - svg.getBoundingClientRect().left) / scale(), event.clientX, event.clientY));
+  svg.tabIndex = 0;
+  svg.addEventListener('keydown', event => {
+    const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const points = [...new Set(curves.filter(curve => !curve.node.classList.contains('off')).flatMap(curve => [...curve.line].map(point => point.x)))].sort((a, b) => a - b);
+    const at = points[Math.max(0, Math.min(points.length - 1, points.indexOf(+cursor.getAttribute('x1')) + step))], box = svg.getBoundingClientRect();
+    tell(at, box.left + at * scale(), box.top + 60);
   });
-  for (const end of ['pointerleave', 'pointercancel']) svg.addEventListener(end, () => { tip.hidden = true; cursor.classList.add('off'); });
+  for (const end of ['pointerleave', 'pointercancel', 'blur']) svg.addEventListener(end, () => { tip.hidden = true; cursor.classList.add('off'); });
 }
 )";
 

@@ -4,6 +4,7 @@
 usage: report_pages.py BNC      Exit code 77 where there is no Chromium.
 """
 import gzip
+import itertools
 import pathlib
 import shutil
 import struct
@@ -33,13 +34,24 @@ train net {
 }
 """
 
+REGRESSION = """network without_batch_norm(x: f32[N, 6]) {
+  return dense(tanh(dense(x, 17)), 3)
+}
+
+train without_batch_norm {
+  loss      = mean_squared_error(target)
+  optimizer = sgd(rate=30)
+  batch     = 16
+}
+"""
+
 # Elements that stick out of the page, but for what a box of its own scrolls.
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('svg') || e.tagName === 'svg')
   .filter(e => e.getBoundingClientRect().right > innerWidth + 0.5 && !e.parentElement.closest('.scroll, pre'))
   .map(e => e.tagName + '.' + e.className).concat(document.documentElement.scrollWidth > innerWidth ? ['the page'] : [])"""
 
 # Charts whose marks (lines, bars, boxes) are not to be seen: none, or of no size.
-NO_MARKS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() && ![...s.querySelectorAll('polyline, .bars, .box rect')].some(m => {
+NO_MARKS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() && ![...s.querySelectorAll('polyline, circle, .bars, .box rect')].some(m => {
   const b = m.getBoundingClientRect(), c = getComputedStyle(m);
   return b.width + b.height > 10 && (c.stroke !== 'none' || c.fill !== 'none');
 })).map(s => s.getAttribute('aria-label'))"""
@@ -74,6 +86,27 @@ POOR_LABELS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibi
   return bad;
 })"""
 
+# Text that sticks out of its box, tables of fewer than eight columns that must be scrolled sideways, and words of names and titles that are broken in two.
+SPILLS = """[...document.querySelectorAll('.card, figure, .key, td, th, caption, summary, h1, h3')]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => 'spills: ' + e.textContent.slice(0, 40))
+  .concat([...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.querySelectorAll('thead th').length < 8).map(e => 'to scroll: ' + e.textContent.slice(0, 40)))"""
+BROKEN_WORDS = """[...document.querySelectorAll('th, caption, summary, h1, h3, .key, .card, nav')].filter(e => e.checkVisibility()).flatMap(e => {
+  const bad = [], texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) for (const word of texts.currentNode.data.matchAll(/[a-z]+/gi)) {
+    const range = document.createRange();
+    range.setStart(texts.currentNode, word.index);
+    range.setEnd(texts.currentNode, word.index + word[0].length);
+    if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) bad.push('broken: ' + word[0] + ' in ' + e.textContent.slice(0, 40));
+  }
+  return bad;
+})"""
+
+# Ticks between whole numbers below curves, which go over steps.
+BROKEN_STEPS = """[...document.querySelectorAll('.chart svg:has(.curve) .across')].map(t => t.textContent).filter(t => t.includes('.') && !/[kM]$/.test(t))"""
+
+# Links that lead nowhere.
+DEAD_LINKS = """[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href')).filter(h => !document.getElementById(h.slice(1)))"""
+
 WITHOUT_NAME = """[...document.querySelectorAll('svg:not([aria-label]), img:not([alt]), table:not(:has(caption))')].map(e => e.outerHTML.slice(0, 80))"""
 
 
@@ -90,6 +123,12 @@ def write_images(folder, prefix, count, seed):
         (folder / f"{prefix}-{name}-ubyte.gz").write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
 
 
+def write_points(path, count):
+    random = np.random.default_rng(3)
+    x = random.normal(size=(count, 6)).astype(np.float32)
+    np.savez(path, x=x, y=x[:, :3] * 2)
+
+
 def check_quiet(browser, page):
     """Nothing but the page itself was read, and nothing was complained about."""
     for event in browser.events:
@@ -102,17 +141,49 @@ def check_quiet(browser, page):
 
 
 def check_page(browser, page, charts):
-    for width in (390, 1280):
-        for scheme in ("light", "dark"):
-            browser.open(page, width, scheme)
-            browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-            where = f"{page.name} at {width}, {scheme}"
-            assert browser.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-            assert browser.evaluate("document.querySelectorAll('.chart svg').length") == charts, where
-            for check in (TOO_WIDE, NO_MARKS, LOW_CONTRAST, POOR_LABELS, WITHOUT_NAME):
-                found = browser.evaluate(check)
-                assert found == [], f"{where}: {found[:5]}"
-            check_quiet(browser, page)
+    for width, scheme in ((390, "light"), (390, "dark"), (768, "light"), (1280, "dark"), (1280, "light")):
+        browser.open(page, width, scheme)
+        browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        where = f"{page.name} at {width}, {scheme}"
+        assert browser.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+        assert browser.evaluate("document.querySelectorAll('.chart svg').length") == charts, where
+        for check in (TOO_WIDE, NO_MARKS, LOW_CONTRAST, POOR_LABELS, WITHOUT_NAME, SPILLS, BROKEN_WORDS, BROKEN_STEPS, DEAD_LINKS):
+            found = browser.evaluate(check)
+            assert found == [], f"{where}: {found[:5]}"
+        check_quiet(browser, page)
+
+
+# What people without cones for red, green or blue see of linear RGB (Machado, Oliveira and Fernandes, 2009).
+COLOUR_BLINDNESS = {
+    "red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(rgb):
+    """CIELAB of linear RGB."""
+    xyz = np.array([[.4124, .3576, .1805], [.2126, .7152, .0722], [.0193, .1192, .9505]]) @ np.clip(rgb, 0, 1) / np.array([.9505, 1, 1.089])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def check_colours(browser, page):
+    """Curves drawn alike differ in colour by far more than the 2.3 that is just noticeable, whoever looks."""
+    for scheme in ("light", "dark"):
+        browser.open(page, 1280, scheme)
+        colours = browser.evaluate("""[...Array(8).keys()].map(k => {
+            const probe = document.body.appendChild(document.createElement('i'));
+            probe.className = 'swatch c' + k;
+            return getComputedStyle(probe).backgroundColor.match(/[\\d.]+/g).map(Number);
+        })""")
+        linear = [np.where((c := np.array(colour) / 255) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for colour in colours]
+        for name, seen in COLOUR_BLINDNESS.items():
+            for k, j in itertools.combinations(range(8), 2):
+                if k // 4 != j // 4:
+                    continue   # solid and dashed
+                difference = np.linalg.norm(lab(seen @ linear[k]) - lab(seen @ linear[j]))
+                assert difference > 12, f"{scheme}: c{k} and c{j} without cones for {name}: {difference:.1f}"
 
 
 def check_toggles(browser, page):
@@ -132,9 +203,22 @@ def check_toggles(browser, page):
     assert min(counts) > 0 and sum(counts) == all_rows, (counts, all_rows)
     browser.evaluate("""(() => { const s = document.querySelector('.chart svg'), b = s.getBoundingClientRect();
         s.dispatchEvent(new PointerEvent('pointermove', {clientX: b.right - 4, clientY: b.top + 60})); })()""")
-    tip = browser.evaluate("document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent")
-    assert tip.startswith("step 60\ntraining: ") and "test: " in tip, tip
+    tip = "document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent"
+    told = browser.evaluate(tip)
+    assert told.startswith("training step 60\ntraining: ") and "test: " in told, told
+    browser.evaluate("document.querySelector('.chart svg').focus()")
+    browser.evaluate("document.querySelector('.chart svg').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'}))")
+    told = browser.evaluate(tip)
+    assert told.startswith("training step 59\n"), told
     check_quiet(browser, page)
+
+
+def check_folding(browser, page, batch_norms):
+    """Batch norms with which the same happened share a row, and each one is named."""
+    browser.open(page)
+    rows = browser.evaluate("document.querySelector('#folding table').tBodies[0].rows.length")
+    others = browser.evaluate("document.querySelector('#folding table').querySelectorAll('li').length")
+    assert rows < 4 and rows + others == batch_norms, (rows, others)
 
 
 def check_without_script(browser, page, charts):
@@ -163,11 +247,25 @@ def main():
     succeed(BNC, "report", HERE / "one")
     assert page.read_bytes() == first, "not the page that the run wrote"
     succeed(BNC, "report", HERE / "one", HERE / "a run with a long name", "-o", comparison)
+    # No classes, and a loss that grows beyond all bounds; names with characters that HTML gives a meaning; one step, not tested.
+    odd = HERE / "odd 'n\u00e4me' & <b>50%#1.bn"
+    odd.write_text(REGRESSION)
+    write_points(HERE / "points.npz", 64)
+    succeed(BNC, "train", odd, "--data", HERE / "points.npz", "--test", HERE / "points.npz", "--steps", 4, "--out", HERE / "odd & <i>")
+    succeed(BNC, "train", HERE / "net.bn", "--data", data, "--steps", 1, "--out", HERE / "short")
+    mixed = HERE / "mixed.html"
+    succeed(BNC, "report", *[HERE / "odd & <i>"] * 2, HERE / "short", *[HERE / "one"] * 7, "-o", mixed)
+    of_net = 1 + 3 * 10   # all batch norms in one chart, and three of each
     with Browser(chromium) as browser:
-        check_page(browser, page, 3 + 3 * 10)
+        check_page(browser, page, 3 + of_net)
         check_page(browser, comparison, 5)
+        check_page(browser, HERE / "odd & <i>" / "report.html", 2)
+        check_page(browser, HERE / "short" / "report.html", 3 + of_net)
+        check_page(browser, mixed, 5)
+        check_colours(browser, page)
+        check_folding(browser, page, 10)
         check_toggles(browser, page)
-        check_without_script(browser, page, 3 + 3 * 10)
+        check_without_script(browser, page, 3 + of_net)
     shutil.rmtree(HERE)
     print("all passed")
     return 0

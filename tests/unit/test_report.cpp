@@ -2,9 +2,11 @@
 
 #include "bnc/bnc.h"
 #include "runtime/network.h"
+#include "runtime/png.h"
 #include "runtime/report/chart.h"
 #include "runtime/report/graph_drawing.h"
 #include "runtime/report/html.h"
+#include "runtime/report/numbers.h"
 #include "runtime/report/predictions.h"
 #include "runtime/report/report.h"
 #include "support/files.h"
@@ -76,6 +78,37 @@ TEST_CASE("distributions.csv reads back to the same bits; what is none is refuse
   CHECK(contains(message_of<Error>([] { parse_distributions("step,batch_norm,p5,p15,p50,p85,p95\n1,a,x,1,1,1,1\n", "d.csv"); }), "`x` is no number"));
 }
 
+TEST_CASE("numbers of a report are short, and have their units") {
+  CHECK(loss_text(0.42534) == "0.4253");
+  CHECK(loss_text(965269602) == "9.653e+08");
+  CHECK(loss_text(2451.2561) == "2451.3");
+  CHECK(loss_text(0) == "0");
+  CHECK(loss_text(0.000012345) == "1.2345e-05");
+  CHECK(loss_text(std::nan("")) == "none");
+  CHECK(duration(0.0952) == "95.2 ms");
+  CHECK(duration(31.58) == "31.6 s");
+  CHECK(duration(725.4) == "12 min 5 s");
+  CHECK(duration(12345) == "3 h 25 min");
+  CHECK(magnitude(1000) == "1.000 thousand");
+  CHECK(magnitude(819) == "819");
+  CHECK(breakable("a.b_1/c(d=2, e<f)") == "a.<wbr>b_1/<wbr>c(<wbr>d=2, e&lt;f)");
+  CHECK(with_code("into `a_b` & `c`") == "into <code>a_<wbr>b</code> &amp; <code>c</code>");
+}
+
+TEST_CASE("axes of few steps have ticks at whole numbers, those of a wide range of losses at powers of ten") {
+  const Curve few{"a", 0, {{1, 0.5}, {2, 2}, {3, 3}}}, wide{"b", 1, {{1, 0.02}, {2, 40}, {3, 2e6}}};
+  const std::string plain = render_chart({"t", "step", "loss", {few}});
+  CHECK(contains(plain, ">1</text>"));
+  CHECK(count_of(plain, "class=\"across\"") == 3);
+  Chart chart{"t", "step", "loss", {few, wide}};
+  CHECK_FALSE(contains(render_chart(chart), "logarithmic"));
+  chart.logarithmic = true;
+  const std::string logarithmic = render_chart(chart);
+  for (const char* part : {"loss, logarithmic", ">0.01</text>", ">1</text>", ">100</text>", ">10k</text>", ">1M</text>"}) CHECK_MESSAGE(contains(logarithmic, part), part);
+  chart.curves = {few};
+  CHECK_FALSE(contains(render_chart(chart), "logarithmic"));
+}
+
 TEST_CASE("a chart leaves out what is not finite, and is nothing without points") {
   CHECK(render_chart({"t", "x", "y", {{"a", 0, {{1, std::nan("")}, {2, HUGE_VAL}}}}}).empty());
   const std::string chart = render_chart({"loss & more", "step", "loss", {{"a<b", 0, {{1, 2}, {2, std::nan("")}, {3, 4}}}, {"empty", 1, {}}}});
@@ -143,7 +176,7 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   CHECK(again.predictions[0].truth_probability == 0.25);
   CHECK(again.histograms[0].before.counts == record.histograms[0].before.counts);
   const std::string page = render_report(again);
-  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(rate=0.1)", "1 of 30 test"}) {
+  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=0.1)", "1 of 30 test"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
   CHECK(page.find("&#10007; cat") < page.find("&#10003; bird"));
@@ -161,9 +194,25 @@ TEST_CASE("several runs laid over one another: a curve each, and the steps to wh
   CHECK(count_of(page, "<g class=\"curve c0\"") == 5);
   CHECK(count_of(page, "<g class=\"curve c1\"") == 5);
   CHECK(contains(page, "steps until 69.00 %"));
-  CHECK(contains(page, "<td>94.00 %</td><td>60</td>"));
-  CHECK(contains(page, "<td>69.00 %</td><td>100</td>"));
+  CHECK(contains(page, ">94.00 %</td><td data-title=\"steps until 69.00 %\">60</td>"));
+  CHECK(contains(page, ">69.00 %</td><td data-title=\"steps until 69.00 %\">100</td>"));
   CHECK(message_of<Error>([&] { report({folder.path("fast"), folder.path("none")}); }).starts_with("error: "));
+}
+
+TEST_CASE("images of floats: those in [0, 1] as they are, others from their least to their largest value") {
+  const TemporaryFolder folder;
+  const auto image_of = [&](const std::vector<float>& values) {
+    save_npz(folder.path("d.npz"), {{"x", Array({1, 2, 2, 1}, values)}, {"y", Array({1}, std::vector<int32_t>{1})}});
+    const Dataset data = Dataset::open(folder.path("d.npz"), "test");
+    PredictionCollector collector(data, 2);
+    collector.add(0, 1, std::vector<float>{0, 1});
+    RunRecord record;
+    collector.fill(record);
+    return record.predictions.at(0).image;
+  };
+  const auto png = [](const std::vector<uint8_t>& pixels) { return "data:image/png;base64," + encode_base64(encode_png(2, 2, 1, pixels)); };
+  CHECK(image_of({0, 0.2f, 0.6f, 0.8f}) == png({0, 51, 153, 204}));
+  CHECK(image_of({-1, 0, 1, 4}) == png({0, 51, 102, 255}));
 }
 
 TEST_CASE("predictions: mistakes by certainty, then right answers; images only of pixels") {
