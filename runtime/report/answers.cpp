@@ -71,7 +71,7 @@ Section render_predictions(const RunRecord& run) {
     std::vector<std::string> row;
     if (images) row.push_back(fmt::format("<img alt=\"example {}, {}\" width=\"56\" height=\"56\" src=\"{}\">", each.example, truth, each.image));
     row.push_back(std::to_string(each.example));
-    row.push_back(fmt::format("<span class=\"{}\">{} {}</span><br><span class=\"small\">{}</span>", right ? "right" : "wrong", right ? "&#10003;" : "&#10007;", answer, certainty(each.probability)));
+    row.push_back(fmt::format("<span class=\"{}\">{}&nbsp;{}</span><br><span class=\"small\">{}</span>", right ? "right" : "wrong", right ? "&#10003;" : "&#10007;", answer, certainty(each.probability)));
     row.push_back(fmt::format("{}<br><span class=\"small\">{}</span>", truth, certainty(each.truth_probability)));
     table.rows.push_back(std::move(row));
     table.row_styles.push_back(right ? "right-row" : "wrong-row");

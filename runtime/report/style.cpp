@@ -8,7 +8,7 @@ const char* const page_style = R"(
 :root { color-scheme: light dark; --page: #f6f6f4; --card: #ffffff; --text: #1d2024; --soft: #555c64; --line: #e0e1de; --bad: #b3261e;
   --good: #1e6b34; --link: 47,111,179; --strength: .5; --c0: #1f6fb8; --c1: #c2481c; --c2: #14532d; --c3: #8a3ee0; --c4: #8f6400; --c5: #0a96ab;
   --c6: #b8174f; --c7: #6d737a; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --page: #131517; --card: #1d2024; --text: #e8e9e7; --soft: #a9b0b8; --line: #363b42; --bad: #ff9d8f; --good: #7fd08f; --link: 116,176,238;
     --strength: .36; --c0: #6db3f2; --c1: #f0905f; --c2: #a5e39c; --c3: #b46bf5; --c4: #dbb04a; --c5: #3fc9d6; --c6: #f0609f; --c7: #d5dade; }
 }
@@ -75,7 +75,7 @@ tbody ul { margin: 4px 0 0; padding-left: 20px; font-size: 14px; color: var(--so
 tbody b { color: var(--text); font-weight: normal; }
 .number td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .number thead th + th { text-align: right; }
-.scroll:has(.predictions) { columns: 3 330px; column-gap: 0; }
+.scroll:has(.predictions) { columns: 3 350px; column-gap: 0; }
 .predictions thead, .predictions tr { break-inside: avoid; }
 .predictions td, .predictions th { vertical-align: middle; }
 .predictions img { width: 56px; height: 56px; object-fit: contain; image-rendering: pixelated; border-radius: 4px; display: block; }
@@ -106,7 +106,8 @@ details { padding: 8px 12px; margin-top: 12px; }
 summary { cursor: pointer; font-weight: 600; overflow-wrap: anywhere; }
 details > * + * { margin-top: 12px; }
 details pre { border: none; padding: 0; }
-td details, figure details, details details { border: none; padding: 0; background: none; margin-top: 4px; }
+td details, figure details, details details { border: none; padding: 0; background: none; }
+td details { margin-top: 4px; }
 td summary, figure summary { font-weight: normal; font-size: 14px; color: var(--soft); }
 pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
 .swatch { display: inline-block; margin-right: 8px; vertical-align: middle; }
@@ -135,7 +136,8 @@ pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
   .stack td:nth-child(n + 3)::before, .stack td:not(:last-child)::before { content: attr(data-title) ": "; color: var(--soft); }
 }
 @media print {
-  nav, .filter { display: none; }
+  :root { color-scheme: light; --page: #ffffff; }
+  nav, .js .filter { display: none; }
   figure, tr, .card { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   body { font-size: 13px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -221,6 +221,18 @@ def check_folding(browser, page, batch_norms):
     assert rows < 4 and rows + others == batch_norms, (rows, others)
 
 
+def check_print(browser, page):
+    """On paper a page is light, whatever the screen, and has nothing to click on."""
+    browser.open(page, 800, "dark")
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.evaluate("document.querySelector('nav').checkVisibility() || document.querySelector('.filter').checkVisibility()") is False
+    for check in (TOO_WIDE, LOW_CONTRAST, SPILLS):
+        found = browser.evaluate(check)
+        assert found == [], f"{page.name} printed: {found[:5]}"
+    browser.call("Emulation.setEmulatedMedia", media="")
+
+
 def check_without_script(browser, page, charts):
     browser.open(page, 390, script=False)
     # Scripts of the page are off, those of the protocol are not.
@@ -265,6 +277,7 @@ def main():
         check_colours(browser, page)
         check_folding(browser, page, 10)
         check_toggles(browser, page)
+        check_print(browser, page)
         check_without_script(browser, page, 3 + of_net)
     shutil.rmtree(HERE)
     print("all passed")

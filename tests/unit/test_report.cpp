@@ -179,7 +179,7 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=0.1)", "1 of 30 test"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
-  CHECK(page.find("&#10007; cat") < page.find("&#10003; bird"));
+  CHECK(page.find("&#10007;&nbsp;cat") < page.find("&#10003;&nbsp;bird"));
   folder.write("report.json", "{\"network\": 1}");
   CHECK(contains(message_of<Error>([&] { read_record(folder.path()); }), "report.json: damaged"));
 }
