@@ -8,7 +8,7 @@
 
 namespace bnc {
 
-std::string percent(double share) { return std::isnan(share) ? "none" : fmt::format("{:.2f} %", 100 * share); }
+std::string percent(double share) { return std::isnan(share) ? "none" : fmt::format("{:.2f}\u00a0%", 100 * share); }
 
 std::string loss_text(double loss) {
   if (std::isnan(loss)) return "none";
@@ -24,6 +24,7 @@ std::string magnitude(double number) {
 }
 
 std::string duration(double seconds) {
+  if (seconds < 1e-3) return fmt::format("{:.3g} \u00b5s", seconds * 1e6);
   if (seconds < 1) return fmt::format("{:.3g} ms", seconds * 1e3);
   if (seconds < 60) return fmt::format("{:.3g} s", seconds);
   const auto whole = static_cast<int64_t>(std::llround(seconds)), minutes = whole / 60;

@@ -5,9 +5,9 @@
 
 namespace bnc {
 
-std::string percent(double share);      // "97.31 %", "none" for NaN
+std::string percent(double share);      // "97.31 %" on one line, "none" for NaN
 std::string loss_text(double loss);     // "0.4253", "9.653e+08", "none" for NaN
 std::string magnitude(double number);   // "184.6 thousand"
-std::string duration(double seconds);   // "95.2 ms", "31.6 s", "12 min 5 s", "3 h 25 min"
+std::string duration(double seconds);   // "5.28 us" (with a Greek letter), "95.2 ms", "31.6 s", "12 min 5 s", "3 h 25 min"
 
 }  // namespace bnc

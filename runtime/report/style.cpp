@@ -36,7 +36,7 @@ code { font-size: .92em; overflow-wrap: anywhere; }
 .card, figure, .scroll, pre, details { background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 .card { padding: 10px 14px; color: var(--soft); font-size: 14px; }
 .card b { display: block; font-size: 24px; line-height: 1.3; color: var(--text); font-variant-numeric: tabular-nums; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 12px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(320px, 100%), 1fr)); gap: 12px; }
 figure { margin: 0; padding: 12px; min-width: 0; }
 figcaption { font-weight: 600; }
 .chart { display: flex; flex-direction: column; }
@@ -51,7 +51,7 @@ svg { width: 100%; height: auto; display: block; touch-action: pan-y; }
 svg text { fill: var(--soft); font-size: 13px; }
 svg .title { fill: var(--text); }
 .grid { stroke: var(--line); }
-.chart svg { max-width: 560px; margin-top: auto; }
+.chart svg { max-width: 480px; margin-top: auto; }
 .curve polyline { fill: none; stroke: var(--hue); stroke-width: 2; stroke-linejoin: round; stroke-dasharray: var(--dash, none); }
 .curve circle { fill: var(--hue); }
 .curve.thin polyline { stroke-width: 1; stroke-opacity: .45; }
@@ -124,6 +124,7 @@ pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
   .wide tbody th:has(+ td:last-child) { width: 26%; }
 }
 @media (max-width: 820px) {
+  .scroll:has(.stack) { width: auto; }
   .stack, .stack caption, .stack tbody, .stack tr, .stack th, .stack td { display: block; }
   .stack thead { display: none; }
   .stack tr { border-top: 1px solid var(--line); padding: 6px 0; }

@@ -75,11 +75,11 @@ LOW_CONTRAST = """(() => {
   return bad;
 })()"""
 
-# Text of charts that is smaller than 11 pixels on the screen, and neighbouring labels that overlap.
+# Text of charts that is lower than 11 pixels on the screen or higher than 22, and neighbouring labels that overlap.
 POOR_LABELS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility()).flatMap(s => {
   const texts = [...s.querySelectorAll('text')].map(t => ({t, b: t.getBoundingClientRect()})), frame = s.getBoundingClientRect(), bad = [];
   texts.forEach(({t, b}, k) => {
-    if (b.height < 11) bad.push('small: ' + t.textContent);
+    if (b.height < 11 || b.height > 22) bad.push('height ' + b.height + ': ' + t.textContent);
     if (b.left < frame.left - 1 || b.right > frame.right + 1) bad.push('cut off: ' + t.textContent);
     for (const o of texts.slice(k + 1)) if (b.left < o.b.right - 1 && o.b.left < b.right - 1 && b.top < o.b.bottom - 4 && o.b.top < b.bottom - 4) bad.push(t.textContent + ' over ' + o.t.textContent);
   });

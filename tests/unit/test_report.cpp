@@ -85,6 +85,7 @@ TEST_CASE("numbers of a report are short, and have their units") {
   CHECK(loss_text(0) == "0");
   CHECK(loss_text(0.000012345) == "1.2345e-05");
   CHECK(loss_text(std::nan("")) == "none");
+  CHECK(duration(5.28e-6) == "5.28 \u00b5s");
   CHECK(duration(0.0952) == "95.2 ms");
   CHECK(duration(31.58) == "31.6 s");
   CHECK(duration(725.4) == "12 min 5 s");
@@ -193,9 +194,9 @@ TEST_CASE("several runs laid over one another: a curve each, and the steps to wh
   const std::string page = report({folder.path("fast"), folder.path("slow")});
   CHECK(count_of(page, "<g class=\"curve c0\"") == 5);
   CHECK(count_of(page, "<g class=\"curve c1\"") == 5);
-  CHECK(contains(page, "steps until 69.00 %"));
-  CHECK(contains(page, ">94.00 %</td><td data-title=\"steps until 69.00 %\">60</td>"));
-  CHECK(contains(page, ">69.00 %</td><td data-title=\"steps until 69.00 %\">100</td>"));
+  CHECK(contains(page, "steps until 69.00\u00a0%"));
+  CHECK(contains(page, ">94.00\u00a0%</td><td data-title=\"steps until 69.00\u00a0%\">60</td>"));
+  CHECK(contains(page, ">69.00\u00a0%</td><td data-title=\"steps until 69.00\u00a0%\">100</td>"));
   CHECK(message_of<Error>([&] { report({folder.path("fast"), folder.path("none")}); }).starts_with("error: "));
 }
 
