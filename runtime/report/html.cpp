@@ -46,8 +46,9 @@ std::string escape_html(const std::string& text) {
 std::string breakable(const std::string& text) {
   std::string html;
   for (size_t k = 0; k < text.size(); ++k) {
-    const bool after_sign = k > 0 && std::string_view("./_=(").find(text[k - 1]) != std::string_view::npos;
-    if (after_sign && std::isalpha(static_cast<unsigned char>(text[k]))) html += "<wbr>";
+    const auto is_one_of = [](char c, std::string_view signs) { return signs.find(c) != std::string_view::npos; };
+    const bool letter = std::isalpha(static_cast<unsigned char>(text[k])), digit = std::isdigit(static_cast<unsigned char>(text[k]));
+    if (k > 0 && ((letter && is_one_of(text[k - 1], "./_=(")) || (digit && is_one_of(text[k - 1], "=(")))) html += "<wbr>";
     html += escaped(text[k]);
   }
   return html;

@@ -70,7 +70,6 @@ caption { text-align: left; padding: 8px 12px; color: var(--soft); font-size: 14
 td, th { padding: 6px 12px; text-align: left; font-weight: normal; vertical-align: top; border-top: 1px solid var(--line); }
 thead th { color: var(--soft); font-size: 14px; vertical-align: bottom; }
 tbody th { color: var(--text); }
-.wide td { overflow-wrap: anywhere; }
 tbody ul { margin: 4px 0 0; padding-left: 20px; font-size: 14px; color: var(--soft); }
 tbody b { color: var(--text); font-weight: normal; }
 .number td { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -125,6 +124,7 @@ pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
 }
 @media (max-width: 820px) {
   .scroll:has(.stack) { width: auto; }
+  .wide td { overflow-wrap: anywhere; }
   .stack, .stack caption, .stack tbody, .stack tr, .stack th, .stack td { display: block; }
   .stack thead { display: none; }
   .stack tr { border-top: 1px solid var(--line); padding: 6px 0; }

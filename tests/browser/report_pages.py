@@ -90,7 +90,7 @@ POOR_LABELS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibi
 SPILLS = """[...document.querySelectorAll('.card, figure, .key, td, th, caption, summary, h1, h3')]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => 'spills: ' + e.textContent.slice(0, 40))
   .concat([...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.querySelectorAll('thead th').length < 8).map(e => 'to scroll: ' + e.textContent.slice(0, 40)))"""
-BROKEN_WORDS = """[...document.querySelectorAll('th, caption, summary, h1, h3, .key, .card, nav')].filter(e => e.checkVisibility()).flatMap(e => {
+BROKEN_WORDS = """[...document.querySelectorAll('th, td, caption, summary, h1, h3, .key, .card, nav')].filter(e => e.checkVisibility()).flatMap(e => {
   const bad = [], texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) for (const word of texts.currentNode.data.matchAll(/[a-z]+/gi)) {
     const range = document.createRange();

@@ -92,7 +92,7 @@ TEST_CASE("numbers of a report are short, and have their units") {
   CHECK(duration(12345) == "3 h 25 min");
   CHECK(magnitude(1000) == "1.000 thousand");
   CHECK(magnitude(819) == "819");
-  CHECK(breakable("a.b_1/c(d=2, e<f)") == "a.<wbr>b_1/<wbr>c(<wbr>d=2, e&lt;f)");
+  CHECK(breakable("a.b_1/c(d=2, e<f)") == "a.<wbr>b_1/<wbr>c(<wbr>d=<wbr>2, e&lt;f)");
   CHECK(with_code("into `a_b` & `c`") == "into <code>a_<wbr>b</code> &amp; <code>c</code>");
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   CHECK(again.predictions[0].truth_probability == 0.25);
   CHECK(again.histograms[0].before.counts == record.histograms[0].before.counts);
   const std::string page = render_report(again);
-  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=0.1)", "1 of 30 test"}) {
+  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "1 of 30 test"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
   CHECK(page.find("&#10007;&nbsp;cat") < page.find("&#10003;&nbsp;bird"));
