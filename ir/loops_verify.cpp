@@ -118,6 +118,7 @@ class Verifier {
     expression(s.value);
     require(target.kind != BufferKind::constant, "constants are never written");
     require(std::ranges::count(kernel_.writes, s.buffer) > 0, "it lists every buffer it writes");
+    require(!s.streamed || std::ranges::count(kernel_.reads, s.buffer) == 0, "it reads nothing that it streams past the caches, so not '{}'", buffer(s.buffer).name);
     require(s.index->type.scalar == Scalar::i64 || s.index->type.scalar == Scalar::i32, "an index is an integer");
     require(s.value->type == Type{target.scalar, s.index->type.lanes}, "a stored value has the buffer's type and as many lanes as the index");
     if (s.predicate) {

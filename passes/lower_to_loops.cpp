@@ -185,7 +185,7 @@ class Driver {
     const Expr row_task = tasks.row_task(lowering_, task), column_task = tasks.column_task(lowering_, task);
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
     const std::set<const Stage*> riders = find_riders(fused, tasks, shared);
-    choose_streamed(fused, riders);
+    choose_streamed(fused, riders, shared);
     kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](const Region& region) {
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
@@ -222,12 +222,16 @@ class Driver {
 
   // Results too large for any cache are not to displace what is read, nor to be read before they are written, where no other
   // stage of the kernel reads them from memory.
-  void choose_streamed(const FusedKernel& fused, const std::set<const Stage*>& riders) {
+  void choose_streamed(const FusedKernel& fused, const std::set<const Stage*>& riders, const std::map<const Stage*, TallReduction>& shared) {
     lowering_.streamed.clear();
+    std::set<const Stage*> not_from_memory;
+    for (const Stage* rider : riders) {
+      if (shared.at(rider).in_registers(fused.stages.front().roots.front()->result())) not_from_memory.insert(rider);
+    }
     for (const Stage& stage : fused.stages) {
       for (Node* root : stage.roots) {
         const Value value = root->result();
-        if (lowering_.exceeds_caches(value.type().shape) && !is_update(value) && !read_by_other_stages(value, fused, riders)) lowering_.streamed.insert(value);
+        if (lowering_.exceeds_caches(value.type().shape) && !is_update(value) && !read_by_other_stages(value, fused, not_from_memory)) lowering_.streamed.insert(value);
       }
     }
   }
@@ -236,12 +240,12 @@ class Driver {
     return std::any_of(lowering_.graph.outputs.begin(), lowering_.graph.outputs.end(), [&](const Output& output) { return output.value == value && output.role == Output::Role::update; });
   }
 
-  bool read_by_other_stages(Value value, const FusedKernel& fused, const std::set<const Stage*>& riders) const {
+  bool read_by_other_stages(Value value, const FusedKernel& fused, const std::set<const Stage*>& not_from_memory) const {
     std::set<const Node*> roots;
     for (const Node* reader : uses_.of(value)) collect_roots(reader, roots);
     return std::any_of(roots.begin(), roots.end(), [&](const Node* root) {
       const auto& [kernel, stage] = places_.at(root);
-      return &kernels_[kernel] == &fused && places_.at(root) != places_.at(value.node) && !riders.count(&fused.stages[stage]);
+      return &kernels_[kernel] == &fused && places_.at(root) != places_.at(value.node) && !not_from_memory.count(&fused.stages[stage]);
     });
   }
 

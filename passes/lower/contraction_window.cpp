@@ -48,12 +48,35 @@ Index Window::origin(const FormPart& part, const Spans& space, const Spans& redu
   return index;
 }
 
+// Whether the positions of dimension d that the part reads, of spans of known length and of all others alike, exist in left.
+static bool stays_inside(const ContractionForm& form, const FormPart& part, const Spans& space, const Spans& reduction, size_t d) {
+  const Dim& extent = form.left[d];
+  std::vector<const Dim*> dims;
+  int64_t last = part.left.offset[d], slopes_sum = 0;
+  bool known = last >= 0 && !extent.batch;
+  auto reach = [&](const Spans& spans, const Shape& shape, const std::vector<int64_t>& slopes) {
+    for (size_t j = 0; j < spans.size(); ++j) {
+      if (slopes[j] == 0) continue;
+      if (!spans[j].fixed()) return false;
+      known = known && !shape[j].batch;
+      last += slopes[j] * (shape[j].factor - 1);
+      slopes_sum += slopes[j];
+      dims.push_back(&shape[j]);
+    }
+    return true;
+  };
+  if (!reach(space, part.space, part.left.space[d]) || !reach(reduction, part.reduction, part.left.reduction[d])) return false;
+  if (dims.size() == 1 && slopes_sum == 1 && part.left.offset[d] == 0 && *dims.front() == extent) return true;
+  return known && last < extent.factor;
+}
+
 Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes) {
   const size_t rank = form.left.size();
   Window window;
   window.first.assign(rank, INT64_MAX);
   window.step.assign(rank, 0);
   window.extent.assign(rank, 1);
+  window.inside.assign(rank, true);
   for (size_t p = 0; p < form.parts.size(); ++p) {
     if (form.parts[p].empty()) continue;
     for (size_t d = 0; d < rank; ++d) window.first[d] = std::min(window.first[d], form.parts[p].left.offset[d]);
@@ -72,6 +95,7 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
       };
       reach(space[p], part.left.space[d]);
       reach(reduction[p], part.left.reduction[d]);
+      window.inside[d] = window.inside[d] && stays_inside(form, part, space[p], reduction[p], d);
       window.step[d] = std::gcd(window.step[d], step);
       window.extent[d] = std::max(window.extent[d], last + 1);   // in elements of the operand, until the step is known
     }
@@ -136,7 +160,9 @@ class Staging {
  public:
   Staging(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer)
       : lowering_(lowering), shape_(operand.type().shape), value_(viewed(lowering, operand)), window_(window), origin_(origin), buffer_(buffer),
-        pixel_(window.step.size() - 2), channel_(window.step.size() - 1), lanes_(lowering.target.float_lanes()) {}
+        line_(window.step.size() - 2), pixel_(line_), channel_(window.step.size() - 1), lanes_(lowering.target.float_lanes()) {
+    while (line_ > 0 && is_whole(line_) && window.inside[line_ - 1] && window.step[line_ - 1] == 1) --line_;
+  }
 
   void run(std::vector<Stmt>& out) {
     for (size_t d = 0; d < origin_.size(); ++d) origin_[d] = lowering_.bind("origin", origin_[d], out);
@@ -144,17 +170,17 @@ class Staging {
   }
 
  private:
+  bool is_whole(size_t d) const { return window_.inside[d] && window_.step[d] == 1 && lowering_.fixed(shape_[d]) == window_.extent[d]; }
+
   // Loops over dimension d and those within. `row` is the flattened row of the operand so far, `place` the position in the
   // window, `inside` whether all indices so far lie within the operand (absent: yes).
   void dimension(size_t d, Expr row, Expr place, Expr inside, std::vector<Stmt>& out) {
-    if (d == pixel_) return line(row, place, inside, out);
+    if (d == line_) return line(row, place, inside, out);
     const std::string name = lowering_.fresh("w");
     std::vector<Stmt> body;
     const Expr at = origin_[d] + loops::variable(name) * Expr(window_.step[d]), extent = lowering_.extent(shape_[d]);
     const Expr low = at >= Expr(0), high = at < extent;
-    const auto first = loops::as_integer(origin_[d]), all = loops::as_integer(extent);
-    const bool within = first && all && *first >= 0 && *first + (window_.extent[d] - 1) * window_.step[d] < *all;
-    if (!within) {
+    if (!window_.inside[d]) {
       const Expr valid = loops::binary(loops::BinaryOp::logical_and, low, high);
       inside = lowering_.bind("inside", inside ? loops::binary(loops::BinaryOp::logical_and, inside, valid) : valid, body);
     }
@@ -162,11 +188,20 @@ class Staging {
     out.push_back(loops::loop(name, 0, Expr(window_.extent[d]), 1, std::move(body)));
   }
 
-  // One line of pixels: zeros, those within the operand, zeros.
+  // One line of pixels: zeros, those within the operand, zeros. What is whole from dimension line_ on is one long line.
   void line(Expr row, Expr place, Expr inside, std::vector<Stmt>& out) {
-    const Expr first = origin_[pixel_], step = window_.step[pixel_], extent = lowering_.extent(shape_[pixel_]), count = window_.extent[pixel_];
+    Expr first = origin_[line_], extent = lowering_.extent(shape_[line_]), count = window_.extent[line_];
+    for (size_t d = line_ + 1; d <= pixel_; ++d) {
+      row = row * Expr(window_.extent[d]);
+      for (Expr* x : {&first, &extent, &count}) *x = *x * Expr(window_.extent[d]);
+    }
+    const Expr step = window_.step[pixel_];
     auto clamp = [&](Expr x) { return larger(Expr(0), smaller(std::move(x), count)); };
-    Expr low = clamp((step - Expr(1) - first) / step), high = larger(low, clamp((extent - first + step - Expr(1)) / step));
+    Expr low = 0, high = count;
+    if (!window_.inside[line_]) {
+      low = clamp((step - Expr(1) - first) / step);
+      high = larger(low, clamp((extent - first + step - Expr(1)) / step));
+    }
     if (inside) {
       low = loops::select(inside, low, Expr(0));
       high = loops::select(inside, high, Expr(0));
@@ -249,6 +284,7 @@ class Staging {
   const Window& window_;
   Index origin_;
   const int buffer_;
+  size_t line_;   // the outermost dimension of a line
   const size_t pixel_, channel_;
   const int lanes_;
 };

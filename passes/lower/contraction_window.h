@@ -26,6 +26,7 @@ size_t result_dimension(const FormPart& part, size_t j);
 struct Window {
   std::vector<int64_t> step, extent, stride;
   std::vector<int64_t> first;      // the offset of the part that begins lowest
+  std::vector<bool> inside;        // whether it never reaches beyond the operand
   int64_t elements = 0;            // with room for vectors that reach past the end
 
   // Strides within the window of space and reduction dimensions, and where the spans' first position lies.

@@ -102,31 +102,38 @@ static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column 
 // sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0.
 std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
-  const Expr zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const bool in_registers = this->in_registers(rows.product);
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
       for (const auto& [place, id] : kept_) {
         if (place.first == root && place.second != "pivot") out.push_back(keep(run, *root, place.second, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
       }
       if (!is_moments(*root)) continue;
-      auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, *root, rows, false, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
+      auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, *root, rows, in_registers, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
       const Expr first = lowering_.bind("first", x(Expr(0), out), out);
-      out.push_back(keep(run, *root, "pivot", v, zero));
-      const std::string r = lowering_.fresh("r");
+      const std::string r = lowering_.fresh("r"), distances = lowering_.fresh("distances");
+      out.push_back(loops::declare_registers(distances, type, 1));
+      out.push_back(loops::write_register(distances, 0, loops::constant_of(type, 0)));
+      const Expr sum = loops::read_register(distances, type, 0);
       std::vector<Stmt> body;
       const Expr distance = x(loops::variable(r), body) - first;
-      body.push_back(keep(run, *root, "pivot", v, kept(run, *root, "pivot", v) + distance));
-      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body)));
-      out.push_back(keep(run, *root, "pivot", v, first + kept(run, *root, "pivot", v) * loops::constant_of({loops::Scalar::f32, run.lanes}, 1.0 / rows.count)));
+      body.push_back(loops::write_register(distances, 0, sum + distance));
+      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+      out.push_back(keep(run, *root, "pivot", v, first + sum * loops::constant_of(type, 1.0 / rows.count)));
     }
   }
   return out;
 }
 
+bool TallReduction::in_registers(Value product) const {
+  return std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return is_moments(*root) && root->operands[0] == product; });
+}
+
 // Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored.
 std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, const TileRows& rows) {
   const loops::Type type{loops::Scalar::f32, run.lanes};
-  const bool in_registers = std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return is_moments(*root) && root->operands[0] == rows.product; });
+  const bool in_registers = this->in_registers(rows.product);
   std::vector<Stmt> out, body, after;
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));

@@ -28,6 +28,7 @@ class TallReduction {
     Expr is_first;                                   // whether the tile is the first of the block
   };
   void use_tiles(int64_t columns_of_panel);
+  bool in_registers(Value product) const;   // whether its tiles read nothing from memory
   std::vector<Stmt> tile(const ColumnRun& run, Expr column, const TileRows& rows);
   // Behind the last tile of the panel at `column`.
   std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr block, Expr rows);

@@ -235,6 +235,7 @@ TEST_CASE("results too large for the caches are stored past them, wherever argum
       {"x: f32[N, 5, 7, 35]", "return y = exp(x)"},   // rows that begin within a line
       {"x: f32[N, 9, 11, 48]", "return y = conv2d(x, 48, kernel=3, padding=1, groups=48, bias=false)"},
       {"x: f32[N, 13, 9, 16]", "return y = conv2d(x, 96, kernel=3, stride=2, bias=false)"},
+      {"x: f32[N, 16, 16, 32]", "y = conv2d(x, 128, kernel=1)\nmean, variance = moments(y)\nreturn y, mean, variance"},
       {"x: f32[N, 16, 16, 32]", "h = relu(conv2d(x, 128, kernel=1))\nmean, variance = moments(h)\nreturn h, mean, variance"},
       {"x: f32[N, 4, 4, 16]", "h = exp(x)\nreturn y = reduce_sum(h, axes=[1, 2]), h"}};
   for (const auto& [inputs, body] : networks) {
