@@ -25,6 +25,7 @@ struct ContractionPlan {
 
   Tile tile;                      // rows of the register tile along the last row dimension x vectors
   int tile_lines = 1;             // lines of the tile, where lines of pixels are short
+  int taps = 1;                   // depthwise: a row of the kernel's weights held in registers, so that what is loaded meets all of them
   int split_dimension = 0;        // the dimension of the result that blocks of rows split; those before it are single
   int64_t split_block = 1;        // how much of that dimension a task owns
   int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows

@@ -18,8 +18,8 @@ constexpr int64_t most_rows = 768;        // of a task, where there are enough o
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
 // chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do.
-double step_cycles(int64_t rows, int64_t vectors, bool left_vectors) {
-  const int64_t loads = left_vectors ? rows * vectors + vectors : rows + vectors;
+double step_cycles(int64_t rows, int64_t vectors, bool left_vectors, int64_t taps) {
+  const int64_t loads = left_vectors ? (rows + taps - 1) * vectors / taps + vectors : rows + vectors;
   const double misses = left_vectors ? 0 : 0.1 * static_cast<double>(rows) + 0.25 * static_cast<double>(vectors);
   return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + misses;
 }
@@ -64,9 +64,17 @@ class Planner {
     plan_.stage_left = lowering_.inlined.count(left.node) || left.node->is("constant") || vectors_of_left_ || reads_outside() || bad_stride();
     plan_.stage_right = node_.operands[1].type().shape.front().batch;
     if (plan_.stage_right) plan_.stage_left = true;
+    plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
     plan_.prefetch_right = plan_.stage_right && is_large(form_.right);
     plan_.prefetch_result = is_large(form_.result);
+  }
+
+  int taps() const {
+    constexpr int64_t most_taps = 5;
+    const Shape& reduction = form_.parts.front().reduction;
+    if (!vectors_of_left_ || form_.parts.size() > 1 || reduction.empty() || extent(reduction.back()) > most_taps) return 1;
+    return static_cast<int>(extent(reduction.back()));
   }
 
   // Whether a tensor comes from memory, not from a cache. Of an unknown batch one example counts.
@@ -196,7 +204,7 @@ class Planner {
 
   double column_cycles(int64_t rows, int64_t v, int64_t columns) const {
     const int64_t vectors = divide_up(columns, lanes_);
-    return static_cast<double>(vectors / v) * step_cycles(rows, v, vectors_of_left_) + (vectors % v ? step_cycles(rows, vectors % v, vectors_of_left_) : 0);
+    return static_cast<double>(vectors / v) * step_cycles(rows, v, vectors_of_left_, plan_.taps) + (vectors % v ? step_cycles(rows, vectors % v, vectors_of_left_, plan_.taps) : 0);
   }
 
   // Cycles of one reduction step over all rows and columns of a task; fills in the best tile.
@@ -215,7 +223,8 @@ class Planner {
       plan.tile = {static_cast<int>(r), static_cast<int>(v)};
       plan.tile_lines = static_cast<int>(tile_lines);
     };
-    auto fits = [&](int64_t r, int64_t v) { return r * v + v + (vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers; };
+    // Beside the sums: the panel, and what is loaded of left, for as many rows as a row of the kernel reaches.
+    auto fits = [&](int64_t r, int64_t v) { return (r + plan.taps) * v + (plan.taps > 1 ? plan.taps * v : vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers; };
     for (int64_t v = 1; v <= std::min<int64_t>(vectors, 7); ++v) {
       for (int64_t r = 1; r <= std::min<int64_t>(inner, 28) && fits(r, v); ++r) {
         const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) + (inner % r ? column_cycles(inner % r, v, columns) : 0);

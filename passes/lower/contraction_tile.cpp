@@ -6,25 +6,29 @@ namespace bnc::lower {
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const int vectors = run_.vectors, rows = tile.rows();
+  const ReductionLoops sum = part().empty() ? ReductionLoops{} : reduction_loops();
+  const int taps = taps_of(sum);
   const std::string acc = lowering_.fresh("acc"), panel = lowering_.fresh("panel"), r = lowering_.fresh("r"), v = lowering_.fresh("v");
   const Expr vector = loops::variable(v);
   out.push_back(loops::declare_registers(acc, type, static_cast<int64_t>(rows) * vectors));
-  out.push_back(loops::declare_registers(panel, type, vectors));
+  out.push_back(loops::declare_registers(panel, type, taps * vectors));
   out.push_back(unrolled(v, rows * vectors, {loops::write_register(acc, vector, loops::constant_of(type, 0))}));
   if (!part().empty()) {
     const Expr left_begin = lowering_.bind("left", place.left, out), right_begin = lowering_.bind("right", right_first(), out);
     Expr left = left_begin, right = right_begin;
-    const ReductionLoops sum = reduction_loops();
     for (size_t d = 0; d < sum.dimensions.size(); ++d) {
       left = left + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].left);
       right = right + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].right);
     }
-    std::vector<Stmt> step;
-    const Expr panel_index = right + vector * Expr(run_.lanes);
-    step.push_back(unrolled(v, vectors, {loops::write_register(panel, vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index)))}));
-    step.push_back(unrolled(r, rows, products(tile, left, acc, panel, r, v)));
-    if (!sum.variables.empty()) prefetch(tile, place, sum, final, step);
-    for (size_t d = sum.dimensions.size(); d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
+    auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
+    const Expr tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(vectors);
+    std::vector<Stmt> ahead;
+    if (!sum.variables.empty()) prefetch(tile, place, sum, final, ahead);
+    const Expr panel_index = right + vector * Expr(run_.lanes), panel_load = loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index));
+    std::vector<Stmt> step = each_tap({unrolled(v, vectors, {loops::write_register(panel, tap + vector, panel_load)})});
+    step.push_back(unrolled(r, rows, each_tap(products(tile, left, acc, panel, tap, r, v))));
+    if (!ahead.empty()) append(step, each_tap(std::move(ahead)));
+    for (size_t d = sum.dimensions.size() - (taps == 1 ? 0 : 1); d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
     append(out, std::move(step));
   }
   if (final) results(tile, place, acc, out);
@@ -66,8 +70,15 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   return loops;
 }
 
-// One row's multiply-adds: an element of left times the panel's vectors; depthwise a vector of left for each.
-std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const std::string& r, const std::string& v) {
+// How many steps of the innermost reduction dimension a row takes at once.
+int RowContraction::taps_of(const ReductionLoops& sum) const {
+  const bool fits = part().left_has_columns() && !sum.dimensions.empty() && loops::as_integer(sum.dimensions.back().count) == plan_.taps;
+  return fits ? plan_.taps : 1;
+}
+
+// One row's multiply-adds: an element of left times the panel's vectors, which begin at `tap`; depthwise a vector of left for each.
+std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r,
+                                           const std::string& v) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const Expr row = loops::variable(r), vector = loops::variable(v), position = row * Expr(run_.vectors) + vector;
   const int buffer = plan_.stage_left ? plan_.window : lowering_.buffer_of(left_);
@@ -81,7 +92,7 @@ std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, con
   } else {
     a = loops::broadcast(lowering_.bind("a", loops::load(buffer, loops::Scalar::f32, left), out), run_.lanes);
   }
-  out.push_back(unrolled(v, run_.vectors, {loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, vector), loops::read_register(acc, type, position)))}));
+  out.push_back(unrolled(v, run_.vectors, {loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, tap + vector), loops::read_register(acc, type, position)))}));
   return out;
 }
 

@@ -95,7 +95,8 @@ class RowContraction {
   ReductionLoops reduction_loops();
   void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
 
-  std::vector<Stmt> products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const std::string& r, const std::string& v);
+  std::vector<Stmt> products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r, const std::string& v);
+  int taps_of(const ReductionLoops& sum) const;
   void results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
   void add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
   std::vector<Stmt> epilogue(Expr row, Expr column, Expr sum);
