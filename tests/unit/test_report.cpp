@@ -162,6 +162,23 @@ network net(x: f32[N, 5, 5, 3]) {
   CHECK(count_ops({"a", "b", "a"}) == "2 a, b");
 }
 
+TEST_CASE("the drawing of a graph: a block begins where it reads a parameter that the network hands to it") {
+  const Network network = Network::from_text(R"(
+block cell(x, weight) { return tanh(batch_norm(matmul(x, weight))) }
+network net(x: f32[N, 3]) {
+  parameter weight: f32[3, 3] = xavier
+  h = x
+  repeat 5 { h = cell(h * 2, weight) }
+  return dense(h, 2)
+}
+)");
+  const GraphDrawing blocks = collapse(draw_graph(network.data().graph(), false), 12);
+  REQUIRE(blocks.boxes.size() == 1 + 5 * 2 + 1);
+  CHECK(blocks.boxes[4].name == "cell2");
+  CHECK(blocks.boxes[4].detail == "matmul, batch_norm, tanh");
+  CHECK(blocks.boxes[3].detail.empty());   // the product, in the lines of the network
+}
+
 TEST_CASE("report.json holds all that the page shows, and a folder is read back") {
   const TemporaryFolder folder;
   const RunRecord record = small_record();
