@@ -89,7 +89,7 @@ std::string render_entries(const std::string& caption, const char* gone, const s
 
 std::string render_totals(const Explanation& explanation) {
   const auto row = [](const char* name, double before, double after) { return std::vector<std::string>{name, magnitude(before), magnitude(after)}; };
-  HtmlTable table{"cost of classifying one example", "number", {"", "as written", "compiled"}, {}, {}};
+  HtmlTable table{"cost of one example", "number", {"", "as written", "compiled"}, {}, {}};
   table.rows = {row("floating-point operations", explanation.flops_before, explanation.flops_after), row("bytes moved", explanation.bytes_before, explanation.bytes_after),
                 row("bytes of working memory", static_cast<double>(explanation.arena_before), static_cast<double>(explanation.arena_after))};
   const std::string text = render_table(table);
