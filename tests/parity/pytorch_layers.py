@@ -2,7 +2,8 @@
 """Layers and losses one by one against float64 PyTorch, on the same inputs: values and all gradients.
 
 usage: pytorch_layers.py BNC      Exit code 77 where PyTorch is not installed.
-Each case is a network of one call; the loss weighs its result with random numbers, so that no gradient vanishes.
+Each case is a network of one call; the loss weighs its result with random numbers, so that no gradient vanishes. Then the recurrent
+network of the examples, made small: a training step with the statistics of each cell.
 """
 import pathlib
 import sys
@@ -12,7 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
 from comparison import Comparison
-from harness import SKIPPED, read_safetensors, succeed, write_safetensors
+from harness import ROOT, SKIPPED, read_safetensors, succeed, write_safetensors
 
 try:
     import torch
@@ -55,6 +56,25 @@ LOSSES = {
 }
 
 
+def lstm(rows, weights):
+    """lstm_mnist on images of some rows; `weights` by name, of which the stored statistics move as in training."""
+    def normalized(x, cell, what, scale, shift):
+        name = f"{cell}.{what}"
+        return functional.batch_norm(x, weights[f"{name}.mean"], weights[f"{name}.variance"], weights[scale], weights[shift], training=True)
+
+    memory = hidden = None
+    for number, row in enumerate(rows):
+        cell = f"cell{number + 1}"
+        gates = normalized(row @ weights["input_weight"], cell, "from_input", "input_gamma", "no_shift")
+        if hidden is not None:
+            gates = gates + normalized(hidden @ weights["hidden_weight"], cell, "from_hidden", "hidden_gamma", "no_shift")
+        accept, keep, show, candidate = (gates + weights["gate_bias"]).chunk(4, dim=1)
+        added = accept.sigmoid() * candidate.tanh()
+        memory = added if memory is None else keep.sigmoid() * memory + added
+        hidden = show.sigmoid() * normalized(memory, cell, "of_memory", "memory_gamma", "memory_beta").tanh()
+    return hidden @ weights["dense_1.weight"] + weights["dense_1.bias"]
+
+
 class Cases:
     def __init__(self, bnc, folder):
         self.bnc, self.folder, self.random, self.passed = bnc, folder, np.random.default_rng(3), True
@@ -62,12 +82,13 @@ class Cases:
     def numbers(self, *shape):
         return (3 + 2 * self.random.standard_normal(shape)).astype(np.float32)
 
-    def train(self, network, inputs):
-        """One step of the network with random parameters, which come first in what it returns."""
+    def train(self, network, inputs, scale=None):
+        """One step of the network with random parameters, which come first in what it returns; with `scale` they are around 0."""
         model, weights = self.folder / "m.bn", self.folder / "w.safetensors"
         model.write_text(network)
         succeed(self.bnc, "init", model, "-o", weights)
-        parameters = {name: self.numbers(*value.shape) for name, value in read_safetensors(weights).items()}
+        parameters = {name: self.numbers(*value.shape) if scale is None else scale * self.random.standard_normal(value.shape).astype(np.float32)
+                      for name, value in read_safetensors(weights).items()}
         write_safetensors(weights, parameters)
         np.savez(self.folder / "in.npz", **inputs)
         succeed(self.bnc, "run", model, "--mode", "train", "--weights", weights, "--input", self.folder / "in.npz", "--output", self.folder / "out.npz")
@@ -100,6 +121,27 @@ class Cases:
         loss.backward()
         self.check(call, ours, {"loss": loss, "grad/x": logits.grad}, start)
 
+    def recurrent(self):
+        """Images of 9 rows of 6 pixels, of which rows 2 to 6 are read, by 7 units."""
+        start, network = time.time(), (ROOT / "examples/lstm_mnist.bn").read_text()
+        for old, new in (("784", "54"), ("28, 28]", "9, 6]"), ("28]", "6]"), ("[28,", "[6,"), ("4..24", "2..7"), ("row == 4", "row == 2"), ("units=100", "units=7")):
+            assert old in network, old
+            network = network.replace(old, new)
+        x, labels = self.random.random((33, 54)).astype(np.float32), self.random.integers(0, 10, 33)
+        parameters, ours = self.train(network, {"x": x, "labels": labels.astype(np.int32)}, scale=0.7)
+        weights = {name: torch.from_numpy(value).double() for name, value in parameters.items()}
+        learned = [name for name in weights if f"grad/{name}" in ours]
+        image = torch.from_numpy(x).double().requires_grad_()
+        for name in learned:
+            weights[name].requires_grad_()
+        scores = lstm(image.reshape(33, 9, 6)[:, 2:7].unbind(1), weights)
+        loss = functional.cross_entropy(scores, torch.from_numpy(labels))
+        loss.backward()
+        moved = {f"state/{name}": value for name, value in weights.items() if name.endswith((".mean", ".variance"))}
+        gradients = {f"grad/{name}": weights[name].grad for name in learned}
+        assert len(moved) == 2 * 14 and len(learned) == 9, (len(moved), learned)
+        self.check("lstm_mnist, small", ours, {"loss": loss, "grad/x": image.grad, **gradients, **moved}, start)
+
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bnc_layers.") as folder:
@@ -108,6 +150,7 @@ def main():
             cases.layer(call, shape, theirs)
         for call, theirs in LOSSES.items():
             cases.loss(call, theirs)
+        cases.recurrent()
     return 0 if cases.passed else 1
 
 
