@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/diagnostic.h"
 #include "ir/tensor.h"
 #include "ir/type.h"
 
@@ -189,6 +190,7 @@ struct Buffer {
   SharedNumbers data;            // of a constant
   // Byte offset in the arena, `offset` + `batch_offset` * N, or in a thread's scratch. Both are multiples of 64.
   int64_t offset = 0, batch_offset = 0;
+  SourceRange range;             // where the value was written that it holds, for errors
 };
 
 struct Kernel {

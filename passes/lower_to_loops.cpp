@@ -109,7 +109,9 @@ class Driver {
   // A value that only its own stage reads stays in registers.
   void place_in_arena(Value value) {
     if (lowering_.buffers.count(value) || (!uses_.is_output(value) && stays_in_stage(value))) return;
-    lowering_.buffers[value] = lowering_.add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::arena);
+    const int id = lowering_.add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::arena);
+    lowering_.program.buffers[id].range = value.node->range;
+    lowering_.buffers[value] = id;
   }
 
   // Whether writing `updated` over `old` as soon as it is computed disturbs no reader of the old value. In the kernel that

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "passes/passes.h"
 
 namespace bnc {
@@ -19,14 +21,19 @@ int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit
 
 constexpr int64_t most = int64_t{1} << 61;  // bytes of an area, so that no sum of two overflows
 
-int64_t checked(int64_t bytes) {
-  if (bytes > most) throw CompileError("the values between kernels take more than 2^61 bytes of memory");
-  return bytes;
-}
-
 int64_t bytes_of(const loops::Buffer& buffer) {
   const int64_t size = loops::size_of(buffer.scalar);
-  return buffer.elements.factor > most / size ? checked(most + 1) : round_up(buffer.elements.factor * size, alignment);
+  return buffer.elements.factor > most / size ? most + alignment : round_up(buffer.elements.factor * size, alignment);
+}
+
+[[noreturn]] void fail_too_large(const loops::Program& program) {
+  const loops::Buffer* largest = nullptr;
+  for (const loops::Buffer& buffer : program.buffers) {
+    if (buffer.kind == loops::BufferKind::arena && (!largest || buffer.elements.factor > largest->elements.factor)) largest = &buffer;
+  }
+  Diagnostic diagnostic{Severity::error, largest ? largest->range : SourceRange{}, "the values between kernels take more than 2^61 bytes of memory", {}};
+  if (largest) diagnostic.note(fmt::format("the largest has {} elements{}", largest->elements.factor, largest->elements.batch ? " for each example" : ""));
+  throw CompileError(std::move(diagnostic));
 }
 
 struct Interval {
@@ -55,7 +62,7 @@ std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
 }
 
 // Places the intervals and returns the size of the area.
-int64_t place(std::vector<Interval>& intervals) {
+int64_t place(std::vector<Interval>& intervals, const loops::Program& program) {
   std::stable_sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.bytes > b.bytes; });
   std::vector<Interval> placed;
   int64_t size = 0;
@@ -69,7 +76,8 @@ int64_t place(std::vector<Interval>& intervals) {
       if (interval.offset + interval.bytes <= other.offset) break;
       interval.offset = std::max(interval.offset, other.offset + other.bytes);
     }
-    size = checked(std::max(size, interval.offset + interval.bytes));
+    size = std::max(size, interval.offset + interval.bytes);
+    if (size > most) fail_too_large(program);
     placed.push_back(interval);
   }
   return size;
@@ -85,6 +93,7 @@ int64_t place_scratch(loops::Program& program, const loops::Kernel& kernel) {
       if (buffer.kind != loops::BufferKind::scratch || !placed.insert(id).second) continue;
       buffer.offset = bytes;
       bytes += bytes_of(buffer);
+      if (bytes > most) fail_too_large(program);
     }
   }
   return bytes;
@@ -94,8 +103,8 @@ int64_t place_scratch(loops::Program& program, const loops::Kernel& kernel) {
 
 bool plan_memory(loops::Program& program, PassContext&) {
   std::vector<Interval> constant = intervals_of(program, false), batch = intervals_of(program, true);
-  program.arena_bytes = place(constant);
-  program.arena_bytes_per_example = place(batch);
+  program.arena_bytes = place(constant, program);
+  program.arena_bytes_per_example = place(batch, program);
   for (const Interval& interval : constant) program.buffers[interval.buffer].offset = interval.offset;
   for (const Interval& interval : batch) {
     program.buffers[interval.buffer].offset = program.arena_bytes;
