@@ -99,7 +99,7 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
                            {"loss", to_string(Attribute(section.loss))},
                            {"optimizer", to_string(Attribute(section.optimizer))},
                            {"batch", std::to_string(batch_)},
-                           {"steps", fmt::format("{} ({:.2f} epochs)", state_.step, static_cast<double>(state_.step) / static_cast<double>(steps_an_epoch_))},
+                           {"steps", fmt::format("{} ({:.2f} epochs)", steps_, static_cast<double>(steps_) / static_cast<double>(steps_an_epoch_))},
                            {"seed", std::to_string(seed_)},
                            {"threads", std::to_string(session_->threads())}});
   if (patience_) list.emplace_back("patience", fmt::format("{} epochs{}", *patience_, out_of_patience() ? ", which ended the run" : ""));

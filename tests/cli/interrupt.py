@@ -4,6 +4,7 @@ was never stopped.
 
 usage: interrupt.py BNC
 """
+import json
 import pathlib
 import re
 import shlex
@@ -50,6 +51,8 @@ def main():
     step = int(re.search(r"stopped after step (\d+)", stderr)[1])
     assert 0 < step < STEPS, stderr
     assert (stopped / "checkpoint").is_dir(), stderr
+    settings = json.loads((stopped / "report.json").read_text())["settings"]
+    assert settings["steps"].startswith(f"{STEPS} ("), settings  # how long it is to be, which the page of a stopped run tells too
     resume = re.search(r"^  (bnc train .* --resume .*)$", stderr, re.M)[1]
     print(f"stopped after step {step}; resuming by its own words: {resume}")
 
