@@ -62,8 +62,9 @@ TEST_CASE("the examples survive printing and parsing after every pass of both pi
       context.train = &*module.train;
       for (const std::string& pass : pipeline(name)) {
         CAPTURE(pass);
+        const std::string before = print(module.main());
         run_passes(module.main(), {pass}, context);
-        check_round_trip(module.main());
+        if (print(module.main()) != before) check_round_trip(module.main());   // else it is what survived already
       }
     }
   }
