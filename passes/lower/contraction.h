@@ -31,6 +31,7 @@ struct ContractionPlan {
   int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows
   int64_t reduction_block = 1;    // how much of the last of them one step takes
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
+  bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
   int window = -1, panels = -1, partial = -1;     // scratch: staged left, staged right, sums between reduction blocks
   bool prefetch_left = false, prefetch_right = false, prefetch_result = false;   // too large for the caches

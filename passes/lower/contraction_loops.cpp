@@ -179,6 +179,7 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
     const Span& span = space_[part_][j];
     partial /= std::max<int64_t>(span.most, 1);
     rows.push_back({span.count, span.most, with_left ? left_stride(j) : 0, part().result.flat_space(result_rows_, j), plan_.partial >= 0 ? partial : 0, part().left.flat_space(left_strides_, j)});
+    if (plan_.guard_left && with_left) rows.back().guarded = window_.edge_steps(part().left.space, j);
   }
   // Without sums in scratch, or without left, those distances are to be no obstacle.
   auto merged = rows;
@@ -192,6 +193,10 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
 
 RowContraction::Place RowContraction::first_place() const {
   Place place{plan_.stage_left ? window_.part_offset(part()) : part().left.flat_offset(left_strides_), part().result.flat_offset(result_rows_), 0, part().left.flat_offset(left_strides_)};
+  if (plan_.guard_left) {
+    const Index origin = window_.origin(part(), space_[part_], reduction_[part_]);
+    for (size_t d : window_.edges()) place.guarded.push_back(origin[d]);
+  }
   for (size_t j = 0; j < part().space.size(); ++j) {
     const bool column = j == part().columns();
     const Expr at = column ? column_ : part().is_group(j) ? groups_[j] : space_[part_][j].begin;

@@ -61,13 +61,21 @@ class Planner {
 
   void decide_staging() {
     const Value left = viewed(lowering_, node_.operands[0]);
-    plan_.stage_left = lowering_.inlined.count(left.node) || left.node->is("constant") || vectors_of_left_ || reads_outside() || bad_stride();
+    const bool stored = !lowering_.inlined.count(left.node) && !left.node->is("constant");
     plan_.stage_right = node_.operands[1].type().shape.front().batch;
-    if (plan_.stage_right) plan_.stage_left = true;
+    plan_.guard_left = stored && !plan_.stage_right && can_guard();
+    plan_.stage_left = !plan_.guard_left && (!stored || plan_.stage_right || vectors_of_left_ || reads_outside() || bad_stride());
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
     plan_.prefetch_right = plan_.stage_right && is_large(form_.right);
     plan_.prefetch_result = is_large(form_.result);
+  }
+
+  // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
+  bool can_guard() const {
+    const FormPart& part = form_.parts.front();
+    const auto strides = row_major(form_.left);
+    return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory && part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % 512 != 0;
   }
 
   int taps() const {
@@ -196,7 +204,7 @@ class Planner {
     for (size_t j = part.columns(); j-- > 0;) {
       if (part.is_group(j)) continue;
       const int64_t most = space_[p][j].most;
-      rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j), part.result.flat_space(result, j), number});
+      rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j), part.result.flat_space(result, j), number, 0, plan.guard_left ? window.edge_steps(part.left.space, j) : std::vector<int64_t>{}});
       number *= most;
     }
     return merged_rows(std::move(rows));
@@ -256,7 +264,7 @@ class Planner {
     choose_reduction_blocks(plan);
     make_spans(plan);
     Window window;
-    if (plan.stage_left) window = window_of(form_, space_, reduction_, lanes_);
+    if (plan.stage_left || plan.guard_left) window = window_of(form_, space_, reduction_, lanes_);
     // One tile for all parts: that of the part with the most work.
     double compute = 0, ideal = 0;
     size_t heaviest = 0;

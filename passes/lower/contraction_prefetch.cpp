@@ -13,7 +13,7 @@ constexpr int64_t cache_line = 16;   // elements
 // at a time, as many more than the machine can wait for would hold up the loads of the tile itself.
 void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, bool final, std::vector<Stmt>& out) {
   if (final && plan_.prefetch_result) prefetch_result(tile, place, reduction, out);
-  if (part().left_has_columns() && plan_.prefetch_left && plan_.stage_left) prefetch_window(tile, place, reduction, out);
+  if (part().left_has_columns() && plan_.prefetch_left && (plan_.stage_left || plan_.guard_left)) prefetch_window(tile, place, reduction, out);
   if (part().left_has_columns() || form_.groups(part_) > 1) return;
   if (plan_.prefetch_left) prefetch_left(tile, place, reduction, out);
   if (plan_.prefetch_right) prefetch_right(reduction, out);

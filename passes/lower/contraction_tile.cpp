@@ -3,6 +3,9 @@
 
 namespace bnc::lower {
 
+// Both conditions; an absent one holds.
+static Expr both(const Expr& a, const Expr& b) { return !a ? b : !b ? a : loops::binary(loops::BinaryOp::logical_and, a, b); }
+
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const int vectors = run_.vectors, rows = tile.rows();
@@ -25,8 +28,10 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
     std::vector<Stmt> ahead;
     if (!sum.variables.empty()) prefetch(tile, place, sum, final, ahead);
     const Expr panel_index = right + vector * Expr(run_.lanes), panel_load = loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index));
+    const Guard guard = guard_of(tile, place, sum, taps, loops::variable(r));
     std::vector<Stmt> step = each_tap({unrolled(v, vectors, {loops::write_register(panel, tap + vector, panel_load)})});
-    step.push_back(unrolled(r, rows, each_tap(products(tile, left, acc, panel, tap, r, v))));
+    step.push_back(unrolled(r, rows, each_tap(products(tile, left, guard.load, acc, panel, tap, r, v))));
+    if (guard.step) step = {loops::conditional(guard.step, std::move(step))};
     if (!ahead.empty()) append(step, each_tap(std::move(ahead)));
     for (size_t d = sum.dimensions.size() - (taps == 1 ? 0 : 1); d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
     append(out, std::move(step));
@@ -59,6 +64,7 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   const auto right_strides = row_major(form_.right);
   for (size_t j = 0; j < spans.size(); ++j) {
     loops.dimensions.push_back({spans[j].count, spans[j].most, left_step(j), 0, part().left.flat_reduction(left_strides_, j), part().right.flat_reduction(right_strides, j)});
+    if (plan_.guard_left) loops.dimensions.back().guarded = window_.edge_steps(part().left.reduction, j);
   }
   loops.dimensions = merged_reduction(std::move(loops.dimensions));
   int64_t inner = elements_of(spans);
@@ -70,6 +76,19 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   return loops;
 }
 
+RowContraction::Guard RowContraction::guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps, const Expr& row) const {
+  Guard guard;
+  const auto edges = window_.edges();
+  for (size_t g = 0; g < place.guarded.size(); ++g) {
+    Expr at = place.guarded[g] + tile.guarded(row, g);
+    for (size_t d = 0; d < sum.dimensions.size(); ++d) at = at + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].guarded[g]);
+    const bool each = tile.moves(g) || (taps > 1 && sum.dimensions.back().guarded[g] != 0);
+    Expr& inside = each ? guard.load : guard.step;
+    inside = both(inside, both(Expr(0) <= at, at < lowering_.extent(form_.left[edges[g]])));
+  }
+  return guard;
+}
+
 // How many steps of the innermost reduction dimension a row takes at once.
 int RowContraction::taps_of(const ReductionLoops& sum) const {
   const bool fits = part().left_has_columns() && !sum.dimensions.empty() && loops::as_integer(sum.dimensions.back().count) == plan_.taps;
@@ -77,22 +96,25 @@ int RowContraction::taps_of(const ReductionLoops& sum) const {
 }
 
 // One row's multiply-adds: an element of left times the panel's vectors, which begin at `tap`; depthwise a vector of left for each.
-std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r,
+std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const Expr& inside, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r,
                                            const std::string& v) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const Expr row = loops::variable(r), vector = loops::variable(v), position = row * Expr(run_.vectors) + vector;
   const int buffer = plan_.stage_left ? plan_.window : lowering_.buffer_of(left_);
   left = left + tile.distance(row, &RowDimension::left);
-  std::vector<Stmt> out;
+  std::vector<Stmt> out, each;
   Expr a;
   if (part().left_has_columns()) {
     const int64_t stride = left_stride(part().columns());
     left = left + vector * Expr(run_.lanes * stride);
-    a = loops::load(buffer, loops::Scalar::f32, run_.lanes == 1 ? left : loops::ramp(left, stride, run_.lanes));
+    // The last vector of a pixel's channels must not reach behind the last pixel.
+    const Expr channels = plan_.guard_left ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), each) : Expr();
+    a = loops::load(buffer, loops::Scalar::f32, run_.lanes == 1 ? left : loops::ramp(left, stride, run_.lanes), both(inside, channels));
   } else {
     a = loops::broadcast(lowering_.bind("a", loops::load(buffer, loops::Scalar::f32, left), out), run_.lanes);
   }
-  out.push_back(unrolled(v, run_.vectors, {loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, tap + vector), loops::read_register(acc, type, position)))}));
+  each.push_back(loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, tap + vector), loops::read_register(acc, type, position))));
+  out.push_back(unrolled(v, run_.vectors, std::move(each)));
   return out;
 }
 

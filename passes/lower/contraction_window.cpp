@@ -37,6 +37,20 @@ int64_t Window::part_offset(const FormPart& part) const {
   return sum;
 }
 
+std::vector<size_t> Window::edges() const {
+  std::vector<size_t> dimensions;
+  for (size_t d = 0; d + 1 < inside.size(); ++d) {
+    if (!inside[d]) dimensions.push_back(d);
+  }
+  return dimensions;
+}
+
+std::vector<int64_t> Window::edge_steps(const std::vector<std::vector<int64_t>>& slopes, size_t j) const {
+  std::vector<int64_t> steps;
+  for (size_t d : edges()) steps.push_back(slopes[d][j]);
+  return steps;
+}
+
 Index Window::origin(const FormPart& part, const Spans& space, const Spans& reduction) const {
   Index index;
   for (size_t d = 0; d < step.size(); ++d) {
@@ -119,20 +133,29 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
   return window;
 }
 
+// Whether steps of `inner` go on in `outer` in each guarded dimension.
+template <typename Dimension>
+static bool guarded_alike(const Dimension& outer, const Dimension& inner) {
+  for (size_t g = 0; g < inner.guarded.size(); ++g) {
+    if (outer.guarded[g] != inner.most * inner.guarded[g]) return false;
+  }
+  return true;
+}
+
 std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows) {
   std::vector<RowDimension> merged;
   for (RowDimension& inner : rows) {
     if (inner.fixed() && inner.most == 1) continue;
     if (!merged.empty() && inner.fixed()) {
       RowDimension& outer = merged.back();
-      if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result && outer.partial == inner.most * inner.partial) {
-        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial, inner.source};
+      if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result && outer.partial == inner.most * inner.partial && guarded_alike(outer, inner)) {
+        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial, inner.source, inner.guarded};
         continue;
       }
     }
     merged.push_back(std::move(inner));
   }
-  if (merged.empty()) merged.push_back({});
+  if (merged.empty()) merged.push_back(rows.empty() ? RowDimension{} : rows.back());
   return merged;
 }
 
@@ -141,8 +164,8 @@ std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension>
   for (ReductionDimension& inner : dimensions) {
     const bool fixed = loops::as_integer(inner.count).has_value();
     if (fixed && inner.most == 1) continue;
-    if (!merged.empty() && fixed && merged.back().left == inner.most * inner.left) {
-      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left, inner.right, inner.left_source, inner.right_source};
+    if (!merged.empty() && fixed && merged.back().left == inner.most * inner.left && guarded_alike(merged.back(), inner)) {
+      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left, inner.right, inner.left_source, inner.right_source, inner.guarded};
       continue;
     }
     merged.push_back(std::move(inner));

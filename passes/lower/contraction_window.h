@@ -33,6 +33,10 @@ struct Window {
   int64_t space_stride(const FormPart& part, size_t j) const;
   int64_t reduction_stride(const FormPart& part, size_t j) const;
   int64_t part_offset(const FormPart& part) const;
+  // The dimensions that may reach beyond the operand. How far dimension j of the space or the reduction, with these slopes,
+  // steps along each of them.
+  std::vector<size_t> edges() const;
+  std::vector<int64_t> edge_steps(const std::vector<std::vector<int64_t>>& slopes, size_t j) const;
   Index origin(const FormPart& part, const Spans& space, const Spans& reduction) const;
 };
 // `space` and `reduction`: the spans of each part.
@@ -45,6 +49,7 @@ struct RowDimension {
   // Distances: elements of left (staged or not), flattened rows of the result, rows of the partial sums, elements of left
   // in its own memory (about: this one is no obstacle to being one with a neighbour).
   int64_t left = 0, result = 0, partial = 0, source = 0;
+  std::vector<int64_t> guarded = {};   // and in each dimension of left that has guarded edges
 
   bool fixed() const { return loops::as_integer(count).has_value(); }
 };
@@ -55,6 +60,7 @@ std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows);
 struct ReductionDimension {
   Expr count = 1;
   int64_t most = 1, left = 0, right = 0, left_source = 0, right_source = 0;
+  std::vector<int64_t> guarded = {};   // in each dimension of left that has guarded edges
 };
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
 

@@ -218,7 +218,9 @@ void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t>
   };
   auto loop_over = [&](Expr first, Expr last, int64_t step) {
     const std::string row = lowering.fresh("row");
-    out.push_back(loops::loop(row, first, last, step, rows_at(loops::variable(row), step)));
+    const auto low = loops::as_integer(first), high = loops::as_integer(last);
+    const Expr at = low && high ? loops::bounded_variable(row, *low, *low + (*high - *low - 1) / step * step) : loops::variable(row);
+    out.push_back(loops::loop(row, first, last, step, rows_at(at, step)));
   };
   if (count) {
     const int64_t full = *count / tile, rest = *count % tile;

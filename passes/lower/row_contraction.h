@@ -60,11 +60,14 @@ class RowContraction {
   void clear(Expr count, std::vector<Stmt>& out);
 
   // Rows. Where a tile begins: element of left, flattened row of the result, row of the partial sums, element of left in
-  // its own memory; and the steps of all loops so far.
+  // its own memory, the steps of all loops so far; and the index in each dimension of left that has guarded edges.
   struct Place {
     Expr left, result, partial, source, steps = 0;
+    Index guarded = {};
     Place plus(const RowDimension& dimension, Expr more) const {
-      return {left + more * Expr(dimension.left), result + more * Expr(dimension.result), partial + more * Expr(dimension.partial), source + more * Expr(dimension.source), steps + more};
+      Index index = guarded;
+      for (size_t g = 0; g < dimension.guarded.size(); ++g) index[g] = index[g] + more * Expr(dimension.guarded[g]);
+      return {left + more * Expr(dimension.left), result + more * Expr(dimension.result), partial + more * Expr(dimension.partial), source + more * Expr(dimension.source), steps + more, std::move(index)};
     }
   };
   std::vector<RowDimension> row_dimensions(bool with_left) const;
@@ -86,6 +89,11 @@ class RowContraction {
       if (lines == 1) return r * Expr(pixel.*of);
       return r / Expr(pixels) * Expr(line.*of) + r % Expr(pixels) * Expr(pixel.*of);
     }
+    Expr guarded(Expr r, size_t g) const {
+      if (lines == 1) return r * Expr(pixel.guarded[g]);
+      return r / Expr(pixels) * Expr(line.guarded[g]) + r % Expr(pixels) * Expr(pixel.guarded[g]);
+    }
+    bool moves(size_t g) const { return pixel.guarded[g] != 0 || (lines > 1 && line.guarded[g] != 0); }
   };
   // The loops of a sum, outermost first.
   struct ReductionLoops {
@@ -93,9 +101,14 @@ class RowContraction {
     std::vector<std::string> variables;
   };
   ReductionLoops reduction_loops();
+  // Whether what is read lies within left: what all of a step's loads have in common, and what each asks. Absent: yes.
+  struct Guard {
+    Expr step, load;
+  };
+  Guard guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps, const Expr& row) const;
   void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
 
-  std::vector<Stmt> products(const TileShape& tile, Expr left, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r, const std::string& v);
+  std::vector<Stmt> products(const TileShape& tile, Expr left, const Expr& inside, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r, const std::string& v);
   int taps_of(const ReductionLoops& sum) const;
   void results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
   void add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
