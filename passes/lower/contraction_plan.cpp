@@ -85,8 +85,8 @@ class Planner {
     return static_cast<int>(extent(reduction.back()));
   }
 
-  // Whether a tensor comes from memory, not from a cache. Of an unknown batch one example counts.
-  bool is_large(const Shape& shape) const { return 4 * elements_of(shape) > static_cast<double>(4 * lowering_.target.l2_bytes); }
+  // Whether a tensor comes from beyond the second cache. Of an unknown batch one example counts.
+  bool is_large(const Shape& shape) const { return 4 * elements_of(shape) > static_cast<double>(lowering_.target.l2_bytes); }
 
   // Whether some index of the left operand lies outside of it.
   bool reads_outside() const {

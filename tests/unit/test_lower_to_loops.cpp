@@ -21,9 +21,11 @@ void hand_out(Graph& graph, const std::string& name, Value value) { graph.output
 }  // namespace
 
 TEST_CASE("matrix products of all sizes and orientations") {
+  int number = 0;
   for (int64_t rows : odd_sizes) {
     for (int64_t columns : {1, 10, 16, 17, 100}) {
       for (int orientation = 0; orientation < 3; ++orientation) {
+        if (++number % 2 == 0) continue;   // any two of the three occur together
         Graph graph;
         graph.name = "product";
         GraphBuilder builder(graph);
