@@ -190,6 +190,11 @@ void print(std::string_view text) {
     throw Error(fmt::format("error: cannot write to standard output: {}", std::strerror(errno)));
 }
 
+void write_output(const std::string& path, std::string_view bytes) {
+  if (path == "-") print(bytes);
+  else write_file(path, bytes);
+}
+
 void print_json(const Json& object) { print(object.dump() + "\n"); }
 
 void message(std::string_view text) {

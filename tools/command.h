@@ -94,6 +94,8 @@ std::string help_text(const Command& command);
 
 // Text to stdout; Error when it cannot be written.
 void print(std::string_view text);
+// To a file, or to stdout where the path is `-`.
+void write_output(const std::string& path, std::string_view bytes);
 // One JSON object on a line of its own.
 void print_json(const Json& object);
 // A line to stderr.

@@ -69,7 +69,7 @@ int compile_text(const Arguments& arguments, const Network& network, const std::
   if (arguments.has("header")) throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   const std::optional<WeightStore> weights = arguments.weights(network);
   const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
-  if (arguments.has("output")) write_file(arguments.text("output"), text);
+  if (arguments.has("output")) write_output(arguments.text("output"), text);
   else if (!arguments.json()) print(text);
   if (arguments.json()) {
     Json object = {{"model", network.name()}, {"stage", stage}};
@@ -91,7 +91,7 @@ int compile_object(const Arguments& arguments, const Network& network, const std
   const std::string extension = stage == "shared" ? ".so" : ".o";
   if (stage == "shared") files.object = link_shared(files.object);
   const std::string output = arguments.has("output") ? arguments.text("output") : std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
-  write_file(output, files.object);
+  write_output(output, files.object);
   if (arguments.has("header")) write_file(arguments.text("header"), files.header);
   if (arguments.json()) {
     Json object = {{"model", network.name()}, {"stage", stage}, {"output", output}, {"bytes", files.object.size()}};
@@ -118,7 +118,7 @@ Command compile_command() {
                   "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write; text stages go to stdout without it")
+      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write, `-` for stdout; text stages go there without it")
       ("emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors), embedded in the object")
