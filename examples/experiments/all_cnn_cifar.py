@@ -28,7 +28,7 @@ def by_epoch(folder):
 
 def main():
     cases = {"nargs": "+", "choices": list(CASES), "default": list(CASES), "metavar": "CASE", "help": "which of a, b, c (default: all)"}
-    epochs = {"type": int, "default": 15, "help": "how many (default: 15)"}
+    epochs = {"type": int, "default": 10, "help": "how many (default: 10)"}
     options = common.arguments(__doc__, data="", **{"cases": cases, "epochs": epochs, "plot-only": "train nothing"})
     for case in [] if options.plot_only else options.cases:
         length = {"steps": 12, "batch": 16, "test_every": 6} if options.short else {"epochs": options.epochs}
