@@ -30,6 +30,7 @@ struct ContractionPlan {
   int64_t split_block = 1;        // how much of that dimension a task owns
   int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows
   int64_t reduction_block = 1;    // how much of the last of them one step takes
+  bool long_reduction = false;    // over the batch: taken in blocks, panel after panel in each
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
   bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged

@@ -17,7 +17,7 @@ RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ran
 std::vector<Stmt> RowContraction::run() {
   std::vector<Stmt> out;
   find_spans(out);
-  if (plan_.stage_right) {
+  if (plan_.long_reduction) {
     if (plan_.partial >= 0) clear(all_partial_rows() * Expr(width_), out);
     part_ = 0;
     blocks(out, [&](std::vector<Stmt>& block) {
@@ -159,7 +159,7 @@ int64_t RowContraction::panels_of(size_t p) const {
 // Where the current panel's sums begin.
 Expr RowContraction::partial_begin() const {
   const int64_t rows = partial_rows(part_);
-  if (!plan_.stage_right) return within_panels(0, column_);
+  if (!plan_.long_reduction) return within_panels(0, column_);
   int64_t before = 0;
   for (size_t p = 0; p < part_; ++p) before += partial_rows(p) * form_.groups(p) * panels_of(p) * width_;
   return Expr(before) + group_ * Expr(panels_of(part_) * rows * width_) + within_panels(rows, column_ - first_column());

@@ -62,13 +62,23 @@ class Planner {
   void decide_staging() {
     const Value left = viewed(lowering_, node_.operands[0]);
     const bool stored = !lowering_.inlined.count(left.node) && !left.node->is("constant");
-    plan_.stage_right = node_.operands[1].type().shape.front().batch;
-    plan_.guard_left = stored && !plan_.stage_right && can_guard();
-    plan_.stage_left = !plan_.guard_left && (!stored || plan_.stage_right || vectors_of_left_ || reads_outside() || bad_stride());
+    plan_.long_reduction = node_.operands[1].type().shape.front().batch;
+    plan_.guard_left = stored && !plan_.long_reduction && can_guard();
+    const bool direct = plan_.long_reduction && stored && can_read_both();
+    plan_.stage_right = plan_.long_reduction && !direct;
+    plan_.stage_left = !plan_.guard_left && !direct && (!stored || plan_.long_reduction || vectors_of_left_ || reads_outside() || bad_stride());
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
-    plan_.prefetch_right = plan_.stage_right && is_large(form_.right);
+    plan_.prefetch_right = plan_.long_reduction && is_large(form_.right);
     plan_.prefetch_result = is_large(form_.result);
+  }
+
+  // As of a 1 x 1 convolution's gradient by the weight: both operands lie as the tile reads them, channels side by side.
+  bool can_read_both() const {
+    const Value right = viewed(lowering_, node_.operands[1]);
+    const FormPart& part = form_.parts.front();
+    const bool stored = !lowering_.inlined.count(right.node) && !right.node->is("constant");
+    return stored && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !reads_outside() && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
   }
 
   // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
@@ -162,7 +172,7 @@ class Planner {
         else space.push_back(span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
       }
       for (size_t j = 0; j < part.reduction.size(); ++j) {
-        const int number = static_cast<int>(j) + 1, blocked = plan.stage_right ? plan.blocked_reduction : 0;   // else staged once, for all blocks
+        const int number = static_cast<int>(j) + 1, blocked = plan.long_reduction ? plan.blocked_reduction : 0;   // else staged once, for all blocks
         reduction.push_back(span(number < blocked ? 1 : number == blocked ? plan.reduction_block : extent(part.reduction[j])));
       }
       space_.push_back(std::move(space));
@@ -177,7 +187,7 @@ class Planner {
     plan.reduction_block = 1;
     int64_t depth = 1;
     for (const Dim& dim : part.reduction) depth *= extent(dim);
-    if (plan.stage_right) {
+    if (plan.long_reduction) {
       int64_t inner = depth;
       for (size_t j = 0; j < part.reduction.size(); ++j) {
         const int64_t count = extent(part.reduction[j]);
@@ -246,6 +256,17 @@ class Planner {
     return best;
   }
 
+  // Where the last task owns fewer rows, no task's number is known to the code: what no tile fits goes row by row.
+  double slowdown_of_rest(const ContractionPlan& plan) const {
+    const auto all = lowering_.fixed(form_.result[static_cast<size_t>(plan.split_dimension)]);
+    if (!all || *all % plan.split_block == 0 || plan.split_dimension + 1 != static_cast<int>(row_dims_)) return 1;
+    auto cycles = [&](int64_t rows) { return step_cycles(rows, plan.tile.vectors, vectors_of_left_, plan.taps); };
+    auto of_task = [&](int64_t rows) { return static_cast<double>(rows / plan.tile.rows) * cycles(plan.tile.rows) + static_cast<double>(rows % plan.tile.rows) * cycles(1); };
+    const int64_t rest = plan.split_block % plan.tile.rows;
+    const double expected = static_cast<double>(plan.split_block / plan.tile.rows) * cycles(plan.tile.rows) + (rest ? cycles(rest) : 0);
+    return std::max(of_task(plan.split_block), of_task(*all % plan.split_block)) / expected;
+  }
+
   double elements_of(const Shape& shape) const {
     double count = 1;
     for (const Dim& dim : shape) count *= static_cast<double>(dim.at(lowering_.context.batch.value_or(1)));
@@ -295,9 +316,10 @@ class Planner {
       repeats = depth_of(heavy) / std::max(depth, 1.0);
       copies = copies * repeats + panel_bytes * 2;
     } else {
-      panels = panel_bytes / panel_bytes_a_cycle;
+      // Read in place, both operands come once from beyond the caches.
+      panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle : panel_bytes / panel_bytes_a_cycle;
     }
-    double cycles = compute + copies / copy_bytes_a_cycle + panels + task_cycles;
+    double cycles = compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels + task_cycles;
     if (plan.stage_left && window.elements * 4 > l2 / 3) cycles *= window.elements * 4 > l2 ? 1.5 : 1.1;
     double tasks = static_cast<double>(column_tasks);
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
@@ -344,10 +366,10 @@ class Planner {
       for (const Span& span : reduction_[p]) depth *= span.most;
       const int64_t all = divide_up(space_[p].back().most, width) * width * form_.groups(p);
       panels += depth * all;
-      partial = plan.stage_right ? partial + rows * all : std::max(partial, rows * width);
+      partial = plan.long_reduction ? partial + rows * all : std::max(partial, rows * width);
     }
     if (plan.stage_right) plan.panels = scratch(".panels", panels);
-    else plan.packed_right = pack_right(lowering_, node_, form_, width);
+    else if (!plan.long_reduction) plan.packed_right = pack_right(lowering_, node_, form_, width);
     if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
     describe(plan, window_bytes);
   }
@@ -357,7 +379,8 @@ class Planner {
     plan.note = fmt::format("tile {} x {} vectors of {}, tasks of {} rows", pixels, plan.tile.vectors, lanes_, plan.rows_per_task);
     if (plan.columns_per_task < columns_) plan.note += fmt::format(" x {} columns", plan.columns_per_task);
     if (plan.stage_left) plan.note += fmt::format(", left staged ({} KiB)", (window_bytes + 1023) / 1024);
-    plan.note += plan.stage_right ? ", right staged" : lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
+    if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
+    else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
     if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
     plan.note += fmt::format(", {:.0f} % of peak predicted", 100 * plan.efficiency);
   }

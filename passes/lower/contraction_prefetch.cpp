@@ -109,7 +109,7 @@ std::vector<int> RowContraction::sources_of(Value value) {
 
 // How far on in left's memory what is staged next lies: the next block of the reduction, or the next task.
 int64_t RowContraction::distance_to_next() const {
-  if (plan_.stage_right) {
+  if (plan_.long_reduction) {
     return plan_.blocked_reduction == 0 ? 0 : plan_.reduction_block * part().left.flat_reduction(left_strides_, static_cast<size_t>(plan_.blocked_reduction) - 1);
   }
   const auto split = static_cast<size_t>(plan_.split_dimension);

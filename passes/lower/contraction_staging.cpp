@@ -14,6 +14,7 @@ void RowContraction::stage_left(std::vector<Stmt>& out) {
 
 // Panels [part][group][panel][reduction][width] of the block's rows of the right operand.
 void RowContraction::stage_right(std::vector<Stmt>& out) {
+  if (!plan_.stage_right) return;
   std::vector<int64_t> rows = row_major(form_.right);
   for (int64_t& stride : rows) stride /= *lowering_.fixed(form_.right.back());
   rows.back() = 0;
@@ -74,7 +75,15 @@ Expr RowContraction::within_panels(int64_t depth, Expr column) const {
   return begin * Expr(depth) + (column - begin);
 }
 
+int RowContraction::right_buffer() const { return plan_.stage_right ? plan_.panels : plan_.packed_right >= 0 ? plan_.packed_right : lowering_.buffer_of(right_); }
+
 Expr RowContraction::right_first() const {
+  if (reads_right()) {
+    const auto strides = row_major(form_.right);
+    Expr begin = Expr(part().right.flat_offset(strides)) + column_;
+    for (size_t j = 0; j < part().reduction.size(); ++j) begin = begin + reduction_[part_][j].begin * Expr(part().right.flat_reduction(strides, j));
+    return begin;
+  }
   Expr begin = panel_begin();
   if (plan_.stage_right) return begin;
   int64_t inner = packed_depth(part());

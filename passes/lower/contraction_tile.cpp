@@ -27,9 +27,12 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
     const Expr tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(vectors);
     std::vector<Stmt> ahead;
     if (!sum.variables.empty()) prefetch(tile, place, sum, final, ahead);
-    const Expr panel_index = right + vector * Expr(run_.lanes), panel_load = loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index));
+    const Expr panel_index = right + vector * Expr(run_.lanes);
+    std::vector<Stmt> loads;
+    const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
+    loads.push_back(loops::write_register(panel, tap + vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index), mask)));
     const Guard guard = guard_of(tile, place, sum, taps, loops::variable(r));
-    std::vector<Stmt> step = each_tap({unrolled(v, vectors, {loops::write_register(panel, tap + vector, panel_load)})});
+    std::vector<Stmt> step = each_tap({unrolled(v, vectors, std::move(loads))});
     step.push_back(unrolled(r, rows, each_tap(products(tile, left, guard.load, acc, panel, tap, r, v))));
     if (guard.step) step = {loops::conditional(guard.step, std::move(step))};
     if (!ahead.empty()) append(step, each_tap(std::move(ahead)));
@@ -70,7 +73,7 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   int64_t inner = elements_of(spans);
   for (ReductionDimension& dimension : loops.dimensions) {
     inner /= dimension.most;
-    dimension.right = inner * width_;
+    dimension.right = reads_right() ? dimension.right_source : inner * width_;
     loops.variables.push_back(lowering_.fresh("k"));
   }
   return loops;

@@ -1,6 +1,6 @@
 // A contraction over rows within one task.
 //
-//   where both operands are staged, for blocks of the reduction: stage left and right; else stage left at most
+//   where the reduction is over the batch, for its blocks: stage left and right, or neither; else stage left at most
 //     for parts, groups and panels of columns (and else for blocks of the reduction)
 //       for rows: a register tile that sums over the block
 //
@@ -42,7 +42,8 @@ class RowContraction {
   // What it copies to scratch, and the panels of the right operand (contraction_staging.cpp).
   void stage_left(std::vector<Stmt>& out);
   void stage_right(std::vector<Stmt>& out);
-  int right_buffer() const { return plan_.stage_right ? plan_.panels : plan_.packed_right; }
+  bool reads_right() const { return plan_.long_reduction && !plan_.stage_right; }   // in place
+  int right_buffer() const;
   Expr right_first() const;
   Expr panel_begin() const;
   int64_t panel_elements(size_t p) const;
