@@ -2,7 +2,8 @@
 """Convolutional networks: kernels against the machine's peak and bandwidth, steps against PyTorch, inference against ONNX Runtime.
 
 usage: convnets.py [--bnc build/bnc] [--seconds S] [--threads T] [--json] [--only SECTION ...]
-Everything is measured in one run, with T threads throughout. The peers are described in peers.py.
+Everything is measured in one run, with T threads throughout: several times and by turns with what it is compared with, so that what
+else the machine does meets both; the middle one counts. The peers are described in peers.py.
 """
 import pathlib
 import subprocess
@@ -19,6 +20,7 @@ FROZEN = ["all_cnn", "resnet50", "mobilenet_v2", "densenet_cifar"]
 # Network, seconds for inference, seconds for training.
 COMPILING = [("lenet", 0.3, None), ("resnet18_cifar", 1, None), ("resnet50", 2, 4)]
 COMPILER_BYTES = 300 * 2**20  # beside the weights
+ROUNDS = 5
 
 
 class Bench:
@@ -26,11 +28,22 @@ class Bench:
         self.options, self.table = options, Table(options)
         self.folder = tempfile.TemporaryDirectory(prefix="bnc_convnets.")
 
-    def time(self, text, batch):
-        """Runs the network of that text."""
-        path = pathlib.Path(self.folder.name) / "network.bn"
+    def by_turns(self, *measures):
+        """Of each the round with the middle figure; `measures` get the seconds of a round and give a figure in ms, or what bnc gives."""
+        def figure(result):
+            return result["median_ms"] if isinstance(result, dict) else result
+
+        rounds = [[measure(self.options.seconds / ROUNDS) for measure in measures] for _ in range(ROUNDS)]
+        return [None if None in results else sorted(results, key=figure)[ROUNDS // 2] for results in zip(*rounds)]
+
+    def network(self, text, batch):
+        """Measures the network of that text."""
+        path = pathlib.Path(self.folder.name) / f"{text.split('(')[0].split()[-1]}.bn"
         path.write_text(text)
-        return bnc_bench(self.options, path, "--mode", "infer", "--batch", batch)
+        return lambda seconds: bnc_bench(self.options, path, "--mode", "infer", "--batch", batch, seconds=seconds)
+
+    def example(self, name, mode, batch):
+        return lambda seconds: bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", mode, "--batch", batch, seconds=seconds)
 
     def kernels(self):
         self.table.section("convolution kernels, GFLOP/s against the measured peak")
@@ -45,7 +58,7 @@ class Bench:
             }
             flops = 2 * batch * out * out * kernel * kernel * i * o
             for what, text in networks.items():
-                result = self.time(text, batch)
+                result, = self.by_turns(self.network(text, batch))
                 goal = 0.85 if what == "forward" else 0.75 if stride == 1 else 0.7
                 strided = f" /{stride}" if stride > 1 else ""
                 self.table.row(f"{i}->{o} {kernel}x{kernel}{strided} at {rows}x{rows}, batch {batch}, {what}", flops / result["median_ms"] * 1e-6,
@@ -54,8 +67,8 @@ class Bench:
     def depthwise(self):
         self.table.section("depthwise convolution, GB/s read and written against streaming")
         channels, kernel, rows, batch = DEPTHWISE
-        result = self.time(f"network depthwise(x: f32[N, {rows}, {rows}, {channels}]) {{\n"
-                           f"  return conv2d(x, {channels}, {kernel}, padding={kernel // 2}, groups={channels}, bias=false)\n}}\n", batch)
+        result, = self.by_turns(self.network(f"network depthwise(x: f32[N, {rows}, {rows}, {channels}]) {{\n"
+                                             f"  return conv2d(x, {channels}, {kernel}, padding={kernel // 2}, groups={channels}, bias=false)\n}}\n", batch))
         moved = 2 * 4 * batch * rows * rows * channels / result["median_ms"] * 1e-6
         self.table.row(f"{kernel}x{kernel} at {rows}x{rows}x{channels}, batch {batch}", moved, result["stream_gbytes"], "GB/s", at_least=0.7)
 
@@ -65,27 +78,27 @@ class Bench:
         for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
             layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
             head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
-            bare = self.time(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
+            bare = self.network(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
             # The ReLU keeps the statistics from being folded into the weight.
             parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low=0.5, high=1)\n" for name in ("mean", "variance", "gamma", "beta"))
-            with_norm = self.time(f"network normalized{head}{parameters}  h = relu(scale_shift(normalize(x, mean, variance), gamma, beta))\n"
-                                  f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
+            with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(normalize(x, mean, variance), gamma, beta))\n"
+                                     f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
+            bare, with_norm = self.by_turns(bare, with_norm)
             self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", with_norm["median_ms"],
                            bare["median_ms"], "ms", at_most=1.03)
 
     def training(self):
         self.table.section("a training step, against PyTorch")
         for name, batch in TRAINING:
-            ours = bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", "train", "--batch", batch)
-            theirs = peer("PyTorch", lambda: torch_step_ms(name, batch, self.options.threads, self.options.seconds))
+            ours, theirs = self.by_turns(self.example(name, "train", batch), lambda seconds: peer("PyTorch", lambda: torch_step_ms(name, batch, self.options.threads, seconds)))
             self.table.row(f"{name}, batch {batch}", ours["median_ms"], theirs, "ms", at_most=1)
 
     def frozen(self):
         self.table.section("frozen, batch 1, against ONNX Runtime")
         runtime = peer("ONNX Runtime", OnnxRuntime)
         for name in FROZEN:
-            ours = bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", "infer", "--batch", 1)
-            theirs = runtime and peer("ONNX Runtime", lambda: runtime.infer_ms(name, self.options.threads, self.options.seconds))
+            ours, theirs = self.by_turns(self.example(name, "infer", 1),
+                                         lambda seconds: runtime and peer("ONNX Runtime", lambda: runtime.infer_ms(name, self.options.threads, seconds)))
             self.table.row(name, ours["median_ms"], theirs, "ms", at_most=1)
 
     def compiling(self):
