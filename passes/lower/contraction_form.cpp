@@ -128,6 +128,8 @@ bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
   return true;
 }
 
+bool is_stored(const Lowering& lowering, Value viewed) { return !lowering.inlined.count(viewed.node) && !viewed.node->is("constant"); }
+
 bool reads_flat_rows(const Lowering& lowering, Value value) { return !lowering.inlined.count(value.node) || operands_read_flat_rows(lowering, *value.node); }
 
 Index flat_index(const Lowering& lowering, const Shape& shape, bool flat, Expr row, Expr column) {

@@ -43,6 +43,8 @@ ContractionForm form_of(const Node& node);
 std::vector<int64_t> row_major(const Shape& shape);
 // The operand itself, or what it is a view of with the same last dimension, where that view is computed in place.
 Value viewed(const Lowering& lowering, Value value);
+// Whether it lies in memory as it is: neither computed where it is read, nor one number everywhere.
+bool is_stored(const Lowering& lowering, Value viewed);
 // Whether `value`, with all that is inlined into it, may be computed at {0, ... 0, row, column} for a flattened row: what
 // it reads has its shape or is one number a column.
 bool reads_flat_rows(const Lowering& lowering, Value value);

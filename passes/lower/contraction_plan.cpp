@@ -60,8 +60,7 @@ class Planner {
   }
 
   void decide_staging() {
-    const Value left = viewed(lowering_, node_.operands[0]);
-    const bool stored = !lowering_.inlined.count(left.node) && !left.node->is("constant");
+    const bool stored = is_stored(lowering_, viewed(lowering_, node_.operands[0]));
     plan_.long_reduction = node_.operands[1].type().shape.front().batch;
     plan_.guard_left = stored && !plan_.long_reduction && can_guard();
     const bool direct = plan_.long_reduction && stored && can_read_both();
@@ -75,17 +74,15 @@ class Planner {
 
   // As of a 1 x 1 convolution's gradient by the weight: both operands lie as the tile reads them, channels side by side.
   bool can_read_both() const {
-    const Value right = viewed(lowering_, node_.operands[1]);
     const FormPart& part = form_.parts.front();
-    const bool stored = !lowering_.inlined.count(right.node) && !right.node->is("constant");
-    return stored && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !reads_outside() && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
+    return is_stored(lowering_, viewed(lowering_, node_.operands[1])) && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !reads_outside() && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
   }
 
   // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
   bool can_guard() const {
     const FormPart& part = form_.parts.front();
     const auto strides = row_major(form_.left);
-    return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory && part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % 512 != 0;
+    return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory && part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % conflicting_stride != 0;
   }
 
   int taps() const {
@@ -114,12 +111,12 @@ class Planner {
     return false;
   }
 
-  // Rows of the tile that lie a multiple of a page's half apart share few ways of the first cache.
+  // Whether rows of the tile keep each other out of the first cache.
   bool bad_stride() const {
     const FormPart& part = form_.parts.front();
     if (part.columns() == 0) return false;
     const int64_t stride = part.left.flat_space(row_major(form_.left), part.columns() - 1);
-    return stride > 1 && stride % 512 == 0;
+    return stride > 1 && stride % conflicting_stride == 0;
   }
 
   std::vector<int64_t> blocks_of(int split) const {

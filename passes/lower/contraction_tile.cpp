@@ -3,9 +3,6 @@
 
 namespace bnc::lower {
 
-// Both conditions; an absent one holds.
-static Expr both(const Expr& a, const Expr& b) { return !a ? b : !b ? a : loops::binary(loops::BinaryOp::logical_and, a, b); }
-
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const int vectors = run_.vectors, rows = tile.rows();

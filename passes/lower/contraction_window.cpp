@@ -122,12 +122,12 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
     window.step[d] = d + 1 == rank ? 1 : std::max<int64_t>(window.step[d], 1);
     window.extent[d] = (window.extent[d] - 1) / window.step[d] + 1;
   }
-  constexpr int64_t bad_stride = 512, cache_line = 16;   // pixels as far apart as this share few ways of the first cache
+  constexpr int64_t cache_line = 16;
   for (size_t d = rank; d-- > 1;) {
     window.stride[d - 1] = window.stride[d] * window.extent[d];
     if (d != rank - 1) continue;
     if (vectors) window.stride[d - 1] = (window.stride[d - 1] + lanes - 1) / lanes * lanes;
-    if (window.stride[d - 1] % bad_stride == 0) window.stride[d - 1] += cache_line;
+    if (window.stride[d - 1] % conflicting_stride == 0) window.stride[d - 1] += cache_line;
   }
   window.elements = window.stride[0] * window.extent[0] + 8 * lanes;
   return window;
@@ -202,11 +202,7 @@ class Staging {
     const std::string name = lowering_.fresh("w");
     std::vector<Stmt> body;
     const Expr at = origin_[d] + loops::variable(name) * Expr(window_.step[d]), extent = lowering_.extent(shape_[d]);
-    const Expr low = at >= Expr(0), high = at < extent;
-    if (!window_.inside[d]) {
-      const Expr valid = loops::binary(loops::BinaryOp::logical_and, low, high);
-      inside = lowering_.bind("inside", inside ? loops::binary(loops::BinaryOp::logical_and, inside, valid) : valid, body);
-    }
+    if (!window_.inside[d]) inside = lowering_.bind("inside", both(inside, both(at >= Expr(0), at < extent)), body);
     dimension(d + 1, (row + at) * lowering_.extent(shape_[d + 1]), place + loops::variable(name) * Expr(window_.stride[d]), inside, body);
     out.push_back(loops::loop(name, 0, Expr(window_.extent[d]), 1, std::move(body)));
   }
@@ -236,9 +232,8 @@ class Staging {
     zeros(place, low * stride, out);
     zeros(place + high * stride, (count - high) * stride, out);
     row = row + first;
-    const bool stored = !lowering_.inlined.count(value_.node) && !value_.node->is("constant");
     const bool dense = window_.step[pixel_] == 1 && lowering_.fixed(shape_[channel_]) == window_.stride[pixel_] && window_.extent[channel_] == window_.stride[pixel_];
-    if (stored && dense) copy((row + low) * stride, place + low * stride, (high - low) * stride, out);
+    if (is_stored(lowering_, value_) && dense) copy((row + low) * stride, place + low * stride, (high - low) * stride, out);
     else pixels(row, place, low, high, out);
   }
 

@@ -7,6 +7,12 @@
 
 namespace bnc::lower {
 
+// Elements: pixels as far apart as a multiple of this share few ways of the first cache.
+inline constexpr int64_t conflicting_stride = 512;
+
+// Both conditions; an absent one holds.
+inline Expr both(const Expr& a, const Expr& b) { return !a ? b : !b ? a : loops::binary(loops::BinaryOp::logical_and, a, b); }
+
 // A range of one dimension. `most` is its length, or a bound of it where `count` is not constant.
 struct Span {
   Expr begin = 0, count = 1;
