@@ -62,8 +62,13 @@ class ExpressionEmitter {
   llvm::IRBuilder<> builder_;
   std::unordered_map<std::string, Variable> variables_;
   int loop_depth_ = 0;
-  // Shared subexpressions of one statement are emitted once.
-  std::unordered_map<const loops::ExprNode*, llvm::Value*> emitted_;
+  // Shared subexpressions of one statement are emitted once. Kept alive: another expression is not to come to lie where one
+  // that was made on the way did.
+  struct Emitted {
+    loops::Expr expression;
+    llvm::Value* value;
+  };
+  std::unordered_map<const loops::ExprNode*, Emitted> emitted_;
 
  private:
   llvm::Value* emit_node(const loops::ExprNode& x);

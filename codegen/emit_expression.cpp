@@ -39,9 +39,9 @@ ExpressionEmitter::ExpressionEmitter(const ModuleContext& context, llvm::BasicBl
 
 llvm::Value* ExpressionEmitter::emit(const Expr& x) {
   if (x->args.empty()) return emit_node(*x);
-  if (auto found = emitted_.find(x.get()); found != emitted_.end()) return found->second;
+  if (auto found = emitted_.find(x.get()); found != emitted_.end()) return found->second.value;
   llvm::Value* value = emit_node(*x);
-  emitted_[x.get()] = value;
+  emitted_[x.get()] = {x, value};
   return value;
 }
 

@@ -216,7 +216,8 @@ class Driver {
         return root->operands[0].type().shape == head.space() && reads_of_kernel_are_pointwise(*root, head, true);
       });
       if (!reads_tile) continue;
-      reduction.use_tiles(planned->second.tile.vectors * lowering_.target.float_lanes());
+      const int64_t width = planned->second.tile.vectors * lowering_.target.float_lanes();
+      reduction.use_tiles((planned->second.columns_per_task + width - 1) / width * width);
       riders.insert(stage);
     }
     return riders;

@@ -28,6 +28,10 @@ struct ContractionPlan {
   int taps = 1;                   // depthwise: a row of the kernel's weights held in registers, so that what is loaded meets all of them
   int split_dimension = 0;        // the dimension of the result that blocks of rows split; those before it are single
   int64_t split_block = 1;        // how much of that dimension a task owns
+  // What of that a task copies to scratch at a time, where less than all then stays in the first cache: so much of a
+  // dimension of the result, in rows; 0: all.
+  int chunk_dimension = 0;
+  int64_t chunk_block = 0, rows_per_chunk = 0;
   int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows
   int64_t reduction_block = 1;    // how much of the last of them one step takes
   bool long_reduction = false;    // over the batch: taken in blocks, panel after panel in each
@@ -38,6 +42,9 @@ struct ContractionPlan {
   bool prefetch_left = false, prefetch_right = false, prefetch_result = false;   // too large for the caches
   double efficiency = 0;          // predicted share of the peak
   std::string note;               // one line for `explain`
+
+  // The same for one chunk of a task's rows; this plan where a task is one.
+  ContractionPlan chunk() const;
 };
 
 // Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant). `unit_rows`: a task

@@ -5,8 +5,8 @@
 
 namespace bnc::lower {
 
-RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions)
-    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
+RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_row)
+    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_row_(std::move(first_row)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
       right_(viewed(lowering, node_.operands[1])), width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()), left_strides_(row_major(form_.left)) {
   flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
@@ -31,11 +31,7 @@ std::vector<Stmt> RowContraction::run() {
   }
   stage_left(out);
   panels(out, [&](std::vector<Stmt>& panel) {
-    if (plan_.partial < 0) {
-      rows(true, panel);
-      for (const TileReduction& rider : reductions_) append(panel, rider.reduction->finish_tiles(run_, column_, rider.block, ranges_.row_end - ranges_.row_begin));
-      return;
-    }
+    if (plan_.partial < 0) return rows(true, panel);
     clear(Expr(partial_rows(part_) * width_), panel);
     blocks(panel, [&](std::vector<Stmt>& block) { rows(false, block); });
     finish(panel);
@@ -261,17 +257,51 @@ void RowContraction::finish(std::vector<Stmt>& out) {
   append(out, std::move(body));
 }
 
-std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
-  const Ranges ranges = ranges_of(lowering, stage.space(), region);
-  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return RowContraction(lowering, stage, ranges, plan, reductions).run();
-  BNC_CHECK(reductions.empty(), "a reduction by tiles of one task");
-  // One task for everything: its blocks one after another.
+// What is left of the reductions that took the rows of all tiles.
+std::vector<Stmt> RowContraction::finish_reductions() {
+  std::vector<Stmt> out;
+  if (reductions_.empty()) return out;
+  panels(out, [&](std::vector<Stmt>& panel) {
+    for (const TileReduction& rider : reductions_) append(panel, rider.reduction->finish_tiles(run_, column_, column_ - ranges_.column_begin, rider.block, ranges_.row_end - ranges_.row_begin));
+  });
+  return out;
+}
+
+namespace {
+
+// Blocks of `count` rows, one after another.
+Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool even, const std::function<std::vector<Stmt>(const Ranges& block)>& body) {
   const std::string rows = lowering.fresh("rows");
   Ranges block = ranges;
   block.row_begin = loops::variable(rows);
-  block.row_end = loops::binary(loops::BinaryOp::minimum, block.row_begin + Expr(plan.rows_per_task), ranges.row_end);
-  block.rows = ranges.rows && *ranges.rows % plan.rows_per_task == 0 ? std::optional(plan.rows_per_task) : std::nullopt;
-  return {loops::loop(rows, 0, ranges.row_end, plan.rows_per_task, RowContraction(lowering, stage, block, plan, {}).run())};
+  block.row_end = block.row_begin + Expr(count);
+  if (even) block.rows = count;
+  else block.row_end = loops::binary(loops::BinaryOp::minimum, block.row_end, ranges.row_end), block.rows = std::nullopt;
+  return loops::loop(rows, ranges.row_begin, ranges.row_end, count, body(block));
+}
+
+std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
+  RowContraction task(lowering, stage, ranges, plan, reductions, ranges.row_begin);
+  std::vector<Stmt> out;
+  if (plan.rows_per_chunk == 0) {
+    out = task.run();
+  } else {
+    const ContractionPlan chunk = plan.chunk();
+    out = {over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) { return RowContraction(lowering, stage, block, chunk, reductions, ranges.row_begin).run(); })};
+  }
+  append(out, task.finish_reductions());
+  return out;
+}
+
+}  // namespace
+
+std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
+  const Ranges ranges = ranges_of(lowering, stage.space(), region);
+  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions);
+  BNC_CHECK(reductions.empty(), "a reduction by tiles of one task");
+  // One task for everything: its blocks one after another.
+  const bool even = ranges.rows && *ranges.rows % plan.rows_per_task == 0;
+  return {over_blocks(lowering, ranges, plan.rows_per_task, even, [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}); })};
 }
 
 bool tiles_are_final(const Node& node, const ContractionPlan& plan) {

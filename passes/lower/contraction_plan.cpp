@@ -341,7 +341,36 @@ class Planner {
     chosen.efficiency = ideal * tasks * 4 / total;
   }
 
+  // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them that stay in the first
+  // cache beside a panel spare the copy's way to the second and back. Full tiles, and in every task the same.
+  void choose_chunks(ContractionPlan& plan) {
+    if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
+    const int64_t all = staged_elements(plan);
+    const int64_t panel = static_cast<int64_t>(depth_of(form_.parts.front())) * plan.tile.vectors * lanes_, room = lowering_.target.l1_bytes / 4 * 3 / 4;
+    if (all + panel <= room) return;
+    ContractionPlan tried = plan;
+    for (int split = plan.split_dimension; split < static_cast<int>(row_dims_); ++split) {
+      const auto extent = lowering_.fixed(form_.result[static_cast<size_t>(split)]);
+      for (int64_t block : blocks_of(split)) {
+        if (!extent || *extent % block != 0 || (split == plan.split_dimension && plan.split_block % block != 0)) continue;
+        tried.chunk_dimension = split;
+        tried.chunk_block = block;
+        tried.rows_per_chunk = block * inner_rows(split);
+        const int64_t window = staged_elements(tried);
+        if (tried.rows_per_chunk % plan.tile.rows == 0 && tried.rows_per_chunk > plan.rows_per_chunk && window + panel <= room && window * plan.rows_per_task <= all * tried.rows_per_chunk) plan = tried;
+      }
+    }
+  }
+
+  // Of what is copied at a time.
+  int64_t staged_elements(const ContractionPlan& plan) {
+    make_spans(plan.chunk());
+    const Window window = window_of(form_, space_, reduction_, lanes_);
+    return window.stride[0] * window.extent[0];
+  }
+
   void allocate(ContractionPlan& plan) {
+    choose_chunks(plan);
     make_spans(plan);
     const std::string name = node_.results[0].name;
     auto scratch = [&](const std::string& suffix, int64_t elements) {
@@ -352,7 +381,9 @@ class Planner {
     const int64_t width = static_cast<int64_t>(plan.tile.vectors) * lanes_;
     int64_t window_bytes = 0;
     if (plan.stage_left) {
+      make_spans(plan.chunk());
       const int64_t elements = window_of(form_, space_, reduction_, lanes_).elements;
+      make_spans(plan);
       window_bytes = elements * 4;
       plan.window = scratch(".window", elements);
     }
@@ -376,6 +407,7 @@ class Planner {
     plan.note = fmt::format("tile {} x {} vectors of {}, tasks of {} rows", pixels, plan.tile.vectors, lanes_, plan.rows_per_task);
     if (plan.columns_per_task < columns_) plan.note += fmt::format(" x {} columns", plan.columns_per_task);
     if (plan.stage_left) plan.note += fmt::format(", left staged ({} KiB)", (window_bytes + 1023) / 1024);
+    if (plan.rows_per_chunk > 0) plan.note += fmt::format(" {} rows at a time", plan.rows_per_chunk);
     if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
     else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
     if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
@@ -401,6 +433,15 @@ class Planner {
 };
 
 }  // namespace
+
+ContractionPlan ContractionPlan::chunk() const {
+  if (rows_per_chunk == 0) return *this;
+  ContractionPlan plan = *this;
+  plan.split_dimension = chunk_dimension;
+  plan.split_block = chunk_block;
+  plan.rows_per_task = rows_per_chunk;
+  return plan;
+}
 
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
   constexpr int64_t many = 4096, images = 16;

@@ -46,8 +46,8 @@ void RowContraction::results(const TileShape& tile, const Place& place, const st
   auto result_row = [&](Expr row) { return place.result + tile.distance(std::move(row), &RowDimension::result); };
   const Expr row = loops::variable(r), vector = loops::variable(v);
   out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
-  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), place.steps == Expr(0)};
-  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, rows));
+  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), place.result == first_row_};
+  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rows));
 }
 
 void RowContraction::add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {

@@ -1,6 +1,7 @@
 // A contraction over rows within one task.
 //
-//   where the reduction is over the batch, for its blocks: stage left and right, or neither; else stage left at most
+//   where the reduction is over the batch, for its blocks: stage left and right, or neither; else, for chunks of the rows,
+//   stage left at most
 //     for parts, groups and panels of columns (and else for blocks of the reduction)
 //       for rows: a register tile that sums over the block
 //
@@ -22,8 +23,9 @@ class RowContraction {
  public:
   using Body = std::function<void(std::vector<Stmt>&)>;
 
-  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions);
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_row);
   std::vector<Stmt> run();
+  std::vector<Stmt> finish_reductions();
 
  private:
   const FormPart& part() const { return form_.parts[part_]; }
@@ -135,6 +137,7 @@ class RowContraction {
   const Stage& stage_;
   const ContractionPlan& plan_;
   const std::vector<TileReduction>& reductions_;
+  const Expr first_row_;                    // of the task; the ranges may be a chunk of it
   const Node& node_;
   const ContractionForm form_;
   const Ranges ranges_;

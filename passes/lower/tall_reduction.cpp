@@ -13,11 +13,16 @@ static std::vector<std::string> names(const Node& node) {
   return is_moments(node) ? std::vector<std::string>{"mean", "m2", "pivot"} : std::vector<std::string>{"total"};
 }
 
+static std::vector<std::string> names_of_tiles(const Node& node) {
+  return is_moments(node) ? std::vector<std::string>{"pivot", "sum", "square"} : std::vector<std::string>{"total"};
+}
+
 TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t block_rows)
     : lowering_(lowering), stage_(stage), whole_(ranges_of(lowering, stage.space(), Region{})), block_rows_(block_rows), blocks_((*whole_.rows + block_rows - 1) / block_rows) {
+  const int64_t lanes = lowering.target.float_lanes();
   for (Node* root : stage.roots) {
     for (const std::string& name : names(*root)) {
-      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name, Dim{blocks_ * *whole_.columns});
+      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name, Dim{blocks_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
     }
   }
 }
@@ -60,7 +65,14 @@ ColumnRun TallReduction::vector_run() const {
   return {Expr(0), whole_.column_end, 1, vectors ? lowering_.target.float_lanes() : 1, false, vectors};
 }
 
-Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, block * whole_.column_end + column); }
+// Vectors of columns, `count` of them for each place: where number `which` has this column.
+Expr TallReduction::interleaved(const Expr& column, int64_t count, const Expr& which) const {
+  const Expr lanes(lowering_.target.float_lanes());
+  return (column / lanes * Expr(count) + which) * lanes + column % lanes;
+}
+
+// What a task of the merge reads lies side by side.
+Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(column, blocks_, block)); }
 
 Expr TallReduction::load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const {
   return loops::load(partial_.at({&node, name}), loops::Scalar::f32, place(run, std::move(block), std::move(column)), std::move(predicate));
@@ -70,14 +82,22 @@ Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::str
   return loops::store(partial_.at({&node, name}), place(run, std::move(block), std::move(column)), std::move(value), std::move(predicate));
 }
 
-void TallReduction::use_tiles(int64_t columns_of_panel) {
+static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); }
+
+void TallReduction::use_tiles(int64_t columns) {
   for (const Node* root : stage_.roots) {
-    for (const char* name : is_moments(*root) ? std::vector<const char*>{"sum", "square", "pivot"} : std::vector<const char*>{"total"}) {
-      const int id = lowering_.arena_buffer(root->results[0].name + ".tile_" + name, Dim{columns_of_panel});
-      lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
-      kept_[{root, name}] = id;
-    }
+    const int id = lowering_.arena_buffer(root->results[0].name + ".tiles", Dim{columns * static_cast<int64_t>(names_of_tiles(*root).size())});
+    lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
+    kept_[root] = id;
   }
+}
+
+// A column's numbers lie side by side: arrays of their own, often 1 KiB apart, would be as far apart as rows of the result
+// that were just stored, and the loads would wait for those stores.
+Expr TallReduction::kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const {
+  const auto names = names_of_tiles(node);
+  const int64_t which = std::find(names.begin(), names.end(), name) - names.begin();
+  return column_index(run, interleaved(vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which)));
 }
 
 Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate,
@@ -88,26 +108,24 @@ Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRo
   return elements.value(node.operands[0]);
 }
 
-Expr TallReduction::kept(const ColumnRun& run, const Node& node, const std::string& name, int vector) const {
-  return loops::load(kept_.at({&node, name}), loops::Scalar::f32, column_index(run, Expr(static_cast<int64_t>(vector) * run.lanes)));
+Expr TallReduction::kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const {
+  return loops::load(kept_.at(&node), loops::Scalar::f32, kept_place(run, node, name, std::move(at), vector));
 }
 
-Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::string& name, int vector, Expr value) const {
-  return loops::store(kept_.at({&node, name}), column_index(run, Expr(static_cast<int64_t>(vector) * run.lanes)), std::move(value));
+Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const {
+  return loops::store(kept_.at(&node), kept_place(run, node, name, std::move(at), vector), std::move(value));
 }
-
-static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); }
 
 // The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
 // sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0.
-std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, const TileRows& rows, const std::vector<Expr>& predicates) {
+std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const bool in_registers = this->in_registers(rows.product);
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
-      for (const auto& [place, id] : kept_) {
-        if (place.first == root && place.second != "pivot") out.push_back(keep(run, *root, place.second, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
+      for (const std::string& name : names_of_tiles(*root)) {
+        if (name != "pivot") out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
       }
       if (!is_moments(*root)) continue;
       auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, *root, rows, in_registers, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
@@ -120,7 +138,7 @@ std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, 
       const Expr distance = x(loops::variable(r), body) - first;
       body.push_back(loops::write_register(distances, 0, sum + distance));
       out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
-      out.push_back(keep(run, *root, "pivot", v, first + sum * loops::constant_of(type, 1.0 / rows.count)));
+      out.push_back(keep(run, *root, "pivot", at, v, first + sum * loops::constant_of(type, 1.0 / rows.count)));
     }
   }
   return out;
@@ -130,61 +148,76 @@ bool TallReduction::in_registers(Value product) const {
   return std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return is_moments(*root) && root->operands[0] == product; });
 }
 
-// Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored.
-std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, const TileRows& rows) {
+// Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored. In
+// registers, the first row's elements are where the sums start.
+std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at, const TileRows& rows) {
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const bool in_registers = this->in_registers(rows.product);
-  std::vector<Stmt> out, body, after;
+  std::vector<Stmt> out, after;
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
-  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, rows, predicates)));
-  const std::string r = lowering_.fresh("r");
-  for (Node* root : stage_.roots) {
-    const auto combiner = reduction_combiner(reduction_of(*root).kind);
-    auto accumulate = [&](const char* name, const std::function<Expr(Expr so_far, int v)>& step) {
-      const std::string array = lowering_.fresh(name);
-      out.push_back(loops::declare_registers(array, type, run.vectors));
-      for (int v = 0; v < run.vectors; ++v) {
-        out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
-        const Expr value = loops::read_register(array, type, v);
-        body.push_back(loops::write_register(array, v, step(value, v)));
-        after.push_back(keep(run, *root, name, v, loops::binary(combiner, kept(run, *root, name, v), value)));
-      }
-    };
-    std::vector<Expr> x;
-    for (int v = 0; v < run.vectors; ++v) x.push_back(element(run, *root, rows, in_registers, loops::variable(r), v, vector_at(column, run, v), predicates[v], body));
-    if (!is_moments(*root)) {
-      accumulate("total", [&](Expr so_far, int v) { return loops::binary(combiner, so_far, x[v]); });
-      continue;
-    }
+  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates)));
+  std::map<std::pair<const Node*, std::string>, std::string> sums;
+  std::map<std::pair<const Node*, int>, Expr> pivots;
+  auto declare = [&](const Node& root, const std::string& name) {
+    std::string& array = sums[{&root, name}];
+    array = lowering_.fresh(name);
+    out.push_back(loops::declare_registers(array, type, run.vectors));
     for (int v = 0; v < run.vectors; ++v) {
-      const Expr pivot = lowering_.bind("pivot", kept(run, *root, "pivot", v), out);
-      x[v] = lowering_.bind("d", x[v] - pivot, body);
+      if (!in_registers) out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(root).kind, run.lanes)));
+      const Expr sum = loops::binary(reduction_combiner(reduction_of(root).kind), kept(run, root, name, at, v), loops::read_register(array, type, v));
+      after.push_back(keep(run, root, name, at, v, sum));
     }
-    accumulate("sum", [&](Expr so_far, int v) { return so_far + x[v]; });
-    accumulate("square", [&](Expr so_far, int v) { return loops::fma(x[v], x[v], so_far); });
+  };
+  for (const Node* root : stage_.roots) {
+    for (const std::string& name : names_of_tiles(*root)) {
+      if (name != "pivot") declare(*root, name);
+    }
+    for (int v = 0; is_moments(*root) && v < run.vectors; ++v) pivots[{root, v}] = lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out);
   }
-  out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+  auto add_row = [&](const Expr& r, bool first, std::vector<Stmt>& body) {
+    for (Node* root : stage_.roots) {
+      auto accumulate = [&](const char* name, int v, const Expr& start, const std::function<Expr(Expr so_far)>& step) {
+        const std::string& array = sums.at({root, name});
+        body.push_back(loops::write_register(array, v, first ? start : step(loops::read_register(array, type, v))));
+      };
+      for (int v = 0; v < run.vectors; ++v) {
+        const Expr x = element(run, *root, rows, in_registers, r, v, vector_at(column, run, v), predicates[v], body);
+        if (!is_moments(*root)) {
+          accumulate("total", v, x, [&](Expr so_far) { return loops::binary(reduction_combiner(reduction_of(*root).kind), so_far, x); });
+          continue;
+        }
+        const Expr d = lowering_.bind("d", x - pivots.at({root, v}), body);
+        accumulate("sum", v, d, [&](Expr so_far) { return so_far + d; });
+        accumulate("square", v, d * d, [&](Expr so_far) { return loops::fma(d, d, so_far); });
+      }
+    }
+  };
+  if (in_registers) add_row(Expr(0), true, out);
+  const std::string r = lowering_.fresh("r");
+  std::vector<Stmt> body;
+  add_row(loops::variable(r), false, body);
+  out.push_back(loops::loop(r, in_registers ? 1 : 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
   out.insert(out.end(), after.begin(), after.end());
   return out;
 }
 
-std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr block, Expr rows) {
+std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows) {
   std::vector<Stmt> out;
   const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows), out);
   for (int v = 0; v < run.vectors; ++v) {
-    const Expr at = vector_at(column, run, v), predicate = column_predicate(lowering_, run, at, out);
+    const Expr vector = vector_at(column, run, v), predicate = column_predicate(lowering_, run, vector, out);
     for (Node* root : stage_.roots) {
-      auto emit = [&](const char* name, Expr value) { out.push_back(store(run, *root, name, block, at, std::move(value), predicate)); };
+      auto emit = [&](const char* name, Expr value) { out.push_back(store(run, *root, name, block, vector, std::move(value), predicate)); };
       if (!is_moments(*root)) {
-        emit("total", kept(run, *root, "total", v));
+        emit("total", kept(run, *root, "total", at, v));
         continue;
       }
-      const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", v), out), mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
-      const Expr square = kept(run, *root, "square", v) - sum * mean, zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
+      const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", at, v), out), mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
+      const Expr square = kept(run, *root, "square", at, v) - sum * mean, zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
       emit("mean", mean);
       emit("m2", loops::select(square < zero, zero, square));
-      emit("pivot", kept(run, *root, "pivot", v));
+      emit("pivot", kept(run, *root, "pivot", at, v));
     }
   }
   return out;

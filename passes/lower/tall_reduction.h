@@ -19,7 +19,7 @@ class TallReduction {
   loops::Kernel merge_kernel();
 
   // In place of `partial`, where a register tile computes the operands: the tile's rows are reduced while they are in the
-  // first cache, and what was found so far lies in scratch between the tiles of a panel of columns.
+  // first cache, and what was found so far lies in scratch between the tiles: at column `at` of those that a task owns.
   struct TileRows {
     int count = 0;
     std::function<Expr(Expr r)> row;                 // the r-th row of the tile, of all rows
@@ -27,18 +27,20 @@ class TallReduction {
     Value product;
     Expr is_first;                                   // whether the tile is the first of the block
   };
-  void use_tiles(int64_t columns_of_panel);
+  void use_tiles(int64_t columns);   // of a task, with room for its last vector
   bool in_registers(Value product) const;   // whether its tiles read nothing from memory
-  std::vector<Stmt> tile(const ColumnRun& run, Expr column, const TileRows& rows);
-  // Behind the last tile of the panel at `column`.
-  std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr block, Expr rows);
+  std::vector<Stmt> tile(const ColumnRun& run, Expr column, Expr at, const TileRows& rows);
+  // Behind the last tile, for the panel at `column`.
+  std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows);
 
  private:
   Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
-  Expr kept(const ColumnRun& run, const Node& node, const std::string& name, int vector) const;
-  Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, int vector, Expr value) const;
-  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, const TileRows& rows, const std::vector<Expr>& predicates);
+  Expr kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
+  Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const;
+  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
+  Expr interleaved(const Expr& column, int64_t count, const Expr& which) const;
+  Expr kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Expr place(const ColumnRun& run, Expr block, Expr column) const;
   Expr load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const;
   Stmt store(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr value, Expr predicate) const;
@@ -50,8 +52,8 @@ class TallReduction {
   Stage stage_;
   Ranges whole_;
   int64_t block_rows_, blocks_;
-  std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [block][column]
-  std::map<std::pair<const Node*, std::string>, int> kept_;      // scratch [column of the panel]: "sum", "square", "pivot"; "total"
+  std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [column / lanes][block][column % lanes]
+  std::map<const Node*, int> kept_;                              // scratch [column of the task / lanes][names_of_tiles][lanes]
 };
 
 }  // namespace bnc::lower

@@ -177,6 +177,15 @@ TEST_CASE("loads and stores of every shape, with and without predicates") {
   }
 }
 
+// Terms that change in the same loop are joined to one while an access is emitted: what was made for that must not be
+// taken for what the statement's next access makes.
+TEST_CASE("one statement reads at several sums of terms of one loop") {
+  Expr q = i / Expr(4), r = i % Expr(4);
+  auto at = [&](int buffer, int64_t stride) { return load(buffer, Scalar::f32, q * Expr(stride) + r); };
+  Stmt body = loop("i", 0, 16, 1, {store(4, q * Expr(5) + r, at(0, 3) * at(1, 7) + at(2, 11) - at(3, 13))});
+  check(one_kernel("several_sums", {{Scalar::f32, 13}, {Scalar::f32, 25}, {Scalar::f32, 37}, {Scalar::f32, 43}, {Scalar::f32, 19}}, body));
+}
+
 TEST_CASE("tails by predicates, at odd sizes") {
   for (int64_t size : {1, 2, 15, 16, 17, 31, 33, 100}) {
     for (int lanes : {4, 8, 16}) {
