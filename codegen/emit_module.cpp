@@ -210,7 +210,7 @@ void ModuleEmitter::emit_step() {
 llvm::Value* ModuleEmitter::scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread) {
   const Program& program = context_.program;
   llvm::Value* each = builder.CreateMul(builder.getInt64(program.arena_bytes_per_example), n);
-  llvm::Value* before = builder.CreateMul(builder.getInt64(program.scratch_bytes), thread);
+  llvm::Value* before = builder.CreateMul(builder.getInt64(program.scratch_stride()), thread);
   return builder.CreateInBoundsGEP(builder.getInt8Ty(), arena, builder.CreateAdd(builder.getInt64(program.arena_bytes), builder.CreateAdd(each, before)));
 }
 

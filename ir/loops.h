@@ -209,10 +209,14 @@ struct Program {
   std::vector<Kernel> kernels;
   // plan-memory's result: the arena takes arena_bytes + N * arena_bytes_per_example; behind it lies scratch_bytes for each thread.
   int64_t arena_bytes = 0, arena_bytes_per_example = 0, scratch_bytes = 0;
+  // Threads' scratches lie a page apart: hardware that fetches ahead stays within one, and what it would take from another
+  // thread, that one had to fetch back before each store.
+  static constexpr int64_t scratch_gap = 4096;
+  int64_t scratch_stride() const { return scratch_bytes == 0 ? 0 : scratch_bytes + scratch_gap; }
 
   int find_buffer(const std::string& name) const;  // -1 when there is none
   // The memory that a step of `threads` threads works in.
-  int64_t workspace_bytes(int64_t n, int64_t threads) const { return arena_bytes + n * arena_bytes_per_example + threads * scratch_bytes; }
+  int64_t workspace_bytes(int64_t n, int64_t threads) const { return arena_bytes + n * arena_bytes_per_example + threads * scratch_stride(); }
 };
 
 // Readable text, for `--emit loops` and golden tests.

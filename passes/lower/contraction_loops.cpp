@@ -5,8 +5,8 @@
 
 namespace bnc::lower {
 
-RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_row)
-    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_row_(std::move(first_row)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
+RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk)
+    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_chunk_(std::move(first_chunk)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
       right_(viewed(lowering, node_.operands[1])), width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()), left_strides_(row_major(form_.left)) {
   flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
@@ -281,13 +281,13 @@ Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool e
 }
 
 std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
-  RowContraction task(lowering, stage, ranges, plan, reductions, ranges.row_begin);
+  RowContraction task(lowering, stage, ranges, plan, reductions);
   std::vector<Stmt> out;
   if (plan.rows_per_chunk == 0) {
     out = task.run();
   } else {
     const ContractionPlan chunk = plan.chunk();
-    out = {over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) { return RowContraction(lowering, stage, block, chunk, reductions, ranges.row_begin).run(); })};
+    out = {over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) { return RowContraction(lowering, stage, block, chunk, reductions, block.row_begin == ranges.row_begin).run(); })};
   }
   append(out, task.finish_reductions());
   return out;

@@ -46,7 +46,7 @@ void RowContraction::results(const TileShape& tile, const Place& place, const st
   auto result_row = [&](Expr row) { return place.result + tile.distance(std::move(row), &RowDimension::result); };
   const Expr row = loops::variable(r), vector = loops::variable(v);
   out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
-  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), place.result == first_row_};
+  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), both(place.steps == Expr(0), first_chunk_)};
   for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rows));
 }
 

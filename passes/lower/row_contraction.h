@@ -23,7 +23,7 @@ class RowContraction {
  public:
   using Body = std::function<void(std::vector<Stmt>&)>;
 
-  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_row);
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk = {});
   std::vector<Stmt> run();
   std::vector<Stmt> finish_reductions();
 
@@ -137,7 +137,7 @@ class RowContraction {
   const Stage& stage_;
   const ContractionPlan& plan_;
   const std::vector<TileReduction>& reductions_;
-  const Expr first_row_;                    // of the task; the ranges may be a chunk of it
+  const Expr first_chunk_;                  // whether the ranges are a task's first chunk; absent: all of it
   const Node& node_;
   const ContractionForm form_;
   const Ranges ranges_;

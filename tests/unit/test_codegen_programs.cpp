@@ -104,7 +104,7 @@ TEST_CASE("scratch belongs to a thread and lies behind the arena") {
   CHECK(program.buffers[3].offset == 64);
   CHECK(program.buffers[5].offset == 0);
   CHECK(program.scratch_bytes == 256);  // 64 + 92 and 160, in whole pairs of cache lines
-  CHECK(program.workspace_bytes(3, 2) == 3 * 128 + 2 * 256);
+  CHECK(program.workspace_bytes(3, 2) == 3 * 128 + 2 * program.scratch_stride());
   for (int64_t n : {1, 5, 18}) check(program, n);
   auto compiled = codegen::jit(program, codegen::target_for("native", true));
   std::vector<char> one = run_threads(program, compiled->step(), 37, 1);
