@@ -341,13 +341,13 @@ class Planner {
     chosen.efficiency = ideal * tasks * 4 / total;
   }
 
-  // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them that stay in the first
-  // cache beside a panel spare the copy's way to the second and back. Full tiles, and in every task the same.
+  // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them that take half the first
+  // cache spare the copy's way to the second and back. Full tiles, and in every task the same. Measured on 1 x 1 convolutions
+  // with a batch norm and ReLU before them: 64 -> 256 channels take 1.0 % less of the bare convolution's time, 192 -> 192 0.5 %.
   void choose_chunks(ContractionPlan& plan) {
     if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
-    const int64_t all = staged_elements(plan);
-    const int64_t panel = static_cast<int64_t>(depth_of(form_.parts.front())) * plan.tile.vectors * lanes_, room = lowering_.target.l1_bytes / 4 * 3 / 4;
-    if (all + panel <= room) return;
+    const int64_t all = staged_elements(plan), room = lowering_.target.l1_bytes / 4 / 2;
+    if (all <= room) return;
     ContractionPlan tried = plan;
     for (int split = plan.split_dimension; split < static_cast<int>(row_dims_); ++split) {
       const auto extent = lowering_.fixed(form_.result[static_cast<size_t>(split)]);
@@ -357,7 +357,7 @@ class Planner {
         tried.chunk_block = block;
         tried.rows_per_chunk = block * inner_rows(split);
         const int64_t window = staged_elements(tried);
-        if (tried.rows_per_chunk % plan.tile.rows == 0 && tried.rows_per_chunk > plan.rows_per_chunk && window + panel <= room && window * plan.rows_per_task <= all * tried.rows_per_chunk) plan = tried;
+        if (tried.rows_per_chunk % plan.tile.rows == 0 && tried.rows_per_chunk > plan.rows_per_chunk && window <= room && window * plan.rows_per_task <= all * tried.rows_per_chunk) plan = tried;
       }
     }
   }
