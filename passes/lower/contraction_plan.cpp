@@ -356,8 +356,10 @@ class Planner {
         tried.chunk_dimension = split;
         tried.chunk_block = block;
         tried.rows_per_chunk = block * inner_rows(split);
+        if (tried.rows_per_chunk % plan.tile.rows != 0 || tried.rows_per_chunk <= plan.rows_per_chunk) continue;
         const int64_t window = staged_elements(tried);
-        if (tried.rows_per_chunk % plan.tile.rows == 0 && tried.rows_per_chunk > plan.rows_per_chunk && window <= room && window * plan.rows_per_task <= all * tried.rows_per_chunk) plan = tried;
+        const bool overlaps = window * plan.rows_per_task > all * tried.rows_per_chunk;
+        if (window <= room && !overlaps) plan = tried;
       }
     }
   }
