@@ -177,8 +177,9 @@ class Driver {
     });
   }
 
-  void emit(const FusedKernel& fused) {
-    const Tasks tasks = choose_tasks(lowering_, fused);
+  void emit(FusedKernel& fused) {
+    Tasks tasks = choose_tasks(lowering_, fused);
+    if (sum_slices(fused, tasks)) tasks = choose_tasks(lowering_, fused);
     loops::Kernel kernel;
     kernel.name = lowering_.fresh(fused.stages.front().roots.front()->results[0].name + "_kernel");
     kernel.task_variable = lowering_.fresh("task");
@@ -200,9 +201,33 @@ class Driver {
       }
       return body;
     }));
-    for (const Node* node : fused.plan.nodes()) kernel.flops += work_of(*node, lowering_.context.batch.value_or(1));
+    for (const Node* node : fused.plan.nodes()) kernel.flops += lowering_.sliced.count(node) ? 0 : work_of(*node, lowering_.context.batch.value_or(1));
     lowering_.program.kernels.push_back(std::move(kernel));
     for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
+  }
+
+  // Where the plan slices a reduction: a kernel that sums the slices. What is left of the contraction is a map of its sums.
+  bool sum_slices(FusedKernel& fused, const Tasks& tasks) {
+    for (Stage& stage : fused.stages) {
+      auto planned = tasks.plans.find(&stage);
+      if (planned == tasks.plans.end() || planned->second.slices == 1) continue;
+      const ContractionPlan& plan = planned->second;
+      const Node& node = *stage.roots.front();
+      loops::Kernel kernel;
+      kernel.name = lowering_.fresh(node.results[0].name + "_slices");
+      kernel.task_variable = lowering_.fresh("task");
+      const Expr regions = tasks.count(lowering_), task = loops::variable(kernel.task_variable), region = task % regions, slice = task / regions;
+      kernel.tasks = regions * Expr(plan.slices);
+      kernel.body = loops::block(split_rows(lowering_, tasks, tasks.row_task(lowering_, region), [&](const Region& rows) {
+        return split_columns(lowering_, tasks, true, rows, tasks.column_task(lowering_, region), [&](const Region& panel) { return lower_slice(lowering_, stage, panel, plan, slice); });
+      }));
+      kernel.flops = work_of(node, lowering_.context.batch.value_or(1));
+      lowering_.program.kernels.push_back(std::move(kernel));
+      lowering_.sliced[&node] = {plan.slice_sums, plan.slices};
+      stage.kind = Stage::Kind::map;
+      return true;
+    }
+    return false;
   }
 
   // The shared reductions of what the first stage's register tile computes: they take the rows from the tile.

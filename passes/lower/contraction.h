@@ -35,6 +35,10 @@ struct ContractionPlan {
   int blocked_reduction = 0;      // how many leading reduction dimensions are looped outside of the rows
   int64_t reduction_block = 1;    // how much of the last of them one step takes
   bool long_reduction = false;    // over the batch: taken in blocks, panel after panel in each
+  // Tasks share a long reduction: each sums a slice of it into `slice_sums`, whose elements are added up where they are
+  // read. A number of its own, not the threads', so that the same bits come out of any number of them.
+  int64_t slices = 1;
+  int slice_sums = -1;            // arena: of each slice the elements of the result
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
   bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
@@ -49,7 +53,8 @@ struct ContractionPlan {
 
 // Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant). `unit_rows`: a task
 // is to own a multiple of so many rows. Without `split_columns` it owns all columns.
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns);
+// `may_slice`: nothing that its kernel computes is read by the contraction.
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice);
 
 // A reduction over rows of what the register tile computes, which takes the rows as the tile leaves them.
 struct TileReduction {
@@ -59,6 +64,8 @@ struct TileReduction {
 
 // The loops of one task over a region of the plan's split; the stage's other roots are computed on the register tile.
 std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions);
+// The same for one slice of the reduction: only its sums.
+std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const Expr& slice);
 // Whether the plan's tiles can hand their rows to a reduction.
 bool tiles_are_final(const Node& node, const ContractionPlan& plan);
 

@@ -114,6 +114,7 @@ Value viewed(const Lowering& lowering, Value value) {
 }
 
 bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
+  if (lowering.sliced.count(&node)) return true;
   const Shape& space = node.results[0].type.shape;
   for (size_t k = 0; k < node.operands.size(); ++k) {
     const Value operand = node.operands[k];

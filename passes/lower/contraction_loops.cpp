@@ -5,8 +5,8 @@
 
 namespace bnc::lower {
 
-RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk)
-    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_chunk_(std::move(first_chunk)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
+RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk, Expr slice)
+    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_chunk_(std::move(first_chunk)), slice_(std::move(slice)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
       right_(viewed(lowering, node_.operands[1])), width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()), left_strides_(row_major(form_.left)) {
   flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
@@ -68,8 +68,25 @@ void RowContraction::find_spans(std::vector<Stmt>& out) {
     }
     space_.push_back(std::move(space));
     reduction_.emplace_back();
-    for (const Dim& dim : part.reduction) reduction_.back().push_back({Expr(0), lowering_.extent(dim), lowering_.fixed(dim).value_or(1)});
+    for (const Dim& dim : part.reduction) {
+      const bool sliced = slice_ && reduction_.back().empty();
+      reduction_.back().push_back(sliced ? slice_of(dim, out) : Span{Expr(0), lowering_.extent(dim), lowering_.fixed(dim).value_or(1)});
+    }
   }
+}
+
+// Slices are whole blocks, as many in each; in the last ones there may be fewer, or none.
+Span RowContraction::slice_of(const Dim& dim, std::vector<Stmt>& out) const {
+  const int64_t block = plan_.blocked_reduction == 1 ? plan_.reduction_block : 1, slices = plan_.slices;
+  if (const auto all = lowering_.fixed(dim)) {
+    const int64_t length = ((*all + block - 1) / block + slices - 1) / slices * block;
+    const Expr begin = slice_ * Expr(length);
+    if (length * slices == *all) return {begin, Expr(length), length};
+    return {begin, lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, Expr(length), Expr(*all) - begin), out), length};
+  }
+  const Expr all = lowering_.extent(dim), length = lowering_.bind("length", ((all + Expr(block - 1)) / Expr(block) + Expr(slices - 1)) / Expr(slices) * Expr(block), out);
+  const Expr begin = lowering_.bind("begin", slice_ * length, out);
+  return {begin, lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, length, all - begin), out), 1};
 }
 
 // The positions q at which scale*q + offset lies in a span that begins at a multiple of the scale.
@@ -84,14 +101,14 @@ void RowContraction::block_dimension(int d, std::vector<Stmt>& out, const Body& 
   const int64_t step = last ? plan_.reduction_block : 1;
   const Span whole = reduction_[part_][d];
   const std::string name = lowering_.fresh("block");
-  const Expr begin = loops::variable(name);
+  const Expr begin = loops::variable(name), end = whole.begin + whole.count;
   const auto fixed = loops::as_integer(whole.count);
   std::vector<Stmt> inner;
   if (fixed && *fixed % step == 0) reduction_[part_][d] = {begin, Expr(step), step};
-  else reduction_[part_][d] = {begin, lowering_.bind("length", loops::binary(loops::BinaryOp::minimum, Expr(step), whole.count - begin), inner), step};
+  else reduction_[part_][d] = {begin, lowering_.bind("length", loops::binary(loops::BinaryOp::minimum, Expr(step), end - begin), inner), step};
   block_dimension(d + 1, inner, body);
   reduction_[part_][d] = whole;
-  out.push_back(loops::loop(name, 0, whole.count, step, std::move(inner)));
+  out.push_back(loops::loop(name, whole.begin, end, step, std::move(inner)));
 }
 
 // Parts, groups and column steps, one after another.
@@ -302,6 +319,10 @@ std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, 
   // One task for everything: its blocks one after another.
   const bool even = ranges.rows && *ranges.rows % plan.rows_per_task == 0;
   return {over_blocks(lowering, ranges, plan.rows_per_task, even, [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}); })};
+}
+
+std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const Expr& slice) {
+  return RowContraction(lowering, stage, ranges_of(lowering, stage.space(), region), plan, {}, {}, slice).run();
 }
 
 bool tiles_are_final(const Node& node, const ContractionPlan& plan) {

@@ -12,7 +12,7 @@ namespace bnc::lower {
 namespace {
 
 constexpr int64_t block_pixels = 256;     // of a reduction over pixels: its panel and window stay in the second cache
-constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8;
+constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
 constexpr double task_cycles = 2000;      // of starting a task
 constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
 
@@ -28,8 +28,8 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class Planner {
  public:
-  Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns)
-      : lowering_(lowering), node_(node), unit_rows_(unit_rows), form_(form_of(node)), lanes_(lowering.target.float_lanes()),
+  Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice)
+      : lowering_(lowering), node_(node), unit_rows_(unit_rows), may_slice_(may_slice), form_(form_of(node)), lanes_(lowering.target.float_lanes()),
         columns_(*lowering.fixed(form_.result.back())), row_dims_(form_.result.size() - 1) {
     const FormPart& part = form_.parts.front();
     // Groups and spread columns take their columns together.
@@ -43,7 +43,9 @@ class Planner {
     ContractionPlan chosen;
     for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
       for (int64_t block : blocks_of(split)) {
-        for (int64_t tasks : column_tasks()) try_split(split, block, tasks, best, chosen);
+        for (int64_t tasks : column_tasks()) {
+          for (int64_t slices : slice_counts()) try_split(split, block, tasks, slices, best, chosen);
+        }
       }
     }
     BNC_CHECK(best < std::numeric_limits<double>::infinity(), "no plan for " + node_.results[0].name);
@@ -152,6 +154,11 @@ class Planner {
       if (vectors % count == 0 || (count <= 4 && vectors > 4)) tasks.push_back(count);
     }
     return tasks;
+  }
+
+  std::vector<int64_t> slice_counts() const {
+    if (!may_slice_ || !plan_.long_reduction || form_.parts.size() > 1) return {1};
+    return {1, 2, 4, 8, 16};
   }
 
   // The spans of a task, or of one block of its reduction, all as long as they get.
@@ -271,8 +278,9 @@ class Planner {
   }
   double depth_of(const FormPart& part) const { return elements_of(part.reduction); }
 
-  void try_split(int split, int64_t block, int64_t column_tasks, double& best, ContractionPlan& chosen) {
+  void try_split(int split, int64_t block, int64_t column_tasks, int64_t slices, double& best, ContractionPlan& chosen) {
     ContractionPlan plan = plan_;
+    plan.slices = slices;
     plan.split_dimension = split;
     plan.split_block = block;
     plan.rows_per_task = block * inner_rows(split);
@@ -303,6 +311,8 @@ class Planner {
     }
     if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
     choose_reduction_blocks(plan);
+    const double share = share_of_slice(plan);
+    if (share == 0) return;
     const int64_t l2 = lowering_.target.l2_bytes;
     double copies = 0, panels = 0, repeats = 1;
     if (plan.stage_left) copies += static_cast<double>(window.elements) * 4 * 2;
@@ -316,7 +326,7 @@ class Planner {
       // Read in place, both operands come once from beyond the caches.
       panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle : panel_bytes / panel_bytes_a_cycle;
     }
-    double cycles = compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels + task_cycles;
+    double cycles = (compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels) * share + task_cycles;
     if (plan.stage_left && window.elements * 4 > l2 / 3) cycles *= window.elements * 4 > l2 ? 1.5 : 1.1;
     double tasks = static_cast<double>(column_tasks);
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
@@ -330,15 +340,38 @@ class Planner {
       if (plan.columns_per_task < columns_) cycles *= 1.5;
       if (4 * streamed > static_cast<double>(l2) / 2) cycles *= 1.2;
     }
-    const double walked = elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result);
-    if (!plan.stage_left && 4 * walked / tasks > static_cast<double>(l2) / 2) cycles *= 1.1;
+    const double walked = plan.long_reduction ? walked_in_block(plan) : (elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result)) / tasks;
+    if (!plan.stage_left && 4 * walked > static_cast<double>(l2) / 2) cycles *= 1.1;
     // The mean over a few numbers of threads.
     double total = 0;
-    for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks / threads) * cycles * threads;
+    for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks * static_cast<double>(plan.slices) / threads) * cycles * threads;
+    total += merge_cycles(plan);
     if (total >= best) return;
     best = total;
     chosen = plan;
     chosen.efficiency = ideal * tasks * 4 / total;
+  }
+
+  // The part of the work that a task does for its slice; 0 where there are not so many slices.
+  double share_of_slice(const ContractionPlan& plan) const {
+    if (plan.slices == 1) return 1;
+    if (plan.blocked_reduction == 0) return 0;
+    const auto all = lowering_.fixed(form_.parts.front().reduction.front());
+    if (!all) return 1.0 / static_cast<double>(plan.slices);
+    const int64_t blocks = divide_up(*all, plan.blocked_reduction == 1 ? plan.reduction_block : 1);
+    return blocks < plan.slices ? 0 : static_cast<double>(divide_up(blocks, plan.slices)) / static_cast<double>(blocks);
+  }
+
+  // What a task goes through again and again in a block of its reduction: both operands and the sums.
+  double walked_in_block(const ContractionPlan& plan) const {
+    const auto rows = static_cast<double>(plan.rows_per_task), columns = static_cast<double>(plan.columns_per_task);
+    return static_cast<double>(block_length(plan)) * (rows + columns) + rows * columns;
+  }
+
+  // Of fetching lines for the slices' sums, storing them and reading them again, by four numbers of threads.
+  double merge_cycles(const ContractionPlan& plan) const {
+    if (plan.slices == 1) return 0;
+    return 4 * (static_cast<double>(plan.slices) * elements_of(form_.result) * 12 / memory_bytes_a_cycle + 4 * task_cycles);
   }
 
   // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them that take half the first
@@ -401,6 +434,7 @@ class Planner {
     if (plan.stage_right) plan.panels = scratch(".panels", panels);
     else if (!plan.long_reduction) plan.packed_right = pack_right(lowering_, node_, form_, width);
     if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
+    if (plan.slices > 1) plan.slice_sums = lowering_.arena_buffer(name + ".slices", Dim{plan.slices * *lowering_.fixed(*element_count(form_.result))});
     describe(plan, window_bytes);
   }
 
@@ -413,6 +447,7 @@ class Planner {
     if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
     else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
     if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
+    if (plan.slices > 1) plan.note += fmt::format(", in {} slices", plan.slices);
     plan.note += fmt::format(", {:.0f} % of peak predicted", 100 * plan.efficiency);
   }
   int64_t block_length(const ContractionPlan& plan) const {
@@ -425,6 +460,7 @@ class Planner {
   Lowering& lowering_;
   const Node& node_;
   const int64_t unit_rows_;
+  const bool may_slice_;
   const ContractionForm form_;
   const int lanes_;
   const int64_t columns_;
@@ -472,8 +508,8 @@ bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
   return depth.batch && node.operands[1].type().shape.front().batch && (depth.factor >= images || count({depth}) >= many);
 }
 
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns) {
-  ContractionPlan plan = Planner(lowering, node, unit_rows, split_columns).run();
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice) {
+  ContractionPlan plan = Planner(lowering, node, unit_rows, split_columns, may_slice).run();
   lowering.context.done(&node, plan.note);
   return plan;
 }

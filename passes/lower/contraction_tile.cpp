@@ -128,6 +128,11 @@ std::vector<Stmt> RowContraction::epilogue(Expr row, Expr column, Expr sum) {
   for (size_t j = 0; j < part().columns(); ++j) place = place + groups_[j] * Expr(part().result.space[last][j]);
   if (run_.lanes > 1) place = loops::ramp(place, scale, run_.lanes);
   Elements elements(lowering_, body, flat_index(lowering_, form_.result, flat_, std::move(row), place), predicate);
+  if (slice_) {
+    const Expr at = slice_ * Expr(*lowering_.fixed(*element_count(form_.result))) + elements.offset(form_.result, elements.index());
+    body.push_back(loops::store(plan_.slice_sums, at, sum, run_.lanes > 1 ? predicate : Expr()));
+    return body;
+  }
   for (Node* root : stage_.roots) {
     const Expr value = elements.bind(root->results[0].name, root == &node_ ? sum : elements.compute(*root, elements.index()));
     elements.define(root->result(), value);

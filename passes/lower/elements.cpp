@@ -54,6 +54,7 @@ Expr Elements::value(Value value, const Index& index) {
 }
 
 Expr Elements::compute(const Node& node, const Index& index) {
+  if (auto it = lowering_.sliced.find(&node); it != lowering_.sliced.end()) return sum_of_slices(node, offset(node.results[0].type.shape, index), it->second);
   OperandElements operands(node, *this, lowering_);
   return node.op->lowering_as<ElementLowering>()->element(operands, index);
 }
@@ -62,6 +63,19 @@ Expr Elements::offset(const Shape& shape, const Index& index) const {
   Expr position = 0;
   for (size_t d = 0; d < shape.size(); ++d) position = position * lowering_.extent(shape[d]) + index[d];
   return position;
+}
+
+// Pairs, then pairs of pairs: fewer roundings one upon the other.
+Expr Elements::sum_of_slices(const Node& node, const Expr& position, const Lowering::Slices& slices) {
+  const int64_t elements = *lowering_.fixed(*element_count(node.results[0].type.shape));
+  std::vector<Expr> sums;
+  for (int64_t slice = 0; slice < slices.count; ++slice) {
+    sums.push_back(bind("slice", loops::load(slices.sums, loops::Scalar::f32, Expr(slice * elements) + position, position->type.lanes > 1 ? predicate_ : Expr())));
+  }
+  for (; sums.size() > 1; sums.resize((sums.size() + 1) / 2)) {
+    for (size_t s = 0; s < sums.size(); s += 2) sums[s / 2] = s + 1 < sums.size() ? sums[s] + sums[s + 1] : sums[s];
+  }
+  return sums.front();
 }
 
 Expr Elements::load(Value value, const Index& index) {

@@ -16,7 +16,7 @@ class Elements {
   void define(Value value, Expr element) { remember(value, index_, std::move(element)); }
   Expr value(Value value, const Index& index);
   Expr value(Value value) { return this->value(value, index_); }
-  // Computes an element node's own element (whether or not it is inlined).
+  // Computes an element node's own element (whether or not it is inlined), or adds up a contraction's slices.
   Expr compute(const Node& node, const Index& index);
   Expr bind(const std::string& stem, Expr expression) { return lowering_.bind(stem, std::move(expression), out_); }
   // Stores a root's element at this index to all its destinations.
@@ -32,6 +32,7 @@ class Elements {
   };
   void remember(Value value, const Index& index, Expr element) { known_.push_back({value, index, std::move(element)}); }
   Expr load(Value value, const Index& index);
+  Expr sum_of_slices(const Node& node, const Expr& position, const Lowering::Slices& slices);
 
   Lowering& lowering_;
   std::vector<Stmt>& out_;

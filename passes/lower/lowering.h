@@ -43,6 +43,12 @@ class Lowering {
   std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
   std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to
   std::unordered_map<const Node*, int> inlined;                           // nodes computed where they are read -> 1
+  // Contractions whose sums lie in slices: to be added up where they are read.
+  struct Slices {
+    int sums;         // buffer: of each slice the elements of the result
+    int64_t count;
+  };
+  std::unordered_map<const Node*, Slices> sliced;
   std::unordered_set<Value, ValueHash> streamed;                          // results of the current kernel stored past the caches
   Accesses accesses;
 

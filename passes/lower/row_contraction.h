@@ -23,7 +23,7 @@ class RowContraction {
  public:
   using Body = std::function<void(std::vector<Stmt>&)>;
 
-  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk = {});
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk = {}, Expr slice = {});
   std::vector<Stmt> run();
   std::vector<Stmt> finish_reductions();
 
@@ -34,6 +34,7 @@ class RowContraction {
   // What a task owns (contraction_loops.cpp).
   void find_spans(std::vector<Stmt>& out);
   static Span scaled(const Span& span, int64_t scale, int64_t offset);
+  Span slice_of(const Dim& dim, std::vector<Stmt>& out) const;
 
   void blocks(std::vector<Stmt>& out, const Body& body) { block_dimension(0, out, body); }
   void block_dimension(int d, std::vector<Stmt>& out, const Body& body);
@@ -138,6 +139,7 @@ class RowContraction {
   const ContractionPlan& plan_;
   const std::vector<TileReduction>& reductions_;
   const Expr first_chunk_;                  // whether the ranges are a task's first chunk; absent: all of it
+  const Expr slice_;                        // of the reduction; absent: all of it
   const Node& node_;
   const ContractionForm form_;
   const Ranges ranges_;

@@ -18,7 +18,7 @@ class Chooser {
     tasks_.units = *element_count(kernel_.plan.units());
     if (tasks_.by_columns) tasks_.columns = *lowering_.fixed(kernel_.plan.column_extent());
     for (const Stage& stage : kernel_.stages) {
-      if (is_planned(stage)) tasks_.plans.emplace(&stage, plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns));
+      if (is_planned(stage)) tasks_.plans.emplace(&stage, plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns, may_slice(stage)));
     }
     if (tasks_.plans.empty()) choose_panels();
     else follow_plan(*tasks_.plans.begin()->first, tasks_.plans.begin()->second);
@@ -28,6 +28,18 @@ class Chooser {
  private:
   bool is_planned(const Stage& stage) const {
     return stage.kind == Stage::Kind::contract && is_row_contraction(*stage.roots.front(), lowering_.context.batch);
+  }
+
+  // Slices of a reduction are summed by a kernel in front of this one.
+  bool may_slice(const Stage& stage) const {
+    const auto contractions = std::count_if(kernel_.stages.begin(), kernel_.stages.end(), [](const Stage& other) { return other.kind == Stage::Kind::contract; });
+    return contractions == 1 && !reads_kernel(*stage.roots.front(), stage.roots.front()->kernel);
+  }
+  bool reads_kernel(const Node& node, int kernel) const {
+    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+      if (!operand || operand.node->kernel != kernel || operand.node->op->lowering_as<SourceLowering>()) return false;
+      return !lowering_.inlined.count(operand.node) || reads_kernel(*operand.node, kernel);
+    });
   }
 
   int64_t unit_rows(const Stage& stage) const {

@@ -134,6 +134,32 @@ TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
   for (const char* buffer : {"prefetch x[", "prefetch dy["}) CHECK(text.find(buffer) != std::string::npos);
 }
 
+// Slices of unequal length and, of a batch that is not known, empty ones; what follows the gradient reads their sum.
+TEST_CASE("tasks share a long reduction in slices, to the same bits for any number of threads") {
+  const Case long_reductions[] = {
+      {13, 31, 29, 3, 7, 3, 3, {1, 1}, {1, 1, 1, 1}},
+      {5, 60, 40, 9, 20, 1, 1},
+      {9, 40, 41, 6, 12, 3, 3, {2, 2}, {1, 1, 1, 1}, {1, 1}, 2},
+      {7, 45, 39, 20, 20, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 20},
+  };
+  for (const Case& c : long_reductions) {
+    INFO(c.describe());
+    Graph graph = convolution_graph(c, "convolution_weight_gradient");
+    GraphBuilder builder(graph);
+    const Value gradient = graph.outputs.front().value, weight = graph.find("w");
+    graph.outputs.push_back({Output::Role::update, "w", builder.value("sub", {weight, gradient})});
+    Graph lowered = graph.clone();
+    PassContext context;
+    context.target = codegen::target_for("skylake-avx512", true);
+    context.batch = c.batch;
+    run_passes(lowered, test::CodeOptions{}.passes, context);
+    CHECK(loops::to_string(lower_to_loops(lowered, context)).find("_slices ") != std::string::npos);
+    test::check_generated_everywhere(graph, c.batch, 3e-6);
+    const Bindings bindings = test::random_bindings(graph, c.batch);
+    CHECK(test::run_generated(graph, bindings, {.threads = 3}).at("w").data == test::run_generated(graph, bindings).at("w").data);
+  }
+}
+
 // With a kernel of 3 x 3 the large mean is missing in the first row and column, where the first tile lies.
 TEST_CASE("moments ride on the register tile, also where the mean is far larger than the deviation") {
   for (const double mean : {0.0, 1e4}) {
