@@ -73,7 +73,7 @@ class Bench:
         self.table.row(f"{kernel}x{kernel} at {rows}x{rows}x{channels}, batch {batch}", moved, result["stream_gbytes"], "GB/s", at_least=0.7)
 
     def free_batch_norm(self):
-        """The previous layer's batch norm and ReLU in the prologue, the moments of the result in the epilogue."""
+        """The previous layer's batch norm and ReLU, as a training step has them, in the prologue; the moments of the result in the epilogue."""
         self.table.section("batch norm around a convolution, against the bare convolution")
         for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
             layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
@@ -81,7 +81,7 @@ class Bench:
             bare = self.network(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
             # The ReLU keeps the statistics from being folded into the weight.
             parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low=0.5, high=1)\n" for name in ("mean", "variance", "gamma", "beta"))
-            with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(normalize(x, mean, variance), gamma, beta))\n"
+            with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(x - mean, gamma * rsqrt(variance + 1e-05), beta))\n"
                                      f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
             bare, with_norm = self.by_turns(bare, with_norm)
             self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", with_norm["median_ms"],

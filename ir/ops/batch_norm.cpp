@@ -121,8 +121,9 @@ std::vector<Value> rewrite_batch_norm(GraphBuilder& b, Node& node) {
   }
   Node* moments = b.create("moments", {o[x_operand]}, {{"axis", axis}});
   const Value mean = moments->result(0), variance = moments->result(1);
-  Value normalized = b.value("normalize", {o[x_operand], mean, variance}, {{"axis", axis}, {"epsilon", epsilon}});
-  return {b.value("scale_shift", {normalized, o[gamma_operand], o[beta_operand]}, {{"axis", axis}}), mean, variance};
+  const Value centered = b.sub(o[x_operand], ops::along_axis(b, mean, ops::axis_of(node), o[x_operand].type().rank()));
+  const Value scale = b.mul(o[gamma_operand], ops::reciprocal_deviation(b, variance, epsilon.number()));
+  return {b.value("scale_shift", {centered, scale, o[beta_operand]}, {{"axis", axis}}), mean, variance};
 }
 
 std::vector<AttributeSpec> batch_norm_attributes() {
