@@ -28,7 +28,7 @@ struct ContractionPlan {
   int taps = 1;                   // depthwise: a row of the kernel's weights held in registers, so that what is loaded meets all of them
   int split_dimension = 0;        // the dimension of the result that blocks of rows split; those before it are single
   int64_t split_block = 1;        // how much of that dimension a task owns
-  // What of that a task copies to scratch at a time, where less than all then stays in the first cache: so much of a
+  // What of that a task copies to scratch at a time, where less than all then stays near the first cache: so much of a
   // dimension of the result, in rows; 0: all.
   int chunk_dimension = 0;
   int64_t chunk_block = 0, rows_per_chunk = 0;
