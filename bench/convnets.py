@@ -3,7 +3,7 @@
 
 usage: convnets.py [--bnc build/bnc] [--seconds S] [--threads T] [--json] [--only SECTION ...]
 Everything is measured in one run, with T threads throughout: several times and by turns with what it is compared with, so that what
-else the machine does meets both; the middle one counts. The peers are described in peers.py.
+else the machine does meets both; the round with the middle ratio counts. The peers are described in peers.py.
 """
 import pathlib
 import subprocess
@@ -20,7 +20,7 @@ FROZEN = ["all_cnn", "resnet50", "mobilenet_v2", "densenet_cifar"]
 # Network, seconds for inference, seconds for training.
 COMPILING = [("lenet", 0.3, None), ("resnet18_cifar", 1, None), ("resnet50", 2, 4)]
 COMPILER_BYTES = 300 * 2**20  # beside the weights
-ROUNDS = 5
+ROUNDS = 9
 
 
 class Bench:
@@ -29,12 +29,15 @@ class Bench:
         self.folder = tempfile.TemporaryDirectory(prefix="bnc_convnets.")
 
     def by_turns(self, *measures):
-        """Of each the round with the middle figure; `measures` get the seconds of a round and give a figure in ms, or what bnc gives."""
+        """Of several rounds the one with the middle ratio of the first to the second (or the middle figure of one alone): so that what
+        slows the machine for some seconds slows both. `measures` get the seconds of a round and give a figure in ms, or what bnc gives."""
         def figure(result):
             return result["median_ms"] if isinstance(result, dict) else result
 
-        rounds = [[measure(self.options.seconds / ROUNDS) for measure in measures] for _ in range(ROUNDS)]
-        return [None if None in results else sorted(results, key=figure)[ROUNDS // 2] for results in zip(*rounds)]
+        def ratio(results):
+            return figure(results[0]) / (figure(results[1]) if len(results) > 1 and results[1] is not None else 1)
+
+        return sorted(([measure(self.options.seconds / ROUNDS) for measure in measures] for _ in range(ROUNDS)), key=ratio)[ROUNDS // 2]
 
     def network(self, text, batch):
         """Measures the network of that text."""
