@@ -113,6 +113,33 @@ Value viewed(const Lowering& lowering, Value value) {
   return value;
 }
 
+bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
+  constexpr int64_t many = 4096, images = 16;
+  if (!node.op->lowering_as<ContractLowering>()) return false;
+  const Shape& result = node.results[0].type.shape;
+  if (!node.is("matmul")) return true;
+  for (const Value& operand : node.operands) {
+    for (size_t d = 1; d < operand.type().shape.size(); ++d) {
+      if (operand.type().shape[d].batch) return false;
+    }
+  }
+  if (result.back().batch) return false;
+  auto count = [&](const Shape& shape) {
+    int64_t product = 1;
+    for (const Dim& dim : shape) product *= dim.batch ? dim.at(batch.value_or(1)) : dim.factor;
+    return product;
+  };
+  auto an_example = [](const Shape& shape) {
+    int64_t product = 1;
+    for (const Dim& dim : shape) product *= dim.factor;
+    return product;
+  };
+  const Shape rows(result.begin(), result.end() - 1);
+  const Dim depth = node.attribute("transpose_left").boolean() ? node.operands[0].type().shape[0] : last_dim(node.operands[0].type().shape);
+  if (rows.front().batch && (an_example(rows) >= images || count(rows) >= many)) return true;
+  return depth.batch && node.operands[1].type().shape.front().batch && (depth.factor >= images || count({depth}) >= many);
+}
+
 bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
   if (lowering.sliced.count(&node)) return true;
   const Shape& space = node.results[0].type.shape;
