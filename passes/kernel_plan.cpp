@@ -73,10 +73,10 @@ double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
   return work;
 }
 
-bool KernelPlan::reads_member(const Node& rider) const {
-  for (size_t k = 0; k < rider.operands.size(); ++k) {
-    const Node* operand = rider.operands[k].node;
-    if (!operand || !accesses_.of(rider, static_cast<int>(k)).reads) continue;
+bool KernelPlan::reads_member(const Node& node) const {
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    const Node* operand = node.operands[k].node;
+    if (!operand || !accesses_.of(node, static_cast<int>(k)).reads) continue;
     if (members_.count(operand) || (rides_(operand) && reads_member(*operand))) return true;
   }
   return false;

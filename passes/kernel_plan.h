@@ -47,6 +47,8 @@ class KernelPlan {
 
   // Whether the kernel computes an operand of the node, or what a node that rides with it reads.
   bool feeds(const Node& node) const;
+  // Whether computing the node reads what this kernel stores, also through nodes that ride with it.
+  bool reads_member(const Node& node) const;
   bool contains(const Node* node) const { return members_.count(node) != 0; }
   bool empty() const { return nodes_.empty(); }
   const std::vector<Node*>& nodes() const { return nodes_; }
@@ -68,7 +70,6 @@ class KernelPlan {
   bool too_coarse(const Shape& units, const Node& node) const;
   // Calls `visit` for each access by which computing the node reads what this kernel computes, also through nodes that ride.
   void each_inner_access(const Node& node, const std::function<void(const Node& read, const Access&)>& visit) const;
-  bool reads_member(const Node& rider) const;
   double idle_work(const Node& contraction) const;
 
   Accesses& accesses_;

@@ -33,13 +33,7 @@ class Chooser {
   // Slices of a reduction are summed by a kernel in front of this one.
   bool may_slice(const Stage& stage) const {
     const auto contractions = std::count_if(kernel_.stages.begin(), kernel_.stages.end(), [](const Stage& other) { return other.kind == Stage::Kind::contract; });
-    return contractions == 1 && !reads_kernel(*stage.roots.front(), stage.roots.front()->kernel);
-  }
-  bool reads_kernel(const Node& node, int kernel) const {
-    return std::any_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
-      if (!operand || operand.node->kernel != kernel || operand.node->op->lowering_as<SourceLowering>()) return false;
-      return !lowering_.inlined.count(operand.node) || reads_kernel(*operand.node, kernel);
-    });
+    return contractions == 1 && !kernel_.plan.reads_member(*stage.roots.front());
   }
 
   int64_t unit_rows(const Stage& stage) const {
