@@ -23,7 +23,7 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
     auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
     const Expr tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(vectors);
     std::vector<Stmt> ahead;
-    if (!sum.variables.empty()) prefetch(tile, place, sum, final, ahead);
+    if (!sum.variables.empty()) prefetch(tile, place, sum, left_begin, final, ahead);
     const Expr panel_index = right + vector * Expr(run_.lanes);
     std::vector<Stmt> loads;
     const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded

@@ -120,15 +120,23 @@ class RowContraction {
   void finish(std::vector<Stmt>& out);
 
   // Lines asked for ahead of their use (contraction_prefetch.cpp).
-  void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, bool final, std::vector<Stmt>& out);
+  void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out);
   struct Share {
-    Expr begin;      // element, counted from the first that the next task touches
-    int64_t lines;
+    Expr first;
+    int64_t count;
   };
-  Share share_of_step(const TileShape& tile, const Place& place, const ReductionLoops& reduction) const;
-  void prefetch_result(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
-  void prefetch_window(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
-  void prefetch_left(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
+  struct Steps {
+    Expr number = 0;
+    int64_t count = 1;
+    Share share(int64_t things) const;
+  };
+  static Steps steps_of(const ReductionLoops& reduction);
+  Share share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const;
+  void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
+  void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
+  void prefetch_staging(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
+  void prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out);
+  void prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
   static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, bool for_store, std::vector<Stmt>& out);
   std::vector<int> sources_of(Value value);
