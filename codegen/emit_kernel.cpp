@@ -408,9 +408,9 @@ void KernelEmitter::emit_conditional(const StmtNode& s) {
 void KernelEmitter::emit_prefetch(const StmtNode& s) {
   llvm::Type* type = memory_type(context_.program.buffers[s.buffer].scalar);
   llvm::Value* pointer = builder_.CreateGEP(type, locations_.at(s.buffer).pointer, emit(resolve(s.index)));
-  constexpr int all_caches = 3, data = 1;
+  constexpr int all_caches = 3, second_cache = 2, data = 1;
   builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {pointer->getType()},
-                           {pointer, builder_.getInt32(s.for_store), builder_.getInt32(all_caches), builder_.getInt32(data)});
+                           {pointer, builder_.getInt32(s.prefetch == loops::Prefetch::store), builder_.getInt32(s.prefetch == loops::Prefetch::second_cache ? second_cache : all_caches), builder_.getInt32(data)});
 }
 
 // One stack slot an element; the optimizer turns each into a register.

@@ -74,7 +74,7 @@ class Canonical {
     put(s.loop_kind);
     put(s.step);
     put(s.count);
-    put(s.for_store);
+    put(s.prefetch);
     put(s.streamed);
     type(s.type);
     if (!s.name.empty()) name(s.name);

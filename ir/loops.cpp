@@ -262,8 +262,8 @@ Stmt conditional(Expr condition, std::vector<Stmt> then_body) {
   return make({.kind = StmtKind::conditional, .predicate = std::move(condition), .body = std::move(then_body)});
 }
 
-Stmt prefetch(int buffer, Expr index, bool for_store) {
-  return make({.kind = StmtKind::prefetch, .index = std::move(index), .buffer = buffer, .for_store = for_store});
+Stmt prefetch(int buffer, Expr index, Prefetch what) {
+  return make({.kind = StmtKind::prefetch, .index = std::move(index), .buffer = buffer, .prefetch = what});
 }
 
 int Program::find_buffer(const std::string& name) const {

@@ -143,6 +143,10 @@ using Stmt = std::shared_ptr<const StmtNode>;
 // `unrolled` loops have constant bounds and are expanded by the code generator.
 enum class LoopKind : uint8_t { serial, unrolled };
 
+// Into which cache, by when a line is used: of the first, what is asked for long before has been displaced. For a store: the
+// line will be written.
+enum class Prefetch : uint8_t { first_cache, second_cache, store };
+
 struct StmtNode {
   StmtKind kind;
   LoopKind loop_kind = LoopKind::serial;
@@ -151,7 +155,7 @@ struct StmtNode {
   int64_t step = 1;
   Expr index, value, predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
   int buffer = -1;               // store, prefetch
-  bool for_store = false;        // prefetch: the line will be written
+  Prefetch prefetch = Prefetch::first_cache;
   bool streamed = false;         // store: past the caches
   Type type;                     // declare_registers: the type of one element
   int64_t count = 0;             // declare_registers: how many
@@ -169,7 +173,7 @@ Stmt declare_registers(const std::string& name, Type type, int64_t count);
 Stmt write_register(const std::string& name, Expr index, Expr value);
 Stmt conditional(Expr condition, std::vector<Stmt> then_body);
 // Asks for the cache line of an element that is used soon; changes no value. The index may lie outside of the buffer.
-Stmt prefetch(int buffer, Expr index, bool for_store);
+Stmt prefetch(int buffer, Expr index, Prefetch what);
 
 // What memory a buffer stands for.
 enum class BufferKind : uint8_t {

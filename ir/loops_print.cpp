@@ -22,6 +22,15 @@ const char* name_of(Scalar scalar) {
 
 std::string name_of(Type type) { return type.lanes == 1 ? name_of(type.scalar) : fmt::format("{}x{}", name_of(type.scalar), type.lanes); }
 
+const char* name_of(Prefetch what) {
+  switch (what) {
+    case Prefetch::first_cache: return "prefetch";
+    case Prefetch::second_cache: return "prefetch to second cache";
+    case Prefetch::store: return "prefetch for store";
+  }
+  return "?";
+}
+
 const char* name_of(UnaryOp op) {
   switch (op) {
     case UnaryOp::negate: return "-";
@@ -123,7 +132,7 @@ class Printer {
         line(depth, fmt::format("if {} {{", expression(s->predicate)));
         body(s->body, depth);
         break;
-      case StmtKind::prefetch: line(depth, fmt::format("prefetch{} {}", s->for_store ? " for store" : "", place(buffer(s->buffer), s->index, {}))); break;
+      case StmtKind::prefetch: line(depth, fmt::format("{} {}", name_of(s->prefetch), place(buffer(s->buffer), s->index, {}))); break;
     }
   }
 

@@ -132,7 +132,7 @@ class Verifier {
     buffer(s.buffer);
     expression(s.index);
     require(s.index->type == Type{Scalar::i64, 1}, "a prefetch asks for one element");
-    const std::vector<int>& list = s.for_store ? kernel_.writes : kernel_.reads;
+    const std::vector<int>& list = s.prefetch == Prefetch::store ? kernel_.writes : kernel_.reads;
     require(std::ranges::count(list, s.buffer) > 0, "a buffer that is prefetched is one that is used");
   }
 

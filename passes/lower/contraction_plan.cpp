@@ -11,16 +11,17 @@
 namespace bnc::lower {
 namespace {
 
-constexpr int64_t block_pixels = 256;     // of a reduction over pixels: its panel and window stay in the second cache
+constexpr int64_t block_pixels = 128;     // of a reduction over pixels: its panel stays in the first cache, its window in the second
 constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
 constexpr double task_cycles = 2000;      // of starting a task
 constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
-// chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do.
-double step_cycles(int64_t rows, int64_t vectors, bool left_vectors, int64_t taps) {
+// chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do: more where
+// right is read in place, a row's few lines far from the next one's.
+double cycles_of_step(int64_t rows, int64_t vectors, bool left_vectors, int64_t taps, bool right_in_place) {
   const int64_t loads = left_vectors ? (rows + taps - 1) * vectors / taps + vectors : rows + vectors;
-  const double misses = left_vectors ? 0 : 0.1 * static_cast<double>(rows) + 0.25 * static_cast<double>(vectors);
+  const double misses = left_vectors ? 0 : 0.1 * static_cast<double>(rows) + (right_in_place ? 1 : 0.25) * static_cast<double>(vectors);
   return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + misses;
 }
 
@@ -226,8 +227,9 @@ class Planner {
 
   double column_cycles(int64_t rows, int64_t v, int64_t columns) const {
     const int64_t vectors = divide_up(columns, lanes_);
-    return static_cast<double>(vectors / v) * step_cycles(rows, v, vectors_of_left_, plan_.taps) + (vectors % v ? step_cycles(rows, vectors % v, vectors_of_left_, plan_.taps) : 0);
+    return static_cast<double>(vectors / v) * step_cycles(rows, v) + (vectors % v ? step_cycles(rows, vectors % v) : 0);
   }
+  double step_cycles(int64_t rows, int64_t vectors) const { return cycles_of_step(rows, vectors, vectors_of_left_, plan_.taps, plan_.long_reduction && !plan_.stage_right); }
 
   // Cycles of one reduction step over all rows and columns of a task; fills in the best tile.
   double tile_cycles(const std::vector<RowDimension>& rows, int64_t columns, int64_t weight_depth, ContractionPlan& plan) const {
@@ -264,7 +266,7 @@ class Planner {
   double slowdown_of_rest(const ContractionPlan& plan) const {
     const auto all = lowering_.fixed(form_.result[static_cast<size_t>(plan.split_dimension)]);
     if (!all || *all % plan.split_block == 0 || plan.split_dimension + 1 != static_cast<int>(row_dims_)) return 1;
-    auto cycles = [&](int64_t rows) { return step_cycles(rows, plan.tile.vectors, vectors_of_left_, plan.taps); };
+    auto cycles = [&](int64_t rows) { return step_cycles(rows, plan.tile.vectors); };
     auto of_task = [&](int64_t rows) { return static_cast<double>(rows / plan.tile.rows) * cycles(plan.tile.rows) + static_cast<double>(rows % plan.tile.rows) * cycles(1); };
     const int64_t rest = plan.split_block % plan.tile.rows;
     const double expected = static_cast<double>(plan.split_block / plan.tile.rows) * cycles(plan.tile.rows) + (rest ? cycles(rest) : 0);

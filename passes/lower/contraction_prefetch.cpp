@@ -63,7 +63,7 @@ void RowContraction::prefetch_result(const TileShape& tile, const Place& place, 
   for (Node* root : stage_.roots) {
     if (root->results[0].type.shape != form_.result || lowering_.streamed.count(root->result())) continue;
     for (int buffer : lowering_.destinations(root->result())) {
-      for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, true, out);
+      for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, loops::Prefetch::store, out);
     }
   }
 }
@@ -89,7 +89,7 @@ void RowContraction::prefetch_window(const TileShape& tile, const Place& place, 
     }
   }
   const Share share = share_of_task(tile, place, steps);
-  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, false, out);
+  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::first_cache, out);
 }
 
 // What is staged next lies as far behind what the task staged: of each row, as each panel of columns passes, its part.
@@ -99,7 +99,7 @@ void RowContraction::prefetch_staging(const TileShape& tile, const Place& place,
   const Expr rows_before = column_ / Expr(width_) * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin);
   const Share lines = steps.share(lines_of((tile.rows() * a_row + panels - 1) / panels));
   const Expr begin = first_place().source + Expr(distance_to_next()) + rows_before * Expr(a_row) / Expr(panels) + lines.first * Expr(cache_line);
-  for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, lines.count, false, out);
+  for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, lines.count, loops::Prefetch::second_cache, out);
 }
 
 // What the next tile reads: as the first cache does not hold what a task reads again for each panel of columns, this is due
@@ -116,7 +116,7 @@ void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const Redu
   } else {
     begin = begin + lines.first * Expr(reduction.dimensions[last].*along);
   }
-  for (int buffer : buffers) prefetch_lines(buffer, begin, lines.count, false, out);
+  for (int buffer : buffers) prefetch_lines(buffer, begin, lines.count, loops::Prefetch::first_cache, out);
 }
 
 // Where the reduction is taken in blocks: the same element of the next block; where rows are dense, those of the tile in the
@@ -128,7 +128,7 @@ void RowContraction::prefetch_left_block(const TileShape& tile, const Place& pla
   } else {
     begin = begin + loops::variable(reduction.variables.back()) * Expr(tile.rows());
   }
-  for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, tile.pixel.source == 1 ? 1 : lines_of(tile.rows()), false, out);
+  for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, tile.pixel.source == 1 ? 1 : lines_of(tile.rows()), loops::Prefetch::second_cache, out);
 }
 
 // Where the right operand is staged: a line of the next block's row, another for each tile.
@@ -140,11 +140,11 @@ void RowContraction::prefetch_right(const ReductionLoops& reduction, std::vector
     const bool blocked = static_cast<int>(j) + 1 == plan_.blocked_reduction;
     begin = begin + (reduction_[part_][j].begin + Expr(blocked ? plan_.reduction_block : 0)) * Expr(part().right.flat_reduction(strides, j));
   }
-  for (int buffer : sources_of(right_)) prefetch_lines(buffer, begin, 1, false, out);
+  for (int buffer : sources_of(right_)) prefetch_lines(buffer, begin, 1, loops::Prefetch::second_cache, out);
 }
 
-void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines, bool for_store, std::vector<Stmt>& out) {
-  for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line), for_store));
+void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out) {
+  for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line), what));
 }
 
 // The buffers of a value's shape that are read for it.

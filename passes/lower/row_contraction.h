@@ -138,7 +138,7 @@ class RowContraction {
   void prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out);
   void prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
-  static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, bool for_store, std::vector<Stmt>& out);
+  static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out);
   std::vector<int> sources_of(Value value);
   int64_t distance_to_next() const;
 

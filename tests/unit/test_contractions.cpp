@@ -124,14 +124,26 @@ TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
       test::check_generated(graph, test::random_bindings(graph, c.batch), {.l2_bytes = small_cache}, 3e-6);
     }
   }
-  Graph graph = convolution_graph(cases[1], "convolution_weight_gradient");
-  PassContext context;
-  context.target = codegen::target_for("skylake-avx512", true);
-  context.target.l2_bytes = small_cache;
-  context.batch = 3;
-  run_passes(graph, test::CodeOptions{}.passes, context);
-  const std::string text = loops::to_string(lower_to_loops(graph, context));
-  for (const char* buffer : {"prefetch x[", "prefetch dy["}) CHECK(text.find(buffer) != std::string::npos);
+  const Case pointwise{5, 60, 40, 9, 20, 1, 1};
+  const struct {
+    const char* op;
+    const Case& c;
+    std::vector<const char*> lines;
+  } asked_for[] = {
+      {"convolution", cases[1], {"prefetch to second cache x[", "prefetch %t1_window["}},
+      {"convolution", pointwise, {"prefetch x[", "prefetch for store output/y["}},
+      {"convolution_weight_gradient", cases[1], {"prefetch to second cache x[", "prefetch to second cache dy["}},
+  };
+  for (const auto& [op, c, lines] : asked_for) {
+    Graph graph = convolution_graph(c, op);
+    PassContext context;
+    context.target = codegen::target_for("skylake-avx512", true);
+    context.target.l1_bytes = context.target.l2_bytes = small_cache;
+    context.batch = 3;
+    run_passes(graph, test::CodeOptions{}.passes, context);
+    const std::string text = loops::to_string(lower_to_loops(graph, context));
+    for (const char* line : lines) CHECK(text.find(line) != std::string::npos);
+  }
 }
 
 // Slices of unequal length and, of a batch that is not known, empty ones; what follows the gradient reads their sum.
