@@ -71,7 +71,8 @@ class Planner {
     plan_.stage_left = !plan_.guard_left && !direct && (!stored || plan_.long_reduction || vectors_of_left_ || reads_outside() || bad_stride());
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
-    plan_.prefetch_right = plan_.long_reduction && is_large(form_.right);
+    // Of weights, which other layers' displace before they are read again, also smaller ones.
+    plan_.prefetch_right = plan_.long_reduction ? is_large(form_.right) : form_.groups(0) == 1 && !vectors_of_left_ && 16 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
     plan_.prefetch_result = is_large(form_.result);
   }
 

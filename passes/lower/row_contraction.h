@@ -135,6 +135,7 @@ class RowContraction {
   void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_staging(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
+  void prefetch_panel(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out);
   void prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
