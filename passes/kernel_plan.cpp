@@ -156,7 +156,9 @@ bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
   *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
   if (!rows && (many_rows_ || has_many_rows(node, batch_))) return false;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
-  if (columns && !rows && node.op->lowering_as<ContractLowering>() && idle_work(node) > barrier_work) return false;
+  if (columns && !rows && contracts && idle_work(node) > barrier_work) return false;
+  // Nor does one come into a kernel of a single row, which is a single task: by itself it is split by panels.
+  if (rows && !columns && contracts && batch_ && elements(units, *batch_) == 1 && work / 2 - idle_work(node) > barrier_work) return false;
   return columns || rows || work_ + work <= small_work;
 }
 
