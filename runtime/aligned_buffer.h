@@ -1,8 +1,10 @@
-// Memory for a program's buffers: zeroed, aligned to cache lines, in large pages where it is large.
+// Memory for a program's buffers: zeroed, aligned to cache lines, in large pages where it is large. Of large memory the system
+// clears each page when a thread first touches it, so that hundreds of megabytes do not hold up who only compiles.
 #pragma once
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -12,28 +14,51 @@
 
 namespace bnc {
 
+struct FreeOrUnmap {
+  size_t mapped = 0;   // bytes; 0: allocated
+  void operator()(void* memory) const {
+    if (mapped) ::munmap(memory, mapped);
+    else std::free(memory);
+  }
+};
+
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t bytes) {
-    constexpr size_t line = 64, page = size_t{2} << 20;
-    if (bytes > SIZE_MAX - page) throw std::bad_alloc();
-    const size_t alignment = bytes >= page ? page : line;
-    const size_t rounded = bytes == 0 ? alignment : (bytes + alignment - 1) / alignment * alignment;
-    memory_.reset(std::aligned_alloc(alignment, rounded));
-    if (!memory_) throw std::bad_alloc();
-    if (alignment == page) ::madvise(memory_.get(), rounded, MADV_HUGEPAGE);
-    std::memset(memory_.get(), 0, rounded);
+    constexpr size_t line = 64;
+    if (bytes > SIZE_MAX - 2 * page) throw std::bad_alloc();
+    if (bytes >= page) {
+      map((bytes + page - 1) / page * page);
+    } else {
+      const size_t rounded = std::max(line, (bytes + line - 1) / line * line);
+      memory_ = Memory(std::aligned_alloc(line, rounded), FreeOrUnmap{});
+      if (!memory_) throw std::bad_alloc();
+      std::memset(memory_.get(), 0, rounded);
+    }
     bytes_ = bytes;
   }
   void* get() const { return memory_.get(); }
   size_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<void, Free> memory_;
+  static constexpr size_t page = size_t{2} << 20;
+
+  using Memory = std::unique_ptr<void, FreeOrUnmap>;
+
+  // Maps a page more and gives back what lies outside of whole large ones.
+  void map(size_t bytes) {
+    void* all = ::mmap(nullptr, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED) throw std::bad_alloc();
+    auto* first = static_cast<char*>(all);
+    const size_t before = (page - reinterpret_cast<uintptr_t>(all) % page) % page;
+    if (before) ::munmap(first, before);
+    ::munmap(first + before + bytes, page - before);
+    memory_ = Memory(first + before, FreeOrUnmap{bytes});
+    ::madvise(memory_.get(), bytes, MADV_HUGEPAGE);
+  }
+
+  Memory memory_;
   size_t bytes_ = 0;
 };
 
