@@ -120,7 +120,9 @@ void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
       continue;
     }
     // Made by a pass: momenta, the step counter. They start the same way in every run.
-    const Tensor start = initialize(slot.name, slot.type, graph.find(slot.name).node->attribute("initializer").symbol(), 0);
+    const Symbol& initializer = graph.find(slot.name).node->attribute("initializer").symbol();
+    if (initializer.name == "zeros") continue;   // as the memory comes
+    const Tensor start = initialize(slot.name, slot.type, initializer, 0);
     if (slot.type.dtype == DType::f32) std::copy(start.data.begin(), start.data.end(), slot.floats());
     else std::copy(start.data.begin(), start.data.end(), slot.integers());
   }

@@ -44,9 +44,7 @@ class Planner {
     ContractionPlan chosen;
     for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
       for (int64_t block : blocks_of(split)) {
-        for (int64_t tasks : column_tasks()) {
-          for (int64_t slices : slice_counts()) try_split(split, block, tasks, slices, best, chosen);
-        }
+        for (int64_t tasks : column_tasks()) try_split(split, block, tasks, best, chosen);
       }
     }
     BNC_CHECK(best < std::numeric_limits<double>::infinity(), "no plan for " + node_.results[0].name);
@@ -281,9 +279,8 @@ class Planner {
   }
   double depth_of(const FormPart& part) const { return elements_of(part.reduction); }
 
-  void try_split(int split, int64_t block, int64_t column_tasks, int64_t slices, double& best, ContractionPlan& chosen) {
+  void try_split(int split, int64_t block, int64_t column_tasks, double& best, ContractionPlan& chosen) {
     ContractionPlan plan = plan_;
-    plan.slices = slices;
     plan.split_dimension = split;
     plan.split_block = block;
     plan.rows_per_task = block * inner_rows(split);
@@ -314,8 +311,6 @@ class Planner {
     }
     if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
     choose_reduction_blocks(plan);
-    const double share = share_of_slice(plan);
-    if (share == 0) return;
     const int64_t l2 = lowering_.target.l2_bytes;
     double copies = 0, panels = 0, repeats = 1;
     if (plan.stage_left) copies += static_cast<double>(window.elements) * 4 * 2;
@@ -329,8 +324,9 @@ class Planner {
       // Read in place, both operands come once from beyond the caches.
       panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle : panel_bytes / panel_bytes_a_cycle;
     }
-    double cycles = (compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels) * share + task_cycles;
-    if (plan.stage_left && window.elements * 4 > l2 / 3) cycles *= window.elements * 4 > l2 ? 1.5 : 1.1;
+    const double of_task = compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels;
+    double slowdown = 1;
+    if (plan.stage_left && window.elements * 4 > l2 / 3) slowdown *= window.elements * 4 > l2 ? 1.5 : 1.1;
     double tasks = static_cast<double>(column_tasks);
     for (int d = 0; d < split; ++d) tasks *= static_cast<double>(lowering_.fixed(form_.result[d]).value_or(1));
     tasks *= static_cast<double>(divide_up(lowering_.fixed(form_.result[split]).value_or(1), block));
@@ -340,19 +336,23 @@ class Planner {
     if (vectors_of_left_ && plan.prefetch_result) {
       const double results = lowering_.exceeds_caches(form_.result) ? 0 : elements_of(form_.result) / tasks;
       const double streamed = static_cast<double>(window.elements) + 2 * results;
-      if (plan.columns_per_task < columns_) cycles *= 1.5;
-      if (4 * streamed > static_cast<double>(l2) / 2) cycles *= 1.2;
+      if (plan.columns_per_task < columns_) slowdown *= 1.5;
+      if (4 * streamed > static_cast<double>(l2) / 2) slowdown *= 1.2;
     }
     const double walked = plan.long_reduction ? walked_in_block(plan) : (elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result)) / tasks;
-    if (!plan.stage_left && 4 * walked > static_cast<double>(l2) / 2) cycles *= 1.1;
-    // The mean over a few numbers of threads.
-    double total = 0;
-    for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks * static_cast<double>(plan.slices) / threads) * cycles * threads;
-    total += merge_cycles(plan);
-    if (total >= best) return;
-    best = total;
-    chosen = plan;
-    chosen.efficiency = ideal * tasks * 4 / total;
+    if (!plan.stage_left && 4 * walked > static_cast<double>(l2) / 2) slowdown *= 1.1;
+    for (int64_t slices : slice_counts()) {
+      plan.slices = slices;
+      const double share = share_of_slice(plan), cycles = (of_task * share + task_cycles) * slowdown;
+      if (share == 0) continue;
+      // The mean over a few numbers of threads.
+      double total = merge_cycles(plan);
+      for (int threads : {1, 2, 2, 4}) total += std::ceil(tasks * static_cast<double>(slices) / threads) * cycles * threads;
+      if (total >= best) continue;
+      best = total;
+      chosen = plan;
+      chosen.efficiency = ideal * tasks * 4 / total;
+    }
   }
 
   // The part of the work that a task does for its slice; 0 where there are not so many slices.
