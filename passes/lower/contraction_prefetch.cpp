@@ -14,26 +14,36 @@ static int64_t lines_of(int64_t elements) { return (elements + cache_line - 1) /
 // With each step of the reduction, lines that are not in the caches: of the result, of what the next tile reads, and of what
 // will be staged next. Few at a time, and each line about once: those that are under way hold up the loads of the tile itself.
 void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out) {
+  const bool grouped = part().left_has_columns() || form_.groups(part_) > 1;
   const Steps steps = steps_of(reduction);
   if (final && plan_.prefetch_result) prefetch_result(tile, place, steps, out);
   if (part().left_has_columns() && plan_.prefetch_left && (plan_.stage_left || plan_.guard_left)) prefetch_window(tile, place, steps, out);
-  if (part().left_has_columns() || form_.groups(part_) > 1) return;
-  if (plan_.long_reduction) {
+  if (plan_.long_reduction && !grouped) {
     if (plan_.prefetch_left) prefetch_left_block(tile, place, reduction, out);
     if (plan_.prefetch_right) prefetch_right(reduction, out);
-  } else {
+  } else if (!grouped) {
     if (plan_.prefetch_left) plan_.stage_left ? prefetch_staging(tile, place, steps, out) : prefetch_tile(tile, place.source, reduction, &ReductionDimension::left_source, &RowDimension::source, sources_of(left_), out);
     if (plan_.prefetch_right) prefetch_panel(tile, place, steps, out);
     if (plan_.stage_left && 4 * window_.elements > lowering_.target.l1_bytes / 2) prefetch_tile(tile, left, reduction, &ReductionDimension::left, &RowDimension::left, {plan_.window}, out);
   }
 }
 
-// The steps of a tile's sum, numbered through all its loops.
+// A prefetch and its address take instructions that each step of a long sum would feel: the innermost loop is cut into
+// stretches that ask once for as much.
+int64_t RowContraction::stretch_of(const ReductionLoops& reduction) const {
+  constexpr int64_t stretch = 8, long_sum = 128;
+  if (plan_.long_reduction || part().left_has_columns() || form_.groups(part_) > 1) return 1;
+  const auto innermost = loops::as_integer(reduction.dimensions.back().count);
+  return innermost && *innermost >= long_sum && *innermost % stretch == 0 ? stretch : 1;
+}
+
+// The stretches of a tile's sum, numbered through all its loops.
 RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction) {
   Steps steps;
   for (size_t d = 0; d < reduction.dimensions.size(); ++d) {
-    steps.number = steps.number * reduction.dimensions[d].count + loops::variable(reduction.variables[d]);
-    steps.count *= reduction.dimensions[d].most;
+    const bool innermost = d + 1 == reduction.dimensions.size();
+    steps.number = steps.number * (innermost ? Expr(reduction.dimensions[d].most / reduction.stretch) : reduction.dimensions[d].count) + (innermost ? reduction.stretch_number : loops::variable(reduction.variables[d]));
+    steps.count *= innermost ? reduction.dimensions[d].most / reduction.stretch : reduction.dimensions[d].most;
   }
   return steps;
 }
@@ -104,7 +114,8 @@ void RowContraction::prefetch_staging(const TileShape& tile, const Place& place,
 
 // The packed panel behind the one that the task's rows all go through, or the panel's next block: each row has its part.
 void RowContraction::prefetch_panel(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
-  const int64_t elements = steps.count * width_;
+  int64_t elements = width_;
+  for (const Span& span : reduction_[part_]) elements *= span.most;
   const Share lines = steps.share(lines_of(tile.rows() * elements / plan_.rows_per_task));
   const Expr begin = (place.result - ranges_.row_begin) * Expr(elements) / Expr(plan_.rows_per_task);
   prefetch_lines(right_buffer(), right_first() + Expr(elements) + begin + lines.first * Expr(cache_line), lines.count, loops::Prefetch::second_cache, out);
@@ -117,12 +128,12 @@ void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const Redu
   const int64_t elements = tile.rows() * tile.pixel.*across;
   begin = begin + Expr(elements);
   for (size_t d = 0; d < last; ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].*along);
-  Share lines{loops::variable(reduction.variables[last]), 1};
+  Share lines{reduction.stretch_number, 1};
   if (reduction.dimensions[last].*along == 1) {
-    lines = Steps{lines.first, reduction.dimensions[last].most}.share(lines_of(elements));
+    lines = Steps{lines.first, reduction.dimensions[last].most / reduction.stretch}.share(lines_of(elements));
     begin = begin + lines.first * Expr(cache_line);
   } else {
-    begin = begin + lines.first * Expr(reduction.dimensions[last].*along);
+    begin = begin + lines.first * Expr(reduction.stretch * reduction.dimensions[last].*along);
   }
   for (int buffer : buffers) prefetch_lines(buffer, begin, lines.count, loops::Prefetch::first_cache, out);
 }

@@ -6,7 +6,7 @@ namespace bnc::lower {
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const int vectors = run_.vectors, rows = tile.rows();
-  const ReductionLoops sum = part().empty() ? ReductionLoops{} : reduction_loops();
+  ReductionLoops sum = part().empty() ? ReductionLoops{} : reduction_loops();
   const int taps = taps_of(sum);
   const std::string acc = lowering_.fresh("acc"), panel = lowering_.fresh("panel"), r = lowering_.fresh("r"), v = lowering_.fresh("v");
   const Expr vector = loops::variable(v);
@@ -23,7 +23,13 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
     auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
     const Expr tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(vectors);
     std::vector<Stmt> ahead;
-    if (!sum.variables.empty()) prefetch(tile, place, sum, left_begin, final, ahead);
+    std::string stretches;
+    if (!sum.variables.empty()) {
+      sum.stretch = stretch_of(sum);
+      stretches = sum.stretch == 1 ? sum.variables.back() : lowering_.fresh("stretch");
+      sum.stretch_number = loops::variable(stretches);
+      prefetch(tile, place, sum, left_begin, final, ahead);
+    }
     const Expr panel_index = right + vector * Expr(run_.lanes);
     std::vector<Stmt> loads;
     const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
@@ -32,8 +38,15 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
     std::vector<Stmt> step = each_tap({unrolled(v, vectors, std::move(loads))});
     step.push_back(unrolled(r, rows, each_tap(products(tile, left, guard.load, acc, panel, tap, r, v))));
     if (guard.step) step = {loops::conditional(guard.step, std::move(step))};
-    if (!ahead.empty()) append(step, each_tap(std::move(ahead)));
-    for (size_t d = sum.dimensions.size() - (taps == 1 ? 0 : 1); d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
+    size_t loops_left = sum.dimensions.size() - (taps == 1 ? 0 : 1);
+    if (sum.stretch > 1 && !ahead.empty()) {
+      const Expr begin = sum.stretch_number * Expr(sum.stretch);
+      ahead.push_back(loops::loop(sum.variables.back(), begin, begin + Expr(sum.stretch), 1, std::move(step)));
+      step = {loops::loop(stretches, 0, Expr(sum.dimensions[--loops_left].most / sum.stretch), 1, std::move(ahead))};
+    } else if (!ahead.empty()) {
+      append(step, each_tap(std::move(ahead)));
+    }
+    for (size_t d = loops_left; d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
     append(out, std::move(step));
   }
   if (final) results(tile, place, acc, out);

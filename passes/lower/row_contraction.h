@@ -99,10 +99,12 @@ class RowContraction {
     }
     bool moves(size_t g) const { return pixel.guarded[g] != 0 || (lines > 1 && line.guarded[g] != 0); }
   };
-  // The loops of a sum, outermost first.
+  // The loops of a sum, outermost first. The innermost one goes in stretches of so many steps.
   struct ReductionLoops {
     std::vector<ReductionDimension> dimensions;
     std::vector<std::string> variables;
+    int64_t stretch = 1;
+    Expr stretch_number;
   };
   ReductionLoops reduction_loops();
   // Whether what is read lies within left: what all of a step's loads have in common, and what each asks. Absent: yes.
@@ -131,6 +133,7 @@ class RowContraction {
     Share share(int64_t things) const;
   };
   static Steps steps_of(const ReductionLoops& reduction);
+  int64_t stretch_of(const ReductionLoops& reduction) const;
   Share share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const;
   void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);

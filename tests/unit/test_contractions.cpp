@@ -117,14 +117,16 @@ TEST_CASE("panels larger than the second cache are taken in blocks of the reduct
 
 TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
   constexpr int64_t small_cache = 512;
-  for (const Case& c : cases) {
+  const Case pointwise{5, 60, 40, 9, 20, 1, 1}, long_sum{2, 6, 5, 64, 136, 3, 3, {1, 1}, {1, 1, 1, 1}};
+  std::vector<Case> all(std::begin(cases), std::end(cases));
+  all.insert(all.end(), {pointwise, long_sum});
+  for (const Case& c : all) {
     for (const char* op : {"convolution", "convolution_input_gradient", "convolution_weight_gradient"}) {
       INFO(op, " ", c.describe());
       const Graph graph = convolution_graph(c, op);
       test::check_generated(graph, test::random_bindings(graph, c.batch), {.l2_bytes = small_cache}, 3e-6);
     }
   }
-  const Case pointwise{5, 60, 40, 9, 20, 1, 1};
   const struct {
     const char* op;
     const Case& c;
@@ -132,6 +134,7 @@ TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
   } asked_for[] = {
       {"convolution", cases[1], {"prefetch to second cache x[", "prefetch %t1_window["}},
       {"convolution", pointwise, {"prefetch x[", "prefetch for store output/y["}},
+      {"convolution", long_sum, {"for stretch in 0..24 {", "prefetch to second cache %t1_right["}},
       {"convolution_weight_gradient", cases[1], {"prefetch to second cache x[", "prefetch to second cache dy["}},
   };
   for (const auto& [op, c, lines] : asked_for) {
