@@ -106,7 +106,7 @@ void RowContraction::prefetch_window(const TileShape& tile, const Place& place, 
     }
   }
   const Share share = share_of_task(tile, place, steps);
-  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::first_cache, out);
+  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::second_cache, out);
 }
 
 // What is staged next lies as far behind what the task staged: of each row, as each panel of columns passes, its part.
