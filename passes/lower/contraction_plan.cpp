@@ -380,7 +380,8 @@ class Planner {
   // What is staged is read once a panel: where windows of fewer rows do not overlap, smaller chunks stay nearer. Full tiles, and
   // in every task the same. Each chunk has a beginning that nothing overlaps, longer where the memory is busy: measured on two
   // threads, 1 x 1 convolutions with a batch norm and ReLU before them take in chunks of half, twice and six times the first cache
-  // 1.04, 1.01 and 1.02 of the bare one's time (64 -> 256 channels, memory busy; idle all 1.01), 1.016, 1.021 and 1.04 (192 -> 192).
+  // 1.04, 1.01 and 1.02 of the bare one's time (64 -> 256 channels, memory busy; idle all 1.01), 1.016, 1.021 and 1.04 (192 -> 192)
+  // on a Zen 4; half and twice the first cache 1.04 and 1.07, 1.05 and 1.07 on an Emerald Rapids.
   void choose_chunks(ContractionPlan& plan) {
     if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
     const int64_t all = staged_elements(plan), room = 2 * lowering_.target.l1_bytes / 4;
