@@ -1,8 +1,8 @@
 #include "ir/tensor.h"
 
 #include <algorithm>
-#include <new>
 
+#include "ir/aligned_buffer.h"
 #include "ir/diagnostic.h"
 
 namespace bnc {
@@ -27,10 +27,10 @@ SharedNumbers::SharedNumbers(std::vector<float> numbers) {
 }
 
 SharedNumbers SharedNumbers::filled(size_t count, const std::function<void(std::span<float>)>& fill) {
-  constexpr std::align_val_t line{64};
-  std::shared_ptr<float> memory(static_cast<float*>(::operator new(std::max<size_t>(count, 1) * sizeof(float), line)), [](float* numbers) { ::operator delete(numbers, line); });
-  fill({memory.get(), count});
-  return SharedNumbers({memory.get(), count}, memory);
+  auto memory = std::make_shared<AlignedBuffer>(count * sizeof(float));
+  const std::span numbers(static_cast<float*>(memory->get()), count);
+  fill(numbers);
+  return SharedNumbers(numbers, std::move(memory));
 }
 
 Weight Weight::owned(std::vector<int64_t> dims, std::vector<float> data) {

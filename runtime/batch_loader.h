@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bnc/bnc.h"
-#include "runtime/aligned_buffer.h"
+#include "ir/aligned_buffer.h"
 #include "runtime/augment.h"
 
 namespace bnc {

@@ -10,7 +10,7 @@
 #include "codegen/codegen.h"
 #include "ir/graph.h"
 #include "ir/tensor.h"
-#include "runtime/aligned_buffer.h"
+#include "ir/aligned_buffer.h"
 #include "runtime/network.h"
 #include "runtime/thread_pool.h"
 

@@ -384,6 +384,7 @@ class Planner {
   // on a Zen 4; half and twice the first cache 1.04 and 1.07, 1.05 and 1.07 on an Emerald Rapids.
   void choose_chunks(ContractionPlan& plan) {
     if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
+    constexpr int64_t few_tiles = 4;   // during which the next panel of weights comes from memory
     const int64_t all = staged_elements(plan), room = 2 * lowering_.target.l1_bytes / 4;
     if (all <= room) return;
     ContractionPlan tried = plan;
@@ -395,6 +396,7 @@ class Planner {
         tried.chunk_block = block;
         tried.rows_per_chunk = block * inner_rows(split);
         if (tried.rows_per_chunk % plan.tile.rows != 0 || tried.rows_per_chunk <= plan.rows_per_chunk) continue;
+        if (plan_.prefetch_right && tried.rows_per_chunk < few_tiles * plan.tile.rows) continue;
         const int64_t window = staged_elements(tried);
         const bool overlaps = window * plan.rows_per_task > all * tried.rows_per_chunk;
         if (window <= room && !overlaps) plan = tried;

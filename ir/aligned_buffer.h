@@ -1,5 +1,6 @@
-// Memory for a program's buffers: zeroed, aligned to cache lines, in large pages where it is large. Of large memory the system
-// clears each page when a thread first touches it, so that hundreds of megabytes do not hold up who only compiles.
+// Memory for a program's buffers and constants: zeroed, aligned to cache lines, in large pages where it is large: finding the
+// small pages of a network's weights would cost a few percent of its inference. Of large memory the system clears each page when
+// a thread first touches it, so that hundreds of megabytes do not hold up who only compiles.
 #pragma once
 
 #include <sys/mman.h>
@@ -29,7 +30,7 @@ class AlignedBuffer {
     constexpr size_t line = 64;
     if (bytes > SIZE_MAX - 2 * page) throw std::bad_alloc();
     if (bytes >= page) {
-      map((bytes + page - 1) / page * page);
+      map(bytes);
     } else {
       const size_t rounded = std::max(line, (bytes + line - 1) / line * line);
       memory_ = Memory(std::aligned_alloc(line, rounded), FreeOrUnmap{});
@@ -46,8 +47,10 @@ class AlignedBuffer {
 
   using Memory = std::unique_ptr<void, FreeOrUnmap>;
 
-  // Maps a page more and gives back what lies outside of whole large ones.
-  void map(size_t bytes) {
+  // Maps a page more and gives back what lies outside of whole large ones. The last one stays small ones, of which only those
+  // touched take memory.
+  void map(size_t wanted) {
+    const size_t bytes = (wanted + page - 1) / page * page;
     void* all = ::mmap(nullptr, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (all == MAP_FAILED) throw std::bad_alloc();
     auto* first = static_cast<char*>(all);
@@ -55,7 +58,7 @@ class AlignedBuffer {
     if (before) ::munmap(first, before);
     ::munmap(first + before + bytes, page - before);
     memory_ = Memory(first + before, FreeOrUnmap{bytes});
-    ::madvise(memory_.get(), bytes, MADV_HUGEPAGE);
+    ::madvise(memory_.get(), wanted / page * page, MADV_HUGEPAGE);
   }
 
   Memory memory_;
