@@ -377,16 +377,20 @@ class Planner {
     return 4 * (static_cast<double>(plan.slices) * elements_of(form_.result) * 12 / memory_bytes_a_cycle + 4 * task_cycles);
   }
 
-  // What is staged is read once a panel: where windows of fewer rows do not overlap, smaller chunks stay nearer. Full tiles, and
-  // in every task the same. Each chunk has a beginning that nothing overlaps, longer where the memory is busy: measured on two
-  // threads, 1 x 1 convolutions with a batch norm and ReLU before them take in chunks of half, twice and six times the first cache
-  // 1.04, 1.01 and 1.02 of the bare one's time (64 -> 256 channels, memory busy; idle all 1.01), 1.016, 1.021 and 1.04 (192 -> 192)
-  // on a Zen 4; half and twice the first cache 1.04 and 1.07, 1.05 and 1.07 on an Emerald Rapids.
+  // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them stay in the first cache, and
+  // the way there overlaps with the products before and behind it. Full tiles, and in every task the same. Measured on two threads
+  // on an Emerald Rapids, 1 x 1 convolutions with a batch norm and ReLU before them, in times of the bare one's: of 192 -> 192
+  // channels chunks of one tile, a quarter, half, once and twice the first cache 1.042, 1.051, 1.053, 1.062 and 1.07. Where results
+  // are stored past the caches, each chunk's first stores wait for those: 64 -> 256, a third, two thirds and once 1.044, 1.034 and
+  // 1.05. Weights that do not stay in the second cache come from beyond it once a chunk.
   void choose_chunks(ContractionPlan& plan) {
     if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
-    constexpr int64_t few_tiles = 4;   // during which the next panel of weights comes from memory
-    const int64_t all = staged_elements(plan), room = 2 * lowering_.target.l1_bytes / 4;
-    if (all <= room) return;
+    constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
+    constexpr int64_t few_tiles = 4;             // during which the next panel of weights comes from memory
+    const double products_of_row = elements_of(form_.right) / lanes_;
+    const bool streamed = lowering_.exceeds_caches(form_.result), large_weights = 8 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
+    auto is_enough = [&](int64_t rows) { return rows > 0 && !streamed && !large_weights && static_cast<double>(rows) * products_of_row >= least_products; };
+    const int64_t all = staged_elements(plan), room = (large_weights ? 2 : 1) * lowering_.target.l1_bytes / 4;
     ContractionPlan tried = plan;
     for (int split = plan.split_dimension; split < static_cast<int>(row_dims_); ++split) {
       const auto extent = lowering_.fixed(form_.result[static_cast<size_t>(split)]);
@@ -395,11 +399,14 @@ class Planner {
         tried.chunk_dimension = split;
         tried.chunk_block = block;
         tried.rows_per_chunk = block * inner_rows(split);
-        if (tried.rows_per_chunk % plan.tile.rows != 0 || tried.rows_per_chunk <= plan.rows_per_chunk) continue;
-        if (plan_.prefetch_right && tried.rows_per_chunk < few_tiles * plan.tile.rows) continue;
+        const int64_t rows = tried.rows_per_chunk;
+        if (rows % plan.tile.rows != 0 || rows >= plan.rows_per_task || (all <= room && !is_enough(rows))) continue;
+        if (plan_.prefetch_right && rows < few_tiles * plan.tile.rows) continue;
         const int64_t window = staged_elements(tried);
-        const bool overlaps = window * plan.rows_per_task > all * tried.rows_per_chunk;
-        if (window <= room && !overlaps) plan = tried;
+        if (window * plan.rows_per_task > all * rows) continue;   // windows overlap
+        // The fewest rows that are enough, else as many as there is room for.
+        const bool better = is_enough(plan.rows_per_chunk) ? is_enough(rows) && rows < plan.rows_per_chunk : rows > plan.rows_per_chunk;
+        if (window <= room && better) plan = tried;
       }
     }
   }

@@ -33,7 +33,7 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
 // A prefetch and its address take instructions that each step of a long sum would feel: the innermost loop is cut into
 // stretches that ask once for as much.
 int64_t RowContraction::stretch_of(const ReductionLoops& reduction) const {
-  constexpr int64_t stretch = 8, long_sum = 128;
+  constexpr int64_t stretch = 8, long_sum = 64;
   if (plan_.long_reduction || part().left_has_columns() || form_.groups(part_) > 1) return 1;
   const auto innermost = loops::as_integer(reduction.dimensions.back().count);
   return innermost && *innermost >= long_sum && *innermost % stretch == 0 ? stretch : 1;

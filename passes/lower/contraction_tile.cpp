@@ -1,6 +1,8 @@
 // The register tile, and what is computed from its sums.
 #include "passes/lower/row_contraction.h"
 
+#include <algorithm>
+
 namespace bnc::lower {
 
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
@@ -59,7 +61,9 @@ void RowContraction::results(const TileShape& tile, const Place& place, const st
   auto result_row = [&](Expr row) { return place.result + tile.distance(std::move(row), &RowDimension::result); };
   const Expr row = loops::variable(r), vector = loops::variable(v);
   out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
-  const TallReduction::TileRows rows{tile.rows(), result_row, sum, stage_.roots.front()->result(), both(place.steps == Expr(0), first_chunk_)};
+  auto replace = [&](Expr row, Expr vector, Expr element) { return loops::write_register(acc, row * Expr(run_.vectors) + vector, std::move(element)); };
+  const TallReduction::TileRows rows{tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), first_chunk_)};
+  BNC_CHECK(std::count_if(reductions_.begin(), reductions_.end(), [&](const TileReduction& rider) { return rider.reduction->in_registers(rows.product); }) <= 1, "two reductions replace a tile's results");
   for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rows));
 }
 

@@ -13,8 +13,12 @@ static std::vector<std::string> names(const Node& node) {
   return is_moments(node) ? std::vector<std::string>{"mean", "m2", "pivot"} : std::vector<std::string>{"total"};
 }
 
+static std::vector<std::string> sums_of_tiles(const Node& node) {
+  return is_moments(node) ? std::vector<std::string>{"sum", "square"} : std::vector<std::string>{"total"};
+}
+
 static std::vector<std::string> names_of_tiles(const Node& node) {
-  return is_moments(node) ? std::vector<std::string>{"pivot", "sum", "square"} : std::vector<std::string>{"total"};
+  return is_moments(node) ? std::vector<std::string>{"pivot", "sum", "square", "has_pivots"} : std::vector<std::string>{"total"};
 }
 
 TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t block_rows)
@@ -47,7 +51,8 @@ loops::Kernel TallReduction::merge_kernel() {
   const Expr predicate = column_predicate(lowering_, run, column, out);
   for (int64_t half = 1; half < blocks_; half *= 2) {
     const std::string first = lowering_.fresh("first");
-    out.push_back(loops::loop(first, 0, Expr(blocks_ - half), 2 * half, merge_pair(run, column, predicate, loops::variable(first), half)));
+    const int64_t last = (blocks_ - half - 1) / (2 * half) * (2 * half);   // known, most counts are constants
+    out.push_back(loops::loop(first, 0, Expr(blocks_ - half), 2 * half, merge_pair(run, column, predicate, loops::bounded_variable(first, 0, last), half)));
   }
   const Expr count = loops::cast(loops::Scalar::f32, whole_.row_end);
   store_reduction(lowering_, stage_, index_at(lowering_, stage_.space(), Expr(0), column_index(run, column)), predicate, out, [&](const Node& node, int which) {
@@ -97,7 +102,7 @@ void TallReduction::use_tiles(int64_t columns) {
 Expr TallReduction::kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const {
   const auto names = names_of_tiles(node);
   const int64_t which = std::find(names.begin(), names.end(), name) - names.begin();
-  return column_index(run, interleaved(vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which)));
+  return interleaved(vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which));
 }
 
 Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate,
@@ -109,43 +114,73 @@ Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRo
 }
 
 Expr TallReduction::kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const {
-  return loops::load(kept_.at(&node), loops::Scalar::f32, kept_place(run, node, name, std::move(at), vector));
+  return loops::load(kept_.at(&node), loops::Scalar::f32, column_index(run, kept_place(run, node, name, std::move(at), vector)));
 }
 
 Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const {
-  return loops::store(kept_.at(&node), kept_place(run, node, name, std::move(at), vector), std::move(value));
+  return loops::store(kept_.at(&node), column_index(run, kept_place(run, node, name, std::move(at), vector)), std::move(value));
 }
 
-// The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
-// sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0.
 std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
-  const loops::Type type{loops::Scalar::f32, run.lanes};
-  const bool in_registers = this->in_registers(rows.product);
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
-      for (const std::string& name : names_of_tiles(*root)) {
-        if (name != "pivot") out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
-      }
-      if (!is_moments(*root)) continue;
-      auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, *root, rows, in_registers, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
-      const Expr first = lowering_.bind("first", x(Expr(0), out), out);
-      const std::string r = lowering_.fresh("r"), distances = lowering_.fresh("distances");
-      out.push_back(loops::declare_registers(distances, type, 1));
-      out.push_back(loops::write_register(distances, 0, loops::constant_of(type, 0)));
-      const Expr sum = loops::read_register(distances, type, 0);
-      std::vector<Stmt> body;
-      const Expr distance = x(loops::variable(r), body) - first;
-      body.push_back(loops::write_register(distances, 0, sum + distance));
-      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
-      out.push_back(keep(run, *root, "pivot", at, v, first + sum * loops::constant_of(type, 1.0 / rows.count)));
+      for (const std::string& name : sums_of_tiles(*root)) out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
     }
+    if (is_moments(*root)) find_pivots(run, *root, column, at, rows, predicates, out);
   }
   return out;
 }
 
+// The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
+// sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0. A mean
+// of few deviations is as good as 0: where that holds in all columns of a panel, its tiles need not subtract.
+void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
+  constexpr double few = 6;   // 37 times the error of rounding
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const bool in_registers = this->in_registers(rows.product);
+  const Expr zero = loops::constant_of(type, 0);
+  Expr largest = zero;
+  for (int v = 0; v < run.vectors; ++v) {
+    auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, root, rows, in_registers, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
+    auto sum_of = [&](const char* stem, const std::function<Expr(const Expr& x)>& term) {
+      const std::string r = lowering_.fresh("r"), sums = lowering_.fresh(stem);
+      std::vector<Stmt> body;
+      const Expr element = lowering_.bind("x", x(loops::variable(r), body), body);
+      body.push_back(loops::write_register(sums, 0, loops::read_register(sums, type, 0) + term(element)));
+      out.push_back(loops::declare_registers(sums, type, 1));
+      out.push_back(loops::write_register(sums, 0, zero));
+      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+      return loops::read_register(sums, type, 0);
+    };
+    const Expr first = lowering_.bind("first", x(Expr(0), out), out);
+    const Expr mean = lowering_.bind("mean", first + sum_of("distances", [&](const Expr& x) { return x - first; }) * loops::constant_of(type, 1.0 / rows.count), out);
+    const Expr squares = sum_of("squares", [&](const Expr& x) { return (x - mean) * (x - mean); });
+    const Expr pivot = lowering_.bind("pivot", loops::select(mean * mean <= squares * loops::constant_of(type, few * few / rows.count), zero, mean), out);
+    out.push_back(keep(run, root, "pivot", at, v, pivot));
+    const Expr size = loops::unary(loops::UnaryOp::absolute, pivot);
+    largest = loops::binary(loops::BinaryOp::maximum, largest, predicates[v] ? loops::select(predicates[v], size, zero) : size);
+  }
+  if (run.lanes > 1) largest = loops::reduce_lanes(loops::BinaryOp::maximum, largest);
+  out.push_back(loops::store(kept_.at(&root), kept_place(run, root, "has_pivots", at, 0), loops::select(largest == loops::real(0), loops::real(0), loops::real(1))));   // also where one is NaN
+}
+
+// In place: nobody else reads the tile's results any more.
+void TallReduction::subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out) {
+  const Node& root = *stage_.roots.front();
+  std::vector<Stmt> body, row;
+  const std::string r = lowering_.fresh("r");
+  for (int v = 0; v < run.vectors; ++v) {
+    const Expr pivot = lowering_.bind("pivot", kept(run, root, "pivot", at, v), body);
+    row.push_back(rows.replace(loops::variable(r), v, rows.result(loops::variable(r), v) - pivot));
+  }
+  body.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(row), loops::LoopKind::unrolled));
+  const Expr has_pivots = loops::load(kept_.at(&root), loops::Scalar::f32, kept_place(run, root, "has_pivots", at, 0));
+  out.push_back(loops::conditional(has_pivots > loops::real(0), std::move(body)));
+}
+
 bool TallReduction::in_registers(Value product) const {
-  return std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return is_moments(*root) && root->operands[0] == product; });
+  return stage_.roots.size() == 1 && is_moments(*stage_.roots.front()) && stage_.roots.front()->operands[0] == product;
 }
 
 // Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored. In
@@ -157,6 +192,7 @@ std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
   out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates)));
+  if (in_registers) subtract_pivots(run, at, rows, out);
   std::map<std::pair<const Node*, std::string>, std::string> sums;
   std::map<std::pair<const Node*, int>, Expr> pivots;
   auto declare = [&](const Node& root, const std::string& name) {
@@ -170,10 +206,8 @@ std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at
     }
   };
   for (const Node* root : stage_.roots) {
-    for (const std::string& name : names_of_tiles(*root)) {
-      if (name != "pivot") declare(*root, name);
-    }
-    for (int v = 0; is_moments(*root) && v < run.vectors; ++v) pivots[{root, v}] = lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out);
+    for (const std::string& name : sums_of_tiles(*root)) declare(*root, name);
+    for (int v = 0; !in_registers && is_moments(*root) && v < run.vectors; ++v) pivots[{root, v}] = lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out);
   }
   auto add_row = [&](const Expr& r, bool first, std::vector<Stmt>& body) {
     for (Node* root : stage_.roots) {
@@ -187,7 +221,7 @@ std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at
           accumulate("total", v, x, [&](Expr so_far) { return loops::binary(reduction_combiner(reduction_of(*root).kind), so_far, x); });
           continue;
         }
-        const Expr d = lowering_.bind("d", x - pivots.at({root, v}), body);
+        const Expr d = in_registers ? x : lowering_.bind("d", x - pivots.at({root, v}), body);
         accumulate("sum", v, d, [&](Expr so_far) { return so_far + d; });
         accumulate("square", v, d * d, [&](Expr so_far) { return loops::fma(d, d, so_far); });
       }

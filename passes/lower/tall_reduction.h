@@ -24,6 +24,7 @@ class TallReduction {
     int count = 0;
     std::function<Expr(Expr r)> row;                 // the r-th row of the tile, of all rows
     std::function<Expr(Expr r, Expr vector)> result;  // its elements of `product`, in registers for constant r
+    std::function<Stmt(Expr r, Expr vector, Expr element)> replace;   // them in registers, once nothing else reads them
     Value product;
     Expr is_first;                                   // whether the tile is the first of the block
   };
@@ -37,6 +38,8 @@ class TallReduction {
   Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
   Expr kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const;
+  void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
+  void subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
   std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
   Expr interleaved(const Expr& column, int64_t count, const Expr& which) const;

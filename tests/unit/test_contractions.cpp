@@ -175,10 +175,11 @@ TEST_CASE("tasks share a long reduction in slices, to the same bits for any numb
   }
 }
 
-// With a kernel of 3 x 3 the large mean is missing in the first row and column, where the first tile lies.
+// With a kernel of 3 x 3 the large mean is missing in the first row and column, where the first tile lies. Few deviations are not
+// subtracted; and all of a panel's columns are treated as the one with the largest mean.
 TEST_CASE("moments ride on the register tile, also where the mean is far larger than the deviation") {
-  for (const double mean : {0.0, 1e4}) {
-    for (const int64_t kernel : {1, 3}) {
+  for (const double mean : {0.0, 5.0, 1e4}) {
+    for (const auto& [kernel, every] : {std::pair<int64_t, int64_t>{1, 1}, {1, 5}, {3, 1}}) {
       constexpr int64_t in = 6, channels = 37;
       Graph graph;
       graph.name = "moments";
@@ -194,9 +195,9 @@ TEST_CASE("moments ride on the register tile, also where the mean is far larger 
       // The first input channel is the mean, and goes as it is into each result from the kernel's first pixel alone.
       for (size_t i = 0; i < bindings.at("x").data.size(); i += in) bindings.at("x").data[i] = mean;
       for (int64_t pixel = 0; pixel < kernel * kernel; ++pixel) {
-        for (int64_t o = 0; o < channels; ++o) bindings.at("w").data[pixel * in * channels + o] = pixel == 0;
+        for (int64_t o = 0; o < channels; ++o) bindings.at("w").data[pixel * in * channels + o] = pixel == 0 && o % every == 0;
       }
-      INFO("mean ", mean, ", kernel ", kernel);
+      INFO("mean ", mean, " in each ", every, "th channel, kernel ", kernel);
       const auto got = test::run_generated(graph, bindings);
       const std::vector<double>& values = got.at("output/y").data;
       const auto rows = static_cast<double>(values.size() / channels);
@@ -207,6 +208,29 @@ TEST_CASE("moments ride on the register tile, also where the mean is far larger 
         CHECK(got.at("output/mean").data[o] == doctest::Approx(expected).epsilon(1e-6));
         CHECK(got.at("output/variance").data[o] == doctest::Approx(squares).epsilon(1e-5));
       }
+    }
+  }
+}
+
+TEST_CASE("moments of one column do not depend on what another one holds") {
+  Graph graph;
+  graph.name = "columns";
+  GraphBuilder builder(graph);
+  const Value x = builder.input("x", {DType::f32, {batch_dim, {29}, {23}, {6}}}), w = builder.parameter("w", {DType::f32, {{1}, {1}, {6}, {37}}}, normal);
+  Node* moments = builder.create("moments", {builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{0, 0, 0, 0}}, {"dilation", IntList{1, 1}}, {"groups", 1}})});
+  graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
+  graph.outputs.push_back({Output::Role::output, "variance", moments->result(1)});
+  Bindings bindings = test::random_bindings(graph, 5);
+  for (size_t i = 0; i < bindings.at("x").data.size(); i += 6) bindings.at("x").data[i] = 30;   // many deviations in each column
+  const auto clean = test::run_generated(graph, bindings);
+  constexpr size_t other = 3;
+  bindings.at("w").data[other] = std::nan("");
+  const auto got = test::run_generated(graph, bindings);
+  for (const char* name : {"output/mean", "output/variance"}) {
+    for (size_t o = 0; o < 37; ++o) {
+      INFO(name, " of column ", o);
+      if (o == other) CHECK(std::isnan(got.at(name).data[o]));
+      else CHECK(got.at(name).data[o] == clean.at(name).data[o]);
     }
   }
 }
