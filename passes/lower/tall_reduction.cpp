@@ -136,7 +136,7 @@ std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, 
 // sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0. A mean
 // of few deviations is as good as 0: where that holds in all columns of a panel, its tiles need not subtract.
 void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
-  constexpr double few = 6;   // 37 times the error of rounding
+  constexpr double few = 4;   // 17 times the error of rounding
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const bool in_registers = this->in_registers(rows.product);
   const Expr zero = loops::constant_of(type, 0);
