@@ -270,7 +270,7 @@ class Staging {
   }
 
   // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line. What
-  // is read displaces lines of the window from the first cache, and stores go there one behind the other.
+  // is read displaces lines of the window from the first cache, and stores go there in their order: each line is fetched ahead.
   void pixels(Expr row, Expr place, Expr low, Expr high, std::vector<Stmt>& out) {
     constexpr int64_t lead = 512;   // elements: of 64 -> 256 channels of 1 x 1 on an Emerald Rapids 1 % of the time
     const Expr first = origin_[channel_];
