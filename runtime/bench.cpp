@@ -121,7 +121,7 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     result.compile_ms = session.info().compile_ms;
     result.flops = session.info().flops;
     result.gflops = result.flops / result.median_ms * 1e-6;
-    result.peak_gflops = codegen::measure_peak_gflops(codegen::target_for(options.cpu, true)) * session.threads();
+    result.peak_gflops = codegen::measure_peak_gflops(codegen::target_for(options.cpu, true), session.threads());
     result.bytes_moved = session.info().bytes;
     result.stream_gbytes = measure_stream_gbytes(options.cpu, session.threads());
     result.arena_bytes = session.info().arena_bytes;
