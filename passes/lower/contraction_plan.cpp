@@ -378,35 +378,31 @@ class Planner {
   }
 
   // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them stay in the first cache, and
-  // the way there overlaps with the products before and behind it. Full tiles, and in every task the same. Measured on two threads
-  // on an Emerald Rapids, 1 x 1 convolutions with a batch norm and ReLU before them, in times of the bare one's: of 192 -> 192
-  // channels chunks of one tile, a quarter, half, once and twice the first cache 1.042, 1.051, 1.053, 1.062 and 1.07. Where results
-  // are stored past the caches, each chunk's first stores wait for those: 64 -> 256, a third, two thirds and once 1.044, 1.034 and
-  // 1.05. Weights that do not stay in the second cache come from beyond it once a chunk.
+  // the way there overlaps with the products around it. Full tiles, and in every task the same. Measured on two threads of an
+  // Emerald Rapids, 1 x 1 convolutions behind a batch norm and ReLU, in times of the bare one's: 192 -> 192 channels, chunks of one
+  // tile, a quarter, half, once and twice the first cache 1.042, 1.051, 1.053, 1.062, 1.07; 64 -> 256, whose results are stored past
+  // the caches, so that each chunk's first stores wait, a third, two thirds and once 1.044, 1.034, 1.05. Large weights come anew.
   void choose_chunks(ContractionPlan& plan) {
     if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
     constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
-    constexpr int64_t few_tiles = 4;             // during which the next panel of weights comes from memory
-    const double products_of_row = elements_of(form_.right) / lanes_;
+    const int64_t fewest = plan.tile.rows * (plan_.prefetch_right ? 4 : 1);   // during which the next panel of weights comes from memory
     const bool streamed = lowering_.exceeds_caches(form_.result), large_weights = 8 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
-    auto is_enough = [&](int64_t rows) { return rows > 0 && !streamed && !large_weights && static_cast<double>(rows) * products_of_row >= least_products; };
+    auto is_enough = [&](int64_t rows) { return !streamed && !large_weights && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= least_products; };
     const int64_t all = staged_elements(plan), room = (large_weights ? 2 : 1) * lowering_.target.l1_bytes / 4;
     ContractionPlan tried = plan;
     for (int split = plan.split_dimension; split < static_cast<int>(row_dims_); ++split) {
       const auto extent = lowering_.fixed(form_.result[static_cast<size_t>(split)]);
       for (int64_t block : blocks_of(split)) {
         if (!extent || *extent % block != 0 || (split == plan.split_dimension && plan.split_block % block != 0)) continue;
-        tried.chunk_dimension = split;
-        tried.chunk_block = block;
-        tried.rows_per_chunk = block * inner_rows(split);
-        const int64_t rows = tried.rows_per_chunk;
-        if (rows % plan.tile.rows != 0 || rows >= plan.rows_per_task || (all <= room && !is_enough(rows))) continue;
-        if (plan_.prefetch_right && rows < few_tiles * plan.tile.rows) continue;
+        const int64_t rows = block * inner_rows(split);
+        if (rows % plan.tile.rows != 0 || rows < fewest || rows >= plan.rows_per_task || (all <= room && !is_enough(rows))) continue;
+        tried.chunk_dimension = split, tried.chunk_block = block;
+        tried.rows_per_chunk = rows;
         const int64_t window = staged_elements(tried);
-        if (window * plan.rows_per_task > all * rows) continue;   // windows overlap
+        const bool overlaps = window * plan.rows_per_task > all * rows;
         // The fewest rows that are enough, else as many as there is room for.
         const bool better = is_enough(plan.rows_per_chunk) ? is_enough(rows) && rows < plan.rows_per_chunk : rows > plan.rows_per_chunk;
-        if (window <= room && better) plan = tried;
+        if (window <= room && !overlaps && better) plan = tried;
       }
     }
   }
