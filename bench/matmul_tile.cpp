@@ -66,7 +66,7 @@ double measure(const TargetDescription& target, int rows, int vectors) {
 
 int main(int argc, char** argv) {
   TargetDescription target = codegen::target_for(argc > 1 ? argv[1] : "native", true);
-  double peak = codegen::measure_peak_gflops(target, 1);
+  double peak = codegen::measure_peak_gflops(target);
   fmt::print("{}: peak {:.1f} GFLOP/s\n", target.cpu, peak);
   if (argc > 3) {
     int rows = std::atoi(argv[2]), vectors = std::atoi(argv[3]);

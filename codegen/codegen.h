@@ -59,9 +59,8 @@ std::string emit_object(const loops::Program& program, const TargetDescription& 
 // The C header that goes with it; `comment` tells what was compiled.
 std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment);
 
-// Multiply-adds of the widest vectors in registers only, a second or less; GFLOP/s of so many threads at once, as cores that
-// are alone may run faster, and the median of several runs, as the clock varies.
-double measure_peak_gflops(const TargetDescription& target, int threads);
+// Multiply-adds of the widest vectors in registers only, a second or less; GFLOP/s of one thread.
+double measure_peak_gflops(const TargetDescription& target);
 
 // A step that copies `tasks` chunks of `chunk_bytes` from argument 0 to argument 1, to measure the bandwidth of memory with.
 std::unique_ptr<CompiledProgram> stream_copy(const TargetDescription& target, int64_t tasks, int64_t chunk_bytes);

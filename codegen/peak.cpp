@@ -1,9 +1,6 @@
 // What the machine can do: the peak of multiply-adds and the bandwidth of memory, with code of our own generator.
-#include <algorithm>
-#include <barrier>
 #include <chrono>
-#include <thread>
-#include <vector>
+#include <cmath>
 
 #include "codegen/codegen.h"
 
@@ -33,33 +30,20 @@ loops::Program multiply_add_chains(const TargetDescription& target, int chains, 
 
 }  // namespace
 
-double measure_peak_gflops(const TargetDescription& target, int threads) {
-  constexpr int runs = 41;
+double measure_peak_gflops(const TargetDescription& target) {
+  constexpr int runs = 40;
   constexpr int64_t repeats = 400'000;
-  const int chains = target.vector_registers / 4 * 3;
-  const auto compiled = jit(multiply_add_chains(target, chains, repeats), target);
-  std::vector<std::vector<double>> seconds(threads, std::vector<double>(runs));
-  std::barrier together(threads);
-  auto work = [&](int thread) {
-    std::vector<float> factors(2 * target.float_lanes(), 0.5f), sums(chains * target.float_lanes());
-    void* arguments[] = {factors.data(), sums.data()};
-    for (double& elapsed : seconds[thread]) {
-      together.arrive_and_wait();
-      const auto begin = std::chrono::steady_clock::now();
-      compiled->step()(arguments, nullptr, 1, 0, 1, nullptr, nullptr);
-      elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    }
-  };
-  std::vector<std::jthread> others;
-  for (int thread = 1; thread < threads; ++thread) others.emplace_back(work, thread);
-  work(0);
-  others.clear();
-  std::vector<double> rates(runs, 0);
+  int chains = target.vector_registers / 4 * 3;
+  auto compiled = jit(multiply_add_chains(target, chains, repeats), target);
+  std::vector<float> factors(2 * target.float_lanes(), 0.5f), sums(chains * target.float_lanes());
+  void* arguments[] = {factors.data(), sums.data()};
+  double best = INFINITY;
   for (int run = 0; run < runs; ++run) {
-    for (const auto& own : seconds) rates[run] += 1 / own[run];
+    auto begin = std::chrono::steady_clock::now();
+    compiled->step()(arguments, nullptr, 1, 0, 1, nullptr, nullptr);
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
-  std::sort(rates.begin(), rates.end());
-  return 2e-9 * chains * target.float_lanes() * static_cast<double>(repeats) * rates[runs / 2];
+  return 2e-9 * chains * target.float_lanes() * static_cast<double>(repeats) / best;
 }
 
 std::unique_ptr<CompiledProgram> stream_copy(const TargetDescription& target, int64_t tasks, int64_t chunk_bytes) {
