@@ -1,6 +1,7 @@
 // Shared state of lower-to-loops: where values live, names, and the pieces that make a kernel's loops.
 #pragma once
 
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,6 +18,8 @@ namespace bnc::lower {
 
 using loops::Expr;
 using loops::Stmt;
+
+inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) { out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
 
 // Identity of a value, usable as a key.
 struct ValueHash {

@@ -17,8 +17,6 @@ namespace bnc::lower {
 
 inline Stmt unrolled(const std::string& name, int64_t count, std::vector<Stmt> body) { return loops::loop(name, 0, Expr(count), 1, std::move(body), loops::LoopKind::unrolled); }
 
-inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) { out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
-
 class RowContraction {
  public:
   using Body = std::function<void(std::vector<Stmt>&)>;

@@ -7,6 +7,7 @@
 namespace bnc::lower {
 
 constexpr int tall_vectors = 4;   // side by side: one chain of additions alone would wait for itself
+constexpr double few = 4;         // deviations: a mean of so many is as good as 0, squares about 0 lose 17 times the error of rounding
 
 // What is kept of a block. Means are relative to the block's own pivot, so that nothing is lost where they are large.
 static std::vector<std::string> names(const Node& node) {
@@ -87,6 +88,8 @@ Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::str
   return loops::store(partial_.at({&node, name}), place(run, std::move(block), std::move(column)), std::move(value), std::move(predicate));
 }
 
+static Expr largest_lane(const ColumnRun& run, Expr x) { return run.lanes > 1 ? loops::reduce_lanes(loops::BinaryOp::maximum, std::move(x)) : x; }
+
 static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); }
 
 void TallReduction::use_tiles(int64_t columns) {
@@ -105,11 +108,10 @@ Expr TallReduction::kept_place(const ColumnRun& run, const Node& node, const std
   return interleaved(vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which));
 }
 
-Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate,
-                            std::vector<Stmt>& out) const {
+Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const {
   const bool flat = reads_flat_rows(lowering_, node.operands[0]);
   Elements elements(lowering_, out, flat_index(lowering_, stage_.space(), flat, rows.row(r), column_index(run, std::move(column))), std::move(predicate));
-  if (in_registers) elements.define(rows.product, rows.result(r, vector));
+  if (in_registers(rows.product)) elements.define(rows.product, rows.result(r, vector));
   return elements.value(node.operands[0]);
 }
 
@@ -121,28 +123,52 @@ Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::stri
   return loops::store(kept_.at(&node), column_index(run, kept_place(run, node, name, std::move(at), vector)), std::move(value));
 }
 
+// For all vectors of a panel.
+Stmt TallReduction::keep_whether_pivots(const ColumnRun& run, const Node& node, const Expr& at, Expr value) const {
+  return loops::store(kept_.at(&node), kept_place(run, node, "has_pivots", at, 0), std::move(value));
+}
+
 std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
       for (const std::string& name : sums_of_tiles(*root)) out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
     }
-    if (is_moments(*root)) find_pivots(run, *root, column, at, rows, predicates, out);
+    if (!is_moments(*root)) continue;
+    std::vector<Stmt> find;
+    find_pivots(run, *root, column, at, rows, predicates, find);
+    if (in_registers(rows.product)) without_pivots(run, at, rows, predicates, std::move(find), out);
+    else append(out, std::move(find));
   }
   return out;
+}
+
+// Most means are small; that can be told from the plain sums, much sooner than pivots can be found: a mean of at most `few`
+// deviations has mean^2 (1 + 1/few^2) <= the mean of squares. What overflows is not smaller than itself.
+void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out) {
+  const Node& root = *stage_.roots.front();
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const Expr zero = loops::constant_of(type, 0), one = loops::constant_of(type, 1);
+  Expr any = zero;
+  for (int v = 0; v < run.vectors; ++v) out.push_back(keep(run, root, "pivot", at, v, zero));
+  out.push_back(keep_whether_pivots(run, root, at, loops::real(0)));
+  const TileSums sums = sums_in_registers(run, rows, out);
+  for (int v = 0; v < run.vectors; ++v) {
+    const Expr large = loops::select(sums.sum[v] * sums.sum[v] * loops::constant_of(type, (1 + 1 / (few * few)) / rows.count) < sums.square[v], zero, one);
+    any = loops::binary(loops::BinaryOp::maximum, any, predicates[v] ? loops::select(predicates[v], large, zero) : large);
+  }
+  out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), std::move(find)));
 }
 
 // The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
 // sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0. A mean
 // of few deviations is as good as 0: where that holds in all columns of a panel, its tiles need not subtract.
 void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
-  constexpr double few = 4;   // 17 times the error of rounding
   const loops::Type type{loops::Scalar::f32, run.lanes};
-  const bool in_registers = this->in_registers(rows.product);
   const Expr zero = loops::constant_of(type, 0);
   Expr largest = zero;
   for (int v = 0; v < run.vectors; ++v) {
-    auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, root, rows, in_registers, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
+    auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, root, rows, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
     auto sum_of = [&](const char* stem, const std::function<Expr(const Expr& x)>& term) {
       const std::string r = lowering_.fresh("r"), sums = lowering_.fresh(stem);
       std::vector<Stmt> body;
@@ -150,7 +176,7 @@ void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Ex
       body.push_back(loops::write_register(sums, 0, loops::read_register(sums, type, 0) + term(element)));
       out.push_back(loops::declare_registers(sums, type, 1));
       out.push_back(loops::write_register(sums, 0, zero));
-      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers(rows.product) ? loops::LoopKind::unrolled : loops::LoopKind::serial));
       return loops::read_register(sums, type, 0);
     };
     const Expr first = lowering_.bind("first", x(Expr(0), out), out);
@@ -161,8 +187,8 @@ void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Ex
     const Expr size = loops::unary(loops::UnaryOp::absolute, pivot);
     largest = loops::binary(loops::BinaryOp::maximum, largest, predicates[v] ? loops::select(predicates[v], size, zero) : size);
   }
-  if (run.lanes > 1) largest = loops::reduce_lanes(loops::BinaryOp::maximum, largest);
-  out.push_back(loops::store(kept_.at(&root), kept_place(run, root, "has_pivots", at, 0), loops::select(largest == loops::real(0), loops::real(0), loops::real(1))));   // also where one is NaN
+  const Expr none = largest_lane(run, largest) == loops::real(0);   // false also where one is NaN
+  out.push_back(keep_whether_pivots(run, root, at, loops::select(none, loops::real(0), loops::real(1))));
 }
 
 // In place: nobody else reads the tile's results any more.
@@ -183,57 +209,83 @@ bool TallReduction::in_registers(Value product) const {
   return stage_.roots.size() == 1 && is_moments(*stage_.roots.front()) && stage_.roots.front()->operands[0] == product;
 }
 
-// Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored. In
-// registers, the first row's elements are where the sums start.
 std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at, const TileRows& rows) {
-  const loops::Type type{loops::Scalar::f32, run.lanes};
-  const bool in_registers = this->in_registers(rows.product);
-  std::vector<Stmt> out, after;
+  std::vector<Stmt> out;
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
   out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates)));
-  if (in_registers) subtract_pivots(run, at, rows, out);
-  std::map<std::pair<const Node*, std::string>, std::string> sums;
-  std::map<std::pair<const Node*, int>, Expr> pivots;
-  auto declare = [&](const Node& root, const std::string& name) {
-    std::string& array = sums[{&root, name}];
-    array = lowering_.fresh(name);
-    out.push_back(loops::declare_registers(array, type, run.vectors));
+  if (in_registers(rows.product)) add_registers(run, at, rows, out);
+  else add_elements(run, column, at, rows, predicates, out);
+  return out;
+}
+
+void TallReduction::add_registers(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out) {
+  const Node& root = *stage_.roots.front();
+  subtract_pivots(run, at, rows, out);
+  const TileSums sums = sums_in_registers(run, rows, out);
+  for (int v = 0; v < run.vectors; ++v) {
+    out.push_back(keep(run, root, "sum", at, v, kept(run, root, "sum", at, v) + sums.sum[v]));
+    out.push_back(keep(run, root, "square", at, v, kept(run, root, "square", at, v) + sums.square[v]));
+  }
+}
+
+// Two chains of additions for each, of the upper and the lower half of the rows: what is behind a tile waits for one alone.
+TallReduction::TileSums TallReduction::sums_in_registers(const ColumnRun& run, const TileRows& rows, std::vector<Stmt>& out) {
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const std::string sum = lowering_.fresh("sum"), square = lowering_.fresh("square"), r = lowering_.fresh("r");
+  const int half = rows.count / 2, chains = half > 0 ? 2 : 1;
+  auto read = [&](const std::string& array, int chain, int v) { return loops::read_register(array, type, chain * run.vectors + v); };
+  auto add_row = [&](int chain, const Expr& row, bool first, std::vector<Stmt>& body) {
     for (int v = 0; v < run.vectors; ++v) {
-      if (!in_registers) out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(root).kind, run.lanes)));
-      const Expr sum = loops::binary(reduction_combiner(reduction_of(root).kind), kept(run, root, name, at, v), loops::read_register(array, type, v));
-      after.push_back(keep(run, root, name, at, v, sum));
+      const Expr x = rows.result(row, v);
+      body.push_back(loops::write_register(sum, chain * run.vectors + v, first ? x : read(sum, chain, v) + x));
+      body.push_back(loops::write_register(square, chain * run.vectors + v, first ? x * x : loops::fma(x, x, read(square, chain, v))));
     }
   };
-  for (const Node* root : stage_.roots) {
-    for (const std::string& name : sums_of_tiles(*root)) declare(*root, name);
-    for (int v = 0; !in_registers && is_moments(*root) && v < run.vectors; ++v) pivots[{root, v}] = lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out);
+  for (const std::string& array : {sum, square}) out.push_back(loops::declare_registers(array, type, static_cast<int64_t>(chains) * run.vectors));
+  for (int chain = 0; chain < chains; ++chain) add_row(chain, Expr(chain * half), true, out);
+  std::vector<Stmt> body;
+  for (int chain = 0; chain < chains; ++chain) add_row(chain, loops::variable(r) + Expr(chain * half), false, body);
+  if (half > 1) out.push_back(loops::loop(r, 1, half, 1, std::move(body), loops::LoopKind::unrolled));
+  if (half > 0 && rows.count % 2 == 1) add_row(0, Expr(rows.count - 1), false, out);
+  TileSums sums;
+  for (int v = 0; v < run.vectors; ++v) {
+    sums.sum.push_back(chains == 2 ? read(sum, 0, v) + read(sum, 1, v) : read(sum, 0, v));
+    sums.square.push_back(chains == 2 ? read(square, 0, v) + read(square, 1, v) : read(square, 0, v));
   }
-  auto add_row = [&](const Expr& r, bool first, std::vector<Stmt>& body) {
-    for (Node* root : stage_.roots) {
-      auto accumulate = [&](const char* name, int v, const Expr& start, const std::function<Expr(Expr so_far)>& step) {
-        const std::string& array = sums.at({root, name});
-        body.push_back(loops::write_register(array, v, first ? start : step(loops::read_register(array, type, v))));
-      };
+  return sums;
+}
+
+// Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored.
+void TallReduction::add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const std::string r = lowering_.fresh("r");
+  std::vector<Stmt> body, after;
+  for (Node* root : stage_.roots) {
+    std::vector<std::string> arrays;
+    for (const std::string& name : sums_of_tiles(*root)) {
+      const std::string& array = arrays.emplace_back(lowering_.fresh(name));
+      out.push_back(loops::declare_registers(array, type, run.vectors));
       for (int v = 0; v < run.vectors; ++v) {
-        const Expr x = element(run, *root, rows, in_registers, r, v, vector_at(column, run, v), predicates[v], body);
-        if (!is_moments(*root)) {
-          accumulate("total", v, x, [&](Expr so_far) { return loops::binary(reduction_combiner(reduction_of(*root).kind), so_far, x); });
-          continue;
-        }
-        const Expr d = in_registers ? x : lowering_.bind("d", x - pivots.at({root, v}), body);
-        accumulate("sum", v, d, [&](Expr so_far) { return so_far + d; });
-        accumulate("square", v, d * d, [&](Expr so_far) { return loops::fma(d, d, so_far); });
+        out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
+        after.push_back(keep(run, *root, name, at, v, loops::binary(reduction_combiner(reduction_of(*root).kind), kept(run, *root, name, at, v), loops::read_register(array, type, v))));
       }
     }
-  };
-  if (in_registers) add_row(Expr(0), true, out);
-  const std::string r = lowering_.fresh("r");
-  std::vector<Stmt> body;
-  add_row(loops::variable(r), false, body);
-  out.push_back(loops::loop(r, in_registers ? 1 : 0, Expr(rows.count), 1, std::move(body), in_registers ? loops::LoopKind::unrolled : loops::LoopKind::serial));
-  out.insert(out.end(), after.begin(), after.end());
-  return out;
+    for (int v = 0; v < run.vectors; ++v) {
+      auto accumulate = [&](size_t which, const std::function<Expr(Expr so_far)>& step) { body.push_back(loops::write_register(arrays[which], v, step(loops::read_register(arrays[which], type, v)))); };
+      const Expr pivot = is_moments(*root) ? lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out) : Expr();
+      const Expr x = element(run, *root, rows, loops::variable(r), v, vector_at(column, run, v), predicates[v], body);
+      if (!is_moments(*root)) {
+        accumulate(0, [&](Expr so_far) { return loops::binary(reduction_combiner(reduction_of(*root).kind), std::move(so_far), x); });
+        continue;
+      }
+      const Expr d = lowering_.bind("d", x - pivot, body);
+      accumulate(0, [&](Expr so_far) { return std::move(so_far) + d; });
+      accumulate(1, [&](Expr so_far) { return loops::fma(d, d, std::move(so_far)); });
+    }
+  }
+  out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body)));
+  append(out, std::move(after));
 }
 
 std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows) {

@@ -35,10 +35,18 @@ class TallReduction {
   std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows);
 
  private:
-  Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, bool in_registers, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
+  struct TileSums {
+    std::vector<Expr> sum, square;   // of each vector of columns
+  };
+  TileSums sums_in_registers(const ColumnRun& run, const TileRows& rows, std::vector<Stmt>& out);
+  void add_registers(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
+  void add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
+  Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
   Expr kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const;
+  Stmt keep_whether_pivots(const ColumnRun& run, const Node& node, const Expr& at, Expr value) const;
   void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
+  void without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out);
   void subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
   std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
