@@ -82,8 +82,10 @@ class Bench:
             layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
             head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
             bare = self.network(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
-            # The ReLU keeps the statistics from being folded into the weight.
-            parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low=0.5, high=1)\n" for name in ("mean", "variance", "gamma", "beta"))
+            # As in training: the statistics are those of the data, which are uniform in [0, 1), and the scale and shift near 1 and 0. The
+            # ReLU keeps them from being folded into the weight.
+            ranges = {"mean": (0.48, 0.52), "variance": (0.08, 0.087), "gamma": (0.9, 1.1), "beta": (-0.1, 0.1)}
+            parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low={low}, high={high})\n" for name, (low, high) in ranges.items())
             with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(x - mean, gamma * rsqrt(variance + 1e-05), beta))\n"
                                      f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
             bare, with_norm = self.by_turns(bare, with_norm)

@@ -397,7 +397,7 @@ void KernelEmitter::emit_conditional(const StmtNode& s) {
     return;
   }
   llvm::BasicBlock *then = new_block("then"), *after = new_block("after");
-  builder_.CreateCondBr(emit(condition), then, after);
+  builder_.CreateCondBr(emit(condition), then, after, s.frequency == loops::Frequency::rare ? llvm::MDBuilder(function_->getContext()).createUnlikelyBranchWeights() : nullptr);
   builder_.SetInsertPoint(then);
   emit_body(s.body);
   builder_.CreateBr(after);

@@ -256,10 +256,10 @@ Stmt write_register(const std::string& name, Expr index, Expr value) {
   return make({.kind = StmtKind::write_register, .name = name, .index = std::move(index), .value = std::move(value)});
 }
 
-Stmt conditional(Expr condition, std::vector<Stmt> then_body) {
+Stmt conditional(Expr condition, std::vector<Stmt> then_body, Frequency frequency) {
   if (is_constant(condition, 1)) return block(std::move(then_body));
   if (is_constant(condition, 0)) return block({});
-  return make({.kind = StmtKind::conditional, .predicate = std::move(condition), .body = std::move(then_body)});
+  return make({.kind = StmtKind::conditional, .frequency = frequency, .predicate = std::move(condition), .body = std::move(then_body)});
 }
 
 Stmt prefetch(int buffer, Expr index, Prefetch what) {

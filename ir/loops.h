@@ -147,9 +147,13 @@ enum class LoopKind : uint8_t { serial, unrolled };
 // line will be written.
 enum class Prefetch : uint8_t { first_cache, second_cache, store };
 
+// How often the condition of a conditional holds; `rare` branches are laid out aside.
+enum class Frequency : uint8_t { unknown, rare };
+
 struct StmtNode {
   StmtKind kind;
   LoopKind loop_kind = LoopKind::serial;
+  Frequency frequency = Frequency::unknown;
   std::string name;              // loop variable, let variable, register array
   Expr begin, end;               // loop: for (name = begin; name < end; name += step)
   int64_t step = 1;
@@ -171,7 +175,7 @@ Stmt streamed_store(int buffer, Expr index, Expr value, Expr predicate = {});
 Stmt let(const std::string& variable, Expr value);  // visible in the rest of the enclosing block
 Stmt declare_registers(const std::string& name, Type type, int64_t count);
 Stmt write_register(const std::string& name, Expr index, Expr value);
-Stmt conditional(Expr condition, std::vector<Stmt> then_body);
+Stmt conditional(Expr condition, std::vector<Stmt> then_body, Frequency frequency = Frequency::unknown);
 // Asks for the cache line of an element that is used soon; changes no value. The index may lie outside of the buffer.
 Stmt prefetch(int buffer, Expr index, Prefetch what);
 

@@ -129,7 +129,7 @@ class Printer {
       case StmtKind::declare_registers: line(depth, fmt::format("registers {}: {}[{}]", s->name, name_of(s->type), s->count)); break;
       case StmtKind::write_register: line(depth, fmt::format("{} = {}", place(s->name, s->index, {}), expression(s->value))); break;
       case StmtKind::conditional:
-        line(depth, fmt::format("if {} {{", expression(s->predicate)));
+        line(depth, fmt::format("if{} {} {{", s->frequency == Frequency::rare ? " rarely" : "", expression(s->predicate)));
         body(s->body, depth);
         break;
       case StmtKind::prefetch: line(depth, fmt::format("{} {}", name_of(s->prefetch), place(buffer(s->buffer), s->index, {}))); break;

@@ -74,6 +74,29 @@ int64_t ContractionForm::groups(size_t part) const {
   return count;
 }
 
+bool ContractionForm::reads_outside(const Lowering& lowering) const {
+  if (!zero_outside) return false;
+  auto most = [&](const Dim& dim) { return lowering.fixed(dim).value_or(dim.factor) - 1; };
+  for (const FormPart& part : parts) {
+    if (part.empty()) continue;
+    for (size_t d = 0; d < left.size(); ++d) {
+      if (left[d].batch) continue;
+      int64_t last = part.left.offset[d];
+      for (size_t j = 0; j < part.space.size(); ++j) last += part.left.space[d][j] * most(part.space[j]);
+      for (size_t j = 0; j < part.reduction.size(); ++j) last += part.left.reduction[d][j] * most(part.reduction[j]);
+      if (part.left.offset[d] < 0 || last >= left[d].factor) return true;
+    }
+  }
+  return false;
+}
+
+bool ContractionForm::conflicting_rows() const {
+  const FormPart& part = parts.front();
+  if (part.columns() == 0) return false;
+  const int64_t stride = part.left.flat_space(row_major(left), part.columns() - 1);
+  return stride > 1 && stride % conflicting_stride == 0;
+}
+
 ContractionForm form_of(const Node& node) {
   const auto& contract = *node.op->lowering_as<ContractLowering>();
   ContractionForm form;

@@ -6,6 +6,9 @@
 
 namespace bnc::lower {
 
+// Elements: pixels as far apart as a multiple of this share few ways of the first cache.
+inline constexpr int64_t conflicting_stride = 512;
+
 // index[d] = offset[d] + sum over j of space[d][j]*i[j] + sum over j of reduction[d][j]*k[j]
 struct AffineIndex {
   std::vector<int64_t> offset;
@@ -35,6 +38,10 @@ struct ContractionForm {
 
   // The number of group dimensions' positions, the same in all parts.
   int64_t groups(size_t part) const;
+  // Whether some index of the left operand lies outside of it.
+  bool reads_outside(const Lowering& lowering) const;
+  // Whether rows of left, so far apart, keep each other out of the first cache.
+  bool conflicting_rows() const;
 };
 
 ContractionForm form_of(const Node& node);

@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t block_pixels = 128;     // of a reduction over pixels: its panel stays in the first cache, its window in the second
 constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
 constexpr double task_cycles = 2000;      // of starting a task
+constexpr double asking = 1.04;           // what tiles at an edge of left lose where they ask whether it is there
 constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
@@ -42,10 +43,12 @@ class Planner {
     decide_staging();
     double best = std::numeric_limits<double>::infinity();
     ContractionPlan chosen;
-    for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
-      for (int64_t block : blocks_of(split)) {
-        for (int64_t tasks : column_tasks()) try_split(split, block, tasks, best, chosen);
-      }
+    try_splits(best, chosen);
+    if (plan_.stage_left && can_guard_channels()) {
+      best /= asking;
+      plan_.stage_left = false;
+      plan_.guard_left = true;
+      try_splits(best, chosen);
     }
     BNC_CHECK(best < std::numeric_limits<double>::infinity(), "no plan for " + node_.results[0].name);
     allocate(chosen);
@@ -60,13 +63,21 @@ class Planner {
     return count;
   }
 
+  void try_splits(double& best, ContractionPlan& chosen) {
+    for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
+      for (int64_t block : blocks_of(split)) {
+        for (int64_t tasks : column_tasks()) try_split(split, block, tasks, best, chosen);
+      }
+    }
+  }
+
   void decide_staging() {
     const bool stored = is_stored(lowering_, viewed(lowering_, node_.operands[0]));
     plan_.long_reduction = node_.operands[1].type().shape.front().batch;
     plan_.guard_left = stored && !plan_.long_reduction && can_guard();
     const bool direct = plan_.long_reduction && stored && can_read_both();
     plan_.stage_right = plan_.long_reduction && !direct;
-    plan_.stage_left = !plan_.guard_left && !direct && (!stored || plan_.long_reduction || vectors_of_left_ || reads_outside() || bad_stride());
+    plan_.stage_left = !plan_.guard_left && !direct && (!stored || plan_.long_reduction || vectors_of_left_ || form_.reads_outside(lowering_) || form_.conflicting_rows());
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
     // Of weights, which other layers' displace before they are read again, also smaller ones.
@@ -77,7 +88,7 @@ class Planner {
   // As of a 1 x 1 convolution's gradient by the weight: both operands lie as the tile reads them, channels side by side.
   bool can_read_both() const {
     const FormPart& part = form_.parts.front();
-    return is_stored(lowering_, viewed(lowering_, node_.operands[1])) && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !reads_outside() && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
+    return is_stored(lowering_, viewed(lowering_, node_.operands[1])) && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !form_.reads_outside(lowering_) && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
   }
 
   // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
@@ -85,6 +96,15 @@ class Planner {
     const FormPart& part = form_.parts.front();
     const auto strides = row_major(form_.left);
     return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory && part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % conflicting_stride != 0;
+  }
+
+  // Elsewhere one question is enough for all channels of a position.
+  bool can_guard_channels() const {
+    constexpr int64_t enough = 32;
+    const FormPart& part = form_.parts.front();
+    const auto channel = part.reduction.size() - 1;
+    return is_stored(lowering_, viewed(lowering_, node_.operands[0])) && !plan_.long_reduction && !vectors_of_left_ && form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows() &&
+           channel > 0 && part.left.flat_reduction(row_major(form_.left), channel) == 1 && lowering_.fixed(part.reduction[channel]).value_or(0) >= enough;
   }
 
   int taps() const {
@@ -96,30 +116,6 @@ class Planner {
 
   // Whether a tensor comes from beyond the second cache. Of an unknown batch one example counts.
   bool is_large(const Shape& shape) const { return 4 * elements_of(shape) > static_cast<double>(lowering_.target.l2_bytes); }
-
-  // Whether some index of the left operand lies outside of it.
-  bool reads_outside() const {
-    if (!form_.zero_outside) return false;
-    for (const FormPart& part : form_.parts) {
-      if (part.empty()) continue;
-      for (size_t d = 0; d < form_.left.size(); ++d) {
-        if (form_.left[d].batch) continue;
-        int64_t last = part.left.offset[d];
-        for (size_t j = 0; j < part.space.size(); ++j) last += part.left.space[d][j] * (extent(part.space[j]) - 1);
-        for (size_t j = 0; j < part.reduction.size(); ++j) last += part.left.reduction[d][j] * (extent(part.reduction[j]) - 1);
-        if (part.left.offset[d] < 0 || last >= form_.left[d].factor) return true;
-      }
-    }
-    return false;
-  }
-
-  // Whether rows of the tile keep each other out of the first cache.
-  bool bad_stride() const {
-    const FormPart& part = form_.parts.front();
-    if (part.columns() == 0) return false;
-    const int64_t stride = part.left.flat_space(row_major(form_.left), part.columns() - 1);
-    return stride > 1 && stride % conflicting_stride == 0;
-  }
 
   std::vector<int64_t> blocks_of(int split) const {
     const Dim dim = form_.result[static_cast<size_t>(split)];

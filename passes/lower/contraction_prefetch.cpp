@@ -39,14 +39,14 @@ int64_t RowContraction::stretch_of(const ReductionLoops& reduction) const {
   return innermost && *innermost >= long_sum && *innermost % stretch == 0 ? stretch : 1;
 }
 
-// The stretches of a tile's sum, numbered through all its loops.
-RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction) {
+// The stretches of a tile's sum, numbered through its loops from the `first` on.
+RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction, size_t first) {
   Steps steps;
-  for (size_t d = 0; d < reduction.dimensions.size(); ++d) {
+  for (size_t d = first; d < reduction.dimensions.size(); ++d) {
     Expr number = loops::variable(reduction.variables[d]), extent = reduction.dimensions[d].count;
     int64_t most = reduction.dimensions[d].most;
     if (d + 1 == reduction.dimensions.size() && reduction.stretch > 1) {
-      number = reduction.stretch_number;
+      number = loops::variable(reduction.stretch_name);
       extent = most /= reduction.stretch;
     }
     steps.number = steps.number * extent + number;
@@ -132,17 +132,18 @@ void RowContraction::prefetch_panel(const TileShape& tile, const Place& place, c
 // for each. In the order of memory where the innermost loop goes along it, else a line for each of its steps.
 void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out) {
   const size_t last = reduction.dimensions.size() - 1;
-  const int64_t elements = tile.rows() * tile.pixel.*across;
+  const int64_t elements = tile.rows() * tile.pixel.*across, step = reduction.dimensions[last].*along;
+  size_t first = last;   // of the loops that all go through the same elements
+  while (step == 1 && first > 0 && reduction.dimensions[first - 1].*along < elements) --first;
   begin = begin + Expr(elements);
-  for (size_t d = 0; d < last; ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].*along);
-  const int64_t step = reduction.dimensions[last].*along;
+  for (size_t d = 0; d < first; ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].*along);
   if (step == 1) {
-    const Share lines = Steps{reduction.stretch_number, reduction.dimensions[last].most / reduction.stretch}.share(lines_of(elements));
+    const Share lines = steps_of(reduction, first).share(lines_of(elements));
     for (int buffer : buffers) prefetch_lines(buffer, begin + lines.first * Expr(cache_line), lines.count, loops::Prefetch::first_cache, out);
     return;
   }
   for (int64_t s = 0; s < reduction.stretch; ++s) {
-    for (int buffer : buffers) prefetch_lines(buffer, begin + (reduction.stretch_number * Expr(reduction.stretch) + Expr(s)) * Expr(step), 1, loops::Prefetch::first_cache, out);
+    for (int buffer : buffers) prefetch_lines(buffer, begin + (loops::variable(reduction.stretch_name) * Expr(reduction.stretch) + Expr(s)) * Expr(step), 1, loops::Prefetch::first_cache, out);
   }
 }
 

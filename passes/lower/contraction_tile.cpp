@@ -7,52 +7,73 @@ namespace bnc::lower {
 
 void RowContraction::micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
-  const int vectors = run_.vectors, rows = tile.rows();
   ReductionLoops sum = part().empty() ? ReductionLoops{} : reduction_loops();
-  const int taps = taps_of(sum);
-  const std::string acc = lowering_.fresh("acc"), panel = lowering_.fresh("panel"), r = lowering_.fresh("r"), v = lowering_.fresh("v");
-  const Expr vector = loops::variable(v);
-  out.push_back(loops::declare_registers(acc, type, static_cast<int64_t>(rows) * vectors));
-  out.push_back(loops::declare_registers(panel, type, taps * vectors));
-  out.push_back(unrolled(v, rows * vectors, {loops::write_register(acc, vector, loops::constant_of(type, 0))}));
-  if (!part().empty()) {
-    const Expr left_begin = lowering_.bind("left", place.left, out), right_begin = lowering_.bind("right", right_first(), out);
-    Expr left = left_begin, right = right_begin;
-    for (size_t d = 0; d < sum.dimensions.size(); ++d) {
-      left = left + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].left);
-      right = right + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].right);
-    }
-    auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
-    const Expr tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(vectors);
-    std::vector<Stmt> ahead;
-    std::string stretches;
-    if (!sum.variables.empty()) {
-      sum.stretch = stretch_of(sum);
-      stretches = sum.stretch == 1 ? sum.variables.back() : lowering_.fresh("stretch");
-      sum.stretch_number = loops::variable(stretches);
-      prefetch(tile, place, sum, left_begin, final, ahead);
-    }
-    const Expr panel_index = right + vector * Expr(run_.lanes);
-    std::vector<Stmt> loads;
-    const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
-    loads.push_back(loops::write_register(panel, tap + vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index), mask)));
-    const Guard guard = guard_of(tile, place, sum, taps, loops::variable(r));
-    std::vector<Stmt> step = each_tap({unrolled(v, vectors, std::move(loads))});
-    step.push_back(unrolled(r, rows, each_tap(products(tile, left, guard.load, acc, panel, tap, r, v))));
-    if (guard.step) step = {loops::conditional(guard.step, std::move(step))};
-    size_t loops_left = sum.dimensions.size() - (taps == 1 ? 0 : 1);
-    if (sum.stretch > 1 && !ahead.empty()) {
-      const Expr begin = sum.stretch_number * Expr(sum.stretch);
-      ahead.push_back(loops::loop(sum.variables.back(), begin, begin + Expr(sum.stretch), 1, std::move(step)));
-      step = {loops::loop(stretches, 0, Expr(sum.dimensions[--loops_left].most / sum.stretch), 1, std::move(ahead))};
-    } else if (!ahead.empty()) {
-      append(step, each_tap(std::move(ahead)));
-    }
-    for (size_t d = loops_left; d-- > 0;) step = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(step))};
-    append(out, std::move(step));
+  const int taps = taps_of(sum), sums = tile.rows() * run_.vectors;
+  const Registers registers{lowering_.fresh("acc"), lowering_.fresh("panel"), lowering_.fresh("r"), lowering_.fresh("v")};
+  out.push_back(loops::declare_registers(registers.acc, type, sums));
+  out.push_back(loops::declare_registers(registers.panel, type, taps * run_.vectors));
+  out.push_back(unrolled(registers.v, sums, {loops::write_register(registers.acc, loops::variable(registers.v), loops::constant_of(type, 0))}));
+  if (!part().empty()) add_products(tile, place, std::move(sum), taps, registers, final, out);
+  if (final) results(tile, place, registers.acc, out);
+  else add_to_partial(tile, place, registers.acc, out);
+}
+
+// The loops of the sum.
+void RowContraction::add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final, std::vector<Stmt>& out) {
+  const Expr left_begin = lowering_.bind("left", place.left, out), right_begin = lowering_.bind("right", right_first(), out);
+  Expr left = left_begin, right = right_begin;
+  for (size_t d = 0; d < sum.dimensions.size(); ++d) {
+    left = left + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].left);
+    right = right + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].right);
   }
-  if (final) results(tile, place, acc, out);
-  else add_to_partial(tile, place, acc, out);
+  auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
+  const Expr vector = loops::variable(registers.v), tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(run_.vectors);
+  std::vector<Stmt> ahead, loads;
+  if (!sum.variables.empty()) {
+    sum.stretch = stretch_of(sum);
+    sum.stretch_name = sum.stretch == 1 ? sum.variables.back() : lowering_.fresh("stretch");
+    prefetch(tile, place, sum, left_begin, final, ahead);
+  }
+  const Expr panel_index = right + vector * Expr(run_.lanes);
+  const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
+  loads.push_back(loops::write_register(registers.panel, tap + vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index), mask)));
+  auto step_of = [&](const Expr& inside) {
+    std::vector<Stmt> step = each_tap({unrolled(registers.v, run_.vectors, loads)});
+    step.push_back(unrolled(registers.r, tile.rows(), each_tap(products(tile, left, inside, tap, registers))));
+    return step;
+  };
+  size_t loops_left = sum.dimensions.size() - (taps == 1 ? 0 : 1);
+  const Guard guard = guard_of(tile, place, sum, taps, loops::variable(registers.r));
+  std::vector<Stmt> steps;
+  if (plan_.guard_left && !part().left_has_columns()) {   // the same for all channels: asked outside of their loop
+    const Expr all = guard.load ? both(guard_of(tile, place, sum, taps, Expr(0)).load, guard_of(tile, place, sum, taps, Expr(tile.rows() - 1)).load) : Expr(1);
+    const Expr all_inside = lowering_.bind("all", all, steps);
+    steps.push_back(loops::conditional(all_inside, {innermost(sum, step_of(Expr()), std::move(ahead))}));
+    if (guard.load) steps.push_back(loops::conditional(loops::unary(loops::UnaryOp::logical_not, all_inside), {innermost(sum, step_of(guard.load), {})}));
+    --loops_left;
+  } else {
+    steps = step_of(guard.load);
+  }
+  if (guard.step) steps = {loops::conditional(guard.step, std::move(steps))};
+  if (taps == 1 && loops_left == sum.dimensions.size() && loops_left > 0) {
+    steps = {innermost(sum, std::move(steps), std::move(ahead))};
+    --loops_left;
+  } else if (!ahead.empty()) {
+    append(steps, each_tap(std::move(ahead)));
+  }
+  for (size_t d = loops_left; d-- > 0;) steps = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(steps))};
+  append(out, std::move(steps));
+}
+
+// The innermost loop of a sum, in stretches that ask for what is used soon.
+Stmt RowContraction::innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead) {
+  if (sum.stretch == 1 || ahead.empty()) {
+    append(step, std::move(ahead));
+    return loops::loop(sum.variables.back(), 0, sum.dimensions.back().count, 1, std::move(step));
+  }
+  const Expr begin = loops::variable(sum.stretch_name) * Expr(sum.stretch);
+  ahead.push_back(loops::loop(sum.variables.back(), begin, begin + Expr(sum.stretch), 1, std::move(step)));
+  return loops::loop(sum.stretch_name, 0, Expr(sum.dimensions.back().most / sum.stretch), 1, std::move(ahead));
 }
 
 void RowContraction::results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
@@ -98,7 +119,7 @@ RowContraction::Guard RowContraction::guard_of(const TileShape& tile, const Plac
   const auto edges = window_.edges();
   for (size_t g = 0; g < place.guarded.size(); ++g) {
     Expr at = place.guarded[g] + tile.guarded(row, g);
-    for (size_t d = 0; d < sum.dimensions.size(); ++d) at = at + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].guarded[g]);
+    for (size_t d = 0; d < sum.dimensions.size(); ++d) at = at + loops::bounded_variable(sum.variables[d], 0, sum.dimensions[d].most - 1) * Expr(sum.dimensions[d].guarded[g]);
     const bool each = tile.moves(g) || (taps > 1 && sum.dimensions.back().guarded[g] != 0);
     Expr& inside = each ? guard.load : guard.step;
     inside = both(inside, both(Expr(0) <= at, at < lowering_.extent(form_.left[edges[g]])));
@@ -113,10 +134,9 @@ int RowContraction::taps_of(const ReductionLoops& sum) const {
 }
 
 // One row's multiply-adds: an element of left times the panel's vectors, which begin at `tap`; depthwise a vector of left for each.
-std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const Expr& inside, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r,
-                                           const std::string& v) {
+std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap, const Registers& registers) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
-  const Expr row = loops::variable(r), vector = loops::variable(v), position = row * Expr(run_.vectors) + vector;
+  const Expr row = loops::variable(registers.r), vector = loops::variable(registers.v), position = row * Expr(run_.vectors) + vector;
   const int buffer = plan_.stage_left ? plan_.window : lowering_.buffer_of(left_);
   left = left + tile.distance(row, &RowDimension::left);
   std::vector<Stmt> out, each;
@@ -128,10 +148,12 @@ std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, con
     const Expr channels = plan_.guard_left ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), each) : Expr();
     a = loops::load(buffer, loops::Scalar::f32, run_.lanes == 1 ? left : loops::ramp(left, stride, run_.lanes), both(inside, channels));
   } else {
-    a = loops::broadcast(lowering_.bind("a", loops::load(buffer, loops::Scalar::f32, left), out), run_.lanes);
+    Expr element = loops::load(buffer, loops::Scalar::f32, inside ? loops::select(inside, left, Expr(0)) : left);
+    if (inside) element = loops::select(inside, element, loops::real(0));
+    a = loops::broadcast(lowering_.bind("a", element, out), run_.lanes);
   }
-  each.push_back(loops::write_register(acc, position, loops::fma(a, loops::read_register(panel, type, tap + vector), loops::read_register(acc, type, position))));
-  out.push_back(unrolled(v, run_.vectors, std::move(each)));
+  each.push_back(loops::write_register(registers.acc, position, loops::fma(a, loops::read_register(registers.panel, type, tap + vector), loops::read_register(registers.acc, type, position))));
+  out.push_back(unrolled(registers.v, run_.vectors, std::move(each)));
   return out;
 }
 

@@ -256,7 +256,10 @@ class Staging {
       auto index = [&](Expr base) { return lanes == 1 ? base + loops::variable(at) : loops::ramp(base + loops::variable(at), 1, lanes); };
       return loops::store(buffer_, index(to), loops::load(source, loops::Scalar::f32, index(from), mask), mask);
     };
-    out.push_back(loops::loop(e, 0, loops::variable(whole), lanes_, {element(e, lanes_, {})}));
+    std::vector<Stmt> step;
+    fetch(to + loops::variable(e), step);
+    step.push_back(element(e, lanes_, {}));
+    out.push_back(loops::loop(e, 0, loops::variable(whole), lanes_, std::move(step)));
     const std::string rest = lowering_.fresh("e");
     if (!lowering_.target.masked_memory) {
       out.push_back(loops::loop(rest, loops::variable(whole), count, 1, {element(rest, 1, {})}));
@@ -269,10 +272,14 @@ class Staging {
     out.push_back(loops::loop(rest, loops::variable(whole), count, lanes_, std::move(body)));
   }
 
-  // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line. What
-  // is read displaces lines of the window from the first cache, and stores go there in their order: each line is fetched ahead.
-  void pixels(Expr row, Expr place, Expr low, Expr high, std::vector<Stmt>& out) {
+  // What is read displaces lines of a large window from the first cache, and stores go there in their order: each is fetched ahead.
+  void fetch(const Expr& place, std::vector<Stmt>& out) {
     constexpr int64_t lead = 512;   // elements: of 64 -> 256 channels of 1 x 1 on an Emerald Rapids 1 % of the time
+    if (4 * window_.elements > lowering_.target.l1_bytes / 4) out.push_back(loops::prefetch(buffer_, place + Expr(lead), loops::Prefetch::store));
+  }
+
+  // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line.
+  void pixels(Expr row, Expr place, Expr low, Expr high, std::vector<Stmt>& out) {
     const Expr first = origin_[channel_];
     const int64_t channels = *lowering_.fixed(shape_[channel_]), most = window_.extent[channel_];
     const Expr end = smaller(first + Expr(most), Expr(channels));
@@ -290,7 +297,7 @@ class Staging {
           Expr x = elements.value(value_, flat_index(lowering_, value_.type().shape, flat, at, column));
           if (x->type.lanes != run.lanes) x = loops::broadcast(x, run.lanes);
           const Expr target = place + p * Expr(window_.stride[pixel_]) + (c - first);
-          step.push_back(loops::prefetch(buffer_, target + Expr(lead), loops::Prefetch::store));
+          fetch(target, step);
           step.push_back(loops::store(buffer_, run.lanes == 1 ? target : loops::ramp(target, 1, run.lanes), x, mask));
         }
         body.push_back(loops::loop(pixel, low, high, 1, std::move(step)));

@@ -7,9 +7,6 @@
 
 namespace bnc::lower {
 
-// Elements: pixels as far apart as a multiple of this share few ways of the first cache.
-inline constexpr int64_t conflicting_stride = 512;
-
 // Both conditions; an absent one holds.
 inline Expr both(const Expr& a, const Expr& b) { return !a ? b : !b ? a : loops::binary(loops::BinaryOp::logical_and, a, b); }
 

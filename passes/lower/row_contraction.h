@@ -102,7 +102,7 @@ class RowContraction {
     std::vector<ReductionDimension> dimensions;
     std::vector<std::string> variables;
     int64_t stretch = 1;
-    Expr stretch_number;
+    std::string stretch_name;
   };
   ReductionLoops reduction_loops();
   // Whether what is read lies within left: what all of a step's loads have in common, and what each asks. Absent: yes.
@@ -110,9 +110,14 @@ class RowContraction {
     Expr step, load;
   };
   Guard guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps, const Expr& row) const;
+  // Names: the sums, a step's vectors of right, and the tile's row and vector of columns.
+  struct Registers {
+    std::string acc, panel, r, v;
+  };
   void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
-
-  std::vector<Stmt> products(const TileShape& tile, Expr left, const Expr& inside, const std::string& acc, const std::string& panel, const Expr& tap, const std::string& r, const std::string& v);
+  void add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final, std::vector<Stmt>& out);
+  static Stmt innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead);
+  std::vector<Stmt> products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap, const Registers& registers);
   int taps_of(const ReductionLoops& sum) const;
   void results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
   void add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);
@@ -130,7 +135,7 @@ class RowContraction {
     int64_t count = 1;
     Share share(int64_t things) const;
   };
-  static Steps steps_of(const ReductionLoops& reduction);
+  static Steps steps_of(const ReductionLoops& reduction, size_t first = 0);
   int64_t stretch_of(const ReductionLoops& reduction) const;
   Share share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const;
   void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);

@@ -157,7 +157,7 @@ void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const T
     const Expr large = loops::select(sums.sum[v] * sums.sum[v] * loops::constant_of(type, (1 + 1 / (few * few)) / rows.count) < sums.square[v], zero, one);
     any = loops::binary(loops::BinaryOp::maximum, any, predicates[v] ? loops::select(predicates[v], large, zero) : large);
   }
-  out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), std::move(find)));
+  out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), std::move(find), loops::Frequency::rare));
 }
 
 // The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
@@ -202,7 +202,7 @@ void TallReduction::subtract_pivots(const ColumnRun& run, const Expr& at, const 
   }
   body.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(row), loops::LoopKind::unrolled));
   const Expr has_pivots = loops::load(kept_.at(&root), loops::Scalar::f32, kept_place(run, root, "has_pivots", at, 0));
-  out.push_back(loops::conditional(has_pivots > loops::real(0), std::move(body)));
+  out.push_back(loops::conditional(has_pivots > loops::real(0), std::move(body), loops::Frequency::rare));
 }
 
 bool TallReduction::in_registers(Value product) const {
@@ -213,7 +213,7 @@ std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at
   std::vector<Stmt> out;
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
-  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates)));
+  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates), loops::Frequency::rare));
   if (in_registers(rows.product)) add_registers(run, at, rows, out);
   else add_elements(run, column, at, rows, predicates, out);
   return out;
