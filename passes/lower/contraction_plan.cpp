@@ -449,6 +449,7 @@ class Planner {
     plan.note = fmt::format("tile {} x {} vectors of {}, tasks of {} rows", pixels, plan.tile.vectors, lanes_, plan.rows_per_task);
     if (plan.columns_per_task < columns_) plan.note += fmt::format(" x {} columns", plan.columns_per_task);
     if (plan.stage_left) plan.note += fmt::format(", left staged ({} KiB)", (window_bytes + 1023) / 1024);
+    if (plan.guard_left) plan.note += ", left in place up to its edges";
     if (plan.rows_per_chunk > 0) plan.note += fmt::format(" {} rows at a time", plan.rows_per_chunk);
     if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
     else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
