@@ -23,11 +23,11 @@ static std::vector<std::string> names_of_tiles(const Node& node) {
 }
 
 TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t block_rows)
-    : lowering_(lowering), stage_(stage), whole_(ranges_of(lowering, stage.space(), Region{})), block_rows_(block_rows), blocks_((*whole_.rows + block_rows - 1) / block_rows) {
+    : lowering_(lowering), stage_(stage), whole_(ranges_of(lowering, stage.space(), Region{})), block_rows_(block_rows), blocks_((*whole_.rows + block_rows - 1) / block_rows), stride_(blocks_ | 1) {
   const int64_t lanes = lowering.target.float_lanes();
   for (Node* root : stage.roots) {
     for (const std::string& name : names(*root)) {
-      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name, Dim{blocks_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
+      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name, Dim{stride_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
     }
   }
 }
@@ -78,7 +78,7 @@ Expr TallReduction::interleaved(const Expr& column, int64_t count, const Expr& w
 }
 
 // What a task of the merge reads lies side by side.
-Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(column, blocks_, block)); }
+Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(column, stride_, block)); }
 
 Expr TallReduction::load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const {
   return loops::load(partial_.at({&node, name}), loops::Scalar::f32, place(run, std::move(block), std::move(column)), std::move(predicate));

@@ -63,7 +63,8 @@ class TallReduction {
   Stage stage_;
   Ranges whole_;
   int64_t block_rows_, blocks_;
-  std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [column / lanes][block][column % lanes]
+  int64_t stride_;   // in `partial_`, of blocks: odd, or a block's columns would lie in a few sets of the first cache
+  std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [column / lanes][block of `stride_`][column % lanes]
   std::map<const Node*, int> kept_;                              // scratch [column of the task / lanes][names_of_tiles][lanes]
 };
 
