@@ -262,6 +262,24 @@ TEST_CASE("moments of one column do not depend on what another one holds") {
   }
 }
 
+TEST_CASE("a constant whose square overflows has no variance") {
+  constexpr double huge = 1e25;
+  Graph graph;
+  graph.name = "constant";
+  GraphBuilder builder(graph);
+  const Value x = builder.input("x", {DType::f32, {batch_dim, {9}, {7}, {6}}}), w = builder.parameter("w", {DType::f32, {{1}, {1}, {6}, {37}}}, normal);
+  Node* moments = builder.create("moments", {builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{0, 0, 0, 0}}, {"dilation", IntList{1, 1}}, {"groups", 1}})});
+  graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
+  graph.outputs.push_back({Output::Role::output, "variance", moments->result(1)});
+  Bindings bindings = test::random_bindings(graph, 5);
+  constexpr size_t column = 20;
+  for (size_t i = 0; i < bindings.at("x").data.size(); i += 6) bindings.at("x").data[i] = 1;
+  for (size_t k = 0; k < 6; ++k) bindings.at("w").data[k * 37 + column] = k == 0 ? huge : 0;
+  const auto got = test::run_generated(graph, bindings);
+  CHECK(got.at("output/mean").data[column] == doctest::Approx(huge));
+  CHECK(got.at("output/variance").data[column] == 0);
+}
+
 TEST_CASE("a reduction over 65536 pixels is accurate") {
   Graph graph;
   graph.name = "long";
