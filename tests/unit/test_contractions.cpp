@@ -69,6 +69,15 @@ Graph convolution_graph(const Case& c, const char* op) {
   return graph;
 }
 
+// The moments of a 1 x 1 convolution from 6 to 37 channels.
+Graph moments_graph(int64_t height, int64_t width) {
+  Graph graph = convolution_graph({1, height, width, 6, 37, 1, 1}, "convolution");
+  GraphBuilder builder(graph);
+  Node* moments = builder.create("moments", {graph.outputs.front().value});
+  graph.outputs = {{Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+  return graph;
+}
+
 }  // namespace
 
 TEST_CASE("convolutions of all strides, paddings, dilations and groups") {
@@ -240,13 +249,7 @@ TEST_CASE("moments ride on the register tile, also where the mean is far larger 
 }
 
 TEST_CASE("moments of one column do not depend on what another one holds") {
-  Graph graph;
-  graph.name = "columns";
-  GraphBuilder builder(graph);
-  const Value x = builder.input("x", {DType::f32, {batch_dim, {29}, {23}, {6}}}), w = builder.parameter("w", {DType::f32, {{1}, {1}, {6}, {37}}}, normal);
-  Node* moments = builder.create("moments", {builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{0, 0, 0, 0}}, {"dilation", IntList{1, 1}}, {"groups", 1}})});
-  graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
-  graph.outputs.push_back({Output::Role::output, "variance", moments->result(1)});
+  const Graph graph = moments_graph(29, 23);
   Bindings bindings = test::random_bindings(graph, 5);
   for (size_t i = 0; i < bindings.at("x").data.size(); i += 6) bindings.at("x").data[i] = 30;   // many deviations in each column
   const auto clean = test::run_generated(graph, bindings);
@@ -264,13 +267,7 @@ TEST_CASE("moments of one column do not depend on what another one holds") {
 
 TEST_CASE("a constant whose square overflows has no variance") {
   constexpr double huge = 1e25;
-  Graph graph;
-  graph.name = "constant";
-  GraphBuilder builder(graph);
-  const Value x = builder.input("x", {DType::f32, {batch_dim, {9}, {7}, {6}}}), w = builder.parameter("w", {DType::f32, {{1}, {1}, {6}, {37}}}, normal);
-  Node* moments = builder.create("moments", {builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{0, 0, 0, 0}}, {"dilation", IntList{1, 1}}, {"groups", 1}})});
-  graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
-  graph.outputs.push_back({Output::Role::output, "variance", moments->result(1)});
+  const Graph graph = moments_graph(9, 7);
   Bindings bindings = test::random_bindings(graph, 5);
   constexpr size_t column = 20;
   for (size_t i = 0; i < bindings.at("x").data.size(); i += 6) bindings.at("x").data[i] = 1;
