@@ -40,6 +40,9 @@ struct ContractionPlan {
   int64_t slices = 1;
   int slice_sums = -1;            // arena: of each slice the elements of the result
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
+  // Each chunk but a task's first is copied while the products of the one before are summed, into the other of two windows.
+  bool stage_ahead = false;
+  int64_t window_elements = 0;    // of one window
   bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
   int window = -1, panels = -1, partial = -1;     // scratch: staged left, staged right, sums between reduction blocks

@@ -5,8 +5,8 @@
 
 namespace bnc::lower {
 
-RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk, Expr slice)
-    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), first_chunk_(std::move(first_chunk)), slice_(std::move(slice)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
+RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Chunk chunk, Expr slice)
+    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), chunk_(std::move(chunk)), slice_(std::move(slice)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
       right_(viewed(lowering, node_.operands[1])), width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()), left_strides_(row_major(form_.left)) {
   flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
@@ -192,7 +192,7 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
     const Span& span = space_[part_][j];
     partial /= std::max<int64_t>(span.most, 1);
     rows.push_back({span.count, span.most, with_left ? left_stride(j) : 0, part().result.flat_space(result_rows_, j), plan_.partial >= 0 ? partial : 0, part().left.flat_space(left_strides_, j)});
-    if (plan_.guard_left && with_left) rows.back().guarded = window_.edge_steps(part().left.space, j);
+    if (with_left) rows.back().guarded = steps_along(guarded_, part().left.space, j);
   }
   // Without sums in scratch, or without left, those distances are to be no obstacle.
   auto merged = rows;
@@ -205,10 +205,10 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
 }
 
 RowContraction::Place RowContraction::first_place() const {
-  Place place{plan_.stage_left ? window_.part_offset(part()) : part().left.flat_offset(left_strides_), part().result.flat_offset(result_rows_), 0, part().left.flat_offset(left_strides_)};
-  if (plan_.guard_left) {
+  Place place{plan_.stage_left ? window_begin() + Expr(window_.part_offset(part())) : part().left.flat_offset(left_strides_), part().result.flat_offset(result_rows_), 0, part().left.flat_offset(left_strides_)};
+  if (!guarded_.empty()) {
     const Index origin = window_.origin(part(), space_[part_], reduction_[part_]);
-    for (size_t d : window_.edges()) place.guarded.push_back(origin[d]);
+    for (size_t d : guarded_) place.guarded.push_back(origin[d]);
   }
   for (size_t j = 0; j < part().space.size(); ++j) {
     const bool column = j == part().columns();
@@ -304,7 +304,16 @@ std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Range
     out = task.run();
   } else {
     const ContractionPlan chunk = plan.chunk();
-    out = {over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) { return RowContraction(lowering, stage, block, chunk, reductions, block.row_begin == ranges.row_begin).run(); })};
+    const Expr rows = plan.rows_per_chunk;
+    if (plan.stage_ahead) {
+      Ranges first = ranges;
+      first.row_end = first.row_begin + rows, first.rows = plan.rows_per_chunk;
+      out = RowContraction(lowering, stage, first, chunk, {}).stage_chunk();
+    }
+    out.push_back(over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) {
+      const Expr next = loops::binary(loops::BinaryOp::minimum, block.row_end, ranges.row_end - rows);
+      return RowContraction(lowering, stage, block, chunk, reductions, {block.row_begin == ranges.row_begin, next}).run();
+    }));
   }
   append(out, task.finish_reductions());
   return out;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "passes/lower/contraction_window.h"
+#include "passes/lower/contraction_space.h"
 #include "passes/lower/contraction_pack.h"
 
 namespace bnc::lower {
@@ -15,7 +15,6 @@ constexpr int64_t block_pixels = 128;     // of a reduction over pixels: its pan
 constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
 constexpr double task_cycles = 2000;      // of starting a task
 constexpr double asking = 1.04;           // what tiles at an edge of left lose where they ask whether it is there
-constexpr int64_t most_rows = 768;        // of a task, where there are enough of them
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
 // chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do: more where
@@ -26,17 +25,13 @@ double cycles_of_step(int64_t rows, int64_t vectors, bool left_vectors, int64_t 
   return static_cast<double>(std::max({rows * vectors, loads, int64_t{8}})) + misses;
 }
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-class Planner {
+class Planner : ContractionSpace {
  public:
   Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice)
-      : lowering_(lowering), node_(node), unit_rows_(unit_rows), may_slice_(may_slice), form_(form_of(node)), lanes_(lowering.target.float_lanes()),
-        columns_(*lowering.fixed(form_.result.back())), row_dims_(form_.result.size() - 1) {
+      : ContractionSpace(lowering, node, unit_rows), may_slice_(may_slice) {
     const FormPart& part = form_.parts.front();
     // Groups and spread columns take their columns together.
     split_columns_ = split_columns && form_.groups(0) == 1 && part.space.back() == form_.result.back();
-    for (const FormPart& p : form_.parts) vectors_of_left_ = vectors_of_left_ || p.left_has_columns();
   }
 
   ContractionPlan run() {
@@ -56,13 +51,6 @@ class Planner {
   }
 
  private:
-  int64_t extent(const Dim& dim) const { return lowering_.fixed(dim).value_or(dim.factor); }
-  int64_t inner_rows(int split) const {
-    int64_t count = 1;
-    for (size_t d = static_cast<size_t>(split) + 1; d < row_dims_; ++d) count *= extent(form_.result[d]);
-    return count;
-  }
-
   void try_splits(double& best, ContractionPlan& chosen) {
     for (int split = 0; split < static_cast<int>(row_dims_); ++split) {
       for (int64_t block : blocks_of(split)) {
@@ -117,32 +105,6 @@ class Planner {
   // Whether a tensor comes from beyond the second cache. Of an unknown batch one example counts.
   bool is_large(const Shape& shape) const { return 4 * elements_of(shape) > static_cast<double>(lowering_.target.l2_bytes); }
 
-  std::vector<int64_t> blocks_of(int split) const {
-    const Dim dim = form_.result[static_cast<size_t>(split)];
-    if (!lowering_.fixed(dim) && split > 0) return {};
-    for (size_t d = static_cast<size_t>(split) + 1; d < row_dims_; ++d) {
-      if (!lowering_.fixed(form_.result[d])) return {};
-    }
-    int64_t scale = 1;
-    for (const FormPart& part : form_.parts) {
-      for (size_t j = 0; j < part.columns(); ++j) {
-        const size_t d = result_dimension(part, j);
-        if (d == static_cast<size_t>(split)) scale = part.result.space[d][j];
-        else if (d < static_cast<size_t>(split) && part.result.space[d][j] != 1) return {};
-      }
-    }
-    std::vector<int64_t> blocks;
-    const int64_t all = lowering_.fixed(dim).value_or(most_rows), inner = inner_rows(split);
-    for (int64_t block = 1; block <= all; ++block) {
-      if (block * inner % unit_rows_ != 0 || (block % scale != 0 && block != all)) continue;
-      if (split > 0 && all % block != 0) continue;
-      const bool smallest = blocks.empty();
-      if (!smallest && block * inner > most_rows) break;
-      blocks.push_back(block);
-    }
-    return blocks;
-  }
-
   std::vector<int64_t> column_tasks() const {
     std::vector<int64_t> tasks{1};
     const int64_t vectors = divide_up(columns_, lanes_);
@@ -155,29 +117,6 @@ class Planner {
   std::vector<int64_t> slice_counts() const {
     if (!may_slice_ || !plan_.long_reduction || form_.parts.size() > 1) return {1};
     return {1, 2, 4, 8, 16};
-  }
-
-  // The spans of a task, or of one block of its reduction, all as long as they get.
-  void make_spans(const ContractionPlan& plan) {
-    space_.clear();
-    reduction_.clear();
-    auto span = [](int64_t most) { return Span{Expr(0), Expr(most), most}; };
-    for (const FormPart& part : form_.parts) {
-      Spans space, reduction;
-      for (size_t j = 0; j < part.space.size(); ++j) {
-        const int d = static_cast<int>(result_dimension(part, j));
-        const int64_t scale = part.result.space[d][j];
-        if (j == part.columns()) space.push_back(span(std::min(extent(part.space[j]), plan.columns_per_task)));
-        else if (d == static_cast<int>(row_dims_) || d > plan.split_dimension) space.push_back(span(extent(part.space[j])));
-        else space.push_back(span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
-      }
-      for (size_t j = 0; j < part.reduction.size(); ++j) {
-        const int number = static_cast<int>(j) + 1, blocked = plan.long_reduction ? plan.blocked_reduction : 0;   // else staged once, for all blocks
-        reduction.push_back(span(number < blocked ? 1 : number == blocked ? plan.reduction_block : extent(part.reduction[j])));
-      }
-      space_.push_back(std::move(space));
-      reduction_.push_back(std::move(reduction));
-    }
   }
 
   // How many leading dimensions of the reduction are looped outside of the rows.
@@ -205,20 +144,6 @@ class Planner {
   }
   // About `most`, and so that the last block is not much smaller than the others.
   static int64_t even_block(int64_t count, int64_t most) { return count <= most ? std::max<int64_t>(count, 1) : divide_up(count, divide_up(count, most)); }
-
-  std::vector<RowDimension> rows_of(size_t p, const ContractionPlan& plan, const Window& window) const {
-    const FormPart& part = form_.parts[p];
-    const auto left = row_major(form_.left), result = row_major(form_.result);
-    std::vector<RowDimension> rows;
-    int64_t number = 1;
-    for (size_t j = part.columns(); j-- > 0;) {
-      if (part.is_group(j)) continue;
-      const int64_t most = space_[p][j].most;
-      rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j), part.result.flat_space(result, j), number, 0, plan.guard_left ? window.edge_steps(part.left.space, j) : std::vector<int64_t>{}});
-      number *= most;
-    }
-    return merged_rows(std::move(rows));
-  }
 
   double column_cycles(int64_t rows, int64_t v, int64_t columns) const {
     const int64_t vectors = divide_up(columns, lanes_);
@@ -268,11 +193,6 @@ class Planner {
     return std::max(of_task(plan.split_block), of_task(*all % plan.split_block)) / expected;
   }
 
-  double elements_of(const Shape& shape) const {
-    double count = 1;
-    for (const Dim& dim : shape) count *= static_cast<double>(dim.at(lowering_.context.batch.value_or(1)));
-    return count;
-  }
   double depth_of(const FormPart& part) const { return elements_of(part.reduction); }
 
   void try_split(int split, int64_t block, int64_t column_tasks, double& best, ContractionPlan& chosen) {
@@ -285,8 +205,7 @@ class Planner {
     column_tasks = divide_up(columns_, plan.columns_per_task);
     choose_reduction_blocks(plan);
     make_spans(plan);
-    Window window;
-    if (plan.stage_left || plan.guard_left) window = window_of(form_, space_, reduction_, lanes_);
+    const Window window = plan.stage_left || plan.guard_left ? this->window() : Window{};
     // One tile for all parts: that of the part with the most work.
     double compute = 0, ideal = 0;
     size_t heaviest = 0;
@@ -373,45 +292,8 @@ class Planner {
     return 4 * (static_cast<double>(plan.slices) * elements_of(form_.result) * 12 / memory_bytes_a_cycle + 4 * task_cycles);
   }
 
-  // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them stay in the first cache, and
-  // the way there overlaps with the products around it. Full tiles, and in every task the same. Measured on two threads of an
-  // Emerald Rapids, 1 x 1 convolutions behind a batch norm and ReLU, in times of the bare one's: 192 -> 192 channels, chunks of one
-  // tile, a quarter, half, once and twice the first cache 1.042, 1.051, 1.053, 1.062, 1.07; 64 -> 256, whose results are stored past
-  // the caches, so that each chunk's first stores wait, a third, two thirds and once 1.044, 1.034, 1.05. Large weights come anew.
-  void choose_chunks(ContractionPlan& plan) {
-    if (!plan.stage_left || plan.long_reduction || plan.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan.tile_lines > 1) return;
-    constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
-    const int64_t fewest = plan.tile.rows * (plan_.prefetch_right ? 4 : 1);   // during which the next panel of weights comes from memory
-    const bool streamed = lowering_.exceeds_caches(form_.result), large_weights = 8 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
-    auto is_enough = [&](int64_t rows) { return !streamed && !large_weights && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= least_products; };
-    const int64_t all = staged_elements(plan), room = (large_weights ? 2 : 1) * lowering_.target.l1_bytes / 4;
-    ContractionPlan tried = plan;
-    for (int split = plan.split_dimension; split < static_cast<int>(row_dims_); ++split) {
-      const auto extent = lowering_.fixed(form_.result[static_cast<size_t>(split)]);
-      for (int64_t block : blocks_of(split)) {
-        if (!extent || *extent % block != 0 || (split == plan.split_dimension && plan.split_block % block != 0)) continue;
-        const int64_t rows = block * inner_rows(split);
-        if (rows % plan.tile.rows != 0 || rows < fewest || rows >= plan.rows_per_task || (all <= room && !is_enough(rows))) continue;
-        tried.chunk_dimension = split, tried.chunk_block = block;
-        tried.rows_per_chunk = rows;
-        const int64_t window = staged_elements(tried);
-        const bool overlaps = window * plan.rows_per_task > all * rows;
-        // The fewest rows that are enough, else as many as there is room for.
-        const bool better = is_enough(plan.rows_per_chunk) ? is_enough(rows) && rows < plan.rows_per_chunk : rows > plan.rows_per_chunk;
-        if (window <= room && !overlaps && better) plan = tried;
-      }
-    }
-  }
-
-  // Of what is copied at a time.
-  int64_t staged_elements(const ContractionPlan& plan) {
-    make_spans(plan.chunk());
-    const Window window = window_of(form_, space_, reduction_, lanes_);
-    return window.stride[0] * window.extent[0];
-  }
-
   void allocate(ContractionPlan& plan) {
-    choose_chunks(plan);
+    choose_chunks(*this, plan);
     make_spans(plan);
     const std::string name = node_.results[0].name;
     auto scratch = [&](const std::string& suffix, int64_t elements) {
@@ -423,10 +305,11 @@ class Planner {
     int64_t window_bytes = 0;
     if (plan.stage_left) {
       make_spans(plan.chunk());
-      const int64_t elements = window_of(form_, space_, reduction_, lanes_).elements;
+      const int64_t elements = window().elements;
       make_spans(plan);
       window_bytes = elements * 4;
-      plan.window = scratch(".window", elements);
+      plan.window_elements = elements;
+      plan.window = scratch(".window", (plan.stage_ahead ? 2 : 1) * elements);
     }
     int64_t panels = 0, partial = 0;
     for (size_t p = 0; p < form_.parts.size(); ++p) {
@@ -450,7 +333,7 @@ class Planner {
     if (plan.columns_per_task < columns_) plan.note += fmt::format(" x {} columns", plan.columns_per_task);
     if (plan.stage_left) plan.note += fmt::format(", left staged ({} KiB)", (window_bytes + 1023) / 1024);
     if (plan.guard_left) plan.note += ", left in place up to its edges";
-    if (plan.rows_per_chunk > 0) plan.note += fmt::format(" {} rows at a time", plan.rows_per_chunk);
+    if (plan.rows_per_chunk > 0) plan.note += fmt::format(" {} rows {}", plan.rows_per_chunk, plan.stage_ahead ? "ahead" : "at a time");
     if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
     else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
     if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
@@ -464,17 +347,9 @@ class Planner {
     return length;
   }
 
-  Lowering& lowering_;
-  const Node& node_;
-  const int64_t unit_rows_;
   const bool may_slice_;
-  const ContractionForm form_;
-  const int lanes_;
-  const int64_t columns_;
-  const size_t row_dims_;
-  bool split_columns_ = false, vectors_of_left_ = false;
+  bool split_columns_ = false;
   ContractionPlan plan_;                    // what is decided before the split
-  std::vector<Spans> space_, reduction_;
 };
 
 }  // namespace

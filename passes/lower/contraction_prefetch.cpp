@@ -24,7 +24,7 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
     if (plan_.prefetch_left) prefetch_left_block(tile, place, reduction, out);
     if (plan_.prefetch_right) prefetch_right(reduction, out);
   } else if (!grouped) {
-    if (plan_.prefetch_left) plan_.stage_left ? prefetch_staging(tile, place, steps, out) : prefetch_tile(tile, place.source, reduction, &ReductionDimension::left_source, &RowDimension::source, sources_of(left_), out);
+    if (plan_.prefetch_left && !plan_.stage_ahead) plan_.stage_left ? prefetch_staging(tile, place, steps, out) : prefetch_tile(tile, place.source, reduction, &ReductionDimension::left_source, &RowDimension::source, sources_of(left_), out);
     if (plan_.prefetch_right) prefetch_panel(tile, place, steps, out);
     if (plan_.stage_left && 4 * window_.elements > lowering_.target.l1_bytes / 2) prefetch_tile(tile, left, reduction, &ReductionDimension::left, &RowDimension::left, {plan_.window}, out);
   }
@@ -32,10 +32,9 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
 
 // A prefetch and its address take instructions that each step of a long sum would feel: the innermost loop is cut into
 // stretches that ask once for as much.
-int64_t RowContraction::stretch_of(const ReductionLoops& reduction) const {
+int64_t stretch_of(const std::vector<ReductionDimension>& reduction) {
   constexpr int64_t stretch = 8, long_sum = 64;
-  if (plan_.long_reduction || part().left_has_columns() || form_.groups(part_) > 1) return 1;
-  const auto innermost = loops::as_integer(reduction.dimensions.back().count);
+  const auto innermost = loops::as_integer(reduction.back().count);
   return innermost && *innermost >= long_sum && *innermost % stretch == 0 ? stretch : 1;
 }
 

@@ -6,10 +6,16 @@ namespace bnc::lower {
 void RowContraction::stage_left(std::vector<Stmt>& out) {
   if (!plan_.stage_left && !plan_.guard_left) return;
   window_ = window_of(form_, space_, reduction_, lowering_.target.float_lanes());
+  if (plan_.guard_left) guarded_ = window_.edges();
+  else if (!plan_.long_reduction && form_.parts.size() == 1 && !part().left_has_columns()) guarded_ = window_.line_edges();
   if (plan_.guard_left) return;   // read where it lies: the window only tells where the edges are
+  plan_.stage_ahead ? find_next(out) : copy_window(out);
+}
+
+void RowContraction::copy_window(std::vector<Stmt>& out) {
   size_t p = 0;
   while (p + 1 < form_.parts.size() && form_.parts[p].empty()) ++p;
-  if (!form_.parts[p].empty()) stage_window(lowering_, node_.operands[0], window_, window_.origin(form_.parts[p], space_[p], reduction_[p]), plan_.window, out);
+  if (!form_.parts[p].empty()) stage_window(lowering_, node_.operands[0], window_, window_.origin(form_.parts[p], space_[p], reduction_[p]), plan_.window, window_begin(), out);
 }
 
 // Panels [part][group][panel][reduction][width] of the block's rows of the right operand.

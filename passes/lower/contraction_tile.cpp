@@ -30,9 +30,11 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
   const Expr vector = loops::variable(registers.v), tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(run_.vectors);
   std::vector<Stmt> ahead, loads;
   if (!sum.variables.empty()) {
-    sum.stretch = stretch_of(sum);
+    const bool alone = !plan_.long_reduction && !part().left_has_columns() && form_.groups(part_) == 1;
+    sum.stretch = alone ? stretch_of(sum.dimensions) : 1;
     sum.stretch_name = sum.stretch == 1 ? sum.variables.back() : lowering_.fresh("stretch");
     prefetch(tile, place, sum, left_begin, final, ahead);
+    if (plan_.stage_ahead) stage_ahead(tile, place, sum, ahead);
   }
   const Expr panel_index = right + vector * Expr(run_.lanes);
   const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
@@ -50,6 +52,9 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
     const Expr all_inside = lowering_.bind("all", all, steps);
     steps.push_back(loops::conditional(all_inside, {innermost(sum, step_of(Expr()), std::move(ahead))}));
     if (guard.load) steps.push_back(loops::conditional(loops::unary(loops::UnaryOp::logical_not, all_inside), {innermost(sum, step_of(guard.load), {})}));
+    --loops_left;
+  } else if (plan_.stage_left && guard.step) {
+    steps = {innermost(sum, step_of(Expr()), std::move(ahead))};
     --loops_left;
   } else {
     steps = step_of(guard.load);
@@ -83,7 +88,7 @@ void RowContraction::results(const TileShape& tile, const Place& place, const st
   const Expr row = loops::variable(r), vector = loops::variable(v);
   out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
   auto replace = [&](Expr row, Expr vector, Expr element) { return loops::write_register(acc, row * Expr(run_.vectors) + vector, std::move(element)); };
-  const TallReduction::TileRows rows{tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), first_chunk_)};
+  const TallReduction::TileRows rows{tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), chunk_.is_first)};
   BNC_CHECK(std::count_if(reductions_.begin(), reductions_.end(), [&](const TileReduction& rider) { return rider.reduction->in_registers(rows.product); }) <= 1, "two reductions replace a tile's results");
   for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rows));
 }
@@ -102,7 +107,7 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   const auto right_strides = row_major(form_.right);
   for (size_t j = 0; j < spans.size(); ++j) {
     loops.dimensions.push_back({spans[j].count, spans[j].most, left_step(j), 0, part().left.flat_reduction(left_strides_, j), part().right.flat_reduction(right_strides, j)});
-    if (plan_.guard_left) loops.dimensions.back().guarded = window_.edge_steps(part().left.reduction, j);
+    loops.dimensions.back().guarded = steps_along(guarded_, part().left.reduction, j);
   }
   loops.dimensions = merged_reduction(std::move(loops.dimensions));
   int64_t inner = elements_of(spans);
@@ -116,13 +121,13 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
 
 RowContraction::Guard RowContraction::guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps, const Expr& row) const {
   Guard guard;
-  const auto edges = window_.edges();
   for (size_t g = 0; g < place.guarded.size(); ++g) {
     Expr at = place.guarded[g] + tile.guarded(row, g);
     for (size_t d = 0; d < sum.dimensions.size(); ++d) at = at + loops::bounded_variable(sum.variables[d], 0, sum.dimensions[d].most - 1) * Expr(sum.dimensions[d].guarded[g]);
-    const bool each = tile.moves(g) || (taps > 1 && sum.dimensions.back().guarded[g] != 0);
+    const bool each = tile.moves(g) || ((taps > 1 || plan_.stage_left) && sum.dimensions.back().guarded[g] != 0);
+    if (each && plan_.stage_left) continue;   // the window has zeros there
     Expr& inside = each ? guard.load : guard.step;
-    inside = both(inside, both(Expr(0) <= at, at < lowering_.extent(form_.left[edges[g]])));
+    inside = both(inside, both(Expr(0) <= at, at < lowering_.extent(form_.left[guarded_[g]])));
   }
   return guard;
 }

@@ -45,10 +45,23 @@ std::vector<size_t> Window::edges() const {
   return dimensions;
 }
 
-std::vector<int64_t> Window::edge_steps(const std::vector<std::vector<int64_t>>& slopes, size_t j) const {
+std::vector<size_t> Window::line_edges() const {
+  std::vector<size_t> lines = edges();
+  if (lines.empty() || lines.back() != inside.size() - 2) return {};
+  lines.pop_back();
+  return lines;
+}
+
+std::vector<int64_t> steps_along(const std::vector<size_t>& dimensions, const std::vector<std::vector<int64_t>>& slopes, size_t j) {
   std::vector<int64_t> steps;
-  for (size_t d : edges()) steps.push_back(slopes[d][j]);
+  for (size_t d : dimensions) steps.push_back(slopes[d][j]);
   return steps;
+}
+
+int64_t Window::vectors(int lanes) const {
+  int64_t count = extent.back() / lanes;
+  for (size_t d = 0; d + 1 < extent.size(); ++d) count *= extent[d];
+  return count;
 }
 
 Index Window::origin(const FormPart& part, const Spans& space, const Spans& reduction) const {
@@ -187,9 +200,9 @@ class Staging {
     while (line_ > 0 && is_whole(line_) && window.inside[line_ - 1] && window.step[line_ - 1] == 1) --line_;
   }
 
-  void run(std::vector<Stmt>& out) {
+  void run(Expr begin, std::vector<Stmt>& out) {
     for (size_t d = 0; d < origin_.size(); ++d) origin_[d] = lowering_.bind("origin", origin_[d], out);
-    dimension(0, Expr(0), Expr(0), Expr(), out);
+    dimension(0, Expr(0), std::move(begin), Expr(), out);
   }
 
  private:
@@ -319,8 +332,8 @@ class Staging {
 
 }  // namespace
 
-void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, std::vector<Stmt>& out) {
-  Staging(lowering, operand, window, origin, buffer).run(out);
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin, std::vector<Stmt>& out) {
+  Staging(lowering, operand, window, origin, buffer).run(std::move(begin), out);
 }
 
 }  // namespace bnc::lower

@@ -36,13 +36,17 @@ struct Window {
   int64_t space_stride(const FormPart& part, size_t j) const;
   int64_t reduction_stride(const FormPart& part, size_t j) const;
   int64_t part_offset(const FormPart& part) const;
-  // The dimensions that may reach beyond the operand. How far dimension j of the space or the reduction, with these slopes,
-  // steps along each of them.
+  // The dimensions that may reach beyond the operand. Of these, those whose lines do: where lines have such an edge at their
+  // pixels too, for else several lines are one.
   std::vector<size_t> edges() const;
-  std::vector<int64_t> edge_steps(const std::vector<std::vector<int64_t>>& slopes, size_t j) const;
+  std::vector<size_t> line_edges() const;
+  // Of channels, in all its pixels.
+  int64_t vectors(int lanes) const;
   Index origin(const FormPart& part, const Spans& space, const Spans& reduction) const;
 };
 // `space` and `reduction`: the spans of each part.
+// How far dimension j of the space or the reduction, with these slopes, steps along each of these dimensions.
+std::vector<int64_t> steps_along(const std::vector<size_t>& dimensions, const std::vector<std::vector<int64_t>>& slopes, size_t j);
 Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes);
 
 // A row dimension of the loops, outermost first; neighbours that are evenly spaced everywhere are one.
@@ -66,8 +70,10 @@ struct ReductionDimension {
   std::vector<int64_t> guarded = {};   // in each dimension of left that has guarded edges
 };
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
+// How many steps of the innermost loop of such a sum go together between what is asked for ahead.
+int64_t stretch_of(const std::vector<ReductionDimension>& reduction);
 
-// Appends loops that fill the window with the operand's elements, zero outside of it, computing what is inlined.
-void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, std::vector<Stmt>& out);
+// Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it, computing what is inlined.
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin, std::vector<Stmt>& out);
 
 }  // namespace bnc::lower

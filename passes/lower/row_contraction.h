@@ -21,8 +21,14 @@ class RowContraction {
  public:
   using Body = std::function<void(std::vector<Stmt>&)>;
 
-  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Expr first_chunk = {}, Expr slice = {});
+  // Of a task that goes in chunks: whether the ranges are its first one, and the row where the next one begins (the last: itself).
+  struct Chunk {
+    Expr is_first, next_row;
+  };
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Chunk chunk = {}, Expr slice = {});
   std::vector<Stmt> run();
+  // Copies the ranges' window.
+  std::vector<Stmt> stage_chunk();
   std::vector<Stmt> finish_reductions();
 
  private:
@@ -42,6 +48,7 @@ class RowContraction {
 
   // What it copies to scratch, and the panels of the right operand (contraction_staging.cpp).
   void stage_left(std::vector<Stmt>& out);
+  void copy_window(std::vector<Stmt>& out);
   void stage_right(std::vector<Stmt>& out);
   bool reads_right() const { return plan_.long_reduction && !plan_.stage_right; }   // in place
   int right_buffer() const;
@@ -136,7 +143,6 @@ class RowContraction {
     Share share(int64_t things) const;
   };
   static Steps steps_of(const ReductionLoops& reduction, size_t first = 0);
-  int64_t stretch_of(const ReductionLoops& reduction) const;
   Share share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const;
   void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
@@ -149,11 +155,17 @@ class RowContraction {
   std::vector<int> sources_of(Value value);
   int64_t distance_to_next() const;
 
+  // The next chunk's window, copied among the products (contraction_ahead.cpp).
+  Expr window_begin() const;
+  void find_next(std::vector<Stmt>& out);
+  void stage_ahead(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
+  void stage_vector(const Expr& number, std::vector<Stmt>& out);
+
   Lowering& lowering_;
   const Stage& stage_;
   const ContractionPlan& plan_;
   const std::vector<TileReduction>& reductions_;
-  const Expr first_chunk_;                  // whether the ranges are a task's first chunk; absent: all of it
+  const Chunk chunk_;                       // absent: all of a task
   const Expr slice_;                        // of the reduction; absent: all of it
   const Node& node_;
   const ContractionForm form_;
@@ -166,6 +178,8 @@ class RowContraction {
   int64_t panels_ = 1;                      // of the task
   std::vector<Spans> space_, reduction_;    // of each part: what the task owns; the current block
   Window window_;
+  std::vector<size_t> guarded_;             // dimensions of left in which what lies outside is left out
+  Index next_origin_;                       // of the next chunk's window
   // The current part, group and column step.
   size_t part_ = 0;
   Index groups_;

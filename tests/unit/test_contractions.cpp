@@ -185,6 +185,35 @@ TEST_CASE("strided convolutions read in place, and ask at the edges") {
   }
 }
 
+// A vector of the next chunk with each stretch of this one's sums: as many as stretches, and fewer; strided pixels, a last panel
+// that is narrower, a residual, and moments of the result, for which the task's first chunk counts.
+TEST_CASE("what a product's left operand is computed from is staged among the products of the chunk before") {
+  const Case pointwise[] = {
+      {16, 16, 14, 64, 40, 1, 1},
+      {3, 56, 28, 64, 250, 1, 1},
+      {48, 8, 8, 192, 192, 1, 1},
+      {25, 23, 15, 96, 33, 1, 1, {2, 2}},
+  };
+  for (const Case& c : pointwise) {
+    INFO(c.describe());
+    Graph graph = convolution_graph(c, "convolution");
+    GraphBuilder builder(graph);
+    const Value x = graph.find("x"), w = graph.find("w"), residual = builder.input("residual", x.type()), scale = builder.parameter("scale", {DType::f32, {{c.in}}}, normal), shift = builder.parameter("shift", {DType::f32, {{c.in}}}, normal);
+    const Value normalized = builder.value("relu", {builder.value("add", {builder.value("scale_shift", {x, scale, shift}), residual})}), y = builder.value("convolution", {normalized, w}, c.attributes());
+    Node* moments = builder.create("moments", {y});
+    graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+    Graph lowered = graph.clone();
+    PassContext context;
+    context.target = codegen::target_for("skylake-avx512", true);
+    context.batch = c.batch;
+    run_passes(lowered, test::CodeOptions{}.passes, context);
+    CHECK(loops::to_string(lower_to_loops(lowered, context)).find("let next = ") != std::string::npos);
+    test::check_generated_everywhere(graph, c.batch, 3e-6);
+    const Bindings bindings = test::random_bindings(graph, c.batch);
+    CHECK(test::run_generated(graph, bindings, {.threads = 3}).at("output/y").data == test::run_generated(graph, bindings).at("output/y").data);
+  }
+}
+
 // Slices of unequal length and, of a batch that is not known, empty ones; what follows the gradient reads their sum.
 TEST_CASE("tasks share a long reduction in slices, to the same bits for any number of threads") {
   const Case long_reductions[] = {
