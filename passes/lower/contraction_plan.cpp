@@ -11,6 +11,7 @@
 namespace bnc::lower {
 namespace {
 
+constexpr int64_t most_tile_rows = 28;
 constexpr int64_t block_pixels = 128;     // of a reduction over pixels: its panel stays in the first cache, its window in the second
 constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
 constexpr double task_cycles = 2000;      // of starting a task
@@ -36,6 +37,8 @@ class Planner : ContractionSpace {
 
   ContractionPlan run() {
     decide_staging();
+    const bool skips = !plan_.long_reduction && !vectors_of_left_ && form_.parts.size() == 1 && form_.reads_outside(lowering_);
+    for (int64_t lines = 1; lines <= most_tile_rows; ++lines) needed_share_.push_back(skips ? needed_share(lines) : 1);
     double best = std::numeric_limits<double>::infinity();
     ContractionPlan chosen;
     try_splits(best, chosen);
@@ -162,6 +165,7 @@ class Planner : ContractionSpace {
     auto consider = [&](int64_t r, int64_t tile_lines, int64_t v, double cycles, bool tail) {
       cycles *= 1 + 0.01 * ((tail ? 1 : 0) + (vectors % v ? 1 : 0));                          // code for the rest
       cycles += static_cast<double>(weight_depth == 0 ? 0 : outer * inner) * static_cast<double>(vectors) * 2.0 / static_cast<double>(std::max<int64_t>(weight_depth, 1));   // storing
+      cycles *= needed_share_[static_cast<size_t>(tile_lines) - 1];
       if (cycles >= best) return;
       best = cycles;
       plan.tile = {static_cast<int>(r), static_cast<int>(v)};
@@ -170,7 +174,7 @@ class Planner : ContractionSpace {
     // Beside the sums: the panel, and what is loaded of left, for as many rows as a row of the kernel reaches.
     auto fits = [&](int64_t r, int64_t v) { return (r + plan.taps) * v + (plan.taps > 1 ? plan.taps * v : vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers; };
     for (int64_t v = 1; v <= std::min<int64_t>(vectors, 7); ++v) {
-      for (int64_t r = 1; r <= std::min<int64_t>(inner, 28) && fits(r, v); ++r) {
+      for (int64_t r = 1; r <= std::min(inner, most_tile_rows) && fits(r, v); ++r) {
         const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) + (inner % r ? column_cycles(inner % r, v, columns) : 0);
         consider(r, 1, v, static_cast<double>(outer) * cycles, inner % r != 0);
       }
@@ -222,7 +226,7 @@ class Planner : ContractionSpace {
       int64_t count = 1;
       for (const RowDimension& row : rows) count *= row.most;
       compute += groups * depth * tile_cycles(rows, columns, static_cast<int64_t>(depth), own);
-      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_;
+      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_ * needed_share_[static_cast<size_t>(plan.tile_lines) - 1];
     }
     if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
     choose_reduction_blocks(plan);
@@ -349,6 +353,7 @@ class Planner : ContractionSpace {
 
   const bool may_slice_;
   bool split_columns_ = false;
+  std::vector<double> needed_share_;        // by the lines of a tile
   ContractionPlan plan_;                    // what is decided before the split
 };
 

@@ -1,6 +1,7 @@
 #include "passes/lower/contraction_space.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace bnc::lower {
 
@@ -82,6 +83,39 @@ std::vector<RowDimension> ContractionSpace::rows_of(size_t p, const ContractionP
     number *= most;
   }
   return merged_rows(std::move(rows));
+}
+
+double ContractionSpace::needed_share(int64_t lines) const {
+  const FormPart& part = form_.parts.front();
+  const size_t pixel = form_.left.size() - 2;
+  // The one dimension of these along which left's dimension d is walked.
+  auto along = [](const std::vector<int64_t>& slopes) -> std::optional<size_t> {
+    if (std::ranges::count_if(slopes, [](int64_t slope) { return slope != 0; }) != 1) return std::nullopt;
+    return std::ranges::find_if(slopes, [](int64_t slope) { return slope != 0; }) - slopes.begin();
+  };
+  double share = 1;
+  for (size_t d = 0; d <= pixel; ++d) {
+    const auto j = along(part.left.space[d]), k = along(part.left.reduction[d]);
+    if (!j || !k || !lowering_.fixed(form_.left[d]) || !lowering_.fixed(part.space[*j]) || !lowering_.fixed(part.reduction[*k])) continue;
+    const int64_t all = extent(part.space[*j]), steps = extent(part.reduction[*k]);
+    auto is_inside = [&](int64_t line, int64_t step) {
+      const int64_t at = part.left.offset[d] + line * part.left.space[d][*j] + step * part.left.reduction[d][*k];
+      return 0 <= at && at < extent(form_.left[d]);
+    };
+    const bool edge = !is_inside(0, 0) || !is_inside(all - 1, steps - 1);
+    if (d == pixel) return edge ? share : 1;   // else lines are one (Window::line_edges)
+    const int64_t own = d + 1 == pixel ? lines : 1;
+    int64_t tiles = 0, needed = 0;
+    for (int64_t first = 0; first < all; first += own, ++tiles) {
+      for (int64_t step = 0; step < steps; ++step) {
+        bool any = false;
+        for (int64_t line = first; line < std::min(first + own, all); ++line) any = any || is_inside(line, step);
+        needed += any ? 1 : 0;
+      }
+    }
+    share *= static_cast<double>(needed) / static_cast<double>(tiles * steps);
+  }
+  return 1;
 }
 
 }  // namespace bnc::lower

@@ -23,6 +23,9 @@ class ContractionSpace {
   void make_spans(const ContractionPlan& plan);
   Window window() const { return window_of(form_, space_, reduction_, lanes_); }
   std::vector<RowDimension> rows_of(size_t p, const ContractionPlan& plan, const Window& window) const;
+  // The share of the products that tiles of so many lines have to compute: kernel lines beyond left's edge are left out where
+  // they are for all lines of a tile (RowContraction::guard_of).
+  double needed_share(int64_t lines) const;
 
  protected:
   Lowering& lowering_;

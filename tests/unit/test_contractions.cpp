@@ -185,6 +185,31 @@ TEST_CASE("strided convolutions read in place, and ask at the edges") {
   }
 }
 
+// Of a copied window the kernel lines in its edge are left out, and lines too short for a tile are not put together where that
+// would keep them. The last: most lines of the kernel lie outside.
+TEST_CASE("kernel lines beyond the edge are left out") {
+  const std::pair<Case, const char*> padded[] = {
+      {{32, 4, 4, 64, 64, 3, 3, {1, 1}, {1, 1, 1, 1}}, "tile 4 x 4 "},   // 8 x 3 would be two lines
+      {{11, 8, 10, 48, 40, 3, 3, {1, 1}, {1, 1, 1, 1}}, "tile 5 x 3 "},
+      {{5, 9, 7, 33, 70, 3, 3, {1, 1}, {2, 2, 2, 2}, {2, 2}}, "tile 7 x 3 "},
+      {{20, 3, 7, 32, 35, 7, 3, {1, 1}, {3, 3, 1, 1}}, "tile 7 x 3 "},
+  };
+  for (const auto& [c, tile] : padded) {
+    INFO(c.describe());
+    Graph graph = convolution_graph(c, "convolution");
+    GraphBuilder builder(graph);
+    graph.outputs.front().value = builder.value("convolution", {builder.value("relu", {graph.find("x")}), graph.find("w")}, c.attributes());   // computed: no place to read it in
+    Graph lowered = graph.clone();
+    PassContext context;
+    context.target = codegen::target_for("skylake-avx512", true);
+    context.batch = c.batch;
+    run_passes(lowered, test::CodeOptions{}.passes, context);
+    CHECK(loops::to_string(lower_to_loops(lowered, context)).find("if 0 <= ") != std::string::npos);
+    CHECK(std::ranges::any_of(context.remarks, [&](const Remark& remark) { return remark.text.find(tile) != std::string::npos && remark.text.find("left staged") != std::string::npos; }));
+    test::check_generated_everywhere(graph, c.batch, 3e-6);
+  }
+}
+
 // A vector of the next chunk with each stretch of this one's sums: as many as stretches, and fewer; strided pixels, a last panel
 // that is narrower, a residual, and moments of the result, for which the task's first chunk counts.
 TEST_CASE("what a product's left operand is computed from is staged among the products of the chunk before") {
