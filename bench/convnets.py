@@ -52,6 +52,7 @@ class Bench:
         return lambda seconds: bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", mode, "--batch", batch, seconds=seconds)
 
     def kernels(self):
+        # Operations as they are usually counted, those with the padding's zeros too: bnc leaves some of these out, and may exceed the peak.
         self.table.section("convolution kernels, GFLOP/s against the measured peak")
         for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
             pad, out = kernel // 2, (rows - 1) // stride + 1

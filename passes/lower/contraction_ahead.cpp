@@ -56,8 +56,10 @@ void RowContraction::stage_vector(const Expr& number, std::vector<Stmt>& out) {
   const Expr a_pixel = window_.extent[channel] / lanes, c = lowering_.bind("channel", number % a_pixel * Expr(lanes), out);
   Expr pixel = number / a_pixel, to = Expr(plan_.window_elements) - window_begin() + c, row = 0;
   Index at(channel);
+  size_t outermost = 0;   // of several positions: what is left over of the number
+  while (outermost + 1 < channel && window_.extent[outermost] == 1) ++outermost;
   for (size_t d = channel; d-- > 0;) {
-    const Expr extent = window_.extent[d], i = pixel % extent;
+    const Expr extent = window_.extent[d], i = d == outermost ? pixel : pixel % extent;
     BNC_CHECK(window_.inside[d], "a window with edges staged ahead");
     pixel = pixel / extent;
     at[d] = next_origin_[d] + i * Expr(window_.step[d]);
