@@ -76,7 +76,7 @@ class ExpressionEmitter {
   llvm::Value* emit_binary(const loops::ExprNode& x);
   llvm::Value* emit_float_binary(loops::BinaryOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_integer_binary(const loops::ExprNode& x, llvm::Value* a, llvm::Value* b);
-  llvm::Value* emit_division(loops::BinaryOp op, llvm::Value* a, llvm::Value* b);
+  llvm::Value* emit_division(loops::BinaryOp op, llvm::Value* a, llvm::Value* b, bool non_negative);
   llvm::Value* emit_extremum(bool minimum, llvm::Value* a, llvm::Value* b);
   llvm::Value* emit_cast(const loops::ExprNode& x);
   llvm::Value* emit_ramp(const loops::ExprNode& x);

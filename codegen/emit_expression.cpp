@@ -137,7 +137,7 @@ llvm::Value* ExpressionEmitter::emit_integer_binary(const ExprNode& x, llvm::Val
     case BinaryOp::add: return builder_.CreateAdd(a, b, "", false, nsw);
     case BinaryOp::subtract: return builder_.CreateSub(a, b, "", false, nsw);
     case BinaryOp::multiply: return builder_.CreateMul(a, b, "", false, nsw);
-    case BinaryOp::divide: case BinaryOp::modulo: return emit_division(x.binary_op, a, b);
+    case BinaryOp::divide: case BinaryOp::modulo: return emit_division(x.binary_op, a, b, loops::is_non_negative(x.args[0]));
     case BinaryOp::minimum: return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
     case BinaryOp::maximum: return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, b);
     case BinaryOp::less: return builder_.CreateICmpSLT(a, b);
@@ -154,7 +154,7 @@ llvm::Value* ExpressionEmitter::emit_integer_binary(const ExprNode& x, llvm::Val
 }
 
 // Rounds down; divisors are positive.
-llvm::Value* ExpressionEmitter::emit_division(BinaryOp op, llvm::Value* a, llvm::Value* b) {
+llvm::Value* ExpressionEmitter::emit_division(BinaryOp op, llvm::Value* a, llvm::Value* b, bool non_negative) {
   bool divide = op == BinaryOp::divide;
   auto* constant = llvm::dyn_cast<llvm::Constant>(b);
   if (constant && constant->getType()->isVectorTy()) constant = constant->getSplatValue();
@@ -162,6 +162,7 @@ llvm::Value* ExpressionEmitter::emit_division(BinaryOp op, llvm::Value* a, llvm:
     if (divide) return builder_.CreateAShr(a, divisor->getValue().logBase2());
     return builder_.CreateAnd(a, llvm::ConstantInt::get(a->getType(), divisor->getValue() - 1));
   }
+  if (non_negative) return divide ? builder_.CreateUDiv(a, b) : builder_.CreateURem(a, b);
   llvm::Value* zero = llvm::Constant::getNullValue(a->getType());
   llvm::Value* rest = builder_.CreateSRem(a, b);
   llvm::Value* below = builder_.CreateICmpSLT(rest, zero);

@@ -306,6 +306,11 @@ Expr fold_float_identity(BinaryOp op, const Expr& a, const Expr& b) {
 
 }  // namespace
 
+bool is_non_negative(const Expr& index) {
+  const auto range = range_of(index);
+  return range && range->low >= 0;
+}
+
 Expr fold_unary(UnaryOp op, const Expr& x) {
   if (op == UnaryOp::logical_not && x->kind == ExprKind::unary && x->unary_op == op) return x->args[0];
   if (x->kind == ExprKind::integer) {

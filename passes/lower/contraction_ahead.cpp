@@ -41,7 +41,9 @@ void RowContraction::stage_ahead(const TileShape& tile, const Place& place, cons
   int64_t each = (vectors + all - 1) / all;
   while (vectors % each != 0) ++each;
   const Expr tile_number = column_ / Expr(width_) * Expr(tiles) + (place.result - ranges_.row_begin) / Expr(tile.rows());
-  const Expr number = lowering_.bind("number", tile_number * Expr(steps.count) + steps.number, out);
+  const std::string name = lowering_.fresh("number");
+  out.push_back(loops::let(name, tile_number * Expr(steps.count) + steps.number));
+  const Expr number = loops::bounded_variable(name, 0, all - 1);
   std::vector<Stmt> body;
   for (int64_t v = 0; v < each; ++v) stage_vector(number * Expr(each) + Expr(v), body);
   if (vectors == each * all) append(out, std::move(body));

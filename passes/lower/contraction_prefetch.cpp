@@ -42,12 +42,10 @@ int64_t stretch_of(const std::vector<ReductionDimension>& reduction) {
 RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction, size_t first) {
   Steps steps;
   for (size_t d = first; d < reduction.dimensions.size(); ++d) {
-    Expr number = loops::variable(reduction.variables[d]), extent = reduction.dimensions[d].count;
-    int64_t most = reduction.dimensions[d].most;
-    if (d + 1 == reduction.dimensions.size() && reduction.stretch > 1) {
-      number = loops::variable(reduction.stretch_name);
-      extent = most /= reduction.stretch;
-    }
+    const bool stretches = d + 1 == reduction.dimensions.size() && reduction.stretch > 1;
+    const int64_t most = reduction.dimensions[d].most / (stretches ? reduction.stretch : 1);
+    const std::string& name = stretches ? reduction.stretch_name : reduction.variables[d];
+    const Expr extent = stretches ? Expr(most) : reduction.dimensions[d].count, number = loops::as_integer(extent) ? loops::bounded_variable(name, 0, most - 1) : loops::variable(name);
     steps.number = steps.number * extent + number;
     steps.count *= most;
   }

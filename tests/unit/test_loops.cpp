@@ -221,6 +221,12 @@ TEST_CASE("the verifier keeps scratch within one kernel and of constant size") {
   CHECK(message().find("the scratch buffer 't' belongs to one kernel") != std::string::npos);
 }
 
+TEST_CASE("an index is known not to be negative as far as its form tells") {
+  const Expr low = bounded_variable("i", 0, 7), any = variable("j");
+  for (const Expr& index : {low * Expr(3) + Expr(2), low / Expr(3), any % Expr(5), Expr(0)}) CHECK(is_non_negative(index));
+  for (const Expr& index : {low - Expr(1), any, any / Expr(2), low + any}) CHECK(!is_non_negative(index));
+}
+
 TEST_CASE("the verifier accepts what is right and names what is wrong") {
   CHECK_NOTHROW(verify(copy_program()));
   auto message = [](Stmt body, Expr tasks = 1) -> std::string {
