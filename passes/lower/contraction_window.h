@@ -44,9 +44,9 @@ struct Window {
   int64_t vectors(int lanes) const;
   Index origin(const FormPart& part, const Spans& space, const Spans& reduction) const;
 };
-// `space` and `reduction`: the spans of each part.
 // How far dimension j of the space or the reduction, with these slopes, steps along each of these dimensions.
 std::vector<int64_t> steps_along(const std::vector<size_t>& dimensions, const std::vector<std::vector<int64_t>>& slopes, size_t j);
+// `space` and `reduction`: the spans of each part.
 Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes);
 
 // A row dimension of the loops, outermost first; neighbours that are evenly spaced everywhere are one.
@@ -73,7 +73,8 @@ std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension>
 // How many steps of the innermost loop of such a sum go together between what is asked for ahead.
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction);
 
-// Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it, computing what is inlined.
+// Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it,
+// computing what is inlined.
 void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin, std::vector<Stmt>& out);
 
 }  // namespace bnc::lower
