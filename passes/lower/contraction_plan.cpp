@@ -165,7 +165,7 @@ class Planner : ContractionSpace {
     auto consider = [&](int64_t r, int64_t tile_lines, int64_t v, double cycles, bool tail) {
       cycles *= 1 + 0.01 * ((tail ? 1 : 0) + (vectors % v ? 1 : 0));                          // code for the rest
       cycles += static_cast<double>(weight_depth == 0 ? 0 : outer * inner) * static_cast<double>(vectors) * 2.0 / static_cast<double>(std::max<int64_t>(weight_depth, 1));   // storing
-      cycles *= needed_share_[static_cast<size_t>(tile_lines) - 1];
+      cycles *= needed_share_.at(static_cast<size_t>(tile_lines) - 1);
       if (cycles >= best) return;
       best = cycles;
       plan.tile = {static_cast<int>(r), static_cast<int>(v)};
@@ -178,7 +178,7 @@ class Planner : ContractionSpace {
         const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) + (inner % r ? column_cycles(inner % r, v, columns) : 0);
         consider(r, 1, v, static_cast<double>(outer) * cycles, inner % r != 0);
       }
-      for (int64_t l = 2; rows.back().fixed() && l <= lines && fits(l * inner, v); ++l) {
+      for (int64_t l = 2; rows.back().fixed() && l <= lines && l * inner <= most_tile_rows && fits(l * inner, v); ++l) {
         const double cycles = static_cast<double>(lines / l) * column_cycles(l * inner, v, columns) + (lines % l ? column_cycles(lines % l * inner, v, columns) : 0);
         consider(inner, l, v, static_cast<double>(outer / lines) * cycles, lines % l != 0);
       }
@@ -226,7 +226,7 @@ class Planner : ContractionSpace {
       int64_t count = 1;
       for (const RowDimension& row : rows) count *= row.most;
       compute += groups * depth * tile_cycles(rows, columns, static_cast<int64_t>(depth), own);
-      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_ * needed_share_[static_cast<size_t>(plan.tile_lines) - 1];
+      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_ * needed_share_.at(static_cast<size_t>(plan.tile_lines) - 1);
     }
     if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
     choose_reduction_blocks(plan);

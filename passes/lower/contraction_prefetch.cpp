@@ -16,7 +16,7 @@ static int64_t lines_of(int64_t elements) { return (elements + cache_line - 1) /
 // With each stretch of the reduction, lines that are not in the caches: of the result, of what the next tile reads, of what
 // will be staged next, of the next panel. Few at a time, and each about once: those under way hold up the tile's own loads.
 void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out) {
-  const bool grouped = part().left_has_columns() || form_.groups(part_) > 1;
+  const bool grouped = is_grouped();
   const Steps steps = steps_of(reduction);
   if (final && plan_.prefetch_result) prefetch_result(tile, place, steps, out);
   if (part().left_has_columns() && plan_.prefetch_left && (plan_.stage_left || plan_.guard_left)) prefetch_window(tile, place, steps, out);

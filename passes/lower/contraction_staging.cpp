@@ -6,9 +6,11 @@ namespace bnc::lower {
 void RowContraction::stage_left(std::vector<Stmt>& out) {
   if (!plan_.stage_left && !plan_.guard_left) return;
   window_ = window_of(form_, space_, reduction_, lowering_.target.float_lanes());
-  if (plan_.guard_left) guarded_ = window_.edges();
-  else if (!plan_.long_reduction && form_.parts.size() == 1 && !part().left_has_columns()) guarded_ = window_.line_edges();
-  if (plan_.guard_left) return;   // read where it lies: the window only tells where the edges are
+  if (plan_.guard_left) {   // read where it lies: the window only tells where the edges are
+    guarded_ = window_.edges();
+    return;
+  }
+  if (!plan_.long_reduction && form_.parts.size() == 1 && !part().left_has_columns()) guarded_ = window_.line_edges();
   plan_.stage_ahead ? find_next(out) : copy_window(out);
 }
 

@@ -30,8 +30,7 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
   const Expr vector = loops::variable(registers.v), tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(run_.vectors);
   std::vector<Stmt> ahead, loads;
   if (!sum.variables.empty()) {
-    const bool alone = !plan_.long_reduction && !part().left_has_columns() && form_.groups(part_) == 1;
-    sum.stretch = alone ? stretch_of(sum.dimensions) : 1;
+    sum.stretch = plan_.long_reduction || is_grouped() ? 1 : stretch_of(sum.dimensions);
     sum.stretch_name = sum.stretch == 1 ? sum.variables.back() : lowering_.fresh("stretch");
     prefetch(tile, place, sum, left_begin, final, ahead);
     if (plan_.stage_ahead) stage_ahead(tile, place, sum, ahead);

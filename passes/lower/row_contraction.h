@@ -33,6 +33,7 @@ class RowContraction {
 
  private:
   const FormPart& part() const { return form_.parts[part_]; }
+  bool is_grouped() const { return part().left_has_columns() || form_.groups(part_) > 1; }
   bool is_row(size_t p, size_t j) const { return j != form_.parts[p].columns() && !form_.parts[p].is_group(j); }
 
   // What a task owns (contraction_loops.cpp).
