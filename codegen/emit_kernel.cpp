@@ -114,6 +114,7 @@ class KernelEmitter : public ExpressionEmitter {
 void KernelEmitter::emit_tasks(llvm::BasicBlock* block) {
   builder_.SetInsertPoint(block);
   emitted_.clear();
+  if (!kernel_.first_task_variable.empty()) define(kernel_.first_task_variable, {function_->getArg(2)});
   emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] { emit_statement(kernel_.body); });
   // Unlike other stores, those past the caches are not ordered before what tells other threads that the kernel has ended.
   if (!streamed_.empty()) builder_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, llvm::ArrayRef<llvm::Type*>{}, {});

@@ -23,6 +23,7 @@ class Canonical {
   Canonical(const Program& program, const Kernel& kernel) : program_(program), kernel_(kernel) {
     name(loops::batch_variable);
     name(kernel.task_variable);
+    name(kernel.first_task_variable);
     statement(*kernel.body);
     for (int id : used_) describe(id);
   }

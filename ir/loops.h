@@ -206,6 +206,9 @@ struct Kernel {
   std::string name;
   Expr tasks;                    // how many independent tasks
   std::string task_variable;
+  // Threads are given runs of successive tasks. A body that names this variable is told the first task of its run, and finds in
+  // scratch what the task before it in the run left there; without, tasks know nothing of each other.
+  std::string first_task_variable;
   Stmt body;                     // one task
   std::vector<int> reads, writes;
   double flops = 0, bytes = 0;   // for one example when the batch size is symbolic, else for the batch; for `explain` and `bench`

@@ -197,7 +197,8 @@ class Printer {
       return text.empty() ? "nothing" : text;
     };
     line(1, fmt::format("kernel {} reads {} writes {}", k.name, names(k.reads), names(k.writes)));
-    line(2, fmt::format("task {} in 0..{} {{", k.task_variable, expression(k.tasks)));
+    const std::string run = k.first_task_variable.empty() ? "" : fmt::format(", in runs from {}", k.first_task_variable);
+    line(2, fmt::format("task {} in 0..{}{} {{", k.task_variable, expression(k.tasks), run));
     statement(k.body, 3);
     line(2, "}");
   }

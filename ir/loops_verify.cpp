@@ -21,6 +21,7 @@ class Verifier {
     require(kernel_.tasks && kernel_.tasks->type == Type{Scalar::i64, 1}, "the number of tasks is an i64");
     expression(kernel_.tasks);
     variables_[kernel_.task_variable] = {Type{Scalar::i64, 1}, false};
+    if (!kernel_.first_task_variable.empty()) variables_[kernel_.first_task_variable] = {Type{Scalar::i64, 1}, false};
     require(kernel_.body != nullptr, "it has a body");
     statement(kernel_.body);
   }

@@ -189,7 +189,9 @@ class Driver {
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
     const std::set<const Stage*> riders = find_riders(fused, tasks, shared);
     choose_streamed(fused, riders, shared);
-    kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](const Region& region) {
+    if (tasks.hand_on()) kernel.first_task_variable = lowering_.fresh("first_task");
+    kernel.body = loops::block(split_rows(lowering_, tasks, row_task, [&](Region region) {
+      if (tasks.hand_on()) region.begins_run = task == loops::variable(kernel.first_task_variable);
       std::vector<Stmt> body;
       for (const Stage& stage : fused.stages) {
         if (riders.count(&stage)) continue;

@@ -40,8 +40,9 @@ struct ContractionPlan {
   int64_t slices = 1;
   int slice_sums = -1;            // arena: of each slice the elements of the result
   bool stage_left = false, stage_right = false;   // copied to scratch by each task
-  // Each chunk but a task's first is copied while the products of the one before are summed, into the other of two windows.
-  bool stage_ahead = false;
+  // Each chunk but a task's first is copied while the products of the one before are summed, into the other of two windows; where
+  // tasks hand on, but the first of a run of them: the first chunk of a task among the products of the task before.
+  bool stage_ahead = false, hands_on = false;
   int64_t window_elements = 0;    // of one window
   bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
@@ -56,8 +57,8 @@ struct ContractionPlan {
 
 // Decides; allocates scratch, and appends the kernel that packs the right operand (or a packed constant). `unit_rows`: a task
 // is to own a multiple of so many rows. Without `split_columns` it owns all columns.
-// `may_slice`: nothing that its kernel computes is read by the contraction.
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice);
+// `stands_alone`: it is its kernel's only contraction, and reads nothing that the kernel computes.
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool stands_alone);
 
 // A reduction over rows of what the register tile computes, which takes the rows as the tile leaves them.
 struct TileReduction {

@@ -1,5 +1,5 @@
 // Staging ahead: while a chunk's products are summed, the next chunk's window is filled, a vector or a few with each stretch
-// of a sum.
+// of a sum. The next task's first chunk is filled by a thread's task before it: 0.6 % of a step of 192 -> 192 channels (1 x 1).
 //
 // What the copy waits for, the products do not, and of a core that adds and compares beside its multiply-adds they take little.
 // Measured on two threads of a Zen 4, a batch norm and ReLU in front and moments behind a 1 x 1 convolution, in times of the bare
@@ -34,21 +34,24 @@ void RowContraction::find_next(std::vector<Stmt>& out) {
   for (Expr& origin : next_origin_) origin = lowering_.bind("origin", origin, out);
 }
 
-// The stretches of all panels and tiles are numbered: each has its vectors, in the order of the window's memory.
+// The stretches of all panels and tiles are numbered: each has its vectors, in the order of the window's memory. Where those of a
+// tile are more than enough, its first have none: a store would wait there for those of the tile before, which may go to memory.
 void RowContraction::stage_ahead(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out) {
   const Steps steps = steps_of(reduction);
-  const int64_t tiles = plan_.rows_per_task / tile.rows(), vectors = window_.vectors(lowering_.target.float_lanes()), all = panel_count(part_) * tiles * steps.count;
+  const int64_t tiles = plan_.rows_per_task / tile.rows(), vectors = window_.vectors(lowering_.target.float_lanes()), all_tiles = panel_count(part_) * tiles, all = all_tiles * steps.count;
   BNC_CHECK(plan_.rows_per_task % tile.rows() == 0, "a chunk of uneven tiles staged ahead");
   int64_t each = (vectors + all - 1) / all;
   while (vectors % each != 0) ++each;
+  const int64_t shares = vectors / each, stretches = (shares + all_tiles - 1) / all_tiles, without = steps.count - stretches;
   const Expr tile_number = column_ / Expr(width_) * Expr(tiles) + (place.result - ranges_.row_begin) / Expr(tile.rows());
   const std::string name = lowering_.fresh("number");
-  out.push_back(loops::let(name, tile_number * Expr(steps.count) + steps.number));
-  const Expr number = loops::bounded_variable(name, 0, all - 1);
-  std::vector<Stmt> body;
-  for (int64_t v = 0; v < each; ++v) stage_vector(number * Expr(each) + Expr(v), body);
-  if (vectors == each * all) append(out, std::move(body));
-  else out.push_back(loops::conditional(number < Expr(vectors / each), std::move(body)));
+  const Expr number = loops::bounded_variable(name, 0, all_tiles * stretches - 1);
+  std::vector<Stmt> body{loops::let(name, tile_number * Expr(stretches) + (steps.number - Expr(without)))}, share;
+  for (int64_t v = 0; v < each; ++v) stage_vector(number * Expr(each) + Expr(v), share);
+  if (shares == all_tiles * stretches) append(body, std::move(share));
+  else body.push_back(loops::conditional(number < Expr(shares), std::move(share)));
+  if (without == 0) append(out, std::move(body));
+  else out.push_back(loops::conditional(Expr(without) <= steps.number, std::move(body)));
 }
 
 // One vector of a pixel's channels.

@@ -297,21 +297,23 @@ Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool e
   return loops::loop(rows, ranges.row_begin, ranges.row_end, count, body(block));
 }
 
-std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
+// `begins_run`: whether no task before has staged the first chunk; absent: none ever does.
+std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, const Expr& begins_run) {
   RowContraction task(lowering, stage, ranges, plan, reductions);
   std::vector<Stmt> out;
   if (plan.rows_per_chunk == 0) {
     out = task.run();
   } else {
     const ContractionPlan chunk = plan.chunk();
-    const Expr rows = plan.rows_per_chunk;
+    const Expr rows = plan.rows_per_chunk, end = begins_run ? ranges_of(lowering, stage.space(), Region{}).row_end : ranges.row_end;
     if (plan.stage_ahead) {
       Ranges first = ranges;
       first.row_end = first.row_begin + rows, first.rows = plan.rows_per_chunk;
       out = RowContraction(lowering, stage, first, chunk, {}).stage_chunk();
+      if (begins_run) out = {loops::conditional(begins_run, std::move(out), loops::Frequency::rare)};
     }
     out.push_back(over_blocks(lowering, ranges, plan.rows_per_chunk, true, [&](const Ranges& block) {
-      const Expr next = loops::binary(loops::BinaryOp::minimum, block.row_end, ranges.row_end - rows);
+      const Expr next = loops::binary(loops::BinaryOp::minimum, block.row_end, end - rows);
       return RowContraction(lowering, stage, block, chunk, reductions, {block.row_begin == ranges.row_begin, next}).run();
     }));
   }
@@ -323,11 +325,11 @@ std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Range
 
 std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
   const Ranges ranges = ranges_of(lowering, stage.space(), region);
-  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions);
+  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions, plan.hands_on ? region.begins_run : Expr());
   BNC_CHECK(reductions.empty(), "a reduction by tiles of one task");
   // One task for everything: its blocks one after another.
   const bool even = ranges.rows && *ranges.rows % plan.rows_per_task == 0;
-  return {over_blocks(lowering, ranges, plan.rows_per_task, even, [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}); })};
+  return {over_blocks(lowering, ranges, plan.rows_per_task, even, [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}, {}); })};
 }
 
 std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const Expr& slice) {

@@ -28,8 +28,8 @@ double cycles_of_step(int64_t rows, int64_t vectors, bool left_vectors, int64_t 
 
 class Planner : ContractionSpace {
  public:
-  Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice)
-      : ContractionSpace(lowering, node, unit_rows), may_slice_(may_slice) {
+  Planner(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool stands_alone)
+      : ContractionSpace(lowering, node, unit_rows), stands_alone_(stands_alone) {
     const FormPart& part = form_.parts.front();
     // Groups and spread columns take their columns together.
     split_columns_ = split_columns && form_.groups(0) == 1 && part.space.back() == form_.result.back();
@@ -118,7 +118,7 @@ class Planner : ContractionSpace {
   }
 
   std::vector<int64_t> slice_counts() const {
-    if (!may_slice_ || !plan_.long_reduction || form_.parts.size() > 1) return {1};
+    if (!stands_alone_ || !plan_.long_reduction || form_.parts.size() > 1) return {1};
     return {1, 2, 4, 8, 16};
   }
 
@@ -298,6 +298,7 @@ class Planner : ContractionSpace {
 
   void allocate(ContractionPlan& plan) {
     choose_chunks(*this, plan);
+    plan.hands_on = plan.stage_ahead && stands_alone_;
     make_spans(plan);
     const std::string name = node_.results[0].name;
     auto scratch = [&](const std::string& suffix, int64_t elements) {
@@ -351,7 +352,7 @@ class Planner : ContractionSpace {
     return length;
   }
 
-  const bool may_slice_;
+  const bool stands_alone_;
   bool split_columns_ = false;
   std::vector<double> needed_share_;        // by the lines of a tile
   ContractionPlan plan_;                    // what is decided before the split
@@ -368,8 +369,8 @@ ContractionPlan ContractionPlan::chunk() const {
   return plan;
 }
 
-ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool may_slice) {
-  ContractionPlan plan = Planner(lowering, node, unit_rows, split_columns, may_slice).run();
+ContractionPlan plan_contraction(Lowering& lowering, const Node& node, int64_t unit_rows, bool split_columns, bool stands_alone) {
+  ContractionPlan plan = Planner(lowering, node, unit_rows, split_columns, stands_alone).run();
   lowering.context.done(&node, plan.note);
   return plan;
 }

@@ -89,7 +89,7 @@ void RowContraction::results(const TileShape& tile, const Place& place, const st
   auto replace = [&](Expr row, Expr vector, Expr element) { return loops::write_register(acc, row * Expr(run_.vectors) + vector, std::move(element)); };
   const TallReduction::TileRows rows{tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), chunk_.is_first)};
   BNC_CHECK(std::count_if(reductions_.begin(), reductions_.end(), [&](const TileReduction& rider) { return rider.reduction->in_registers(rows.product); }) <= 1, "two reductions replace a tile's results");
-  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rows));
+  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rider.block, rows));
 }
 
 void RowContraction::add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {

@@ -82,6 +82,7 @@ struct Region {
   Expr column_begin = 0, column_end;
   std::optional<int64_t> columns;
   bool all_rows = true, all_columns = true;
+  Expr begins_run;                 // whether the task is the first of its run (loops::Kernel); absent where tasks are not told
 };
 
 // A stage's own ranges within a region: `rows` counts all dimensions but the last, flattened.

@@ -128,10 +128,13 @@ Stmt TallReduction::keep_whether_pivots(const ColumnRun& run, const Node& node, 
   return loops::store(kept_.at(&node), kept_place(run, node, "has_pivots", at, 0), std::move(value));
 }
 
-std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates) {
+// Of what is stored behind the last tile, the lines are there by then.
+std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
+      const Expr line = interleaved(vector_at(column, run, v), stride_, block);
+      for (const std::string& name : names(*root)) out.push_back(loops::prefetch(partial_.at({root, name}), line, loops::Prefetch::store));
       for (const std::string& name : sums_of_tiles(*root)) out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
     }
     if (!is_moments(*root)) continue;
@@ -209,11 +212,11 @@ bool TallReduction::in_registers(Value product) const {
   return stage_.roots.size() == 1 && is_moments(*stage_.roots.front()) && stage_.roots.front()->operands[0] == product;
 }
 
-std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at, const TileRows& rows) {
+std::vector<Stmt> TallReduction::tile(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows) {
   std::vector<Stmt> out;
   std::vector<Expr> predicates;
   for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering_, run, vector_at(column, run, v), out));
-  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, rows, predicates), loops::Frequency::rare));
+  out.push_back(loops::conditional(rows.is_first, begin_tiles(run, column, at, block, rows, predicates), loops::Frequency::rare));
   if (in_registers(rows.product)) add_registers(run, at, rows, out);
   else add_elements(run, column, at, rows, predicates, out);
   return out;

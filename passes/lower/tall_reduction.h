@@ -30,7 +30,7 @@ class TallReduction {
   };
   void use_tiles(int64_t columns);   // of a task, with room for its last vector
   bool in_registers(Value product) const;   // whether its tiles read nothing from memory
-  std::vector<Stmt> tile(const ColumnRun& run, Expr column, Expr at, const TileRows& rows);
+  std::vector<Stmt> tile(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows);
   // Behind the last tile, for the panel at `column`.
   std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows);
 
@@ -48,7 +48,7 @@ class TallReduction {
   void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
   void without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out);
   void subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
-  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, const TileRows& rows, const std::vector<Expr>& predicates);
+  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
   Expr interleaved(const Expr& column, int64_t count, const Expr& which) const;
   Expr kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;

@@ -18,7 +18,7 @@ class Chooser {
     tasks_.units = *element_count(kernel_.plan.units());
     if (tasks_.by_columns) tasks_.columns = *lowering_.fixed(kernel_.plan.column_extent());
     for (const Stage& stage : kernel_.stages) {
-      if (is_planned(stage)) tasks_.plans.emplace(&stage, plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns, may_slice(stage)));
+      if (is_planned(stage)) tasks_.plans.emplace(&stage, plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns, stands_alone(stage)));
     }
     if (tasks_.plans.empty()) choose_panels();
     else follow_plan(*tasks_.plans.begin()->first, tasks_.plans.begin()->second);
@@ -30,8 +30,8 @@ class Chooser {
     return stage.kind == Stage::Kind::contract && is_row_contraction(*stage.roots.front(), lowering_.context.batch);
   }
 
-  // Slices of a reduction are summed by a kernel in front of this one.
-  bool may_slice(const Stage& stage) const {
+  // What it reads, other kernels have finished: slices of its sums are a kernel in front of this one, and a task may read ahead.
+  bool stands_alone(const Stage& stage) const {
     const auto contractions = std::count_if(kernel_.stages.begin(), kernel_.stages.end(), [](const Stage& other) { return other.kind == Stage::Kind::contract; });
     return contractions == 1 && !kernel_.plan.reads_member(*stage.roots.front());
   }
@@ -108,6 +108,10 @@ class Chooser {
 };
 
 }  // namespace
+
+bool Tasks::hand_on() const {
+  return std::any_of(plans.begin(), plans.end(), [](const auto& plan) { return plan.second.hands_on; });
+}
 
 Expr Tasks::row_tasks(const Lowering& lowering) const { return by_rows ? (lowering.extent(units) + Expr(block - 1)) / Expr(block) : Expr(1); }
 

@@ -22,6 +22,7 @@ struct Tasks {
   std::map<const Stage*, Packing> packings;        // of small products
   std::map<const Stage*, ContractionPlan> plans;   // of a contraction over many rows; it decides how the kernel is split
 
+  bool hand_on() const;   // whether a task leaves something to the next
   Expr row_tasks(const Lowering& lowering) const;
   Expr column_tasks() const { return (columns + width - 1) / width; }
   Expr count(const Lowering& lowering) const { return row_tasks(lowering) * column_tasks(); }

@@ -29,9 +29,12 @@ Lane& Interpreter::element(int buffer, int64_t index) {
 void Interpreter::run() {
   for (const Kernel& kernel : program_.kernels) {
     int64_t tasks = evaluate(kernel.tasks)[0].integer;
+    int64_t first = 0;   // of runs of 1, 2, 3, ... tasks
     for (int64_t task = 0; task < tasks; ++task) {
-      forget_scratch();
+      if (task > 2 * first) first = task;
+      if (task == first || kernel.first_task_variable.empty()) forget_scratch();
       variables_[kernel.task_variable] = {{0, task}};
+      if (!kernel.first_task_variable.empty()) variables_[kernel.first_task_variable] = {{0, first}};
       execute(kernel.body);
     }
   }

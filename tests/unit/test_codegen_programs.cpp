@@ -77,7 +77,22 @@ std::vector<char> run_threads(const Program& program, codegen::StepFunction step
     workers.emplace_back([&, thread] { step(memory.arguments.data(), memory.arena, n, thread, threads, wait, &meeting); });
   }
   for (std::thread& worker : workers) worker.join();
-  return memory.buffers[4];
+  return memory.buffers[static_cast<size_t>(program.find_buffer("y"))];
+}
+
+// y = 2x, where all rows but the first of a run are found in one half of scratch, as the row before left them.
+Program handed_on() {
+  Program program{.name = "handed"};
+  program.buffers = {{.name = "x", .elements = {21, true}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "y", .elements = {21, true}, .kind = BufferKind::argument, .argument = 1},
+                     {.name = "halves", .elements = {2 * 21}, .kind = BufferKind::scratch}};
+  const Expr row = variable("row"), n = variable(batch_variable);
+  auto double_of = [&](const Expr& from) { return loop("i", 0, 21, 1, {store(2, from % 2 * 21 + i, load(0, Scalar::f32, from * 21 + i) * real(2))}); };
+  Stmt body = block({conditional(row == variable("first"), {double_of(row)}), conditional(row + 1 < n, {double_of(row + 1)}), loop("i", 0, 21, 1, {store(1, row * 21 + i, load(2, Scalar::f32, row % 2 * 21 + i))})});
+  program.kernels = {{.name = "handed", .tasks = n, .task_variable = "row", .first_task_variable = "first", .body = body, .reads = {0, 2}, .writes = {1, 2}}};
+  PassContext context;
+  plan_memory(program, context);
+  return program;
 }
 
 }  // namespace
@@ -109,6 +124,15 @@ TEST_CASE("scratch belongs to a thread and lies behind the arena") {
   auto compiled = codegen::jit(program, codegen::target_for("native", true));
   std::vector<char> one = run_threads(program, compiled->step(), 37, 1);
   for (int threads : {2, 5}) CHECK(run_threads(program, compiled->step(), 37, threads) == one);
+}
+
+TEST_CASE("a task finds in scratch what the one before it in its run left there") {
+  const Program program = handed_on();
+  CHECK(to_string(program).find("task row in 0..N, in runs from first {") != std::string::npos);
+  for (int64_t n : {1, 2, 19}) check(program, n);
+  auto compiled = codegen::jit(program, codegen::target_for("native", true));
+  const std::vector<char> one = run_threads(program, compiled->step(), 19, 1);
+  for (int threads : {2, 4, 23}) CHECK(run_threads(program, compiled->step(), 19, threads) == one);
 }
 
 TEST_CASE("barriers stand between dependent kernels only") {

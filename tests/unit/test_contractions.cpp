@@ -234,10 +234,16 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
     const Value normalized = builder.value("relu", {builder.value("add", {builder.value("scale_shift", {x, scale, shift}), residual})}), y = builder.value("convolution", {normalized, w}, c.attributes());
     Node* moments = builder.create("moments", {y});
     graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
-    CHECK(lowered_text(graph, c.batch).find("let next = ") != std::string::npos);
+    const std::string loops = lowered_text(graph, c.batch);
+    CHECK(loops.find("let next = ") != std::string::npos);
+    CHECK(loops.find(", in runs from ") != std::string::npos);
     test::check_generated_everywhere(graph, c.batch, 3e-6);
     const Bindings bindings = test::random_bindings(graph, c.batch);
-    CHECK(test::run_generated(graph, bindings, {.threads = 3}).at("output/y").data == test::run_generated(graph, bindings).at("output/y").data);
+    const auto alone = test::run_generated(graph, bindings);
+    for (const int threads : {2, 3, 7}) {   // runs of several lengths
+      const auto shared = test::run_generated(graph, bindings, {.threads = threads});
+      for (const char* name : {"output/y", "output/mean", "output/variance"}) CHECK(shared.at(name).data == alone.at(name).data);
+    }
   }
 }
 
