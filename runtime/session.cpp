@@ -101,13 +101,27 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
       BNC_CHECK(output, "the argument buffer " + slot.name + " is nothing the graph hands out");
       slot.type = output->value.type();
     }
-    const Dim elements = elements_of(slot.type);
-    if (!elements.batch) {
-      slot.memory = AlignedBuffer(checked_bytes(elements, 1));
-      slot.batch = slot.kind == Slot::Kind::input ? 0 : -1;
-    }
-    slot.pointer = slot.memory.get();
-    arguments.push_back(slot.pointer);
+    if (!elements_of(slot.type).batch) slot.batch = slot.kind == Slot::Kind::input ? 0 : -1;
+  }
+  arguments.resize(slots.size());
+  allocate(1, false);
+}
+
+// The memory of the slots whose size depends on the batch, or of the others; what they held before stays at their beginning.
+void Session::Data::allocate(int64_t wanted, bool by_batch) {
+  std::vector<size_t> chosen, sizes;
+  for (size_t k = 0; k < slots.size(); ++k) {
+    const Dim elements = elements_of(slots[k].type);
+    if (elements.batch != by_batch) continue;
+    chosen.push_back(k);
+    sizes.push_back(checked_bytes(elements, wanted));
+  }
+  std::vector<AlignedBuffer> memory = AlignedBuffer::together(sizes);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    Slot& slot = slots[chosen[i]];
+    if (slot.memory.bytes() > 0) std::memcpy(memory[i].get(), slot.memory.get(), slot.memory.bytes());
+    slot.memory = std::move(memory[i]);
+    slot.pointer = arguments[chosen[i]] = slot.memory.get();
   }
 }
 
@@ -131,19 +145,12 @@ void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
 void Session::Data::set_batch(int64_t wanted) {
   batch = wanted;
   if (wanted <= capacity) return;
-  for (size_t k = 0; k < slots.size(); ++k) {
-    const Dim elements = elements_of(slots[k].type);
-    if (!elements.batch) continue;
-    AlignedBuffer memory(checked_bytes(elements, wanted));
-    if (slots[k].memory.get()) std::memcpy(memory.get(), slots[k].memory.get(), slots[k].memory.bytes());
-    slots[k].memory = std::move(memory);
-    slots[k].pointer = arguments[k] = slots[k].memory.get();
-  }
+  allocate(wanted, true);
   int64_t bytes = 0;
   if (__builtin_mul_overflow(workspace_bytes_per_example, wanted, &bytes) || __builtin_add_overflow(bytes, workspace_bytes, &bytes)) {
     fail("a batch of {} takes more memory than can be addressed", wanted);
   }
-  workspace = AlignedBuffer(static_cast<size_t>(bytes));
+  workspace = std::move(AlignedBuffer::together({static_cast<size_t>(bytes)}).front());
   capacity = wanted;
 }
 

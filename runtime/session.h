@@ -65,6 +65,7 @@ struct Session::Data {
  private:
   void prepare_run();
   void make_slots(const loops::Program& program, const Graph& graph);
+  void allocate(int64_t wanted, bool by_batch);
   void fill_slots(const Graph& graph, const Weights& values);
 };
 
