@@ -109,6 +109,7 @@ TargetDescription target_for(const std::string& cpu, bool for_this_process) {
   target.vector_registers = avx512 ? 32 : 16;
   target.masked_memory = avx2;
   target.fused_multiply_add = info->checkFeatures("+fma");
+  target.second_cache_prefetch = !target.cpu.starts_with("znver");
   if (native) {
     target.l1_bytes = cache_bytes(_SC_LEVEL1_DCACHE_SIZE, target.l1_bytes);
     target.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE, target.l2_bytes);
