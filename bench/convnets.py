@@ -42,11 +42,16 @@ class Bench:
 
         return sorted(([measure(self.options.seconds / ROUNDS) for measure in measures] for _ in range(ROUNDS)), key=ratio)[ROUNDS // 2]
 
-    def network(self, text, batch):
-        """Measures the network of that text."""
+    def file(self, text):
+        """The path of a network's text."""
         path = pathlib.Path(self.folder.name) / f"{text.split('(')[0].split()[-1]}.bn"
         path.write_text(text)
-        return lambda seconds: bnc_bench(self.options, path, "--mode", "infer", "--batch", batch, seconds=seconds)
+        return path
+
+    def network(self, text, batch, *words):
+        """Measures the network of that text."""
+        path = self.file(text)
+        return lambda seconds: bnc_bench(self.options, path, "--mode", "infer", "--batch", batch, *words, seconds=seconds)
 
     def example(self, name, mode, batch):
         return lambda seconds: bnc_bench(self.options, ROOT / "examples" / f"{name}.bn", "--mode", mode, "--batch", batch, seconds=seconds)
@@ -85,16 +90,17 @@ class Bench:
         for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
             layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
             head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
-            bare = self.network(f"network bare{head}  return {layer.format('x')}\n}}\n", batch)
+            bare = self.file(f"network bare{head}  return {layer.format('x')}\n}}\n")
             # As in training: the statistics are those of the data, which are uniform in [0, 1), and the scale and shift near 1 and 0. The
             # ReLU keeps them from being folded into the weight.
             ranges = {"mean": (0.48, 0.52), "variance": (0.08, 0.087), "gamma": (0.9, 1.1), "beta": (-0.1, 0.1)}
             parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low={low}, high={high})\n" for name, (low, high) in ranges.items())
             with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(x - mean, gamma * rsqrt(variance + 1e-05), beta))\n"
-                                     f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch)
-            bare, with_norm = self.by_turns(bare, with_norm)
-            self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", with_norm["median_ms"],
-                           bare["median_ms"], "ms", at_most=1.03)
+                                     f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch, "--against", bare)
+            # In turns, run after run; of several processes, as memory that lies elsewhere makes a percent.
+            result = sorted((with_norm(self.options.seconds / ROUNDS) for _ in range(ROUNDS)), key=lambda result: result["ratio"])[ROUNDS // 2]
+            self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", result["ratio"] * result["against_ms"],
+                           result["against_ms"], "ms", at_most=1.03)
 
     def training(self):
         self.table.section("a training step, against PyTorch")

@@ -1,6 +1,7 @@
 // Timing of compiled networks.
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <unistd.h>
 
 #include "codegen/codegen.h"
@@ -35,18 +36,21 @@ int64_t classes_of(const Network& network) {
   return outputs.empty() || outputs.front().dims.empty() ? 2 : std::max<int64_t>(1, outputs.front().dims.back());
 }
 
-std::vector<double> time_runs(Session& session, double seconds) {
+// The times of all sessions, which run in turns.
+std::vector<std::vector<double>> time_runs(const std::vector<Session*>& sessions, double seconds) {
   constexpr int warm_up = 3, least = 5;
   constexpr double most = 1e6;
-  for (int k = 0; k < warm_up; ++k) session.run();
-  std::vector<double> times;
+  std::vector<std::vector<double>> times(sessions.size());
+  const auto turn = [&](bool counts) {
+    for (size_t s = 0; s < sessions.size(); ++s) {
+      const auto start = Clock::now();
+      sessions[s]->run();
+      if (counts) times[s].push_back(milliseconds(Clock::now() - start));
+    }
+  };
+  for (int k = 0; k < warm_up; ++k) turn(false);
   const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  while (times.size() < least || (Clock::now() < end && static_cast<double>(times.size()) < most)) {
-    const auto start = Clock::now();
-    session.run();
-    times.push_back(milliseconds(Clock::now() - start));
-  }
-  std::sort(times.begin(), times.end());
+  while (times.front().size() < least || (Clock::now() < end && static_cast<double>(times.front().size()) < most)) turn(true);
   return times;
 }
 
@@ -73,6 +77,12 @@ std::vector<BenchResult::Kernel> time_kernels(Session& session, double seconds) 
   return kernels;
 }
 
+Session ready_session(const Network& network, const CompileOptions& options, const WeightStore* weights) {
+  Session session = weights ? network.compile(options, *weights) : network.compile(options, network.initialize(0));
+  fill_inputs(session, classes_of(network));
+  return session;
+}
+
 // Copies between two buffers far larger than the last cache, by all threads; the bytes read and written in GB/s.
 double measure_stream_gbytes(const std::string& cpu, int threads) {
   constexpr int runs = 9;
@@ -96,7 +106,6 @@ double measure_stream_gbytes(const std::string& cpu, int threads) {
 
 BenchResult bench(const Network& network, const BenchOptions& options, const WeightStore* weights) {
   return at_boundary([&] {
-    const WeightStore fresh = weights ? WeightStore() : network.initialize(0);
     CompileOptions compile;
     compile.mode = options.mode;
     compile.batch = options.batch;
@@ -105,9 +114,14 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     compile.threads = options.threads;
     compile.cpu = options.cpu;
     compile.on_time = options.on_time;
-    Session session = network.compile(compile, weights ? *weights : fresh);
-    fill_inputs(session, classes_of(network));
-    const std::vector<double> times = time_runs(session, options.seconds);
+    Session session = ready_session(network, compile, weights);
+    compile.on_time = {};
+    std::optional<Session> other;
+    std::vector<Session*> sessions{&session};
+    if (options.against) sessions.push_back(&other.emplace(ready_session(*options.against, compile, nullptr)));
+    const std::vector<std::vector<double>> turns = time_runs(sessions, options.seconds);
+    std::vector<double> times = turns.front(), ratios;
+    std::sort(times.begin(), times.end());
 
     BenchResult result;
     result.model = network.name();
@@ -118,6 +132,11 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     result.min_ms = times.front();
     result.p90_ms = times[times.size() * 9 / 10];
     result.runs = static_cast<int64_t>(times.size());
+    if (other) {
+      for (size_t run = 0; run < times.size(); ++run) ratios.push_back(turns[0][run] / turns[1][run]);
+      result.against_ms = median(turns[1]);
+      result.ratio = median(ratios);
+    }
     result.compile_ms = session.info().compile_ms;
     result.flops = session.info().flops;
     result.gflops = result.flops / result.median_ms * 1e-6;
@@ -127,9 +146,7 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     result.arena_bytes = session.info().arena_bytes;
     if (options.profile) {
       compile.profile = true;
-      compile.on_time = {};
-      Session profiled = network.compile(compile, weights ? *weights : fresh);
-      fill_inputs(profiled, classes_of(network));
+      Session profiled = ready_session(network, compile, weights);
       result.kernels = time_kernels(profiled, options.seconds);
     }
     return result;

@@ -46,18 +46,22 @@ int run(const Arguments& arguments) {
   options.cpu = arguments.cpu();
   options.profile = arguments.flag("profile");
   options.on_time = arguments.print_time();
+  std::optional<Network> other;
+  if (arguments.has("against")) options.against = &other.emplace(Network::from_file(arguments.text("against")));
   const BenchResult result = bench(network, options, weights ? &*weights : nullptr);
   if (arguments.json()) {
     Json object = {{"model", result.model}, {"mode", result.mode}, {"batch", result.batch}, {"threads", result.threads}, {"median_ms", result.median_ms},
                 {"min_ms", result.min_ms}, {"p90_ms", result.p90_ms}, {"runs", result.runs}, {"compile_ms", result.compile_ms}, {"flops", result.flops},
                 {"gflops", result.gflops}, {"peak_gflops", result.peak_gflops}, {"bytes_moved", result.bytes_moved}, {"stream_gbytes", result.stream_gbytes},
                 {"arena_bytes", result.arena_bytes}};
+    if (other) object.update({{"against", other->name()}, {"against_ms", result.against_ms}, {"ratio", result.ratio}});
     if (arguments.flag("profile")) object["kernels"] = profile_json(result);
     print_json(object);
     return exit_done;
   }
   print(fmt::format("{} {} batch {}, {} thread{}\n", result.model, result.mode, result.batch, result.threads, result.threads == 1 ? "" : "s"));
   print(fmt::format("  median {:.4f} ms, least {:.4f}, 90th percentile {:.4f} ({} runs)\n", result.median_ms, result.min_ms, result.p90_ms, result.runs));
+  if (other) print(fmt::format("  {:.4f} times as long as {}, whose median is {:.4f} ms (median of {} pairs of runs)\n", result.ratio, other->name(), result.against_ms, result.runs));
   print(fmt::format("  {:.1f} GFLOP/s of {:.1f} peak ({:.0f} %), {:.3f} MFLOP a run\n", result.gflops, result.peak_gflops,
                     100 * result.gflops / result.peak_gflops, result.flops / 1e6));
   print(fmt::format("  {:.2f} MB moved at {:.1f} GB/s; the machine copies {:.1f} GB/s\n", result.bytes_moved / 1e6, result.bytes_moved / result.median_ms * 1e-6, result.stream_gbytes));
@@ -76,6 +80,7 @@ Command bench_command() {
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: forward, backward and update")
       ("batch", po::value<int64_t>()->value_name("N"), "examples a run (default 1)")
       ("seconds", po::value<double>()->value_name("S"), "how long to measure (default 3)")
+      ("against", po::value<std::string>()->value_name("OTHER.bn"), "time another network in turns with it, run after run, and tell the ratio; its weights are fresh ones")
       ("profile", po::bool_switch(), "time each kernel, in runs of their own with a barrier behind each")
       ("time-passes", po::bool_switch(), time_passes_help)
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (default: fresh ones); the data are random");

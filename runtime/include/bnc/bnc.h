@@ -402,6 +402,7 @@ struct BenchOptions {
   int threads = 0;
   std::string cpu = "native";
   bool profile = false;                // time each kernel too, in runs of their own
+  const Network* against = nullptr;    // timed too, in turns, run after run: what slows the machine for a while slows both
   std::function<void(const std::string& phase, double milliseconds)> on_time = {};   // of compilation
 };
 struct BenchResult {
@@ -416,6 +417,8 @@ struct BenchResult {
   int threads = 0;
   double median_ms = 0, min_ms = 0, p90_ms = 0;
   int64_t runs = 0;
+  // Of what it was timed against: the median, and the median of how many times as long a run took as the other's behind it.
+  double against_ms = 0, ratio = 0;
   double compile_ms = 0, flops = 0, gflops = 0, peak_gflops = 0;
   double bytes_moved = 0;              // of a run, estimated: what kernels read and write, each buffer once
   double stream_gbytes = 0;            // bandwidth of this machine's memory in GB/s, measured: a copy counts what it reads and writes
