@@ -23,7 +23,7 @@ class AlignedBuffer {
   AlignedBuffer& operator=(AlignedBuffer&&) = default;
 
   // Buffers side by side in one piece of memory, freed with the last of them: what is used together shares large pages, small ones
-  // too. 192 to 192 channels of 1 x 1 at 8 x 8 take 0.5 % less time this way, behind a batch norm 1.2 %.
+  // too. A convolution of 192 to 192 channels of 1 x 1 at 8 x 8 takes 0.5 % less time this way.
   static std::vector<AlignedBuffer> together(const std::vector<size_t>& sizes) {
     std::vector<size_t> begins;
     size_t all = 0;

@@ -325,7 +325,7 @@ std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Range
 
 std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
   const Ranges ranges = ranges_of(lowering, stage.space(), region);
-  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions, plan.hands_on ? region.begins_run : Expr());
+  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions, region.begins_run);
   BNC_CHECK(reductions.empty(), "a reduction by tiles of one task");
   // One task for everything: its blocks one after another.
   const bool even = ranges.rows && *ranges.rows % plan.rows_per_task == 0;
