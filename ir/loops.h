@@ -106,6 +106,7 @@ Expr real(double value, Type type = {Scalar::f32, 1});
 Expr constant_of(Type type, double value);
 Expr variable(const std::string& name, Type type = {Scalar::i64, 1});
 Expr bounded_variable(const std::string& name, int64_t low, int64_t high);  // an index that lies in [low, high]
+std::optional<std::pair<int64_t, int64_t>> bounds_of(const Expr& index);  // the least and the greatest value, as far as its form tells
 bool is_non_negative(const Expr& index);                                    // as far as its form tells
 Expr unary(UnaryOp op, Expr x);
 Expr binary(BinaryOp op, Expr a, Expr b);

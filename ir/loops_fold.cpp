@@ -87,9 +87,12 @@ std::optional<Range> range_of(const Expr& x, int depth = 0) {
   if (!a) return std::nullopt;
   if (x->binary_op == BinaryOp::divide && right) return Range{floor_divide(a->low, *right), floor_divide(a->high, *right)};
   if (x->binary_op == BinaryOp::multiply && right) return Range{std::min(a->low * *right, a->high * *right), std::max(a->low * *right, a->high * *right)};
-  if (x->binary_op != BinaryOp::add && x->binary_op != BinaryOp::subtract) return std::nullopt;
+  const bool smaller = x->binary_op == BinaryOp::minimum, larger = x->binary_op == BinaryOp::maximum;
+  if (x->binary_op != BinaryOp::add && x->binary_op != BinaryOp::subtract && !smaller && !larger) return std::nullopt;
   auto b = range_of(x->args[1], depth + 1);
   if (!b) return std::nullopt;
+  if (smaller) return Range{std::min(a->low, b->low), std::min(a->high, b->high)};
+  if (larger) return Range{std::max(a->low, b->low), std::max(a->high, b->high)};
   return x->binary_op == BinaryOp::add ? Range{a->low + b->low, a->high + b->high} : Range{a->low - b->high, a->high - b->low};
 }
 
@@ -305,6 +308,11 @@ Expr fold_float_identity(BinaryOp op, const Expr& a, const Expr& b) {
 }
 
 }  // namespace
+
+std::optional<std::pair<int64_t, int64_t>> bounds_of(const Expr& index) {
+  const auto range = range_of(index);
+  return range ? std::optional(std::pair(range->low, range->high)) : std::nullopt;
+}
 
 bool is_non_negative(const Expr& index) {
   const auto range = range_of(index);

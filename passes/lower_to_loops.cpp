@@ -184,7 +184,8 @@ class Driver {
     kernel.name = lowering_.fresh(fused.stages.front().roots.front()->results[0].name + "_kernel");
     kernel.task_variable = lowering_.fresh("task");
     kernel.tasks = tasks.count(lowering_);
-    const Expr task = loops::variable(kernel.task_variable);
+    const auto count = loops::as_integer(kernel.tasks);
+    const Expr task = count ? loops::bounded_variable(kernel.task_variable, 0, *count - 1) : loops::variable(kernel.task_variable);
     const Expr row_task = tasks.row_task(lowering_, task), column_task = tasks.column_task(lowering_, task);
     std::map<const Stage*, TallReduction> shared = shared_reductions(fused, tasks.block);
     const std::set<const Stage*> riders = find_riders(fused, tasks, shared);

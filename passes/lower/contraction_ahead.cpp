@@ -43,7 +43,8 @@ void RowContraction::stage_ahead(const TileShape& tile, const Place& place, cons
   int64_t each = (vectors + all - 1) / all;
   while (vectors % each != 0) ++each;
   const int64_t shares = vectors / each, stretches = (shares + all_tiles - 1) / all_tiles, without = steps.count - stretches;
-  const Expr tile_number = column_ / Expr(width_) * Expr(tiles) + (place.result - ranges_.row_begin) / Expr(tile.rows());
+  Expr tile_number = column_ / Expr(width_) * Expr(tiles);
+  if (tiles > 1) tile_number = tile_number + (place.result - ranges_.row_begin) / Expr(tile.rows());
   const std::string name = lowering_.fresh("number");
   const Expr number = loops::bounded_variable(name, 0, all_tiles * stretches - 1);
   std::vector<Stmt> body{loops::let(name, tile_number * Expr(stretches) + (steps.number - Expr(without)))}, share;
@@ -56,7 +57,7 @@ void RowContraction::stage_ahead(const TileShape& tile, const Place& place, cons
 
 // One vector of a pixel's channels.
 void RowContraction::stage_vector(const Expr& number, std::vector<Stmt>& out) {
-  const int64_t lead = 256 * window_.step[window_.step.size() - 2];   // elements: what is copied comes from memory
+  constexpr int64_t lead = 512;   // elements: what is copied comes from memory
   const int lanes = lowering_.target.float_lanes();
   const size_t channel = form_.left.size() - 1;
   const Expr a_pixel = window_.extent[channel] / lanes, c = lowering_.bind("channel", number % a_pixel * Expr(lanes), out);

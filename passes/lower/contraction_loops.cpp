@@ -290,7 +290,8 @@ namespace {
 Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool even, const std::function<std::vector<Stmt>(const Ranges& block)>& body) {
   const std::string rows = lowering.fresh("rows");
   Ranges block = ranges;
-  block.row_begin = loops::variable(rows);
+  const auto first = loops::bounds_of(ranges.row_begin), last = loops::bounds_of(ranges.row_end);
+  block.row_begin = first && last ? loops::bounded_variable(rows, first->first, last->second - 1) : loops::variable(rows);
   block.row_end = block.row_begin + Expr(count);
   if (even) block.rows = count;
   else block.row_end = loops::binary(loops::BinaryOp::minimum, block.row_end, ranges.row_end), block.rows = std::nullopt;

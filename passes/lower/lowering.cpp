@@ -41,8 +41,9 @@ Expr Lowering::bind(const std::string& stem, Expr expression, std::vector<Stmt>&
   if (kind == loops::ExprKind::variable || kind == loops::ExprKind::real || kind == loops::ExprKind::integer) return expression;
   const std::string name = fresh(stem);
   const loops::Type type = expression->type;
+  const auto bounds = type == loops::Type{loops::Scalar::i64, 1} ? loops::bounds_of(expression) : std::nullopt;
   out.push_back(loops::let(name, std::move(expression)));
-  return loops::variable(name, type);
+  return bounds ? loops::bounded_variable(name, bounds->first, bounds->second) : loops::variable(name, type);
 }
 
 int Lowering::arena_buffer(const std::string& name, Dim elements) {

@@ -19,7 +19,7 @@ static std::vector<std::string> sums_of_tiles(const Node& node) {
 }
 
 static std::vector<std::string> names_of_tiles(const Node& node) {
-  return is_moments(node) ? std::vector<std::string>{"pivot", "sum", "square", "has_pivots"} : std::vector<std::string>{"total"};
+  return is_moments(node) ? std::vector<std::string>{"pivot", "sum", "square"} : std::vector<std::string>{"total"};
 }
 
 TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t block_rows)
@@ -71,14 +71,15 @@ ColumnRun TallReduction::vector_run() const {
   return {Expr(0), whole_.column_end, 1, vectors ? lowering_.target.float_lanes() : 1, false, vectors};
 }
 
-// Vectors of columns, `count` of them for each place: where number `which` has this column.
-Expr TallReduction::interleaved(const Expr& column, int64_t count, const Expr& which) const {
+// Vectors of columns, `count` of them for each place: where number `which` has this column, the first one of a vector in runs of these.
+Expr TallReduction::interleaved(const ColumnRun& run, const Expr& column, int64_t count, const Expr& which) const {
   const Expr lanes(lowering_.target.float_lanes());
+  if (run.lanes > 1) return column * Expr(count) + which * lanes;
   return (column / lanes * Expr(count) + which) * lanes + column % lanes;
 }
 
 // What a task of the merge reads lies side by side.
-Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(column, stride_, block)); }
+Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(run, column, stride_, block)); }
 
 Expr TallReduction::load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const {
   return loops::load(partial_.at({&node, name}), loops::Scalar::f32, place(run, std::move(block), std::move(column)), std::move(predicate));
@@ -90,13 +91,21 @@ Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::str
 
 static Expr largest_lane(const ColumnRun& run, Expr x) { return run.lanes > 1 ? loops::reduce_lanes(loops::BinaryOp::maximum, std::move(x)) : x; }
 
+// A number of four bytes, which is compared in memory: a tile asks it behind its last products.
+static Expr flag(bool set) { return loops::integer(set, {loops::Scalar::i32, 1}); }
+
 static Expr vector_at(Expr column, const ColumnRun& run, int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); }
 
 void TallReduction::use_tiles(int64_t columns) {
   for (const Node* root : stage_.roots) {
-    const int id = lowering_.arena_buffer(root->results[0].name + ".tiles", Dim{columns * static_cast<int64_t>(names_of_tiles(*root).size())});
-    lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
-    kept_[root] = id;
+    auto scratch = [&](const char* suffix, int64_t elements, loops::Scalar scalar) {
+      const int id = lowering_.arena_buffer(root->results[0].name + suffix, Dim{elements});
+      lowering_.program.buffers[id].kind = loops::BufferKind::scratch;
+      lowering_.program.buffers[id].scalar = scalar;
+      return id;
+    };
+    kept_[root] = scratch(".tiles", columns * static_cast<int64_t>(names_of_tiles(*root).size()), loops::Scalar::f32);
+    if (is_moments(*root)) has_pivots_[root] = scratch(".has_pivots", columns, loops::Scalar::i32);
   }
 }
 
@@ -105,7 +114,7 @@ void TallReduction::use_tiles(int64_t columns) {
 Expr TallReduction::kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const {
   const auto names = names_of_tiles(node);
   const int64_t which = std::find(names.begin(), names.end(), name) - names.begin();
-  return interleaved(vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which));
+  return interleaved(run, vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which));
 }
 
 Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const {
@@ -123,17 +132,12 @@ Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::stri
   return loops::store(kept_.at(&node), column_index(run, kept_place(run, node, name, std::move(at), vector)), std::move(value));
 }
 
-// For all vectors of a panel.
-Stmt TallReduction::keep_whether_pivots(const ColumnRun& run, const Node& node, const Expr& at, Expr value) const {
-  return loops::store(kept_.at(&node), kept_place(run, node, "has_pivots", at, 0), std::move(value));
-}
-
 // Of what is stored behind the last tile, the lines are there by then.
 std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
-      const Expr line = interleaved(vector_at(column, run, v), stride_, block);
+      const Expr line = interleaved(run, vector_at(column, run, v), stride_, block);
       for (const std::string& name : names(*root)) out.push_back(loops::prefetch(partial_.at({root, name}), line, loops::Prefetch::store));
       for (const std::string& name : sums_of_tiles(*root)) out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
     }
@@ -154,7 +158,7 @@ void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const T
   const Expr zero = loops::constant_of(type, 0), one = loops::constant_of(type, 1);
   Expr any = zero;
   for (int v = 0; v < run.vectors; ++v) out.push_back(keep(run, root, "pivot", at, v, zero));
-  out.push_back(keep_whether_pivots(run, root, at, loops::real(0)));
+  out.push_back(loops::store(has_pivots_.at(&root), at, flag(false)));
   const TileSums sums = sums_in_registers(run, rows, out);
   for (int v = 0; v < run.vectors; ++v) {
     const Expr large = loops::select(sums.sum[v] * sums.sum[v] * loops::constant_of(type, (1 + 1 / (few * few)) / rows.count) < sums.square[v], zero, one);
@@ -191,7 +195,7 @@ void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Ex
     largest = loops::binary(loops::BinaryOp::maximum, largest, predicates[v] ? loops::select(predicates[v], size, zero) : size);
   }
   const Expr none = largest_lane(run, largest) == loops::real(0);   // false also where one is NaN
-  out.push_back(keep_whether_pivots(run, root, at, loops::select(none, loops::real(0), loops::real(1))));
+  out.push_back(loops::store(has_pivots_.at(&root), at, loops::select(none, flag(false), flag(true))));
 }
 
 // In place: nobody else reads the tile's results any more.
@@ -204,8 +208,8 @@ void TallReduction::subtract_pivots(const ColumnRun& run, const Expr& at, const 
     row.push_back(rows.replace(loops::variable(r), v, rows.result(loops::variable(r), v) - pivot));
   }
   body.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(row), loops::LoopKind::unrolled));
-  const Expr has_pivots = loops::load(kept_.at(&root), loops::Scalar::f32, kept_place(run, root, "has_pivots", at, 0));
-  out.push_back(loops::conditional(has_pivots > loops::real(0), std::move(body), loops::Frequency::rare));
+  const Expr has_pivots = loops::load(has_pivots_.at(&root), loops::Scalar::i32, at);
+  out.push_back(loops::conditional(has_pivots == flag(true), std::move(body), loops::Frequency::rare));
 }
 
 bool TallReduction::in_registers(Value product) const {

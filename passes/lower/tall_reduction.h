@@ -44,13 +44,12 @@ class TallReduction {
   Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
   Expr kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const;
-  Stmt keep_whether_pivots(const ColumnRun& run, const Node& node, const Expr& at, Expr value) const;
   void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
   void without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out);
   void subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
   std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
-  Expr interleaved(const Expr& column, int64_t count, const Expr& which) const;
+  Expr interleaved(const ColumnRun& run, const Expr& column, int64_t count, const Expr& which) const;
   Expr kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Expr place(const ColumnRun& run, Expr block, Expr column) const;
   Expr load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const;
@@ -66,6 +65,7 @@ class TallReduction {
   int64_t stride_;   // in `partial_`, of blocks: odd, or a block's columns would lie in a few sets of the first cache
   std::map<std::pair<const Node*, std::string>, int> partial_;   // buffers [column / lanes][block of `stride_`][column % lanes]
   std::map<const Node*, int> kept_;                              // scratch [column of the task / lanes][names_of_tiles][lanes]
+  std::map<const Node*, int> has_pivots_;                        // scratch [column of the task]: at the first one of a panel, of moments
 };
 
 }  // namespace bnc::lower

@@ -225,6 +225,11 @@ TEST_CASE("an index is known not to be negative as far as its form tells") {
   const Expr low = bounded_variable("i", 0, 7), any = variable("j");
   for (const Expr& index : {low * Expr(3) + Expr(2), low / Expr(3), any % Expr(5), Expr(0)}) CHECK(is_non_negative(index));
   for (const Expr& index : {low - Expr(1), any, any / Expr(2), low + any}) CHECK(!is_non_negative(index));
+  using Bounds = std::pair<int64_t, int64_t>;
+  CHECK(bounds_of(low * Expr(3) + Expr(2)) == Bounds{2, 23});
+  CHECK(bounds_of(binary(BinaryOp::minimum, low, Expr(5) - low)) == Bounds{-2, 5});
+  CHECK(bounds_of(binary(BinaryOp::maximum, low, Expr(5) - low)) == Bounds{0, 7});
+  CHECK(!bounds_of(binary(BinaryOp::minimum, low, any)));
 }
 
 TEST_CASE("the verifier accepts what is right and names what is wrong") {
