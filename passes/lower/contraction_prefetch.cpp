@@ -63,7 +63,8 @@ RowContraction::Share RowContraction::Steps::share(int64_t things) const {
   return {number * Expr((things * one + count - 1) / count) / Expr(one), 1};
 }
 
-// The tile's own rows. A depthwise tile has few steps: its share of what the next task touches.
+// The tile's own rows, with all their lines in each of a row's stretches: a Zen 4 takes at times no notice, and each line asked for
+// once was 1 % slower (192 -> 192 channels, 1 x 1). A depthwise tile has few steps: its share of what the next task touches.
 void RowContraction::prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
   const int64_t columns = *lowering_.fixed(form_.result.back()), lines = lines_of(int64_t{run_.vectors} * run_.lanes);
   std::vector<std::pair<Expr, int64_t>> ahead;   // first element, lines

@@ -22,8 +22,7 @@ int64_t ContractionSpace::inner_rows(int split) const {
   return count;
 }
 
-std::vector<int64_t> ContractionSpace::blocks_of(int split) const {
-  constexpr int64_t most_rows = 768;   // of a task, where there are enough of them
+std::vector<int64_t> ContractionSpace::blocks_of(int split, int64_t most_rows) const {
   const Dim dim = form_.result[static_cast<size_t>(split)];
   if (!lowering_.fixed(dim) && split > 0) return {};
   for (size_t d = static_cast<size_t>(split) + 1; d < row_dims_; ++d) {

@@ -8,6 +8,8 @@ namespace bnc::lower {
 
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+inline constexpr int64_t rows_of_task = 768;   // at most, where there are enough of them
+
 class ContractionSpace {
  public:
   ContractionSpace(Lowering& lowering, const Node& node, int64_t unit_rows);
@@ -17,8 +19,8 @@ class ContractionSpace {
   double elements_of(const Shape& shape) const;
   // The rows of one step along a dimension of the result.
   int64_t inner_rows(int split) const;
-  // How much of a dimension of the result a task may own.
-  std::vector<int64_t> blocks_of(int split) const;
+  // How much of a dimension of the result a task may own: of so many rows, where one step has not more.
+  std::vector<int64_t> blocks_of(int split, int64_t most_rows = rows_of_task) const;
   // The spans of a task, or of one block of its reduction, all as long as they get; the window of left that goes with them.
   void make_spans(const ContractionPlan& plan);
   Window window() const { return window_of(form_, space_, reduction_, lanes_); }
