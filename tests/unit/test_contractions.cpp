@@ -247,6 +247,23 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
   }
 }
 
+// Enough for any number of threads, and not many more parts of the moments to merge.
+TEST_CASE("tasks that stage ahead own more rows where there are plenty of them") {
+  const Case c{32, 56, 56, 64, 256, 1, 1};
+  Graph graph = convolution_graph(c, "convolution");
+  GraphBuilder builder(graph);
+  const Value y = builder.value("convolution", {builder.value("relu", {graph.find("x")}), graph.find("w")}, c.attributes());
+  Node* moments = builder.create("moments", {y});
+  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+  const std::string loops = lowered_text(graph, c.batch);
+  const size_t runs = loops.find(", in runs from ");
+  REQUIRE(runs != std::string::npos);
+  const size_t last = loops.rfind("..", runs) + 2;
+  const int tasks = std::stoi(loops.substr(last, runs - last));
+  CHECK(tasks >= 96);
+  CHECK(tasks < 2 * 96);
+}
+
 // Slices of unequal length and, of a batch that is not known, empty ones; what follows the gradient reads their sum.
 TEST_CASE("tasks share a long reduction in slices, to the same bits for any number of threads") {
   const Case long_reductions[] = {
