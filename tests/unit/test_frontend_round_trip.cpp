@@ -51,7 +51,9 @@ TEST_CASE("the example of every op survives printing and parsing") {
   }
 }
 
+// Of large networks, which repeat a few blocks, only what the last pass leaves.
 TEST_CASE("the examples survive printing and parsing after every pass of both pipelines") {
+  constexpr size_t large = 1000;   // nodes
   for (const auto& path : examples()) {
     CAPTURE(path.string());
     for (const char* name : {"training", "inference"}) {
@@ -62,9 +64,10 @@ TEST_CASE("the examples survive printing and parsing after every pass of both pi
       context.train = &*module.train;
       for (const std::string& pass : pipeline(name)) {
         CAPTURE(pass);
-        const std::string before = print(module.main());
+        const std::string before = module.main().nodes().size() > large ? "" : print(module.main());
         run_passes(module.main(), {pass}, context);
-        if (print(module.main()) != before) check_round_trip(module.main());   // else it is what survived already
+        const bool skipped = module.main().nodes().size() > large && pass != pipeline(name).back();
+        if (!skipped && print(module.main()) != before) check_round_trip(module.main());   // else it is what survived already
       }
     }
   }
