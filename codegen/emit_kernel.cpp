@@ -410,7 +410,7 @@ void KernelEmitter::emit_prefetch(const StmtNode& s) {
   llvm::Type* type = memory_type(context_.program.buffers[s.buffer].scalar);
   llvm::Value* pointer = builder_.CreateGEP(type, locations_.at(s.buffer).pointer, emit(resolve(s.index)));
   constexpr int all_caches = 3, second_cache = 2, data = 1;
-  const int caches = s.prefetch == loops::Prefetch::second_cache && context_.target.second_cache_prefetch ? second_cache : all_caches;
+  const int caches = s.prefetch == loops::Prefetch::second_cache ? second_cache : all_caches;
   builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {pointer->getType()}, {pointer, builder_.getInt32(s.prefetch == loops::Prefetch::store), builder_.getInt32(caches), builder_.getInt32(data)});
 }
 

@@ -145,6 +145,7 @@ class RowContraction {
   };
   static Steps steps_of(const ReductionLoops& reduction, size_t first = 0);
   Share share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const;
+  loops::Prefetch far() const;
   void prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_staging(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);

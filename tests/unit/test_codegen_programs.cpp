@@ -135,14 +135,12 @@ TEST_CASE("a task finds in scratch what the one before it in its run left there"
   for (int threads : {2, 4, 23}) CHECK(run_threads(program, compiled->step(), 19, threads) == one);
 }
 
-TEST_CASE("what is fetched into the second cache comes into all of a CPU that may take no notice otherwise") {
+TEST_CASE("a prefetch goes into the caches that it names") {
   Program program{.name = "fetch"};
   program.buffers = {{.name = "x", .elements = {1 << 20}, .kind = BufferKind::argument, .argument = 0}, {.name = "y", .elements = {1}, .kind = BufferKind::argument, .argument = 1}};
-  program.kernels = {{.name = "fetch", .tasks = 1, .task_variable = "task", .body = block({prefetch(0, 4096, Prefetch::second_cache), store(1, 0, load(0, Scalar::f32, 0))}), .reads = {0}, .writes = {1}}};
+  program.kernels = {{.name = "fetch", .tasks = 1, .task_variable = "task", .body = block({prefetch(0, 4096, Prefetch::second_cache), prefetch(0, 8192, Prefetch::first_cache), store(1, 0, load(0, Scalar::f32, 0))}), .reads = {0}, .writes = {1}}};
   const auto assembly = [&](const char* cpu) { return codegen::emit_assembly(program, codegen::target_for(cpu, false)); };
-  CHECK(assembly("sapphirerapids").find("prefetcht1") != std::string::npos);
-  CHECK(assembly("znver4").find("prefetcht1") == std::string::npos);
-  CHECK(assembly("znver4").find("prefetcht0") != std::string::npos);
+  for (const char* instruction : {"prefetcht0", "prefetcht1"}) CHECK(assembly("znver4").find(instruction) != std::string::npos);
 }
 
 TEST_CASE("barriers stand between dependent kernels only") {
