@@ -315,8 +315,8 @@ std::optional<std::pair<int64_t, int64_t>> bounds_of(const Expr& index) {
 }
 
 bool is_non_negative(const Expr& index) {
-  const auto range = range_of(index);
-  return range && range->low >= 0;
+  const auto bounds = bounds_of(index);
+  return bounds && bounds->first >= 0;
 }
 
 Expr fold_unary(UnaryOp op, const Expr& x) {

@@ -93,8 +93,8 @@ RowContraction::Share RowContraction::share_of_task(const TileShape& tile, const
 // Into the second cache, where the CPU takes notice.
 loops::Prefetch RowContraction::far() const { return lowering_.target.second_cache_prefetch ? loops::Prefetch::second_cache : loops::Prefetch::first_cache; }
 
-// What the next task's window has beyond this one's: never into the first cache, where it would displace what this task reads and
-// takes as long (3 x 3 over 144 channels at 56 x 56 on a Zen 4: 40 %).
+// What the next task's window has beyond this one's: never into the first cache, where it would displace what this task
+// reads (3 x 3 over 144 channels at 56 x 56 on a Zen 4: 40 % slower).
 void RowContraction::prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
   const int64_t results = plan_.rows_per_task * *lowering_.fixed(form_.result.back()), distance = distance_to_next();
   if (distance == 0 || distance % results != 0) return;
