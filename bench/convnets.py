@@ -2,8 +2,8 @@
 """Convolutional networks: kernels against the machine's peak and bandwidth, steps against PyTorch, inference against ONNX Runtime.
 
 usage: convnets.py [--bnc build/bnc] [--seconds S] [--threads T] [--json] [--only SECTION ...]
-Everything is measured in one run, with T threads throughout: several times and by turns with what it is compared with, so that what
-else the machine does meets both; the round with the middle ratio counts. The peers are described in peers.py.
+Everything is measured in one run, with T threads throughout: in several rounds over all of a section, and by turns with what it is
+compared with, so that what else the machine does meets both; the round with the middle ratio counts. The peers are described in peers.py.
 """
 import pathlib
 import subprocess
@@ -23,28 +23,61 @@ COMPILER_BYTES = 300 * 2**20  # beside the weights
 ROUNDS = 9
 
 
+def describe(i, o, kernel, stride, rows, batch):
+    return f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}"
+
+
+def flops(i, o, kernel, stride, rows, batch):
+    return 2 * batch * rows_out(stride, rows) ** 2 * kernel * kernel * i * o
+
+
+def rows_out(stride, rows):
+    return (rows - 1) // stride + 1
+
+
+def kernel_networks(i, o, kernel, stride, rows, batch):
+    """What is measured of a convolution, and the network that is this alone."""
+    pad, out = kernel // 2, rows_out(stride, rows)
+    x, dy, weight = f"x: f32[N, {rows}, {rows}, {i}]", f"dy: f32[N, {out}, {out}, {o}]", f"parameter weight: f32[{kernel}, {kernel}, {i}, {o}] = he"
+    window = f"stride=[{stride}, {stride}], padding=[{pad}, {pad}, {pad}, {pad}]"
+    return [
+        ("forward", f"network forward({x}) {{\n  {weight}\n  return convolution(x, weight, {window})\n}}\n"),
+        ("input gradient", f"network input_gradient({dy}) {{\n  {weight}\n  return convolution_input_gradient(dy, weight, size=[{rows}, {rows}], {window})\n}}\n"),
+        ("weight gradient", f"network weight_gradient({x}, {dy}) {{\n  return convolution_weight_gradient(x, dy, kernel=[{kernel}, {kernel}], {window})\n}}\n"),
+    ]
+
+
+def batch_norm_networks(i, o, kernel, stride, rows, batch):
+    """A convolution alone; and one with the previous layer's batch norm and ReLU, as a training step has them, in the prologue and the
+    moments of the result in the epilogue."""
+    layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
+    head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
+    # As in training: the statistics are those of the data, which are uniform in [0, 1), and the scale and shift near 1 and 0. The
+    # ReLU keeps them from being folded into the weight.
+    ranges = {"mean": (0.48, 0.52), "variance": (0.08, 0.087), "gamma": (0.9, 1.1), "beta": (-0.1, 0.1)}
+    parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low={low}, high={high})\n" for name, (low, high) in ranges.items())
+    return (f"network bare{head}  return {layer.format('x')}\n}}\n",
+            f"network normalized{head}{parameters}  h = relu(scale_shift(x - mean, gamma * rsqrt(variance + 1e-05), beta))\n"
+            f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n")
+
+
 class Bench:
     def __init__(self, options):
         self.options, self.table = options, Table(options)
         self.folder = tempfile.TemporaryDirectory(prefix="bnc_convnets.")
+        self.files = 0
 
-    def by_turns(self, *measures, limit=None):
-        """Of several rounds the one with the middle ratio of the first to the second (of one alone, to the `limit` among what bnc gives
-        with it): so that what slows the machine for some seconds slows both. `measures` get the seconds of a round and give a figure in
-        ms, or what bnc gives."""
-        def figure(result):
-            return result["median_ms"] if isinstance(result, dict) else result
-
-        def ratio(results):
-            if limit:
-                return figure(results[0]) * results[0][limit]
-            return figure(results[0]) / (figure(results[1]) if results[1] is not None else 1)
-
-        return sorted(([measure(self.options.seconds / ROUNDS) for measure in measures] for _ in range(ROUNDS)), key=ratio)[ROUNDS // 2]
+    def by_turns(self, rows, ratio=lambda ours, theirs: ours["median_ms"] / (theirs or 1)):
+        """Of each row, a list of measures, the results of the round with the middle ratio (to a peer that is missing: the middle time). A
+        round goes over all rows before the next one begins: what slows the machine for some seconds costs a row one of its rounds. A
+        measure gets the seconds of a round."""
+        rounds = [[[measure(self.options.seconds / ROUNDS) for measure in row] for row in rows] for _ in range(ROUNDS)]
+        return [sorted(of_row, key=lambda results: ratio(*results))[ROUNDS // 2] for of_row in zip(*rounds)]
 
     def file(self, text):
         """The path of a network's text."""
-        path = pathlib.Path(self.folder.name) / f"{text.split('(')[0].split()[-1]}.bn"
+        self.files += 1
+        path = pathlib.Path(self.folder.name) / f"{self.files}.bn"
         path.write_text(text)
         return path
 
@@ -59,61 +92,50 @@ class Bench:
     def kernels(self):
         # Operations as they are usually counted, those with the padding's zeros too: bnc leaves some of these out, and may exceed the peak.
         self.table.section("convolution kernels, GFLOP/s against the measured peak")
-        for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
-            pad, out = kernel // 2, (rows - 1) // stride + 1
-            x, dy, weight = f"x: f32[N, {rows}, {rows}, {i}]", f"dy: f32[N, {out}, {out}, {o}]", f"parameter weight: f32[{kernel}, {kernel}, {i}, {o}] = he"
-            window = f"stride=[{stride}, {stride}], padding=[{pad}, {pad}, {pad}, {pad}]"
-            networks = {
-                "forward": f"network forward({x}) {{\n  {weight}\n  return convolution(x, weight, {window})\n}}\n",
-                "input gradient": f"network input_gradient({dy}) {{\n  {weight}\n  return convolution_input_gradient(dy, weight, size=[{rows}, {rows}], {window})\n}}\n",
-                "weight gradient": f"network weight_gradient({x}, {dy}) {{\n  return convolution_weight_gradient(x, dy, kernel=[{kernel}, {kernel}], {window})\n}}\n",
-            }
-            flops = 2 * batch * out * out * kernel * kernel * i * o
-            for what, text in networks.items():
-                result, = self.by_turns(self.network(text, batch), limit="peak_gflops")
-                goal = 0.85 if what == "forward" else 0.75 if stride == 1 else 0.7
-                strided = f" /{stride}" if stride > 1 else ""
-                self.table.row(f"{i}->{o} {kernel}x{kernel}{strided} at {rows}x{rows}, batch {batch}, {what}", flops / result["median_ms"] * 1e-6,
-                               result["peak_gflops"], "GFLOP/s", at_least=goal)
+        rows = [(layer, *network) for layer in CONVOLUTIONS for network in kernel_networks(*layer)]
+        results = self.by_turns([[self.network(text, layer[-1])] for layer, _, text in rows], lambda result: result["median_ms"] * result["peak_gflops"])
+        for (layer, what, _), (result,) in zip(rows, results):
+            goal = 0.85 if what == "forward" else 0.75 if layer[3] == 1 else 0.7
+            self.table.row(f"{describe(*layer)}, {what}", flops(*layer) / result["median_ms"] * 1e-6, result["peak_gflops"], "GFLOP/s", at_least=goal)
 
     def depthwise(self):
         self.table.section("depthwise convolution, GB/s read and written against streaming")
         channels, kernel, rows, batch = DEPTHWISE
-        result, = self.by_turns(self.network(f"network depthwise(x: f32[N, {rows}, {rows}, {channels}]) {{\n"
-                                             f"  return conv2d(x, {channels}, {kernel}, padding={kernel // 2}, groups={channels}, bias=false)\n}}\n", batch), limit="stream_gbytes")
+        network = self.network(f"network depthwise(x: f32[N, {rows}, {rows}, {channels}]) {{\n"
+                               f"  return conv2d(x, {channels}, {kernel}, padding={kernel // 2}, groups={channels}, bias=false)\n}}\n", batch)
+        (result,), = self.by_turns([[network]], lambda result: result["median_ms"] * result["stream_gbytes"])
         moved = 2 * 4 * batch * rows * rows * channels / result["median_ms"] * 1e-6
         self.table.row(f"{kernel}x{kernel} at {rows}x{rows}x{channels}, batch {batch}", moved, result["stream_gbytes"], "GB/s", at_least=0.7)
 
     def free_batch_norm(self):
-        """The previous layer's batch norm and ReLU, as a training step has them, in the prologue; the moments of the result in the epilogue."""
         self.table.section("batch norm around a convolution, against the bare convolution")
-        for i, o, kernel, stride, rows, batch in CONVOLUTIONS:
-            layer = f"conv2d({{}}, {o}, {kernel}, stride={stride}, padding={kernel // 2}, bias=false)"
-            head = f"(x: f32[N, {rows}, {rows}, {i}]) {{\n"
-            bare = self.file(f"network bare{head}  return {layer.format('x')}\n}}\n")
-            # As in training: the statistics are those of the data, which are uniform in [0, 1), and the scale and shift near 1 and 0. The
-            # ReLU keeps them from being folded into the weight.
-            ranges = {"mean": (0.48, 0.52), "variance": (0.08, 0.087), "gamma": (0.9, 1.1), "beta": (-0.1, 0.1)}
-            parameters = "".join(f"  parameter {name}: f32[{i}] = uniform(low={low}, high={high})\n" for name, (low, high) in ranges.items())
-            with_norm = self.network(f"network normalized{head}{parameters}  h = relu(scale_shift(x - mean, gamma * rsqrt(variance + 1e-05), beta))\n"
-                                     f"  y = {layer.format('h')}\n  mean_of_y, variance_of_y = moments(y)\n  return y, mean_of_y, variance_of_y\n}}\n", batch, "--against", bare)
+        rows = []
+        for layer in CONVOLUTIONS:
+            bare, normalized = batch_norm_networks(*layer)
             # In turns, run after run; of several processes, as memory that lies elsewhere makes a percent.
-            result = sorted((with_norm(self.options.seconds / ROUNDS) for _ in range(ROUNDS)), key=lambda result: result["ratio"])[ROUNDS // 2]
-            self.table.row(f"{i}->{o} {kernel}x{kernel}{f' /{stride}' if stride > 1 else ''} at {rows}x{rows}, batch {batch}", result["ratio"] * result["against_ms"],
-                           result["against_ms"], "ms", at_most=1.03)
+            rows.append([self.network(normalized, layer[-1], "--against", self.file(bare))])
+        for layer, (result,) in zip(CONVOLUTIONS, self.by_turns(rows, lambda result: result["ratio"])):
+            self.table.row(describe(*layer), result["ratio"] * result["against_ms"], result["against_ms"], "ms", at_most=1.03)
 
     def training(self):
         self.table.section("a training step, against PyTorch")
-        for name, batch in TRAINING:
-            ours, theirs = self.by_turns(self.example(name, "train", batch), lambda seconds: peer("PyTorch", lambda: torch_step_ms(name, batch, self.options.threads, seconds)))
+
+        def pytorch(name, batch):
+            return lambda seconds: peer("PyTorch", lambda: torch_step_ms(name, batch, self.options.threads, seconds))
+
+        results = self.by_turns([[self.example(name, "train", batch), pytorch(name, batch)] for name, batch in TRAINING])
+        for (name, batch), (ours, theirs) in zip(TRAINING, results):
             self.table.row(f"{name}, batch {batch}", ours["median_ms"], theirs, "ms", at_most=1)
 
     def frozen(self):
         self.table.section("frozen, batch 1, against ONNX Runtime")
         runtime = peer("ONNX Runtime", OnnxRuntime)
-        for name in FROZEN:
-            ours, theirs = self.by_turns(self.example(name, "infer", 1),
-                                         lambda seconds: runtime and peer("ONNX Runtime", lambda: runtime.infer_ms(name, self.options.threads, seconds)))
+
+        def onnx_runtime(name):
+            return lambda seconds: runtime and peer("ONNX Runtime", lambda: runtime.infer_ms(name, self.options.threads, seconds))
+
+        results = self.by_turns([[self.example(name, "infer", 1), onnx_runtime(name)] for name in FROZEN])
+        for name, (ours, theirs) in zip(FROZEN, results):
             self.table.row(name, ours["median_ms"], theirs, "ms", at_most=1)
 
     def compiling(self):
