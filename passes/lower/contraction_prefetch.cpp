@@ -13,6 +13,12 @@ constexpr int64_t cache_line = 16;   // elements
 
 static int64_t lines_of(int64_t elements) { return (elements + cache_line - 1) / cache_line; }
 
+static void append_new(std::vector<int>& all, const std::vector<int>& more) {
+  for (int id : more) {
+    if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+  }
+}
+
 // With each stretch of the reduction, lines that are not in the caches: of the result, of what the next tile reads, of what
 // will be staged next, of the next panel. Few at a time, and each about once: those under way hold up the tile's own loads.
 void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out) {
@@ -65,6 +71,7 @@ RowContraction::Share RowContraction::Steps::share(int64_t things) const {
 
 // The tile's own rows, with all their lines in each of a row's stretches: a Zen 4 takes at times no notice, and each line asked for
 // once was 1 % slower (192 -> 192 channels, 1 x 1). A depthwise tile has few steps: its share of what the next task touches.
+// Lines read beside the result: 1 x 1 with a residual in ResNet-50 7 to 14 % faster, gradients by the input with a mask 3 to 5 %.
 void RowContraction::prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
   const int64_t columns = *lowering_.fixed(form_.result.back()), lines = lines_of(int64_t{run_.vectors} * run_.lanes);
   std::vector<std::pair<Expr, int64_t>> ahead;   // first element, lines
@@ -81,6 +88,22 @@ void RowContraction::prefetch_result(const TileShape& tile, const Place& place, 
       for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, loops::Prefetch::store, out);
     }
   }
+  if (part().left_has_columns()) return;
+  for (int buffer : read_beside()) {
+    for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, loops::Prefetch::first_cache, out);
+  }
+}
+
+// The buffers that what follows the sums reads at the result's places: what is added to it, what a mask is computed from.
+std::vector<int> RowContraction::read_beside() {
+  std::vector<int> all;
+  for (Node* root : stage_.roots) {
+    if (root == &node_ || root->results[0].type.shape != form_.result) continue;
+    for (const Value& operand : root->operands) {
+      if (operand && operand.type().shape == form_.result) append_new(all, sources_of(operand));
+    }
+  }
+  return all;
 }
 
 // What a step of a depthwise tile asks for of the next task: as much as the tile has of this task's results, in the order of
@@ -177,16 +200,13 @@ void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines
   for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line), what));
 }
 
-// The buffers of a value's shape that are read for it.
+// The buffers of a value's shape that are read for it; none for what the tile itself computes.
 std::vector<int> RowContraction::sources_of(Value value) {
-  if (value.node->is("constant")) return {};
+  if (value.node->is("constant") || std::find(stage_.roots.begin(), stage_.roots.end(), value.node) != stage_.roots.end()) return {};
   if (!lowering_.inlined.count(value.node)) return {lowering_.buffer_of(value)};
   std::vector<int> all;
   for (const Value& operand : value.node->operands) {
-    if (!operand || operand.type().shape != value.type().shape) continue;
-    for (int id : sources_of(operand)) {
-      if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
-    }
+    if (operand && operand.type().shape == value.type().shape) append_new(all, sources_of(operand));
   }
   return all;
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "ir/builder.h"
+#include "support/frontend.h"
 #include "support/generated_code.h"
 
 using namespace bnc;
@@ -80,11 +81,12 @@ Graph moments_graph(int64_t height, int64_t width) {
   return graph;
 }
 
-// How the graph is lowered for AVX-512, with the remarks about it.
-std::string lowered_text(const Graph& graph, std::optional<int64_t> batch, const char* cpu = "skylake-avx512") {
+// How the graph is lowered for AVX-512, with the remarks about it; of caches of so many bytes, if given.
+std::string lowered_text(const Graph& graph, std::optional<int64_t> batch, const char* cpu = "skylake-avx512", std::optional<int64_t> cache_bytes = {}) {
   Graph lowered = graph.clone();
   PassContext context;
   context.target = codegen::target_for(cpu, false);   // nothing is run
+  if (cache_bytes) context.target.l1_bytes = context.target.l2_bytes = *cache_bytes;
   context.batch = batch;
   run_passes(lowered, test::CodeOptions{}.passes, context);
   std::string text = loops::to_string(lower_to_loops(lowered, context));
@@ -161,15 +163,28 @@ TEST_CASE("what does not fit the caches is prefetched, and nothing changes") {
       {"convolution_weight_gradient", cases[1], {"prefetch to second cache x[", "prefetch to second cache dy["}},
   };
   for (const auto& [op, c, lines] : asked_for) {
-    Graph graph = convolution_graph(c, op);
-    PassContext context;
-    context.target = codegen::target_for("skylake-avx512", true);
-    context.target.l1_bytes = context.target.l2_bytes = small_cache;
-    context.batch = 3;
-    run_passes(graph, test::CodeOptions{}.passes, context);
-    const std::string text = loops::to_string(lower_to_loops(graph, context));
+    const std::string text = lowered_text(convolution_graph(c, op), 3, "skylake-avx512", small_cache);
     for (const char* line : lines) CHECK(text.find(line) != std::string::npos);
   }
+}
+
+TEST_CASE("what a convolution's epilogue reads is there when the sums are") {
+  constexpr int64_t small_cache = 512;
+  const Graph graph = test::graph_of(R"(
+network f(x: f32[N, 9, 7, 36], weight: f32[1, 1, 36, 36], joined: f32[N, 9, 7, 36], mask: f32[N, 9, 7, 36], bias: f32[36]) {
+  h = relu(convolution(x, weight) + bias + joined)
+  return h, relu(h - mask)
+}
+)");
+  const std::string text = lowered_text(graph, 3, "skylake-avx512", small_cache);
+  // The sums' own place and no other: of the product's operand, as large as the result, the next tile.
+  const size_t begin = text.find("prefetch for store output/");
+  REQUIRE(begin != std::string::npos);
+  const size_t index = text.find('[', begin);
+  const std::string place = text.substr(index, text.find('\n', begin) - index + 1);
+  for (const char* read : {"joined", "mask"}) CHECK(text.find(std::string("prefetch ") + read + place) != std::string::npos);
+  for (const char* other : {"x", "bias"}) CHECK(text.find(std::string("prefetch ") + other + place) == std::string::npos);
+  test::check_generated(graph, test::random_bindings(graph, 3), {.l2_bytes = small_cache}, 3e-6);
 }
 
 // Depthwise it does not: there each line would displace one that the task reads.
