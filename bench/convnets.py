@@ -21,6 +21,7 @@ FROZEN = ["all_cnn", "resnet50", "mobilenet_v2", "densenet_cifar"]
 COMPILING = [("lenet", 0.3, None), ("resnet18_cifar", 1, None), ("resnet50", 2, 4)]
 COMPILER_BYTES = 300 * 2**20  # beside the weights
 ROUNDS = 9
+ROUNDS_OF_PERCENTS = 25  # where the question is of single percents, and a process differs from the next by one
 
 
 def describe(i, o, kernel, stride, rows, batch):
@@ -67,12 +68,12 @@ class Bench:
         self.folder = tempfile.TemporaryDirectory(prefix="bnc_convnets.")
         self.files = 0
 
-    def by_turns(self, rows, ratio=lambda ours, theirs: ours["median_ms"] / (theirs or 1)):
+    def by_turns(self, rows, ratio=lambda ours, theirs: ours["median_ms"] / (theirs or 1), count=ROUNDS):
         """Of each row, a list of measures, the results of the round with the middle ratio (to a peer that is missing: the middle time). A
         round goes over all rows before the next one begins: what slows the machine for some seconds costs a row one of its rounds. A
         measure gets the seconds of a round."""
-        rounds = [[[measure(self.options.seconds / ROUNDS) for measure in row] for row in rows] for _ in range(ROUNDS)]
-        return [sorted(of_row, key=lambda results: ratio(*results))[ROUNDS // 2] for of_row in zip(*rounds)]
+        rounds = [[[measure(self.options.seconds / ROUNDS) for measure in row] for row in rows] for _ in range(count)]
+        return [sorted(of_row, key=lambda results: ratio(*results))[count // 2] for of_row in zip(*rounds)]
 
     def file(self, text):
         """The path of a network's text."""
@@ -112,9 +113,9 @@ class Bench:
         rows = []
         for layer in CONVOLUTIONS:
             bare, normalized = batch_norm_networks(*layer)
-            # In turns, run after run; of several processes, as memory that lies elsewhere makes a percent.
+            # In turns, run after run, in each of the processes.
             rows.append([self.network(normalized, layer[-1], "--against", self.file(bare))])
-        for layer, (result,) in zip(CONVOLUTIONS, self.by_turns(rows, lambda result: result["ratio"])):
+        for layer, (result,) in zip(CONVOLUTIONS, self.by_turns(rows, lambda result: result["ratio"], ROUNDS_OF_PERCENTS)):
             self.table.row(describe(*layer), result["ratio"] * result["against_ms"], result["against_ms"], "ms", at_most=1.03)
 
     def training(self):
