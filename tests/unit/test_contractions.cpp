@@ -81,6 +81,11 @@ Graph moments_graph(int64_t height, int64_t width) {
   return graph;
 }
 
+void return_with_moments(Graph& graph, Value y) {
+  Node* moments = GraphBuilder(graph).create("moments", {y});
+  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+}
+
 // How the graph is lowered for AVX-512, with the remarks about it; of caches of so many bytes, if given.
 std::string lowered_text(const Graph& graph, std::optional<int64_t> batch, const char* cpu = "skylake-avx512", std::optional<int64_t> cache_bytes = {}) {
   Graph lowered = graph.clone();
@@ -256,8 +261,7 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
     GraphBuilder builder(graph);
     const Value x = graph.find("x"), w = graph.find("w"), residual = builder.input("residual", x.type()), scale = builder.parameter("scale", {DType::f32, {{c.in}}}, normal), shift = builder.parameter("shift", {DType::f32, {{c.in}}}, normal);
     const Value normalized = builder.value("relu", {builder.value("add", {builder.value("scale_shift", {x, scale, shift}), residual})}), y = builder.value("convolution", {normalized, w}, c.attributes());
-    Node* moments = builder.create("moments", {y});
-    graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+    return_with_moments(graph, y);
     const std::string loops = lowered_text(graph, c.batch);
     CHECK(loops.find("let next = ") != std::string::npos);
     CHECK(loops.find(", in runs from ") != std::string::npos);
@@ -277,8 +281,7 @@ TEST_CASE("tasks that stage ahead own more rows where there are plenty of them")
   Graph graph = convolution_graph(c, "convolution");
   GraphBuilder builder(graph);
   const Value y = builder.value("convolution", {builder.value("relu", {graph.find("x")}), graph.find("w")}, c.attributes());
-  Node* moments = builder.create("moments", {y});
-  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+  return_with_moments(graph, y);
   const std::string loops = lowered_text(graph, c.batch);
   const size_t runs = loops.find(", in runs from ");
   REQUIRE(runs != std::string::npos);
