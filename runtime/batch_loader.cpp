@@ -82,6 +82,11 @@ void BatchLoader::produce(int64_t step) {
   }
 }
 
+int64_t BatchLoader::ready() const {
+  const std::lock_guard lock(mutex_);
+  return produced_ - released_ - (holding_ ? 1 : 0);
+}
+
 const Batch& BatchLoader::next() {
   std::unique_lock lock(mutex_);
   if (holding_) {

@@ -56,16 +56,19 @@ class BatchLoader {
   // The next batch, valid until the next call.
   const Batch& next();
 
+  // How many batches there is room for, and how many are made and not handed out yet.
+  int64_t slots() const { return static_cast<int64_t>(ring_.size()); }
+  int64_t ready() const;
+
  private:
   void produce(int64_t step);
-  int64_t slots() const { return static_cast<int64_t>(ring_.size()); }
 
   const Dataset& data_;
   const BatchShape shape_;
   const uint64_t seed_;
   std::optional<Augmentation> augmentation_;
   std::vector<Batch> ring_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable made_, taken_;
   int64_t produced_ = 0, released_ = 0;   // batches made, and given back, since the start
   bool holding_ = false, stop_ = false;

@@ -19,7 +19,7 @@ def find_chromium():
 class Browser:
     """One page of one browser. `events` collects what the page reports: requests, messages on the console, exceptions."""
 
-    def __init__(self, executable, timeout=300):
+    def __init__(self, executable, timeout=3600):
         self.profile = tempfile.mkdtemp(prefix="bnc_browser.")
         to_read, self.to_write = os.pipe()
         self.from_read, from_write = os.pipe()

@@ -42,10 +42,11 @@ def main():
     stopped = here / "stopped"
 
     child = subprocess.Popen([BNC, *words, "--json", "--out", str(stopped)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(30):  # a line an epoch: the run is well under way
+    # A line an epoch: the run is well under way, and cannot end, as no pipe holds all the lines that nobody reads.
+    for _ in range(30):
         child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    stdout, stderr = child.communicate(timeout=60)
+    stdout, stderr = child.communicate()
     assert child.returncode == 0, (child.returncode, stderr)
     assert '"stopped":true' in stdout, stdout
     step = int(re.search(r"stopped after step (\d+)", stderr)[1])

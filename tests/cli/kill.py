@@ -45,7 +45,8 @@ def words(*more):
 
 def history(run):
     rows = list(csv.DictReader(open(run / "history.csv")))
-    assert all(float(row["seconds"]) > 0 for row in rows)
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds[0] >= 0 and seconds == sorted(seconds), seconds
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 

@@ -1,11 +1,5 @@
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
 #include <cmath>
 #include <cstring>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -223,62 +217,6 @@ TEST_CASE("bn-running: after the first step a corrected or cumulative statistic 
       CHECK(variance.floats()[c] / (squares / 7) == doctest::Approx(1).epsilon(1e-6));
     }
   }
-}
-
-TEST_CASE("a process killed while it writes checkpoints leaves a whole one") {
-  const TemporaryFolder folder;
-  const auto make = [](int64_t step) {
-    Checkpoint checkpoint;
-    checkpoint.network = "net";
-    checkpoint.step = step;
-    checkpoint.batch = 8;
-    checkpoint.history = {{step, 1, 0.5, 0.25, false}};
-    checkpoint.weights.set("w", {1000}, std::vector<float>(1000, static_cast<float>(step)));
-    checkpoint.hidden_state = {{"v", Array({500}, std::vector<float>(500, static_cast<float>(step)))}};
-    return checkpoint;
-  };
-  const auto start = std::chrono::steady_clock::now();
-  write_checkpoint(folder.path(), make(1));
-  write_checkpoint(folder.path(), make(2));
-  const auto pace = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start) / 2;
-  int64_t newest = 2;
-  RandomStream random(4, "kill");
-  for (int round = 0; round < 12; ++round) {
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      for (int64_t step = newest + 1;; ++step) write_checkpoint(folder.path(), make(step));
-    }
-    std::this_thread::sleep_for(pace * (1 + random.uniform() * 3));
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    const Checkpoint found = read_checkpoint(folder.path());
-    CHECK(found.step >= newest);
-    newest = found.step;
-    CHECK(found.weights.values("w")[999] == static_cast<float>(newest));
-    CHECK(found.hidden_state[0].second.floats()[499] == static_cast<float>(newest));
-    CHECK(found.history[0].step == newest);
-  }
-  CHECK(newest > 2);
-}
-
-TEST_CASE("damaged checkpoints are refused by name") {
-  const TemporaryFolder folder;
-  CHECK(contains(message_of<Error>([&] { read_checkpoint(folder.path()); }), "holds no checkpoint"));
-  Checkpoint checkpoint;
-  checkpoint.network = "net";
-  checkpoint.batch = 8;
-  checkpoint.epoch.right = std::nan("");
-  write_checkpoint(folder.path(), checkpoint);
-  CHECK(std::isnan(read_checkpoint(folder.path()).epoch.right));
-  for (const char* file : {"progress.json", "weights.safetensors", "state.npz", "history.csv"}) {
-    const std::string path = folder.path(std::string("checkpoint/") + file), bytes = read_bytes(path);
-    folder.write(std::string("checkpoint/") + file, bytes.substr(0, bytes.size() / 2));
-    CHECK(contains(message_of<Error>([&] { read_checkpoint(folder.path()); }), file));
-    folder.write(std::string("checkpoint/") + file, bytes);
-  }
-  std::filesystem::rename(folder.path("checkpoint"), folder.path("checkpoint.old"));
-  CHECK(read_checkpoint(folder.path()).batch == 8);
 }
 
 TEST_CASE("training options that cannot be are told before anything is done") {
