@@ -173,6 +173,7 @@ std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows) {
 }
 
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions) {
+  BNC_CHECK(!dimensions.empty(), "a sum over no dimension");
   std::vector<ReductionDimension> merged;
   for (ReductionDimension& inner : dimensions) {
     const bool fixed = loops::as_integer(inner.count).has_value();
@@ -183,6 +184,7 @@ std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension>
     }
     merged.push_back(std::move(inner));
   }
+  if (merged.empty()) merged.push_back(dimensions.back());
   return merged;
 }
 

@@ -69,6 +69,7 @@ struct ReductionDimension {
   int64_t most = 1, left = 0, right = 0, left_source = 0, right_source = 0;
   std::vector<int64_t> guarded = {};   // in each dimension of left that has guarded edges
 };
+// One dimension at least, of one step where all are.
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
 // How many steps of the innermost loop of such a sum go together between what is asked for ahead.
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction);

@@ -12,23 +12,10 @@ bool same_index(const Index& a, const Index& b) {
   return true;
 }
 
-// NumPy broadcasting: surplus leading dimensions are dropped, dimensions of one element are read at 0.
-Index aligned(const Shape& shape, const Index& index) {
-  BNC_CHECK(index.size() >= shape.size(), "an index of too few dimensions");
-  Index result(index.end() - static_cast<ptrdiff_t>(shape.size()), index.end());
-  for (size_t d = 0; d < shape.size(); ++d) {
-    if (shape[d].is_one()) result[d] = Expr(0);
-  }
-  return result;
-}
-
 class OperandElements : public ElementContext {
  public:
   OperandElements(const Node& node, Elements& elements, const Lowering& lowering) : ElementContext(node), elements_(elements), lowering_(lowering) {}
-  Expr operand(int k, const Index& index) override {
-    const Value value = node.operands[k];
-    return elements_.value(value, aligned(value.type().shape, index));
-  }
+  Expr operand(int k, const Index& index) override { return elements_.value(node.operands[k], index); }
   Expr extent(const Dim& dim) override { return lowering_.extent(dim); }
 
  private:
@@ -38,9 +25,21 @@ class OperandElements : public ElementContext {
 
 }  // namespace
 
-Expr Elements::value(Value value, const Index& index) {
-  for (const Known& known : known_) {
-    if (known.value == value && same_index(known.index, index)) return known.element;
+// NumPy broadcasting: surplus leading dimensions are dropped, dimensions of one element are read at 0.
+Index Elements::own_index(Value value, const Index& index) {
+  const Shape& shape = value.type().shape;
+  BNC_CHECK(index.size() >= shape.size(), "an index of too few dimensions");
+  Index result(index.end() - static_cast<ptrdiff_t>(shape.size()), index.end());
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (shape[d].is_one()) result[d] = Expr(0);
+  }
+  return result;
+}
+
+Expr Elements::value(Value value, const Index& at) {
+  const Index index = own_index(value, at);
+  for (const Known& known : known_[value]) {
+    if (same_index(known.index, index)) return known.element;
   }
   const Node& node = *value.node;
   Expr element;
@@ -49,7 +48,7 @@ Expr Elements::value(Value value, const Index& index) {
     return loops::constant_of({is_float ? loops::Scalar::f32 : loops::Scalar::i32, 1}, number->number());
   }
   element = bind(value.name(), lowering_.inlined.count(&node) ? compute(node, index) : load(value, index));
-  remember(value, index, element);
+  known_[value].push_back({index, element});
   return element;
 }
 
@@ -87,8 +86,7 @@ Expr Elements::load(Value value, const Index& index) {
 }
 
 void Elements::store(Value value, Expr element) {
-  const Index index = aligned(value.type().shape, index_);
-  const Expr position = offset(value.type().shape, index);
+  const Expr position = offset(value.type().shape, own_index(value, index_));
   if (position->type.lanes > 1 && element->type.lanes == 1) element = loops::broadcast(element, position->type.lanes);
   for (int buffer : lowering_.destinations(value)) {
     const auto store = lowering_.streamed.count(value) ? loops::streamed_store : loops::store;

@@ -6,6 +6,8 @@
 namespace bnc::lower {
 
 // Valid within one scope of statements: what it computes is bound to `let`s appended to `out`, once.
+// Indices may be those of a space that a value is broadcast over, and need not say 0 in dimensions of one element: before a value
+// is looked up, loaded or stored, its index is made its own (`own_index`).
 class Elements {
  public:
   // `index` is the place in the iteration space being computed; `predicate` guards loads of vectors that may reach past the end.
@@ -13,7 +15,7 @@ class Elements {
 
   const Index& index() const { return index_; }
   // Makes `element` the value at this index, instead of a load.
-  void define(Value value, Expr element) { remember(value, index_, std::move(element)); }
+  void define(Value value, Expr element) { known_[value].push_back({own_index(value, index_), std::move(element)}); }
   Expr value(Value value, const Index& index);
   Expr value(Value value) { return this->value(value, index_); }
   // Computes an element node's own element (whether or not it is inlined), or adds up a contraction's slices.
@@ -26,11 +28,10 @@ class Elements {
 
  private:
   struct Known {
-    Value value;
     Index index;
     Expr element;
   };
-  void remember(Value value, const Index& index, Expr element) { known_.push_back({value, index, std::move(element)}); }
+  static Index own_index(Value value, const Index& index);
   Expr load(Value value, const Index& index);
   Expr sum_of_slices(const Node& node, const Expr& position, const Lowering::Slices& slices);
 
@@ -38,7 +39,7 @@ class Elements {
   std::vector<Stmt>& out_;
   Index index_;
   Expr predicate_;
-  std::vector<Known> known_;
+  std::unordered_map<Value, std::vector<Known>, ValueHash> known_;
 };
 
 }  // namespace bnc::lower
