@@ -11,7 +11,8 @@ namespace bnc {
 namespace {
 
 constexpr int most_cost = 32;            // operations of a chain
-constexpr int most_scalar_cost = 24;     // of scalar arithmetic that several nodes read
+constexpr int most_scalar_cost = 24;     // of scalar arithmetic that is read several times
+constexpr int most_single_cost = 1024;   // of scalar arithmetic that is read once
 constexpr size_t most_reads = 2;         // stored tensors that it reads
 constexpr double most_readers = 3;       // of a chain that reads two
 constexpr double hiding_work = 512;      // operations of a product for each element it reads: more, and reading takes no time
@@ -78,11 +79,13 @@ class Chooser {
     int cost = node.op->lowering_as<ElementLowering>()->cost;
     for (const Value operand : node.operands) {
       auto found = scalar_costs_.find(operand.node);
-      if (found != scalar_costs_.end()) cost += found->second;
+      if (found != scalar_costs_.end()) cost = std::min(cost + found->second, most_single_cost + 1);
     }
-    scalar_costs_[&node] = cost;
+    const bool is_long = cost > most_single_cost;
+    scalar_costs_[&node] = is_long ? 0 : cost;
     const auto& readers = uses_.of(node.result());
-    if (!uses_.is_output(node.result()) && !readers.empty() && (readers.size() == 1 || cost <= most_scalar_cost)) chosen_.insert(&node);
+    const bool is_read_once = readers.size() == 1 && std::count(readers.front()->operands.begin(), readers.front()->operands.end(), node.result()) == 1;
+    if (!uses_.is_output(node.result()) && !readers.empty() && !is_long && (is_read_once || cost <= most_scalar_cost)) chosen_.insert(&node);
   }
 
   // Whether a reader can compute the operand where it reads it.

@@ -7,6 +7,7 @@ namespace bnc::lower {
 namespace {
 
 constexpr int cheap = 2;            // recomputing costs no more than loading
+constexpr int most_repeated = 64;   // operations of what is computed several times: more is stored, or work would double with each level
 // What may ride in the epilogue of a register tile, which repeats it for each accumulator: less of it with a function of many instructions.
 constexpr int epilogue_limit = 20, epilogue_limit_with_function = 12, function_cost = 10;
 
@@ -25,6 +26,7 @@ class StageMaker {
     for (auto it = nodes_.rbegin(); it != nodes_.rend(); ++it) {
       if (is_inline(**it)) lowering_.inlined[*it] = 1;
     }
+    store_what_is_large();
     for (Node* node : nodes_) {
       if (!lowering_.inlined.count(node)) assign(node);
     }
@@ -46,6 +48,38 @@ class StageMaker {
     return readers.size() == 1 || element->cost <= cheap || shape.empty();
   }
 
+  // What is read several times and takes many operations, with all that is inlined into it, is stored; so is then an operand of
+  // a product that is computed from it.
+  void store_what_is_large() {
+    struct Expression {
+      int cost;
+      bool reads_stored;   // by this kernel
+    };
+    std::unordered_map<const Node*, Expression> expressions;   // of inlined nodes
+    for (Node* node : nodes_) {
+      if (!lowering_.inlined.count(node)) continue;
+      Expression whole{node->op->lowering_as<ElementLowering>()->cost, false};
+      for (Value operand : node->operands) {
+        const auto inner = expressions.find(operand.node);
+        if (inner != expressions.end()) whole = {whole.cost + inner->second.cost, whole.reads_stored || inner->second.reads_stored};
+        else whole.reads_stored = whole.reads_stored || members_.count(operand.node);
+      }
+      if ((reads_of(*node) > 1 && whole.cost > most_repeated) || (whole.reads_stored && is_read_by_product(*node))) lowering_.inlined.erase(node);
+      else expressions[node] = whole;
+    }
+  }
+
+  bool is_read_by_product(Node& node) const {
+    const auto& readers = uses_.of(node.result());
+    return std::any_of(readers.begin(), readers.end(), [](const Node* reader) { return reader->op->lowering_as<ContractLowering>() != nullptr; });
+  }
+
+  int64_t reads_of(Node& node) const {
+    int64_t reads = 0;
+    for (const Node* reader : uses_.of(node.result())) reads += std::count(reader->operands.begin(), reader->operands.end(), node.result());
+    return reads;
+  }
+
   bool reads_once(const Node& reader, Node& node) const {
     const int k = static_cast<int>(std::find(reader.operands.begin(), reader.operands.end(), node.result()) - reader.operands.begin());
     return reads_about_once(reader, k, lowering_.accesses.of(reader, k));
@@ -59,9 +93,11 @@ class StageMaker {
 
   bool computed_before(const Node& node) const {
     if (!node.op->lowering_as<ElementLowering>()) return false;
-    return std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
-      return !operand || !members_.count(operand.node) || (uses_.count(operand) == 1 && computed_before(*operand.node));
-    });
+    for (auto operand = node.operands.begin(); operand != node.operands.end(); ++operand) {
+      if (!*operand || !members_.count(operand->node) || std::find(node.operands.begin(), operand, *operand) != operand) continue;
+      if (uses_.count(*operand) != 1 || !computed_before(*operand->node)) return false;
+    }
+    return true;
   }
 
   // The stored nodes of this kernel that computing `node` reads, through what is inlined.
