@@ -134,8 +134,11 @@ TEST_CASE("folding of numbers rounds as the type does") {
   CHECK((real(1) / real(3))->real_value == static_cast<double>(1.0f / 3.0f));
   CHECK(fma(real(0x1.000002p0), real(0x1.000002p0), real(-1))->real_value == std::fmaf(0x1.000002p0f, 0x1.000002p0f, -1.0f));
   CHECK(std::isnan(binary(BinaryOp::minimum, real(1), real(NAN))->real_value));
+  CHECK(std::isnan(binary(BinaryOp::maximum, real(1), real(NAN))->real_value));
   Expr x = variable("x", {Scalar::f32, 1});
   CHECK(text(x + real(0)) == "x + 0.0");  // -0.0 + 0.0 is 0.0
+  CHECK(text(x - real(0)) == "x");
+  CHECK(text(x - real(-0.0)) != "x");     // -0.0 - -0.0 is 0.0
   CHECK(text(x * real(1)) == "x");
   CHECK(text(x * real(0)) == "x * 0.0");  // NaN and infinity
 }

@@ -87,6 +87,15 @@ TEST_CASE("uniform, below and normal are distributed as they say") {
   for (int count : counts) CHECK(count == doctest::Approx(draws / 7).epsilon(0.04));
 }
 
+// Of 2^64 draws a quarter is left over, which would fall on the first third of the results.
+TEST_CASE("numbers below a bound that does not divide 2^64 are evenly distributed") {
+  RandomStream random(5, "bound");
+  constexpr int draws = 30000;
+  int low = 0;
+  for (int i = 0; i < draws; ++i) low += random.below(uint64_t{3} << 62) < uint64_t{1} << 62;
+  CHECK(low == doctest::Approx(draws / 3).epsilon(0.04));
+}
+
 // log and cos are our own: the draws must be Box and Muller's to the last digits all the same.
 TEST_CASE("normal draws agree with the library's log and cos") {
   RandomStream drawn(11, "z"), uniforms(11, "z");
