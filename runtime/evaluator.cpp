@@ -43,6 +43,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     const Objective::Score score = objective.score(predictions, batch, shape.targets, count);
     total.loss += score.loss;
     total.right += score.right;
+    total.not_finite += score.not_finite;
     if (hooks.visit) hooks.visit(first, count, predictions);
     if (!hooks.on_progress) continue;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -54,7 +55,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     hooks.on_progress(progress);
   }
   const double count = static_cast<double>(data.count());
-  return EvaluationResult{total.loss / count, total.right / count, data.count()};
+  return EvaluationResult{total.loss / count, total.right / count, data.count(), total.not_finite};
 }
 
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options) {

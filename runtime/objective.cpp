@@ -7,6 +7,7 @@
 #include "ir/op.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
+#include "runtime/finite.h"
 #include "runtime/network.h"
 
 namespace bnc {
@@ -28,6 +29,15 @@ std::vector<int64_t> extents(const std::vector<int64_t>& dims) {
 bool is_rows_of_batch(const TensorType& type) { return type.rank() > 0 && type.shape[0] == Dim{1, true}; }
 
 }  // namespace
+
+int32_t answer_of(std::span<const float> scores) {
+  size_t best = 0;
+  for (size_t k = 0; k < scores.size(); ++k) {
+    if (std::isnan(scores[k])) return -1;
+    if (scores[k] > scores[best]) best = k;
+  }
+  return std::isfinite(scores[best]) ? static_cast<int32_t>(best) : -1;
+}
 
 Objective::Objective(const Network& network) : network_(network.name()) {
   if (!network.trainable()) fail("network `{}` has no train section, which gives the loss\nhelp: add `train {} {{ loss = ... }}` to the file", network_, network_);
@@ -101,8 +111,12 @@ Objective::Score Objective::score(std::span<const float> predictions, const Batc
   };
   const Tensor prediction = taken(prediction_type_, predictions);
   const Tensor target = kind == TargetKind::labels ? taken(target_type_, batch.labels) : taken(target_type_, batch.float_targets);
-  const double loss = loss_->op->evaluate(EvaluateContext{*loss_, {&prediction, &target}, count})[0].data[0];
-  return {averaged_ ? loss * static_cast<double>(count) : loss, right_answers(predictions, batch, kind, count)};
+  double loss = loss_->op->evaluate(EvaluateContext{*loss_, {&prediction, &target}, count})[0].data[0];
+  if (std::isnan(loss)) loss = std::nan("");   // without a sign
+  int64_t not_finite = 0;
+  const auto width = static_cast<size_t>(elements_an_example(prediction_type_));
+  for (size_t k = 0; k < static_cast<size_t>(count); ++k) not_finite += !all_finite(predictions.subspan(k * width, width));
+  return {averaged_ ? loss * static_cast<double>(count) : loss, right_answers(predictions, batch, kind, count), not_finite};
 }
 
 double Objective::right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
@@ -111,8 +125,9 @@ double Objective::right_answers(std::span<const float> predictions, const Batch&
   const double threshold = loss_->is("binary_cross_entropy_with_logits") ? 0.0 : 0.5;
   int64_t right = 0;
   for (int64_t k = 0; k < count; ++k) {
-    const float* row = predictions.data() + k * width;
-    const int32_t answer = width == 1 && kind == TargetKind::number ? row[0] > threshold : static_cast<int32_t>(std::max_element(row, row + width) - row);
+    const std::span<const float> row = predictions.subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
+    const bool is_number = width == 1 && kind == TargetKind::number && std::isfinite(row[0]);
+    const int32_t answer = is_number ? row[0] > threshold : answer_of(row);
     right += answer == batch.labels[static_cast<size_t>(k)];
   }
   return static_cast<double>(right);

@@ -10,6 +10,9 @@
 
 namespace bnc {
 
+// The class that a row of scores names, its largest one; -1 where they name none: one is NaN, or the largest is infinite.
+int32_t answer_of(std::span<const float> scores);
+
 class Objective {
  public:
   // Error when the network has no train section.
@@ -22,14 +25,15 @@ class Objective {
   // How the examples of `data` go into the network; Error naming both where they do not fit.
   BatchShape fit(const Dataset& data, int64_t batch) const;
 
-  // Sums over the first `count` examples of a batch: losses, and right answers. A loss that is a mean over the batch
-  // counts once an example, so that sums over batches divide by the number of examples.
+  // Sums over the first `count` examples of a batch: losses, right answers, and predictions that hold a number that is not finite. A
+  // loss that is a mean over the batch counts once an example, so that sums over batches divide by the number of examples.
   struct Score {
     double loss = 0;
     double right = 0;
+    int64_t not_finite = 0;
   };
   Score score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const;
-  // How many of the first `count` predictions are right; NaN where the targets are floats.
+  // How many of the first `count` predictions are right, which one that is not finite never is; NaN where the targets are floats.
   double right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const;
   // The loss an example of a training step that returned `loss`.
   double loss_an_example(double loss, int64_t batch) const { return averaged_ ? loss : loss / static_cast<double>(batch); }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "runtime/error.h"
+#include "runtime/finite.h"
 #include "runtime/session.h"
 #include "runtime/weight_store.h"
 
@@ -145,6 +146,23 @@ namespace {
 bool is_hidden(const Session::Data& data, const Slot& slot) { return slot.kind == Slot::Kind::state && !data.weights.find(slot.name); }
 
 }  // namespace
+
+const Slot* Session::Data::first_not_finite() const {
+  const auto is_bad = [](const Slot& slot) {
+    const bool kept = slot.kind == Slot::Kind::parameter || slot.kind == Slot::Kind::state;
+    return kept && slot.type.dtype == DType::f32 && !all_finite({slot.floats(), slot.memory.bytes() / sizeof(float)});
+  };
+  const Slot* hidden = nullptr;
+  std::map<std::string, const Slot*> weights_found;
+  for (const Slot& slot : slots) {
+    if (!is_bad(slot)) continue;
+    if (!is_hidden(*this, slot)) weights_found.emplace(slot.name, &slot);
+    else if (!hidden) hidden = &slot;
+  }
+  for (const std::string& name : weight_order)
+    if (const auto found = weights_found.find(name); found != weights_found.end()) return found->second;
+  return hidden;
+}
 
 NamedArrays Session::hidden_state() const {
   return at_boundary([&] {

@@ -129,6 +129,7 @@ void Trainer::load_state() {
   if (state_.network != network_.name()) fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
   check_unchanged(network_, state_, options_.resume, options_.allow_changes);
   if (state_.examples != data_.count()) fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
+  if (state_.best && !std::isfinite(state_.best->row.test_loss)) state_.best.reset();
   batch_ = state_.batch;
   seed_ = state_.seed;
   if (options_.batch && *options_.batch != batch_) fail("the run in {} has batches of {}, which cannot change to {}", options_.resume, batch_, *options_.batch);
@@ -160,18 +161,25 @@ std::optional<Augmentation> Trainer::augmentation() const {
   return Augmentation(section.augment, layout, seed_);
 }
 
-// Tests run on the weights as they are, not folded, so that the code is made once.
-void Trainer::compile() {
+CompileOptions Trainer::compile_options() const {
   CompileOptions compile;
   compile.cpu = options_.cpu;
   compile.threads = options_.threads;
-  if (watched()) tester_.emplace(make_unfolded_session(network_, compile, state_.weights));
   compile.mode = Mode::train;
   compile.batch = batch_;
   compile.run_steps = steps_;
   compile.steps_an_epoch = steps_an_epoch_;
   compile.seed = seed_;
-  session_.emplace(network_.compile(compile, state_.weights));
+  return compile;
+}
+
+// Tests run on the weights as they are, not folded, so that the code is made once.
+void Trainer::compile() {
+  CompileOptions test;
+  test.cpu = options_.cpu;
+  test.threads = options_.threads;
+  if (watched()) tester_.emplace(make_unfolded_session(network_, test, state_.weights));
+  session_.emplace(network_.compile(compile_options(), state_.weights));
   if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
 }
 
@@ -185,6 +193,8 @@ void Trainer::begin() {
   seconds_before_ = state_.seconds;
   first_step_ = state_.step;
   begin_ = Clock::now();
+  if (!options_.resume.empty() && out_ == options_.resume) checkpoint_step_ = state_.step;
+  keep_state();
   if (out_.empty()) return;
   remove_leftovers(out_);
   const std::string best = path("weights.best.safetensors");
@@ -209,6 +219,7 @@ bool Trainer::run_steps() {
     if (is_last()) return true;
     if (options_.stop && options_.stop()) return false;
     if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds) save_checkpoint();
+    else if (state_.step - kept_step_ >= kept_steps || Clock::now() - last_kept_ > kept_time) keep_state();
     const Batch* batch = nullptr;
     {
       const Stopwatch watch(times_.waiting);
@@ -219,12 +230,17 @@ bool Trainer::run_steps() {
   }
 }
 
-void Trainer::step(const Batch& batch) {
+double Trainer::loss_of_step(const Batch& batch) {
   Session::Data& inside = session_->data();
   inside.lend(objective_.input(), batch.x.data());
   inside.lend(objective_.target(), batch.target(shape_.targets));
   session_->run();
-  const double loss = objective_.loss_an_example(session_->view("loss")[0], batch_);
+  return objective_.loss_an_example(session_->view("loss")[0], batch_);
+}
+
+void Trainer::step(const Batch& batch) {
+  const double loss = loss_of_step(batch);
+  if (!std::isfinite(loss)) end_diverged(state_.step + 1);
   const double right = objective_.right_answers(session_->view(objective_.prediction()), batch, shape_.targets, batch_);
   if (state_.step % steps_an_epoch_ == 0) state_.epoch = {};
   for (RunningSum* sum : {&state_.epoch, &state_.interval}) {
@@ -242,17 +258,20 @@ bool Trainer::finish_interval() {
   const bool test_due = watched() && (state_.step == steps_ || state_.step % test_interval_ == 0);
   if (!test_due && state_.step != steps_ && state_.step % row_interval_ != 0) return true;
   HistoryRow row{state_.step, epoch(), mean_loss(state_.interval), state_.interval.right / static_cast<double>(state_.interval.batches * batch_), test_due};
-  row.rate = rate();
+  row.rate = rate_of(state_.step);
+  std::optional<EvaluationResult> tested;
   if (test_due) {
-    const auto result = test();
-    if (!result) return false;
-    row.test_loss = result->loss;
-    row.test_accuracy = result->accuracy;
+    tested = test();
+    if (!tested) return false;
+    if (!std::isfinite(tested->loss)) check_state();
+    row.test_loss = tested->loss;
+    row.test_accuracy = tested->accuracy;
   }
   row.seconds = seconds();
   state_.history.push_back(row);
   state_.interval = {};
   if (test_due) note_best(row);
+  if (test_due && !std::isfinite(row.test_loss) && is_last()) end_diverged(*tested);
   sample_distributions();
   if (!events_) return true;
   std::vector<std::pair<std::string, double>> scalars = {{"loss/train", row.loss}, {"accuracy/train", row.accuracy}, {"rate", row.rate}};
@@ -273,9 +292,10 @@ EvaluationHooks Trainer::test_hooks() { return {.on_progress = progress_of("test
 void Trainer::note_best(const HistoryRow& row) {
   const auto better = [](const HistoryRow& a, const HistoryRow& b) {
     if (!std::isnan(a.test_accuracy) && a.test_accuracy != b.test_accuracy) return a.test_accuracy > b.test_accuracy;
-    return a.test_loss < b.test_loss || (std::isnan(b.test_loss) && !std::isnan(a.test_loss));
+    return a.test_loss < b.test_loss;
   };
-  if (state_.best && !better(row, state_.best->row)) return;
+  if (!std::isfinite(row.test_loss) || (state_.best && !better(row, state_.best->row))) return;
+  check_state();
   state_.best = {row, session_->weights()};
   if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
 }
@@ -288,15 +308,20 @@ void Trainer::sample_distributions() {
   if (due) probe_->sample(state_.step, session_->weights(), state_.distributions);
 }
 
+// Counted from the best test; from the first one where none was finite.
 bool Trainer::out_of_patience() const {
-  return patience_ && state_.best && state_.step - state_.best->row.step >= *patience_ * steps_an_epoch_;
+  if (!patience_) return false;
+  const auto first = std::find_if(state_.history.begin(), state_.history.end(), [](const HistoryRow& row) { return row.tested; });
+  if (first == state_.history.end()) return false;
+  const int64_t from = state_.best ? state_.best->row.step : first->step;
+  return state_.step - from >= *patience_ * steps_an_epoch_;
 }
 
-double Trainer::rate() const {
+double Trainer::rate_of(int64_t step) const {
   PassContext context;
   context.run_steps = steps_;
   context.steps_an_epoch = steps_an_epoch_;
-  return rate_of_step(*network_.data().train(), context, state_.step - 1);
+  return rate_of_step(*network_.data().train(), context, step - 1);
 }
 
 double Trainer::seconds() const { return seconds_before_ + std::chrono::duration<double>(Clock::now() - begin_).count(); }
@@ -334,10 +359,10 @@ std::function<void(const Progress&)> Trainer::progress_of(const std::string& act
 
 void Trainer::save_checkpoint() {
   const Stopwatch watch(times_.checkpoints);
+  keep_state();
   state_.seconds = seconds();
-  state_.weights = session_->weights();
-  state_.hidden_state = session_->hidden_state();
   write_checkpoint(out_, state_);
+  checkpoint_step_ = state_.step;
   write_file(path("history.csv"), to_csv(state_.history));
   write_file(path("distributions.csv"), to_csv(state_.distributions));
   last_checkpoint_ = Clock::now();

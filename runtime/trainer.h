@@ -25,6 +25,9 @@ class Trainer {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // How much of a diverged run is done again to find where.
+  static constexpr int64_t kept_steps = 256;
+  static constexpr std::chrono::seconds kept_time{10};
   static constexpr int64_t examples_a_test = 100;  // passed through the network at once; it decides no bit of the results
 
   // Before the first step.
@@ -32,12 +35,14 @@ class Trainer {
   void load_state();
   void hold_out();
   std::optional<Augmentation> augmentation() const;
+  CompileOptions compile_options() const;
   void compile();
   void begin();
 
   // The run (trainer.cpp). Functions that return bool return false where the caller asked to stop.
   bool run_steps();
   void step(const Batch& batch);
+  double loss_of_step(const Batch& batch);
   bool finish_interval();
   std::optional<EvaluationResult> test();
   void note_best(const HistoryRow& row);
@@ -45,15 +50,32 @@ class Trainer {
   bool out_of_patience() const;
   int64_t epoch() const { return epoch_of(state_.step); }
   int64_t epoch_of(int64_t step) const { return (std::max<int64_t>(step, 1) - 1) / steps_an_epoch_ + 1; }
-  double rate() const;
+  double rate_of(int64_t step) const;
   void sample_distributions();
   void report_progress(const std::string& activity = {}, double share = 0);
   // Takes the progress of a test or another pass over data for that of the run.
   std::function<void(const Progress&)> progress_of(const std::string& activity);
   EvaluationHooks test_hooks();
   void save_checkpoint();
-  void write_history() const;
   double seconds() const;
+
+  // Numbers that cease to be finite (trainer_divergence.cpp).
+  // Raises DivergenceError where a weight or state is not finite behind this step.
+  void check_state();
+  // Keeps weights and states, which are finite, to go back to.
+  void keep_state();
+  // The run is over: the step of that number made something that is not finite, or the last test says so.
+  [[noreturn]] void end_diverged(int64_t step);
+  [[noreturn]] void end_diverged(const EvaluationResult& test);
+  struct Diverged {
+    Divergence found;
+    Diagnostic diagnostic{Severity::error, {}, "", {}};
+    bool by_update = true;   // before it all was finite
+  };
+  [[noreturn]] void end_diverged(int64_t step, Diverged diverged);
+  Diverged find_divergence(int64_t last);
+  void describe_kept(Divergence& found, Diagnostic& diagnostic) const;
+  void write_diverged(int64_t step, Divergence& found);
 
   // The end (trainer_results.cpp).
   TrainResult finish(bool stopped);
@@ -76,12 +98,13 @@ class Trainer {
   std::optional<EventFile> events_;
   Checkpoint state_;
   BatchShape shape_;
+  int64_t kept_step_ = 0, checkpoint_step_ = -1;   // when the state was kept; of the last checkpoint written or read
   int64_t batch_ = 0, steps_ = 0, steps_an_epoch_ = 0, row_interval_ = 1, test_interval_ = 1, first_step_ = 0;
   std::optional<int64_t> patience_;
   uint64_t seed_ = 0;
   TrainResult::Times times_;
   int64_t tests_ = 0;                    // done by this process
-  Clock::time_point begin_, last_checkpoint_;
+  Clock::time_point begin_, last_checkpoint_, last_kept_;
   double seconds_before_ = 0;            // of the run, when this process began
 };
 

@@ -10,7 +10,8 @@
 namespace bnc {
 
 TrainResult Trainer::finish(bool stopped) {
-  if (!out_.empty()) save_checkpoint();
+  if (out_.empty()) check_state();
+  else save_checkpoint();
   TrainResult result;
   result.steps = state_.step;
   result.out_of_patience = !stopped && state_.step < steps_;

@@ -203,6 +203,12 @@ void message(std::string_view text) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+void warn_of_not_finite(const EvaluationResult& result, const char* examples) {
+  if (result.not_finite == 0) return;
+  message(fmt::format("warning: the network's numbers for {} of {} {} are not finite; such answers count as wrong\nhelp: `bnc lint` shows which weights are not finite",
+                      result.not_finite, result.count, examples));
+}
+
 std::string list_of_passes() {
   std::string text;
   for (const PassSummary& pass : passes()) text += fmt::format("{:<24} {}\n", pass.name, pass.summary);

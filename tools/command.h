@@ -100,6 +100,8 @@ void write_output(const std::string& path, std::string_view bytes);
 void print_json(const Json& object);
 // A line to stderr.
 void message(std::string_view text);
+// The same, where predictions for some of those examples were not finite.
+void warn_of_not_finite(const EvaluationResult& result, const char* examples);
 
 std::string list_of_passes();
 

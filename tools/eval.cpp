@@ -14,7 +14,8 @@ int run(const Arguments& arguments) {
   options.batch_statistics = arguments.choice("stats", {"population", "batch"}) == "batch";
   const EvaluationResult result = evaluate(pass.network, pass.weights, options);
   pass.display.finish();
-  if (arguments.json()) print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}});
+  warn_of_not_finite(result, "examples");
+  if (arguments.json()) print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}});
   else print(fmt::format("loss {:.6f}, accuracy {:.4f} ({} examples)\n", result.loss, result.accuracy, result.count));
   return exit_done;
 }

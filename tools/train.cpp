@@ -48,7 +48,13 @@ TrainOptions train_options(const Arguments& arguments) {
   return options;
 }
 
-Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}}; }
+Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}}; }
+
+Json to_json(const Divergence& found, const std::string& model) {
+  return {{"model", model}, {"diverged", true}, {"step", found.step}, {"tensor", found.tensor}, {"place", found.place},
+          {"checkpoint", found.checkpoint_path}, {"checkpoint_step", found.checkpoint_step < 0 ? Json() : Json(found.checkpoint_step)},
+          {"best_weights", found.best_weights_path}, {"report", found.report_path}};
+}
 
 Json to_json(const Progress& progress) {
   return {{"epoch", progress.epoch}, {"step", progress.step}, {"steps", progress.steps}, {"loss", progress.loss}, {"accuracy", progress.accuracy},
@@ -111,6 +117,16 @@ Json to_json(const TrainResult& result, const std::string& model) {
   return json;
 }
 
+// A run that diverges leaves an object that tells so, beside the error.
+TrainResult train_or_tell(const Network& network, const TrainOptions& options, const Arguments& arguments) {
+  try {
+    return train(network, options);
+  } catch (const DivergenceError& error) {
+    if (arguments.json()) print_json(to_json(error.found(), network.name()));
+    throw;
+  }
+}
+
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
   TrainOptions options = train_options(arguments);
@@ -123,8 +139,10 @@ int run(const Arguments& arguments) {
     epoch = progress.epoch;
   };
   catch_stop_signals();
-  const TrainResult result = train(network, options);
+  const TrainResult result = train_or_tell(network, options, arguments);
   display.finish();
+  warn_of_not_finite(result.validation, "validation examples");
+  warn_of_not_finite(result.test, "test examples");
   if (result.stopped) {
     message(fmt::format("stopped after step {}", result.steps));
     if (result.checkpoint_path.empty()) message("note: nothing was kept: the run had no `--out DIR`");

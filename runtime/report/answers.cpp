@@ -67,12 +67,15 @@ Section render_predictions(const RunRecord& run) {
   for (const char* title : {"example", "answer", "truth"}) table.head.push_back(title);
   for (const Prediction& each : run.predictions) {
     const bool right = each.truth == each.answer;
-    const std::string truth = escape_html(run.class_name(static_cast<size_t>(each.truth))), answer = escape_html(run.class_name(static_cast<size_t>(each.answer)));
+    const bool finite = each.answer >= 0;
+    const std::string truth = escape_html(run.class_name(static_cast<size_t>(each.truth)));
+    const std::string answer = finite ? escape_html(run.class_name(static_cast<size_t>(each.answer))) : "not finite";
+    const auto below = [&](double probability) { return finite ? fmt::format("<br><span class=\"small\">{}</span>", certainty(probability)) : ""; };
     std::vector<std::string> row;
     if (images) row.push_back(fmt::format("<img alt=\"example {}, {}\" width=\"56\" height=\"56\" src=\"{}\">", each.example, truth, each.image));
     row.push_back(std::to_string(each.example));
-    row.push_back(fmt::format("<span class=\"{}\">{}&nbsp;{}</span><br><span class=\"small\">{}</span>", right ? "right" : "wrong", right ? "&#10003;" : "&#10007;", answer, certainty(each.probability)));
-    row.push_back(fmt::format("{}<br><span class=\"small\">{}</span>", truth, certainty(each.truth_probability)));
+    row.push_back(fmt::format("<span class=\"{}\">{}&nbsp;{}</span>{}", right ? "right" : "wrong", right ? "&#10003;" : "&#10007;", answer, below(each.probability)));
+    row.push_back(truth + below(each.truth_probability));
     table.rows.push_back(std::move(row));
     table.row_styles.push_back(right ? "right-row" : "wrong-row");
   }
@@ -85,7 +88,11 @@ Section render_predictions(const RunRecord& run) {
 
 Section render_confusion(const RunRecord& run) {
   if (run.confusion.empty()) return {};
-  return {"Confusion", "", run.confusion.size() <= most_columns ? render_matrix(run) : render_pairs(run)};
+  int64_t counted = 0;
+  for (const std::vector<int64_t>& row : run.confusion) counted = std::accumulate(row.begin(), row.end(), counted);
+  const int64_t others = run.test.count - counted;
+  const std::string note = others > 0 ? fmt::format("{} of {} answers are not finite numbers; they name no class, and count as wrong.", others, run.test.count) : "";
+  return {"Confusion", note, run.confusion.size() <= most_columns ? render_matrix(run) : render_pairs(run)};
 }
 
 }  // namespace bnc

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "runtime/dataset.h"
+#include "runtime/objective.h"
 #include "runtime/png.h"
 
 namespace bnc {
@@ -47,14 +48,19 @@ void PredictionCollector::add(int64_t first, int64_t count, std::span<const floa
   if (!data_.has_labels() || classes_ < 2) return;
   if (confusion_.empty()) confusion_.assign(static_cast<size_t>(classes_), std::vector<int64_t>(static_cast<size_t>(classes_), 0));
   for (int64_t k = 0; k < count; ++k) {
-    const float* row = predictions.data() + k * classes_;
-    const int32_t answer = static_cast<int32_t>(std::max_element(row, row + classes_) - row);
+    const std::span<const float> row = predictions.subspan(static_cast<size_t>(k * classes_), static_cast<size_t>(classes_));
+    const int32_t answer = answer_of(row);
     const int32_t truth = data_.data().labels[static_cast<size_t>(first + k)];
+    if (answer < 0) {
+      mistakes_.push_back({first + k, truth, answer, 0, 0, ""});
+      continue;
+    }
     ++confusion_[static_cast<size_t>(truth)][static_cast<size_t>(answer)];
     if (answer == truth && right_.size() >= shown_right) continue;
     double sum = 0;
-    for (int64_t c = 0; c < classes_; ++c) sum += std::exp(static_cast<double>(row[c]) - row[answer]);
-    (answer == truth ? right_ : mistakes_).push_back({first + k, truth, answer, 1 / sum, std::exp(static_cast<double>(row[truth]) - row[answer]) / sum, ""});
+    const double highest = row[static_cast<size_t>(answer)];
+    for (const float score : row) sum += std::exp(score - highest);
+    (answer == truth ? right_ : mistakes_).push_back({first + k, truth, answer, 1 / sum, std::exp(row[static_cast<size_t>(truth)] - highest) / sum, ""});
   }
 }
 

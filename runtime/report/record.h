@@ -15,7 +15,7 @@ namespace bnc {
 // The network's answer to one test example.
 struct Prediction {
   int64_t example = 0;
-  int32_t truth = 0, answer = 0;
+  int32_t truth = 0, answer = 0;                   // an answer of -1: the network's numbers were not finite
   double probability = 0, truth_probability = 0;   // that the network gave its answer, and the right one
   std::string image;                               // a data URI; empty where the example is no image
 };

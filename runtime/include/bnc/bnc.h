@@ -294,6 +294,7 @@ struct EvaluationResult {
   double loss = 0;       // an example, also where the train section sums over the batch
   double accuracy = 0;   // NaN where the targets are floats
   int64_t count = 0;
+  int64_t not_finite = 0;   // examples whose prediction holds NaN or infinity
 };
 
 struct Progress {
@@ -347,6 +348,25 @@ struct TrainResult {
   std::string weights_path, best_weights_path, report_path, checkpoint_path;
 };
 
+// Where the numbers of a training run ceased to be finite.
+struct Divergence {
+  int64_t step = 0;              // from 1; 0 where the run began with such weights
+  std::string tensor;            // the first one that is not finite: a layer or op, `loss`, `grad/NAME`, a parameter or state
+  std::string place;             // FILE:LINE of its layer; may be empty
+  int64_t checkpoint_step = -1;  // of the last good checkpoint; -1 where there is none
+  std::string checkpoint_path, best_weights_path, report_path;   // empty where there are none
+};
+class DivergenceError : public Error {
+ public:
+  DivergenceError(const std::string& text, Divergence found) : Error(text), found_(std::move(found)) {}
+  const Divergence& found() const { return found_; }
+
+ private:
+  Divergence found_;
+};
+
+// DivergenceError where the loss, a weight or the optimizer's state is no longer finite: the run ends at that step, and what it has kept
+// before stays as it is.
 TrainResult train(const Network& network, const TrainOptions& options);
 
 // The HTML page of one run, from the folder it was written to (also while it goes on), or of several runs laid over one another. It is
