@@ -23,7 +23,7 @@ Program small_program(std::optional<int64_t> batch) {
   Program program{.name = "small", .batch = batch};
   auto rows = [&](int64_t factor) { return batch ? Dim{factor * *batch} : Dim{factor, true}; };
   program.buffers = {{.name = "x", .elements = rows(20), .kind = BufferKind::argument, .argument = 1},
-                     {.name = "t.1", .elements = rows(20), .offset = 64, .batch_offset = batch ? 0 : 128},
+                     {.name = "t.1", .elements = rows(20), .offset = 64},
                      {.name = "scale", .elements = {1}, .offset = 0},
                      {.name = "c", .elements = {20}, .kind = BufferKind::constant},
                      {.name = "output/int", .elements = rows(20), .kind = BufferKind::argument, .argument = 0}};
@@ -51,17 +51,22 @@ const char* caller = R"(
 #include "small.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #define EXPECT(condition) if (!(condition)) { printf("failed: %s\n", #condition); return 1; }
 int main(void) {
   int64_t n, i;
   float x[60] = {0}, y[61];
-  char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1);
+  char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1), *memory = (char *)malloc(1024), *line = memory + (64 - (size_t)memory % 64) % 64;
   for (n = 1; n <= 3; ++n) {
     for (i = 0; i < 61; ++i) y[i] = -1;
     EXPECT(small_infer(n, x, y, workspace + 1) == SMALL_OK);
     for (i = 0; i < 20 * n; ++i) EXPECT(y[i] == 0.5f + (float)(i % 20));
     EXPECT(y[20 * n] == -1);
   }
+  memset(memory, 7, 1024);   /* the workspace begins at a cache line, however it is given */
+  EXPECT(small_infer(1, x, y, line + 1) == SMALL_OK);
+  for (i = 0; i < 64; ++i) EXPECT(line[i] == 7);
+  free(memory);
   EXPECT(small_workspace_bytes(3) == 64 + 3 * 128 + 63);
   EXPECT(small_infer(0, x, y, workspace) == SMALL_BAD_BATCH);
   EXPECT(small_infer(-5, x, y, workspace) == SMALL_BAD_BATCH);
@@ -122,6 +127,16 @@ TEST_CASE("an object links into C and C++ programs and keeps its word") {
       if (position_independent) CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") == "exit 0\n");
     }
   }
+}
+
+TEST_CASE("an object's workspace has room for the scratch of one thread") {
+  Program program = small_program({});
+  program.scratch_bytes = 256;
+  Folder folder;
+  folder.write("small.o", codegen::emit_object(program, codegen::target_for("native", true), options));
+  folder.write("small.h", codegen::emit_header(program, options, "scratch"));
+  folder.write("main.c", "#include \"small.h\"\nint main(void) { return small_workspace_bytes(2) == 64 + 2 * 128 + 256 + 63 ? 0 : 1; }\n");
+  CHECK(run(folder, "cc main.c small.o -o program -lm && ./program") == "exit 0\n");
 }
 
 TEST_CASE("an object defines its two functions and needs nothing") {

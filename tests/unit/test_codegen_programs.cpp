@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <barrier>
+#include <numeric>
 #include <functional>
 #include <random>
 #include <thread>
@@ -162,6 +163,27 @@ TEST_CASE("barriers stand between dependent kernels only") {
   CHECK(barriers(program) == 0);
   program.buffers[2].offset = 64;  // `s` now lies where `t` does
   CHECK(barriers(program) == 1);
+  // What one kernel only reads, the next one only writes.
+  program.buffers[2].offset = 0;
+  program.kernels[0] = {.name = "read", .tasks = 1, .task_variable = "one", .body = store(4, 0, load(1, Scalar::f32, 0)), .reads = {1}, .writes = {4}};
+  program.kernels[1] = {.name = "write", .tasks = 1, .task_variable = "one", .body = store(1, 0, load(0, Scalar::f32, 0)), .reads = {0}, .writes = {1}};
+  program.buffers[4].elements = {24};
+  CHECK(barriers(program) == 1);
+  program.kernels[1].body = store(2, 0, load(0, Scalar::f32, 0));
+  program.kernels[1].writes = {2};
+  CHECK(barriers(program) == 0);
+  program.kernels[1].writes = program.kernels[0].writes;   // both write alone
+  program.kernels[1].body = store(4, 1, load(0, Scalar::f32, 0));
+  CHECK(barriers(program) == 1);
+}
+
+TEST_CASE("a kernel of one task is the first thread's alone") {
+  const Program program = one_kernel("one", {{Scalar::f32, 1}, {Scalar::f32, 1}}, store(1, 0, load(1, Scalar::f32, 0) + load(0, Scalar::f32, 0)));
+  auto compiled = codegen::jit(program, codegen::target_for("native", true));
+  float x = 3, y = 1;
+  void* arguments[] = {&x, &y};
+  for (int thread = 0; thread < 3; ++thread) compiled->step()(arguments, nullptr, 1, thread, 3, nullptr, nullptr);
+  CHECK(y == 4);
 }
 
 namespace {
@@ -235,6 +257,41 @@ TEST_CASE("kernels that differ in code, element type or aliasing are functions o
   CHECK(codegen::find_equal_kernels(pair).function[2] == 0);
   pair.buffers[9].elements = {21, true};
   CHECK(codegen::find_equal_kernels(pair).function[2] == 2);
+}
+
+TEST_CASE("kernels that differ in one number or operation are functions of their own") {
+  struct Code {
+    int64_t step = 4, distance = 2;
+    double addend = 0.5;
+    UnaryOp function = UnaryOp::sqrt;
+    BinaryOp operation = BinaryOp::add;
+  };
+  auto functions = [](const Code& code) {
+    Program program{.name = "pair"};
+    program.buffers = {{.name = "x", .elements = {32}, .kind = BufferKind::argument, .argument = 0}, {.name = "y", .elements = {24}, .kind = BufferKind::argument, .argument = 1}};
+    for (const Code& each : {Code{}, code}) {
+      const Expr x = load(0, Scalar::f32, i + each.distance), y = binary(each.operation, unary(each.function, x), real(each.addend));
+      program.kernels.push_back({.name = "kernel", .tasks = 1, .task_variable = "task", .body = loop("i", 0, 24, each.step, {store(1, i, y)}), .reads = {0}, .writes = {1}});
+    }
+    return codegen::find_equal_kernels(program).function;
+  };
+  const std::vector<int> equal = {0, 0}, different = {0, 1};
+  CHECK(functions({}) == equal);
+  CHECK(functions({.step = 2}) == different);
+  CHECK(functions({.distance = 3}) == different);
+  CHECK(functions({.addend = 0.25}) == different);
+  CHECK(functions({.function = UnaryOp::floor}) == different);
+  CHECK(functions({.operation = BinaryOp::subtract}) == different);
+}
+
+TEST_CASE("constants of whole numbers") {
+  Program program = one_kernel("whole", {{Scalar::i32, 20}}, loop("i", 0, 20, 1, {store(0, i, load(1, Scalar::i32, i) + 1)}));
+  program.buffers.push_back({.name = "c", .scalar = Scalar::i32, .elements = {20}, .kind = BufferKind::constant});
+  std::vector<float> numbers(20);
+  std::iota(numbers.begin(), numbers.end(), -7.0f);
+  program.buffers[1].data = numbers;
+  program.kernels[0].reads = {1};
+  check(program);
 }
 
 TEST_CASE("constants that no kernel reads are not embedded") {
