@@ -122,6 +122,17 @@ TEST_CASE("gradients of convolutions by the weight") {
   }
 }
 
+TEST_CASE("weights embedded in a program are packed when it is compiled") {
+  for (const Case& c : cases) {
+    for (const char* op : {"convolution", "convolution_input_gradient"}) {
+      INFO(c.describe(), " ", op);
+      const Graph graph = convolution_graph(c, op);
+      test::check_generated(graph, test::random_bindings(graph, c.batch), {.embed = true});
+      if (c.groups > 1) test::check_generated(graph, test::random_bindings(graph, c.batch), {.cpu = "x86-64", .fixed_batch = false, .embed = true});
+    }
+  }
+}
+
 TEST_CASE("products of many rows, and reductions over them, with what follows") {
   for (int64_t channels : {3, 17, 64}) {
     Graph graph;

@@ -26,6 +26,7 @@ struct CodeOptions {
   TrainSection* train = nullptr;
   int64_t l2_bytes = 0;   // a cache of another size than the target's
   std::optional<int64_t> cached_bytes;
+  bool embed = false;            // parameters and states are constants of the program
   int64_t argument_offset = 0;   // bytes from the beginning of a cache line to that of each argument
 };
 
@@ -39,6 +40,12 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   if (options.cached_bytes) context.target.cached_bytes = *options.cached_bytes;
   context.train = options.train;
   if (options.fixed_batch) context.batch = batch;
+  Weights weights;
+  for (const char* kind : {"parameter", "state"}) {
+    for (const Node* node : graph.nodes_of(kind)) weights.set(node->results[0].name, Weight::from_tensor(bindings.at(node->results[0].name)));
+  }
+  if (options.embed) context.weights = &weights;
+  context.embed_weights = options.embed;
   run_passes(graph, options.passes, context);
   loops::Program program = lower_to_loops(graph, context);
   plan_memory(program, context);
