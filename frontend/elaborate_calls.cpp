@@ -240,7 +240,8 @@ class OpCall {
   void check_layer_only() {
     for (const AttributeSpec& spec : op_.attributes)
       if (spec.layer_only && !attributes_.contains(spec.name)) return;
-    bool shapes = std::any_of(op_.attributes.begin(), op_.attributes.end(), [](const AttributeSpec& spec) { return spec.layer_only; });
+    // Those left out say nothing: what the tensor is follows from it alone.
+    bool shapes = std::any_of(op_.attributes.begin(), op_.attributes.end(), [this](const AttributeSpec& spec) { return spec.layer_only && places_.contains(spec.name); });
     for (size_t k = 0; shapes && k < op_.operands.size(); ++k) {
       if (!op_.operands[k].parameter || slots_[k].values.empty()) continue;
       std::vector<Value> before = operands_;

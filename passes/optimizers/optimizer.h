@@ -97,6 +97,8 @@ struct OptimizerDefinition {
 };
 
 const std::vector<OptimizerDefinition>& all_optimizers();
+// Its own and those that every optimizer has; `rate` has no fallback, it must be given.
+std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition);
 
 OptimizerDefinition sgd();
 OptimizerDefinition rmsprop();

@@ -8,21 +8,6 @@ namespace bnc {
 
 namespace {
 
-// `rate` has no fallback: it must be given.
-std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition) {
-  std::vector<OptimizerArgument> arguments = {{.name = "rate", .kind = OptimizerArgument::Kind::rate}};
-  arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
-  const std::vector<OptimizerArgument> common = {{.name = "weight_decay"},
-                                                 {.name = "decay_all", .kind = OptimizerArgument::Kind::flag},
-                                                 {.name = "clip_norm", .low_is_allowed = false},
-                                                 {.name = "clip_value", .low_is_allowed = false}};
-  for (const OptimizerArgument& each : common) {
-    const auto same = [&](const OptimizerArgument& own) { return own.name == each.name; };
-    if (std::none_of(arguments.begin(), arguments.end(), same)) arguments.push_back(each);
-  }
-  return arguments;
-}
-
 std::string range(const OptimizerArgument& argument) {
   std::string text = fmt::format("it is a number {} {}", argument.low_is_allowed ? "of at least" : "above", format_number(argument.low));
   if (argument.high != std::numeric_limits<double>::infinity()) text += fmt::format(" and below {}", format_number(argument.high));
@@ -36,6 +21,20 @@ template <class T> std::vector<std::string> names_of(const std::vector<T>& list)
 }
 
 }  // namespace
+
+std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition) {
+  std::vector<OptimizerArgument> arguments = {{.name = "rate", .kind = OptimizerArgument::Kind::rate}};
+  arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
+  const std::vector<OptimizerArgument> common = {{.name = "weight_decay"},
+                                                 {.name = "decay_all", .kind = OptimizerArgument::Kind::flag},
+                                                 {.name = "clip_norm", .low_is_allowed = false},
+                                                 {.name = "clip_value", .low_is_allowed = false}};
+  for (const OptimizerArgument& each : common) {
+    const auto same = [&](const OptimizerArgument& own) { return own.name == each.name; };
+    if (std::none_of(arguments.begin(), arguments.end(), same)) arguments.push_back(each);
+  }
+  return arguments;
+}
 
 const std::vector<OptimizerDefinition>& all_optimizers() {
   static const std::vector<OptimizerDefinition> optimizers = {sgd(), rmsprop(), adam(), adamw(), amsgrad(), lamb()};

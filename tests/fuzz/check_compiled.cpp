@@ -1,0 +1,130 @@
+// Compiled code and rewritten graphs against the reference.
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "ir/print.h"
+#include "tests/fuzz/check_parts.h"
+#include "tests/fuzz/children.h"
+
+namespace bnc::fuzz {
+
+namespace {
+
+// Rounds to f32, and gives the parameters that folding made.
+Bindings with_folded(const Bindings& bindings, const Weights& weights) {
+  Bindings all = bindings;
+  for (const auto& [name, weight] : weights.entries())
+    if (!all.contains(name)) all[name] = weight.to_tensor();
+  return all;
+}
+
+std::string list(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
+
+// A second look, with more and larger noise: an element beside a jump may have fallen on its other side.
+bool is_confirmed(const Tensors& got, const Expected& expected, const Tolerance& tolerance) {
+  for (const double noise : {0x1p-23, 0x1p-22, 0x1p-21}) {
+    const Reference closer = evaluate_with_spread(expected.graph, expected.bindings, expected.batch, 24, noise);
+    if (!compare(got, closer, tolerance)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+PassContext context_for(const Variant& variant, const Expected& expected) {
+  PassContext context;
+  context.target = variant.target();
+  context.train = expected.train;
+  if (variant.fixed_batch) context.batch = expected.batch;
+  context.keep_gradients = true;
+  context.run_steps = 1000;
+  context.steps_an_epoch = 10;
+  return context;
+}
+
+Variant draw_variant(Random& random, bool frozen) {
+  Variant variant;
+  variant.cpu = random.pick(levels());
+  variant.fixed_batch = random.chance(0.6);
+  variant.embed = frozen && random.chance(0.6);
+  if (random.chance(0.3)) variant.l2_bytes = int64_t{1024} << random.below(6);
+  if (random.chance(0.15)) variant.cached_bytes = int64_t{256} << random.below(6);
+  if (random.chance(0.15)) variant.argument_offset = 4 * random.between(1, 15);
+  return variant;
+}
+
+std::vector<Variant> all_variants(bool frozen) {
+  std::vector<Variant> variants;
+  for (const std::string& cpu : levels()) {
+    for (const bool fixed : {true, false}) {
+      variants.push_back({.cpu = cpu, .fixed_batch = fixed});
+      if (frozen) variants.push_back({.cpu = cpu, .fixed_batch = fixed, .embed = true});
+      variants.push_back({.cpu = cpu, .fixed_batch = fixed, .l2_bytes = 2048});
+    }
+  }
+  variants.push_back({.cached_bytes = 512, .argument_offset = 4});
+  return variants;
+}
+
+void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where, Outcome& outcome) {
+  const std::optional<Mismatch> mismatch = compare_all(got, expected.reference, of_f32, &outcome.worst);
+  if (!mismatch || (mismatch->tensor.find("missing") == std::string::npos && !is_confirmed(got, expected, of_f32))) return;
+  throw Failure(kind, fmt::format("{}\n  {}", mismatch->describe(), where()));
+}
+
+void check_each_pass(Graph& graph, const std::vector<std::string>& passes, const Expected& expected) {
+  Variant variant;
+  PassContext context = context_for(variant, expected);
+  std::string before;
+  for (const std::string& pass : passes) {
+    tell_phase(fmt::format("{}, pass {}", expected.what, pass));
+    run_passes(graph, {pass}, context);
+    Bindings bindings = expected.bindings;
+    bind_sources(graph, expected.batch, 1, bindings);
+    const Tensors after = evaluate_handed_out(graph, bindings, expected.batch);
+    std::optional<Mismatch> mismatch = compare_all(after, expected.reference, of_f64);
+    if (mismatch && mismatch->element >= 0 && mismatch->tensor.find("missing") == std::string::npos && !is_confirmed(after, expected, of_f64)) mismatch.reset();
+    if (mismatch)
+      throw Failure("pass " + pass,
+                    fmt::format("{}\n  in float64, behind the graph pass {} (of {})\nthe graph behind it:\n{}", mismatch->describe(), pass, list(passes), print(graph)));
+  }
+}
+
+void check_compiled(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome) {
+  Graph graph = original.clone();
+  PassContext context = context_for(variant, expected);
+  Weights weights;
+  if (variant.embed) {
+    for (const auto& node : original.nodes())
+      if (node->is("parameter") || node->is("state")) weights.set(node->results[0].name, Weight::from_tensor(expected.bindings.at(node->results[0].name)));
+    context.weights = &weights;
+    context.embed_weights = true;
+  }
+  tell_phase(fmt::format("{}, {}, passes {}", expected.what, variant.describe(), list(passes)));
+  // Ghost batches of the network as it was written count as one from `prepare-training` on.
+  if (variant.fixed_batch && !original.output(Output::Role::loss) && expected.train) context.batch = expected.train->batch;
+  run_passes(graph, passes, context);
+  loops::Program program = lower_to_loops(graph, context);
+  plan_memory(program, context);
+  loops::verify(program);
+  const Compiled compiled(std::move(program), variant);
+  const Bindings bindings = with_folded(expected.bindings, weights);
+  const Tensors one = compiled.run(bindings, expected.batch, 1);
+  const auto where = [&] {
+    return fmt::format("{}, {}\n  passes: {}\n  it arises in {}", expected.what, variant.describe(), list(passes), origin_of(graph, compiled.program(), bindings, expected));
+  };
+  expect(one, expected, "values", where, outcome);
+  for (const auto& [name, tensor] : one) {
+    const Node* source = expected.graph.find(name).node;
+    if (!source || !source->is("input")) continue;
+    if (const auto changed = compare_bits({{name, bindings.at(name)}}, one)) throw Failure("memory", fmt::format("the input was changed: {}\n  {}", changed->describe(), where()));
+  }
+  for (const int threads : {2, 3}) {
+    const Tensors several = compiled.run(bindings, expected.batch, threads);
+    if (const auto mismatch = compare_bits(one, several))
+      throw Failure("threads", fmt::format("{} threads give other bits than one: {}\n  {}, {}", threads, mismatch->describe(), expected.what, variant.describe()));
+  }
+}
+
+}  // namespace bnc::fuzz

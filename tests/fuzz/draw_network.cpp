@@ -1,0 +1,242 @@
+// Networks grow from their inputs, an op at a time: each reads what is there already, and its results are looked at before it stays.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "ir/builder.h"
+#include "tests/fuzz/call.h"
+#include "tests/fuzz/draw.h"
+#include "tests/fuzz/values.h"
+
+namespace bnc::fuzz {
+
+namespace {
+
+// How often an op is drawn, relative to others.
+double weight_of(const OpDefinition& op) {
+  if (op.name == "batch_norm") return 6;
+  switch (op.category) {
+    case OpCategory::source: return 0;
+    case OpCategory::linear: return 2;
+    case OpCategory::pooling: return 1.5;
+    case OpCategory::loss:
+    case OpCategory::gradient: return 0.5;
+    default: return 1;
+  }
+}
+
+const OpDefinition& draw_op(Random& random) {
+  static const double total = [] {
+    double sum = 0;
+    for (const OpDefinition& op : all_ops()) sum += weight_of(op);
+    return sum;
+  }();
+  double rest = random.uniform(0, total);
+  for (const OpDefinition& op : all_ops()) {
+    rest -= weight_of(op);
+    if (rest < 0) return op;
+  }
+  return all_ops().back();
+}
+
+class Drawing {
+ public:
+  Drawing(Case& drawn, Graph& graph, uint64_t seed) : drawn_(drawn), graph_(graph), builder_(graph), random_(seed, "network") {}
+
+  void run() {
+    drawn_.batch = random_.pick(std::vector<int64_t>{1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 13});
+    limits_ = {random_.chance(0.1) ? 20000 : 2500, drawn_.batch};
+    symbolic_ = random_.chance(0.85);
+    add_input();
+    if (random_.chance(0.15)) add_input();
+    static const std::vector<int64_t> sizes = {1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11, 15};
+    const int64_t wanted = random_.pick(sizes);
+    int64_t made = 0;
+    for (int64_t attempt = 0; attempt < 8 * wanted && made < wanted; ++attempt) made += add_node() ? 1 : 0;
+    choose_outputs();
+  }
+
+ private:
+  void add_input() {
+    Shape shape;
+    if (symbolic_) shape.push_back(Dim{1, true});
+    else shape.push_back(Dim{random_.between(1, 6)});
+    const int64_t kind = random_.below(100);
+    const auto extent = [&](int64_t most) { return Dim{random_.chance(0.15) ? 1 : random_.between(1, most)}; };
+    if (kind < 50) shape.insert(shape.end(), {extent(9), extent(9), extent(random_.chance(0.2) ? 33 : 8)});
+    else if (kind < 85) shape.push_back(extent(40));
+    else if (kind < 97) shape.insert(shape.end(), {extent(12), extent(20)});
+    const TensorType type{DType::f32, shape};
+    if (within(limits_, type)) keep(builder_.input(graph_.fresh_name("x"), type));
+    else keep(builder_.input(graph_.fresh_name("x"), {DType::f32, {shape[0], Dim{3}}}));
+  }
+
+  // Makes a value's numbers known, so that others can read it.
+  void keep(Value value) {
+    keep(value, value_of_source(graph_, *value.node, drawn_.batch, drawn_.values));
+    sources_.push_back(value.node);
+  }
+  void keep(Value value, Tensor tensor) {
+    tensors_[{value.node, value.index}] = std::move(tensor);
+    values_.push_back(value);
+  }
+
+  bool add_node() {
+    const OpDefinition& op = draw_op(random_);
+    const Call& example = example_of(op);
+    std::vector<Value> operands(example.operands.size());
+    Pinned pinned(example.operands.size());
+    for (size_t k = 0; k < example.operands.size(); ++k) {
+      if (!example.operands[k] || example.spec(k).parameter || (k > 0 && !random_.chance(0.15))) continue;
+      operands[k] = choose(*example.operands[k]);
+      if (operands[k]) pinned[k] = operands[k].type();
+    }
+    const std::optional<Call> call = draw_call(op, pinned, limits_, random_);
+    if (!call) return false;
+    operands.resize(call->operands.size());
+    const size_t first_source = sources_.size(), first_value = values_.size();
+    layer_.clear();
+    for (size_t k = 0; k < operands.size(); ++k)
+      if (!operands[k] && call->operands[k]) operands[k] = operand(*call, k);
+    Node* node = builder_.create(op.name, operands, call->attributes);
+    if (look_at(*node)) return true;
+    graph_.erase(node);
+    while (sources_.size() > first_source) {
+      graph_.erase(sources_.back());
+      sources_.pop_back();
+    }
+    values_.resize(first_value);
+    return false;
+  }
+
+  // A value that is there, preferably of the rank of the example's.
+  Value choose(const TensorType& like) {
+    const bool same_rank = random_.chance(0.8);
+    std::vector<Value> fitting;
+    for (const Value& value : values_)
+      if (value.type().dtype == like.dtype && (!same_rank || value.type().rank() == like.rank())) fitting.push_back(value);
+    if (fitting.empty()) return {};
+    return fitting[static_cast<size_t>(random_.recent(static_cast<int64_t>(fitting.size())))];
+  }
+
+  Value operand(const Call& call, size_t k) {
+    const TensorType& type = *call.operands[k];
+    const OperandSpec& spec = call.spec(k);
+    std::vector<Value> same;
+    for (const Value& value : values_)
+      if (value.type() == type && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
+    if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6)) return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
+    const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type);
+    keep(made);
+    return made;
+  }
+
+  static bool has_batch(const TensorType& type) {
+    return std::any_of(type.shape.begin(), type.shape.end(), [](const Dim& dim) { return dim.batch; });
+  }
+
+  static bool is_made_by_rule(const Value& value, const OperandSpec& spec) {
+    return value.node->is(spec.parameter->kind == ParameterRule::Kind::state ? "state" : "parameter");
+  }
+
+  // As a layer makes it, starting with other values than zeros and ones.
+  Value made_by_rule(const OpDefinition& op, const OperandSpec& spec, const TensorType& type) {
+    const std::string stem = op.layer_name.empty() ? op.name : op.layer_name;
+    if (layer_.empty()) layer_ = fmt::format("{}_{}", stem, ++layers_[stem]);
+    const std::string name = graph_.fresh_name(layer_ + "." + spec.name);
+    const bool state = spec.parameter->kind == ParameterRule::Kind::state;
+    const Symbol initializer = varied(spec.parameter->initializer, state, type);
+    return state ? builder_.state(name, type, initializer) : builder_.parameter(name, type, initializer, !random_.chance(0.05));
+  }
+
+  static Symbol normal(double mean, double deviation) { return {"normal", {{"mean", mean}, {"deviation", deviation}}}; }
+  static Symbol uniform(double low, double high) { return {"uniform", {{"low", low}, {"high", high}}}; }
+
+  Symbol varied(const Symbol& initializer, bool state, const TensorType& type) {
+    if (initializer.name == "ones") return state || random_.chance(0.5) ? uniform(0.5, 1.75) : normal(0, 1);
+    if (initializer.name == "zeros" && state && type.rank() == 0) return {"constant", {{"value", static_cast<double>(random_.between(0, 5))}}};
+    if (initializer.name == "zeros") return normal(0, 0.5);
+    return initializer;
+  }
+
+  // What an operand without a rule reads, where nothing that is there is taken.
+  Value source(const TensorType& type) {
+    const int64_t kind = random_.below(100);
+    if (type.dtype == DType::i32 && !has_batch(type) && kind < 30) return builder_.constant(static_cast<double>(random_.between(0, 3)), type);
+    if (type.dtype == DType::i32 || has_batch(type) || kind < 15) return builder_.input(graph_.fresh_name("x"), type);
+    if (kind < 30) return constant(type);
+    if (kind < 37) return builder_.state(graph_.fresh_name("s"), type, uniform(0.4, 2));
+    return builder_.parameter(graph_.fresh_name("p"), type, random_.chance(0.35) ? uniform(0.3, 2) : normal(0, random_.chance(0.7) ? 1 : 0.3));
+  }
+
+  Value constant(const TensorType& type) {
+    const std::vector<int64_t> dims = concrete(type.shape, drawn_.batch);
+    if (element_count(dims) > 20 || random_.chance(0.4)) return builder_.constant(random_.pick(std::vector<double>{0, 1, -1, 0.5, 2, 0.1, 3}), type);
+    Tensor tensor = Tensor::filled(type.dtype, dims, 0);
+    for (double& x : tensor.data) x = static_cast<double>(random_.between(-8, 8)) / 4;
+    return builder_.constant(tensor);
+  }
+
+  // Whether the node's results are worth keeping: finite, of a usual size, and rarely all the same.
+  bool look_at(Node& node) {
+    EvaluateContext cx{node, {}, drawn_.batch};
+    for (const Value& operand : node.operands) cx.operands.push_back(operand ? &tensors_.at({operand.node, operand.index}) : nullptr);
+    std::vector<Tensor> results = node.op->evaluate(cx);
+    bool varies = false;
+    for (const Tensor& tensor : results) {
+      for (const double x : tensor.data)
+        if (!std::isfinite(x) || std::abs(x) > 1e4) return false;
+      varies |= tensor.data.size() == 1 || std::any_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return std::abs(x - tensor.data[0]) > 1e-3; });
+    }
+    if (!varies && !random_.chance(0.05)) return false;
+    for (size_t k = 0; k < results.size(); ++k) keep(node.result(static_cast<int>(k)), std::move(results[k]));
+    return true;
+  }
+
+  bool is_computed(const Value& value) const { return !value.node->op->lowering_as<SourceLowering>(); }
+
+  // What nobody reads, mostly; some of what is read too, at times an input or the same value twice.
+  void choose_outputs() {
+    const Uses uses(graph_);
+    std::vector<Value> chosen;
+    for (const Value& value : values_) {
+      if (is_computed(value) && uses.of(value).empty() ? random_.chance(value.index == 0 ? 0.9 : 0.5) : is_computed(value) && random_.chance(0.07)) chosen.push_back(value);
+    }
+    if (chosen.empty() || random_.chance(0.03)) chosen.push_back(values_[static_cast<size_t>(random_.below(static_cast<int64_t>(values_.size())))]);
+    if (random_.chance(0.03)) chosen.push_back(chosen.front());
+    if (chosen.size() > 1 && random_.chance(0.5)) std::swap(chosen.front(), chosen.back());
+    for (const Value& value : chosen) {
+      std::string name = value.name();
+      for (int again = 2; graph_.output(Output::Role::output, name); ++again) name = fmt::format("{}_{}", value.name(), again);
+      graph_.outputs.push_back({Output::Role::output, name, value});
+    }
+  }
+
+  Case& drawn_;
+  Graph& graph_;
+  GraphBuilder builder_;
+  Random random_;
+  Limits limits_;
+  bool symbolic_ = true;
+  std::vector<Value> values_;
+  std::vector<Node*> sources_;
+  std::map<std::pair<const Node*, int>, Tensor> tensors_;
+  std::map<std::string, int> layers_;
+  std::string layer_;   // of the node being made
+};
+
+}  // namespace
+
+Case draw_case(uint64_t seed) {
+  Case drawn;
+  drawn.values = seed;
+  Graph graph;
+  graph.name = "net";
+  Drawing(drawn, graph, seed).run();
+  drawn.module.networks.push_back(std::move(graph));
+  draw_training(drawn, seed);
+  return drawn;
+}
+
+}  // namespace bnc::fuzz

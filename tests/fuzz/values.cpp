@@ -1,0 +1,128 @@
+#include "tests/fuzz/values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "ir/op.h"
+#include "tests/fuzz/random.h"
+
+namespace bnc::fuzz {
+
+namespace {
+
+bool is_source(const Node& node) { return node.is("input") || node.is("parameter") || node.is("state"); }
+
+// Class numbers below the fewest classes that a node reading them tells apart.
+int64_t classes_of(const Graph& graph, const Node& input) {
+  int64_t classes = 3;
+  for (const auto& node : graph.nodes()) {
+    for (size_t k = 0; k < node->operands.size(); ++k) {
+      if (node->operands[k].node != &input) continue;
+      if (node->is("one_hot")) classes = std::min(classes, node->attribute("classes").integer());
+      if (node->op->target_type && k == 1) classes = std::min(classes, node->operands[0].type().shape.back().factor);
+    }
+  }
+  return classes;
+}
+
+// Inputs differ in mean and scale.
+Tensor input_value(const Graph& graph, const Node& input, int64_t batch, uint64_t seed) {
+  const Result& result = input.results[0];
+  Tensor tensor = Tensor::filled(result.type.dtype, concrete(result.type.shape, batch), 0);
+  Random random(seed, "input " + result.name);
+  const double mean = random.chance(0.3) ? random.uniform(-2, 4) : 0, deviation = random.chance(0.2) ? random.uniform(0.1, 3) : 1;
+  const int64_t classes = result.type.dtype == DType::i32 ? classes_of(graph, input) : 0;
+  for (double& x : tensor.data) x = classes ? static_cast<double>(random.below(classes)) : static_cast<float>(mean + deviation * random.normal());
+  return tensor;
+}
+
+// What passes made starts as zeros, but is something else in every step but the first.
+Tensor kept_value(const Result& result, uint64_t seed) {
+  Tensor tensor = Tensor::filled(result.type.dtype, concrete(result.type.shape, 1), 0);
+  Random random(seed, "kept " + result.name);
+  Random common(seed, "steps");
+  const bool first = common.chance(0.3);
+  const double step = first ? 0 : static_cast<double>(common.between(1, 9));
+  for (double& x : tensor.data) x = result.type.dtype == DType::i32 ? step : first ? 0 : static_cast<float>(random.uniform(0.05, 1));
+  return tensor;
+}
+
+using Values = std::unordered_map<const Node*, std::vector<Tensor>>;
+
+void disturb(Tensor& tensor, double noise, Random& random) {
+  if (tensor.dtype != DType::f32) return;
+  for (double& x : tensor.data) x *= 1 + noise * random.uniform(-1, 1);
+}
+
+Values evaluate_nodes(const Graph& graph, const Bindings& bindings, int64_t batch, double noise, Random* random) {
+  Values values;
+  for (const auto& node : graph.nodes()) {
+    std::vector<Tensor>& results = values[node.get()];
+    if (is_source(*node)) {
+      results = {bindings.at(node->results[0].name)};
+      results[0].dtype = node->results[0].type.dtype;
+    } else {
+      EvaluateContext cx{*node, {}, batch};
+      for (const Value& operand : node->operands) cx.operands.push_back(operand ? &values.at(operand.node)[static_cast<size_t>(operand.index)] : nullptr);
+      results = node->op->evaluate(cx);
+    }
+    if (random)
+      for (Tensor& tensor : results) disturb(tensor, noise, *random);
+  }
+  return values;
+}
+
+std::string buffer_name(const Output& output) {
+  switch (output.role) {
+    case Output::Role::output: return "output/" + output.name;
+    case Output::Role::gradient: return "grad/" + output.name;
+    case Output::Role::loss: return "loss";
+    case Output::Role::update: break;
+  }
+  return output.name;
+}
+
+Tensors handed_out(const Graph& graph, const Values& values) {
+  Tensors result;
+  for (const Output& output : graph.outputs) result[buffer_name(output)] = values.at(output.value.node)[static_cast<size_t>(output.value.index)];
+  return result;
+}
+
+}  // namespace
+
+Tensor value_of_source(const Graph& graph, const Node& source, int64_t batch, uint64_t seed) {
+  const Result& result = source.results[0];
+  if (source.is("input")) return input_value(graph, source, batch, seed);
+  if (source.is("constant")) return source.op->evaluate(EvaluateContext{source, {}, batch}).front();
+  const Symbol& initializer = source.attribute("initializer").symbol();
+  if (initializer.name == "zeros" && source.is("state")) return kept_value(result, seed);
+  return Weight::from_tensor(initialize(result.name, result.type, initializer, seed)).to_tensor();
+}
+
+void bind_sources(const Graph& graph, int64_t batch, uint64_t seed, Bindings& bindings) {
+  for (const auto& node : graph.nodes())
+    if (is_source(*node) && !bindings.contains(node->results[0].name)) bindings[node->results[0].name] = value_of_source(graph, *node, batch, seed);
+}
+
+Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_t batch) {
+  return handed_out(graph, evaluate_nodes(graph, bindings, batch, 0, nullptr));
+}
+
+Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise) {
+  Reference reference{evaluate_handed_out(graph, bindings, batch), {}};
+  Random random(1, "noise");
+  for (int round = 0; round < rounds; ++round) {
+    for (const auto& [name, noisy] : handed_out(graph, evaluate_nodes(graph, bindings, batch, noise, &random))) {
+      const Tensor& value = reference.values.at(name);
+      double& spread = reference.spread[name];
+      for (size_t i = 0; i < value.data.size(); ++i) {
+        const double distance = std::abs(noisy.data[i] - value.data[i]);
+        spread = std::isnan(distance) ? INFINITY : std::max(spread, distance);
+      }
+    }
+  }
+  return reference;
+}
+
+}  // namespace bnc::fuzz
