@@ -24,8 +24,9 @@ class Driver {
     make_argument_buffers();
     collect_kernels();
     place_results();
+    for (const Copy& copy : first_copies_) emit_copy(copy);
     for (size_t k = 0; k < kernels_.size(); ++k) emit(kernels_[k]);
-    for (const auto& [value, buffer] : copies_) emit_copy(value, buffer);
+    for (const Copy& copy : last_copies_) emit_copy(copy);
     for (loops::Kernel& kernel : lowering_.program.kernels) find_accesses(kernel);
     forget_unread_constants();
     loops::verify(lowering_.program);
@@ -94,7 +95,8 @@ class Driver {
         const char* prefix = output.role == Output::Role::output ? "output/" : output.role == Output::Role::gradient ? "grad/" : "";
         buffer = lowering_.add_buffer(prefix + (output.role == Output::Role::loss ? "loss" : output.name), type.dtype, type.shape, loops::BufferKind::argument);
       }
-      if (!direct || !places_.count(output.value.node)) copies_.push_back({output.value, buffer});
+      if (!places_.count(output.value.node)) copy_source(output, buffer);
+      else if (!direct) last_copies_.push_back({output.value, {}, buffer});
       else if (lowering_.buffers.emplace(output.value, buffer).second == false) lowering_.also_stored_to[output.value].push_back(buffer);
     }
     for (const FusedKernel& kernel : kernels_) {
@@ -103,6 +105,21 @@ class Driver {
           for (size_t i = 0; i < root->results.size(); ++i) place_in_arena(root->result(static_cast<int>(i)));
         }
       }
+    }
+  }
+
+  // What is handed out as it stands is copied before the step changes it; what becomes the new value of another parameter or state
+  // is kept until nobody reads that one's old value any more.
+  void copy_source(const Output& output, int buffer) {
+    const Value source = output.value;
+    if (output.role != Output::Role::update) {
+      first_copies_.push_back({source, {}, buffer});
+    } else if (!lowering_.graph.output(Output::Role::update, source.name())) {
+      last_copies_.push_back({source, {}, buffer});
+    } else {
+      const int kept = lowering_.add_buffer(lowering_.fresh(source.name() + "_kept"), source.type().dtype, source.type().shape, loops::BufferKind::arena);
+      first_copies_.push_back({source, {}, kept});
+      last_copies_.push_back({source, kept, buffer});
     }
   }
 
@@ -323,8 +340,16 @@ class Driver {
     return shared;
   }
 
+  // Of a value, or of what was kept of it in another buffer.
+  struct Copy {
+    Value value;
+    std::optional<int> from;
+    int to;
+  };
+
   // An output that is an input or a parameter as it stands, or a new value that had to wait for the last reader of the old one.
-  void emit_copy(Value value, int buffer) {
+  void emit_copy(const Copy& copy) {
+    const Value value = copy.value;
     std::vector<Stmt> body;
     Shape flat{*element_count(value.type().shape)};
     const Ranges ranges = ranges_of(lowering_, flat, Region{});
@@ -335,13 +360,13 @@ class Driver {
         const Expr index = column_index(run, column), predicate = column_predicate(lowering_, run, column, step);
         Expr element;
         if (value.node->is("constant") && !value.node->attribute("value").get_if<NumberList>()) element = loops::constant_of({scalar, run.lanes}, value.node->attribute("value").number());
-        else element = loops::load(lowering_.buffer_of(value), scalar, index, predicate);
-        step.push_back(loops::store(buffer, index, element, predicate));
+        else element = loops::load(copy.from ? *copy.from : lowering_.buffer_of(value), scalar, index, predicate);
+        step.push_back(loops::store(copy.to, index, element, predicate));
         return step;
       }));
     }
     loops::Kernel kernel;
-    kernel.name = lowering_.fresh(lowering_.program.buffers[buffer].name + "_copy");
+    kernel.name = lowering_.fresh(lowering_.program.buffers[copy.to].name + "_copy");
     kernel.tasks = 1;
     kernel.task_variable = lowering_.fresh("task");
     kernel.body = loops::block(std::move(body));
@@ -387,7 +412,7 @@ class Driver {
   Lowering lowering_;
   std::vector<FusedKernel> kernels_;
   std::map<const Node*, std::pair<size_t, size_t>> places_;   // kernel and stage of each stored node
-  std::vector<std::pair<Value, int>> copies_;
+  std::vector<Copy> first_copies_, last_copies_;   // before and behind all kernels
 };
 
 }  // namespace

@@ -165,6 +165,8 @@ bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
 
 bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
   if (lowering.sliced.count(&node)) return true;
+  // What is no map may ask where an element stands (pad, concat), even if all it reads is one number.
+  if (const auto* map = node.op->lowering_as<ElementLowering>(); map && !map->pointwise) return false;
   const Shape& space = node.results[0].type.shape;
   for (size_t k = 0; k < node.operands.size(); ++k) {
     const Value operand = node.operands[k];

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <memory>
 #include <regex>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -35,6 +36,8 @@ struct Shared {
 };
 
 Shared* own_shared = nullptr;   // of this process, where it is a child
+
+std::set<int> parents_ends;   // of all pipes: a child that kept one open would hide the end of another
 
 void put(char* to, size_t capacity, const std::string& text) {
   const size_t length = std::min(text.size(), capacity - 1);
@@ -123,8 +126,10 @@ class Child {
 
   int stop() {
     if (!is_running()) return 0;
-    ::close(to_child_);
-    ::close(from_child_);
+    for (const int end : {to_child_, from_child_}) {
+      ::close(end);
+      parents_ends.erase(end);
+    }
     int status = 0;
     ::waitpid(process_, &status, 0);
     process_ = 0;
@@ -140,6 +145,7 @@ class Child {
     if (process_ == 0) {
       ::close(request[1]);
       ::close(answer[0]);
+      for (const int end : parents_ends) ::close(end);
       own_shared = shared_;
       uint64_t seed;
       while (::read(request[0], &seed, sizeof seed) == sizeof seed) {
@@ -152,6 +158,7 @@ class Child {
     ::close(answer[1]);
     to_child_ = request[1];
     from_child_ = answer[0];
+    parents_ends.insert({to_child_, from_child_});
   }
 
   Shared* shared_ = nullptr;

@@ -47,7 +47,7 @@ std::optional<Mismatch> compare(const Tensors& got, const Reference& reference, 
     const double largest = largest_of(expected), spread = reference.spread.count(name) ? reference.spread.at(name) : 0;
     if (!std::isfinite(spread)) continue;
     // Below 1e-30 numbers may be flushed to zero.
-    const double allowed = tolerance.spreads * spread + tolerance.relative * largest + 1e-30;
+    const double allowed = tolerance.spreads * spread + tolerance.relative * largest + tolerance.rounding * reference.magnitude.at(name) + 1e-30;
     for (size_t k = 0; k < expected.data.size(); ++k) {
       const double x = tensor->second.data[k], wanted = expected.data[k];
       if (is_same(x, wanted)) continue;

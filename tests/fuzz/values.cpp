@@ -89,6 +89,24 @@ Tensors handed_out(const Graph& graph, const Values& values) {
   return result;
 }
 
+double largest_of(const Tensor& tensor) {
+  double largest = 0;
+  for (const double x : tensor.data)
+    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+  return largest;
+}
+
+// Of a node's operands, and of theirs.
+double largest_operand(const Node& node, const Values& values, int levels) {
+  double largest = 0;
+  for (const Value& operand : node.operands) {
+    if (!operand) continue;
+    largest = std::max(largest, largest_of(values.at(operand.node)[static_cast<size_t>(operand.index)]));
+    if (levels > 1) largest = std::max(largest, largest_operand(*operand.node, values, levels - 1));
+  }
+  return largest;
+}
+
 }  // namespace
 
 Tensor value_of_source(const Graph& graph, const Node& source, int64_t batch, uint64_t seed) {
@@ -110,7 +128,12 @@ Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_
 }
 
 Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise) {
-  Reference reference{evaluate_handed_out(graph, bindings, batch), {}};
+  const Values values = evaluate_nodes(graph, bindings, batch, 0, nullptr);
+  Reference reference{handed_out(graph, values), {}, {}};
+  for (const Output& output : graph.outputs) {
+    double& magnitude = reference.magnitude[buffer_name(output)];
+    magnitude = std::max(magnitude, largest_operand(*output.value.node, values, 2));
+  }
   Random random(1, "noise");
   for (int round = 0; round < rounds; ++round) {
     for (const auto& [name, noisy] : handed_out(graph, evaluate_nodes(graph, bindings, batch, noise, &random))) {

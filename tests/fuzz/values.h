@@ -26,6 +26,8 @@ Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_
 struct Reference {
   Tensors values;
   std::map<std::string, double> spread;
+  // The largest number that went into each: computed twice, it may differ by its last bits, and so may what is left of a difference.
+  std::map<std::string, double> magnitude;
 };
 Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise);
 
