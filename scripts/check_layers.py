@@ -21,7 +21,7 @@ LAYERS = {
 LIBRARIES = {
     "llvm": {"codegen"},
     "llvm-c": {"codegen"},
-    "boost": {"tools"},
+    "boost": {"tools", "tests"},
     "nlohmann": {"runtime", "tools", "tests"},
     "zlib.h": {"runtime", "tests", "examples"},
     "doctest": {"tests"},
