@@ -16,6 +16,11 @@ class TallReduction;
 // the kernel: they are inlined, and computed once while they are copied to scratch or packed.
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch);
 
+// Products that are added up one after another, at most: a longer sum is made of parts, so that its rounding error grows with the
+// root of this and not of its length. A part ends with an addition, a load and a store for each sum, of which there are as many
+// in a step: that is less than half a percent.
+inline constexpr int64_t longest_sum = 256;
+
 // Everything decided for one contraction.
 struct ContractionPlan {
   // A task owns so many rows; the last one maybe fewer.
@@ -47,6 +52,7 @@ struct ContractionPlan {
   bool guard_left = false;        // read in place up to its edges: each load that may lie outside asks whether it does
   int packed_right = -1;          // the buffer of packed panels, where the right operand is not staged
   int window = -1, panels = -1, partial = -1;     // scratch: staged left, staged right, sums between reduction blocks
+  int totals = -1;                // scratch: of a tile whose sums are long, what the parts of them come to
   bool prefetch_left = false, prefetch_right = false, prefetch_result = false;   // too large for the caches
   double efficiency = 0;          // predicted share of the peak
   std::string note;               // one line for `explain`

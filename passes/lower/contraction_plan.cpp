@@ -328,8 +328,15 @@ class Planner : ContractionSpace {
     if (plan.stage_right) plan.panels = scratch(".panels", panels);
     else if (!plan.long_reduction) plan.packed_right = pack_right(lowering_, node_, form_, width);
     if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
+    if (has_long_sums(plan)) plan.totals = scratch(".totals", int64_t{plan.tile.rows} * plan.tile_lines * width);
     if (plan.slices > 1) plan.slice_sums = lowering_.arena_buffer(name + ".slices", Dim{plan.slices * *lowering_.fixed(*element_count(form_.result))});
     describe(plan, window_bytes);
+  }
+
+  // Whether a tile adds up more at once than is accurate. A reduction over the batch has shorter blocks.
+  bool has_long_sums(const ContractionPlan& plan) const {
+    if (plan.long_reduction || plan.taps > 1) return false;
+    return std::ranges::any_of(form_.parts, [&](const FormPart& part) { return depth_of(part) > static_cast<double>(longest_sum); });
   }
 
   void describe(ContractionPlan& plan, int64_t window_bytes) const {

@@ -39,9 +39,9 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
 // A prefetch and its address take instructions that each step of a long sum would feel: the innermost loop is cut into
 // stretches that ask once for as much.
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction) {
-  constexpr int64_t stretch = 8, long_sum = 64;
+  constexpr int64_t long_sum = 64;
   const auto innermost = loops::as_integer(reduction.back().count);
-  return innermost && *innermost >= long_sum && *innermost % stretch == 0 ? stretch : 1;
+  return innermost && *innermost >= long_sum && *innermost % most_stretch == 0 ? most_stretch : 1;
 }
 
 // The stretches of a tile's sum, numbered through its loops from the `first` on.

@@ -6,8 +6,6 @@
 
 namespace bnc::lower {
 
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 inline constexpr int64_t rows_of_task = 768;   // at most, where there are enough of them
 
 class ContractionSpace {

@@ -13,7 +13,8 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
   out.push_back(loops::declare_registers(registers.acc, type, sums));
   out.push_back(loops::declare_registers(registers.panel, type, taps * run_.vectors));
   out.push_back(unrolled(registers.v, sums, {loops::write_register(registers.acc, loops::variable(registers.v), loops::constant_of(type, 0))}));
-  if (!part().empty()) add_products(tile, place, std::move(sum), taps, registers, final, out);
+  if (sum.part_steps > 0) add_parts(tile, place, std::move(sum), registers, final, out);
+  else if (!part().empty()) add_products(tile, place, std::move(sum), taps, registers, final, out);
   if (final) results(tile, place, registers.acc, out);
   else add_to_partial(tile, place, registers.acc, out);
 }
@@ -65,19 +66,74 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
   } else if (!ahead.empty()) {
     append(steps, each_tap(std::move(ahead)));
   }
-  for (size_t d = loops_left; d-- > 0;) steps = {loops::loop(sum.variables[d], 0, sum.dimensions[d].count, 1, std::move(steps))};
+  for (size_t d = loops_left; d-- > 0;) steps = {loop_of(sum, d, std::move(steps))};
   append(out, std::move(steps));
 }
 
 // The innermost loop of a sum, in stretches that ask for what is used soon.
 Stmt RowContraction::innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead) {
+  const size_t last = sum.dimensions.size() - 1;
   if (sum.stretch == 1 || ahead.empty()) {
     append(step, std::move(ahead));
-    return loops::loop(sum.variables.back(), 0, sum.dimensions.back().count, 1, std::move(step));
+    return loop_of(sum, last, std::move(step));
   }
   const Expr begin = loops::variable(sum.stretch_name) * Expr(sum.stretch);
   ahead.push_back(loops::loop(sum.variables.back(), begin, begin + Expr(sum.stretch), 1, std::move(step)));
-  return loops::loop(sum.stretch_name, 0, Expr(sum.dimensions.back().most / sum.stretch), 1, std::move(ahead));
+  ReductionLoops stretches = sum;
+  stretches.variables.back() = sum.stretch_name;
+  stretches.dimensions.back().count = Expr(sum.dimensions.back().most / sum.stretch);
+  if (sum.parted == last) stretches.part_steps /= sum.stretch;
+  return loop_of(stretches, last, std::move(ahead));
+}
+
+// One loop of a sum: where it is the parted one, the loop over the parts with it inside.
+Stmt RowContraction::loop_of(const ReductionLoops& sum, size_t d, std::vector<Stmt> body) {
+  const std::string& name = sum.variables[d];
+  const Expr& count = sum.dimensions[d].count;
+  if (sum.part_steps == 0 || sum.parted != d) return loops::loop(name, 0, count, 1, std::move(body));
+  if (sum.part_steps > 1) {
+    const std::string part = lowering_.fresh("part");
+    const Expr begin = loops::variable(part), end = begin + Expr(sum.part_steps);
+    const auto all = loops::as_integer(count);
+    const bool even = all && *all % sum.part_steps == 0;
+    std::vector<Stmt> parts{loops::loop(name, begin, even ? end : loops::binary(loops::BinaryOp::minimum, end, count), 1, std::move(body))};
+    append(parts, sum.end_part);
+    return loops::loop(part, 0, count, sum.part_steps, std::move(parts));
+  }
+  append(body, sum.end_part);
+  return loops::loop(name, 0, count, 1, std::move(body));
+}
+
+// A sum whose parts are added to totals, which begin at zero and are the tile's sums in the end.
+void RowContraction::add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final, std::vector<Stmt>& out) {
+  const loops::Type type{loops::Scalar::f32, run_.lanes};
+  const Expr zero = loops::constant_of(type, 0);
+  auto load = [&](const Expr& total) { return loops::load(plan_.totals, loops::Scalar::f32, total); };
+  auto write = [&](const Expr& position, Expr value) { return loops::write_register(registers.acc, position, std::move(value)); };
+  sum.end_part = over_totals(tile, registers, [&](const Expr& position, const Expr& total) {
+    return std::vector{loops::store(plan_.totals, total, load(total) + loops::read_register(registers.acc, type, position)), write(position, zero)};
+  });
+  append(out, over_totals(tile, registers, [&](const Expr&, const Expr& total) { return std::vector{loops::store(plan_.totals, total, zero)}; }));
+  add_products(tile, place, std::move(sum), 1, registers, final, out);
+  append(out, over_totals(tile, registers, [&](const Expr& position, const Expr& total) { return std::vector{write(position, load(total))}; }));
+}
+
+// For each vector of the tile its register's position, and its total's index.
+std::vector<Stmt> RowContraction::over_totals(const TileShape& tile, const Registers& registers, const TotalBody& body) {
+  const Expr position = loops::variable(registers.v);
+  const Expr total = run_.lanes == 1 ? position : loops::ramp(position * Expr(run_.lanes), 1, run_.lanes);
+  return {unrolled(registers.v, int64_t{tile.rows()} * run_.vectors, body(position, total))};
+}
+
+// The outermost loops whose steps are not too many make a part, or as many of their steps as there is room for, evenly.
+void RowContraction::choose_parts(ReductionLoops& loops) const {
+  int64_t inner = 1;
+  size_t d = loops.dimensions.size();
+  while (d > 0 && inner * loops.dimensions[d - 1].most <= longest_sum) inner *= loops.dimensions[--d].most;
+  if (d == 0) return;
+  const int64_t all = loops.dimensions[d - 1].most, most = std::max<int64_t>(1, longest_sum / inner), steps = divide_up(all, divide_up(all, most));
+  loops.parted = d - 1;
+  loops.part_steps = inner == 1 ? divide_up(steps, most_stretch) * most_stretch : steps;
 }
 
 void RowContraction::results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
@@ -115,6 +171,7 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
     dimension.right = reads_right() ? dimension.right_source : inner * width_;
     loops.variables.push_back(lowering_.fresh("k"));
   }
+  if (plan_.totals >= 0) choose_parts(loops);
   return loops;
 }
 

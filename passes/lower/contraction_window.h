@@ -71,7 +71,8 @@ struct ReductionDimension {
 };
 // One dimension at least, of one step where all are.
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
-// How many steps of the innermost loop of such a sum go together between what is asked for ahead.
+// How many steps of the innermost loop of such a sum go together between what is asked for ahead: so many, or one.
+inline constexpr int64_t most_stretch = 8;
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction);
 
 // Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it,

@@ -21,6 +21,8 @@ using loops::Stmt;
 
 inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) { out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
 
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 // Identity of a value, usable as a key.
 struct ValueHash {
   size_t operator()(const Value& v) const { return std::hash<const void*>()(v.node) * 31 + static_cast<size_t>(v.index); }

@@ -111,8 +111,14 @@ class RowContraction {
     std::vector<std::string> variables;
     int64_t stretch = 1;
     std::string stretch_name;
+    // A long sum is added up in parts: so many steps of this dimension, behind which `end_part` adds the tile's sums to their
+    // totals in scratch and begins again from zero. 0: in one.
+    size_t parted = 0;
+    int64_t part_steps = 0;
+    std::vector<Stmt> end_part = {};
   };
   ReductionLoops reduction_loops();
+  void choose_parts(ReductionLoops& loops) const;
   // Whether what is read lies within left: what all of a step's loads have in common, and what each asks. Absent: yes.
   struct Guard {
     Expr step, load;
@@ -124,7 +130,11 @@ class RowContraction {
   };
   void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
   void add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final, std::vector<Stmt>& out);
-  static Stmt innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead);
+  Stmt innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead);
+  Stmt loop_of(const ReductionLoops& sum, size_t d, std::vector<Stmt> body);
+  void add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final, std::vector<Stmt>& out);
+  using TotalBody = std::function<std::vector<Stmt>(const Expr& position, const Expr& total)>;
+  std::vector<Stmt> over_totals(const TileShape& tile, const Registers& registers, const TotalBody& body);
   std::vector<Stmt> products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap, const Registers& registers);
   int taps_of(const ReductionLoops& sum) const;
   void results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out);

@@ -125,6 +125,19 @@ class Case:
                 agree[who] += all(np.linalg.norm(got[name] - expected[name]) <= 1e-4 * norm for name, norm in norms.items() if norm > 1e-6)
         print(f"{self.name}: all tensors within 1e-4 of float64 on " + ", ".join(f"{n} of {count} seeds ({who})" for who, n in agree.items()))
 
+    def compare_precision(self, batch, count):
+        """How far a training step's outputs are from float64's, beside PyTorch's own in f32: norms, the median of several seeds."""
+        ours, theirs = [], []
+        for seed in range(count):
+            images, labels = self.images(batch, seed), self.labels(batch)
+            expected = self.pytorch_step(images, labels, torch.float64)[1]
+            step = self.our_step(images, labels)
+            (name,) = [name for name in step if "/" not in name and name != "loss"]
+            for errors, got in ((ours, step[name]), (theirs, self.pytorch_step(images, labels, torch.float32)[1])):
+                errors.append(np.linalg.norm(got.astype(np.float64) - expected) / np.linalg.norm(expected))
+        ours, theirs = np.median(ours), np.median(theirs)
+        print(f"{self.name}: outputs of a training step differ from float64 by {ours:.2e}, PyTorch's in f32 by {theirs:.2e}: {ours / theirs:.2f} of that, {count} seeds")
+
     def check_frozen(self, count):
         start, comparison = time.time(), Comparison(TOLERANCE)
         images = self.images(count, 5)
@@ -141,6 +154,7 @@ def main():
     parser.add_argument("--full", action="store_true", help="images of full size")
     parser.add_argument("--margins", action="store_true", help="tell how far from 0 each seed keeps the inputs of ReLUs, instead of comparing")
     parser.add_argument("--seeds", type=int, metavar="N", help="count the seeds on which a training step agrees, beside PyTorch in f32, instead of comparing")
+    parser.add_argument("--precision", type=int, metavar="N", help="compare a step's outputs with PyTorch's in f32, of N seeds, instead of comparing")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(TABLE))
     options = parser.parse_intermixed_args()
     passed = True
@@ -149,7 +163,7 @@ def main():
             return Case(options.bnc, name, pathlib.Path(folder), None if options.full else size)
         for name in options.networks or TABLE:
             training, (count, size) = TABLE[name]
-            if not (options.margins or options.seeds):
+            if not (options.margins or options.seeds or options.precision):
                 passed &= case(name, size).check_frozen(count)
             if training:
                 batch, size, reduced_seed, full_seed = training
@@ -159,6 +173,8 @@ def main():
                     print(name, sorted(((trained.margin(trained.images(batch, seed)), seed) for seed in range(100)), reverse=True)[:3])
                 elif options.seeds:
                     trained.compare_seeds(batch, options.seeds)
+                elif options.precision:
+                    trained.compare_precision(batch, options.precision)
                 else:
                     passed &= trained.check_training(batch, seed)
     return 0 if passed else 1
