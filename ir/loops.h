@@ -172,7 +172,7 @@ Stmt block(std::vector<Stmt> body);
 Stmt loop(const std::string& variable, Expr begin, Expr end, int64_t step, std::vector<Stmt> body, LoopKind kind = LoopKind::serial);
 Stmt store(int buffer, Expr index, Expr value, Expr predicate = {});
 // A store of results too large for any cache. Whole, aligned cache lines go to memory without being read before; others are
-// stored as always. The kernel itself may not read the buffer: it would wait for memory.
+// stored as always. The kernel itself may read the buffer in rare branches alone: it would wait for memory.
 Stmt streamed_store(int buffer, Expr index, Expr value, Expr predicate = {});
 Stmt let(const std::string& variable, Expr value);  // visible in the rest of the enclosing block
 Stmt declare_registers(const std::string& name, Type type, int64_t count);

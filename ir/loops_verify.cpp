@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "ir/diagnostic.h"
@@ -24,6 +25,7 @@ class Verifier {
     if (!kernel_.first_task_variable.empty()) variables_[kernel_.first_task_variable] = {Type{Scalar::i64, 1}, false};
     require(kernel_.body != nullptr, "it has a body");
     statement(kernel_.body);
+    for (int id : streamed_) require(!read_often_.contains(id), "what it streams past the caches it reads in rare branches alone, so not '{}'", buffer(id).name);
   }
 
   // Scratch is of constant size and belongs to one kernel.
@@ -93,7 +95,9 @@ class Verifier {
       case StmtKind::conditional:
         expression(s->predicate);
         require(s->predicate->type == Type{Scalar::boolean, 1}, "a condition is one boolean");
+        rare_ += s->frequency == Frequency::rare;
         statements(s->body);
+        rare_ -= s->frequency == Frequency::rare;
         break;
       case StmtKind::prefetch: prefetch(*s); break;
     }
@@ -119,7 +123,7 @@ class Verifier {
     expression(s.value);
     require(target.kind != BufferKind::constant, "constants are never written");
     require(std::ranges::count(kernel_.writes, s.buffer) > 0, "it lists every buffer it writes");
-    require(!s.streamed || std::ranges::count(kernel_.reads, s.buffer) == 0, "it reads nothing that it streams past the caches, so not '{}'", buffer(s.buffer).name);
+    if (s.streamed) streamed_.insert(s.buffer);
     require(s.index->type.scalar == Scalar::i64 || s.index->type.scalar == Scalar::i32, "an index is an integer");
     require(s.value->type == Type{target.scalar, s.index->type.lanes}, "a stored value has the buffer's type and as many lanes as the index");
     if (s.predicate) {
@@ -229,6 +233,7 @@ class Verifier {
     require(x.type.scalar == source.scalar, "a load from '{}' has its element type", source.name);
     require(source.kind == BufferKind::constant || std::ranges::count(kernel_.reads, x.buffer) + std::ranges::count(kernel_.writes, x.buffer) > 0,
             "it lists every buffer it reads, so also '{}'", source.name);
+    if (rare_ == 0) read_often_.insert(x.buffer);
     Type index = x.args.at(0)->type;
     require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, "the index into '{}' is an integer for each lane", source.name);
     if (x.args.size() > 1) require(x.args[1]->type == Type{Scalar::boolean, x.type.lanes}, "a predicate has a boolean for each lane");
@@ -239,6 +244,8 @@ class Verifier {
   std::map<std::string, Variable> variables_;
   std::map<std::string, Registers> registers_;
   int stored_ = -1;  // the buffer of the store that is looked at
+  std::set<int> streamed_, read_often_;   // buffers stored past the caches, and read outside of rare branches
+  int rare_ = 0;     // of the conditionals around
   std::unordered_set<const ExprNode*> checked_;  // in this statement
 };
 

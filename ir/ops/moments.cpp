@@ -65,7 +65,7 @@ OpDefinition moments_op() {
       .category = OpCategory::normalization,
       .summary = "Mean and biased variance of each channel.",
       .description = "mean = sum x/m, variance = sum (x - mean)^2/m over the m elements of a channel, that is over all axes but `axis` (bn-train). "
-                     "Generated code merges (count, mean, M2) of fixed parts in a fixed tree (Chan, Golub and LeVeque, \"Updating formulae and "
+                     "Generated code merges (count, mean, variance) of fixed parts in a fixed tree (Chan, Golub and LeVeque, \"Updating formulae and "
                      "a pairwise algorithm for computing sample variances\", 1979); nothing cancels, and equal elements give variance 0 exactly.",
       .operands = {ops::tensor_operand("x", "at least 2 dimensions")},
       .attributes = {ops::axis_attribute("the channels")},

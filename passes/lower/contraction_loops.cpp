@@ -279,7 +279,7 @@ std::vector<Stmt> RowContraction::finish_reductions() {
   std::vector<Stmt> out;
   if (reductions_.empty()) return out;
   panels(out, [&](std::vector<Stmt>& panel) {
-    for (const TileReduction& rider : reductions_) append(panel, rider.reduction->finish_tiles(run_, column_, column_ - ranges_.column_begin, rider.block, ranges_.row_end - ranges_.row_begin));
+    for (const TileReduction& rider : reductions_) append(panel, rider.reduction->finish_tiles(run_, column_, column_ - ranges_.column_begin, rider.block, ranges_));
   });
   return out;
 }

@@ -35,8 +35,9 @@ void store_reduction(Lowering& lowering, const Stage& stage, const Index& full, 
   }
 }
 
-MomentsPair merge_moments(const MomentsPair& a, const MomentsPair& b, Expr delta, Expr count_a, Expr weight_b) {
-  return {loops::fma(delta, loops::broadcast(weight_b, delta->type.lanes), a.mean), a.m2 + b.m2 + delta * delta * (count_a * weight_b)};
+MomentsPair merge_moments(const MomentsPair& a, const MomentsPair& b, const Expr& delta, Expr weight_b) {
+  const Expr weight = loops::broadcast(std::move(weight_b), delta->type.lanes), step = delta * weight;
+  return {a.mean + step, loops::fma(weight, b.variance - a.variance, a.variance) + step * (delta - step)};
 }
 
 namespace {
@@ -54,7 +55,7 @@ void Reducer::run(const Nodes& nodes, std::vector<Stmt>& out) {
     if (!moments.empty()) moments_of_one_chunk(moments, out);
     return;
   }
-  for (Node* node : nodes) declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "m2"} : std::vector<std::string>{"total"}, out);
+  for (Node* node : nodes) declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "variance"} : std::vector<std::string>{"total"}, out);
   const std::string first = lowering_.fresh("chunk");
   const Expr begin = loops::variable(first), end = loops::binary(BinaryOp::minimum, begin + Expr(reduction_chunk), part_.end);
   std::vector<Stmt> body;
@@ -64,10 +65,9 @@ void Reducer::run(const Nodes& nodes, std::vector<Stmt>& out) {
 }
 
 Expr Reducer::result(const Node& node, int vector, int which) const {
-  const Expr count = as_float(part_.count);
-  if (is_moments(node)) return which == 0 ? pivot(node, vector) + read(node, "mean", vector) : read(node, "m2", vector) / count;
+  if (is_moments(node)) return which == 0 ? pivot(node, vector) + read(node, "mean", vector) : read(node, "variance", vector);
   const Expr total = read(node, "total", vector);
-  return reduction_of(node).kind == Kind::mean ? total / count : total;
+  return reduction_of(node).kind == Kind::mean ? total / as_float(part_.count) : total;
 }
 
 Expr Reducer::read(const Node& node, const std::string& name, int vector) const { return loops::read_register(registers_.at({&node, name}), type_, vector); }
@@ -140,16 +140,16 @@ void Reducer::sum_distances(const Nodes& nodes, Expr begin, Expr end, std::vecto
 
 // The pivot is the mean but for rounding: what is left of the sum of distances corrects it, and the sum of squares.
 void Reducer::moments_of_one_chunk(const Nodes& nodes, std::vector<Stmt>& out) {
-  for (Node* node : nodes) declare(*node, {"sum", "mean", "m2"}, out);
+  for (Node* node : nodes) declare(*node, {"sum", "mean", "variance"}, out);
   over(nodes, part_.begin, part_.end, out, [&](const Node& node, int v, Expr x, std::vector<Stmt>& body) {
     const Expr d = lowering_.bind("d", x - pivot(node, v), body);
     body.push_back(write(node, "sum", v, read(node, "sum", v) + d));
-    body.push_back(write(node, "m2", v, loops::fma(d, d, read(node, "m2", v))));
+    body.push_back(write(node, "variance", v, loops::fma(d, d, read(node, "variance", v))));
   });
   each(nodes, [&](const Node& node, int v) {
-    const Expr sum = read(node, "sum", v), mean = lowering_.bind("rest", sum / as_float(part_.end - part_.begin), out);
+    const Expr count = as_float(part_.end - part_.begin), sum = read(node, "sum", v), mean = lowering_.bind("rest", sum / count, out);
     out.push_back(write(node, "mean", v, mean));
-    out.push_back(write(node, "m2", v, read(node, "m2", v) - sum * mean));
+    out.push_back(write(node, "variance", v, (read(node, "variance", v) - sum * mean) / count));
   });
 }
 
@@ -168,11 +168,11 @@ void Reducer::moments_chunk(const Nodes& nodes, Expr begin, Expr end, std::vecto
     body.push_back(write(node, "part", v, loops::fma(d, d, read(node, "part", v))));
   });
   each(nodes, [&](const Node& node, int v) {
-    const MomentsPair so_far{read(node, "mean", v), read(node, "m2", v)}, here{means[{&node, v}], read(node, "part", v)};
+    const MomentsPair so_far{read(node, "mean", v), read(node, "variance", v)}, here{means[{&node, v}], read(node, "part", v) * inverse};
     const Expr delta = lowering_.bind("delta", here.mean - so_far.mean, out);
-    const MomentsPair merged = merge_moments(so_far, here, delta, before, weight);
+    const MomentsPair merged = merge_moments(so_far, here, delta, weight);
     out.push_back(write(node, "mean", v, merged.mean));
-    out.push_back(write(node, "m2", v, merged.m2));
+    out.push_back(write(node, "variance", v, merged.variance));
   });
 }
 

@@ -25,8 +25,8 @@ void store_reduction(Lowering& lowering, const Stage& stage, const Index& full, 
 // order never depends on the threads.
 // Moments are taken of the distance to a pivot, the mean of the part's first chunk, so that a mean far larger than the
 // deviation costs no digits. Each chunk's squared deviations are about its own mean, found first; chunks are merged by
-// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). A
-// constant channel gives exactly 0.
+// Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979), as variances
+// and not as sums of squares, which overflow sooner the longer the range is. A constant channel gives exactly 0.
 class Reducer {
  public:
   // `element(node, p, vector)` appends to its statement list what computes element `p` of the reduced range.
@@ -45,7 +45,7 @@ class Reducer {
   void run(const std::vector<Node*>& nodes, std::vector<Stmt>& out);
   // Of the whole range: the sum, mean or maximum; of moments the mean (`which` = 0) and the variance (1).
   Expr result(const Node& node, int vector, int which) const;
-  // Of a part: "total"; of moments "mean", relative to the pivot, and "m2", the sum of squared deviations.
+  // Of a part: "total"; of moments "mean", relative to the pivot, and "variance", biased.
   Expr read(const Node& node, const std::string& name, int vector) const;
   Expr pivot(const Node& node, int vector) const { return pivots_.at({&node, vector}); }
 
@@ -73,10 +73,11 @@ class Reducer {
   std::map<std::pair<const Node*, int>, Expr> pivots_;
 };
 
-// mean and m2 of two parts become those of both; means are relative to one pivot.
+// Mean and variance of two parts become those of both; means are relative to one pivot. `delta` is b's mean less a's, `weight_b`
+// b's share of the elements.
 struct MomentsPair {
-  Expr mean, m2;
+  Expr mean, variance;
 };
-MomentsPair merge_moments(const MomentsPair& a, const MomentsPair& b, Expr delta, Expr count_a, Expr weight_b);
+MomentsPair merge_moments(const MomentsPair& a, const MomentsPair& b, const Expr& delta, Expr weight_b);
 
 }  // namespace bnc::lower

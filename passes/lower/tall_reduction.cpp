@@ -8,10 +8,11 @@ namespace bnc::lower {
 
 constexpr int tall_vectors = 4;   // side by side: one chain of additions alone would wait for itself
 constexpr double few = 4;         // deviations: a mean of so many is as good as 0, squares about 0 lose 17 times the error of rounding
+constexpr double most_lost = 32;  // times that error: more than a first tile that is like the others costs, and below 1e-5 in all
 
 // What is kept of a block. Means are relative to the block's own pivot, so that nothing is lost where they are large.
 static std::vector<std::string> names(const Node& node) {
-  return is_moments(node) ? std::vector<std::string>{"mean", "m2", "pivot"} : std::vector<std::string>{"total"};
+  return is_moments(node) ? std::vector<std::string>{"mean", "variance", "pivot"} : std::vector<std::string>{"total"};
 }
 
 static std::vector<std::string> sums_of_tiles(const Node& node) {
@@ -36,7 +37,7 @@ std::vector<Stmt> TallReduction::partial(const Region& region, Expr block) {
   const Ranges ranges = ranges_of(lowering_, stage_.space(), region);
   std::vector<Stmt> out;
   for (const ColumnRun& run : column_runs(lowering_, ranges, tall_vectors)) {
-    out.push_back(over_columns(lowering_, run, [&](Expr column) { return reduce_block(run, column, block, ranges); }));
+    out.push_back(over_columns(lowering_, run, [&](Expr column) { return reduce_block(run, column, block, ranges, stage_.roots, {}); }));
   }
   return out;
 }
@@ -58,7 +59,7 @@ loops::Kernel TallReduction::merge_kernel() {
   const Expr count = loops::cast(loops::Scalar::f32, whole_.row_end);
   store_reduction(lowering_, stage_, index_at(lowering_, stage_.space(), Expr(0), column_index(run, column)), predicate, out, [&](const Node& node, int which) {
     auto merged = [&](const char* name) { return load(run, node, name, Expr(0), column, predicate); };
-    if (is_moments(node)) return which == 0 ? merged("pivot") + merged("mean") : merged("m2") / count;
+    if (is_moments(node)) return which == 0 ? merged("pivot") + merged("mean") : merged("variance");
     return reduction_of(node).kind == ReduceLowering::Kind::mean ? merged("total") / count : merged("total");
   });
   kernel.body = loops::block(std::move(out));
@@ -295,45 +296,57 @@ void TallReduction::add_elements(const ColumnRun& run, const Expr& column, const
   append(out, std::move(after));
 }
 
-std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows) {
+// Where squares about the pivot are most of what they say of the variance, or overflow, the block's column is reduced once more,
+// from memory: its first tile was not like the others.
+std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const Ranges& rows) {
   std::vector<Stmt> out;
-  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows), out);
-  for (int v = 0; v < run.vectors; ++v) {
-    const Expr vector = vector_at(column, run, v), predicate = column_predicate(lowering_, run, vector, out);
-    for (Node* root : stage_.roots) {
+  const loops::Type type{loops::Scalar::f32, run.lanes};
+  const Expr zero = loops::constant_of(type, 0), one = loops::constant_of(type, 1);
+  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows.row_end - rows.row_begin), out);
+  for (Node* root : stage_.roots) {
+    Expr any = zero;
+    std::vector<Expr> lost;
+    for (int v = 0; v < run.vectors; ++v) {
+      const Expr vector = vector_at(column, run, v), predicate = column_predicate(lowering_, run, vector, out);
       auto emit = [&](const char* name, Expr value) { out.push_back(store(run, *root, name, block, vector, std::move(value), predicate)); };
       if (!is_moments(*root)) {
         emit("total", kept(run, *root, "total", at, v));
         continue;
       }
       const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", at, v), out), mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
-      const Expr square = kept(run, *root, "square", at, v) - sum * mean, zero = loops::constant_of({loops::Scalar::f32, run.lanes}, 0);
+      const Expr square = lowering_.bind("square", kept(run, *root, "square", at, v), out), deviations = lowering_.bind("deviations", square - sum * mean, out);
       emit("mean", mean);
-      emit("m2", loops::select(square < zero, zero, square));
+      emit("variance", deviations * loops::broadcast(inverse, run.lanes));
       emit("pivot", kept(run, *root, "pivot", at, v));
+      const Expr margin = deviations * loops::constant_of(type, most_lost) - square;   // NaN where squares overflow
+      lost.push_back(lowering_.bind("lost", loops::select(zero <= margin, zero, predicate ? loops::select(predicate, one, zero) : one), out));
+      any = loops::binary(loops::BinaryOp::maximum, any, lost.back());
     }
+    if (is_moments(*root)) out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), reduce_block(run, column, block, rows, {root}, lost), loops::Frequency::rare));
   }
   return out;
 }
 
-std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows) {
+// `where`: of each vector a number for each column, 1 where what is found replaces what is stored; none: everywhere.
+std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows, const std::vector<Node*>& roots, const std::vector<Expr>& where) {
   const Shape& space = stage_.space();
-  const bool flat = std::all_of(stage_.roots.begin(), stage_.roots.end(), [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });
+  const bool flat = std::all_of(roots.begin(), roots.end(), [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });
   std::vector<Stmt> out;
   std::vector<Expr> columns, predicates;
   for (int v = 0; v < run.vectors; ++v) {
-    columns.push_back(column + Expr(static_cast<int64_t>(v) * run.lanes));
+    columns.push_back(vector_at(column, run, v));
     predicates.push_back(column_predicate(lowering_, run, columns[v], out));
   }
   Reducer reducer(lowering_, run.lanes, run.vectors, {rows.row_begin, rows.row_end, whole_.row_end, std::nullopt}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
     Elements elements(lowering_, to, flat_index(lowering_, space, flat, p, column_index(run, columns[v])), predicates[v]);
     return elements.value(node.operands[0]);
   });
-  reducer.run(stage_.roots, out);
-  for (Node* root : stage_.roots) {
+  reducer.run(roots, out);
+  for (Node* root : roots) {
     for (int v = 0; v < run.vectors; ++v) {
       for (const std::string& name : names(*root)) {
-        const Expr value = name == "pivot" ? reducer.pivot(*root, v) : reducer.read(*root, name, v);
+        Expr value = name == "pivot" ? reducer.pivot(*root, v) : reducer.read(*root, name, v);
+        if (!where.empty()) value = loops::select(where[v] == loops::constant_of(where[v]->type, 1), value, load(run, *root, name, block, columns[v], predicates[v]));
         out.push_back(store(run, *root, name, block, columns[v], value, predicates[v]));
       }
     }
@@ -359,12 +372,12 @@ std::vector<Stmt> TallReduction::merge_pair(const ColumnRun& run, Expr column, E
       out.push_back(store(run, *root, "total", first, column, merged, predicate));
       continue;
     }
-    const Expr count_a = bind("count", rows_of(first, half)), count_b = bind("count", rows_of(second, half));
+    const Expr count_a = rows_of(first, half), count_b = bind("count", rows_of(second, half));
     const Expr between = bind("between", partial("pivot", second) - partial("pivot", first));   // of two close numbers: exact
-    const MomentsPair a{partial("mean", first), partial("m2", first)}, b{partial("mean", second), partial("m2", second)};
-    const MomentsPair merged = merge_moments(a, b, bind("delta", between + (b.mean - a.mean)), count_a, bind("weight", count_b / (count_a + count_b)));
+    const MomentsPair a{partial("mean", first), partial("variance", first)}, b{partial("mean", second), partial("variance", second)};
+    const MomentsPair merged = merge_moments(a, b, bind("delta", between + (b.mean - a.mean)), bind("weight", count_b / (count_a + count_b)));
     out.push_back(store(run, *root, "mean", first, column, merged.mean, predicate));
-    out.push_back(store(run, *root, "m2", first, column, merged.m2, predicate));
+    out.push_back(store(run, *root, "variance", first, column, merged.variance, predicate));
   }
   return out;
 }

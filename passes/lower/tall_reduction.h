@@ -31,8 +31,8 @@ class TallReduction {
   void use_tiles(int64_t columns);   // of a task, with room for its last vector
   bool in_registers(Value product) const;   // whether its tiles read nothing from memory
   std::vector<Stmt> tile(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows);
-  // Behind the last tile, for the panel at `column`.
-  std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, Expr rows);
+  // Behind the last tile, for the panel at `column` of the task's rows.
+  std::vector<Stmt> finish_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const Ranges& rows);
 
  private:
   struct TileSums {
@@ -54,7 +54,7 @@ class TallReduction {
   Expr place(const ColumnRun& run, Expr block, Expr column) const;
   Expr load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const;
   Stmt store(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr value, Expr predicate) const;
-  std::vector<Stmt> reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows);
+  std::vector<Stmt> reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows, const std::vector<Node*>& roots, const std::vector<Expr>& where);
   Expr rows_of(Expr first, int64_t half) const;
   std::vector<Stmt> merge_pair(const ColumnRun& run, Expr column, Expr predicate, Expr first, int64_t half);
 
