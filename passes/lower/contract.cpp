@@ -58,12 +58,28 @@ class TileLoops {
     rows_body.push_back(unrolled(v, vectors, {loops::write_register(acc, position, loops::fma(loops::broadcast(a, run.lanes), loops::read_register(panel, type, loops::variable(v)),
                                                                                              loops::read_register(acc, type, position)))}));
     std::vector<Stmt> step{unrolled(v, vectors, std::move(load_panel)), unrolled(r, tile_rows, std::move(rows_body))};
-    for (size_t d = contraction_.reduction.size(); d-- > 0;) {
-      step = {loops::loop(reduction[d]->name, 0, lowering_.extent(contraction_.reduction[d]), 1, std::move(step))};
+    if (packing_.totals >= 0) {
+      append(out, in_parts(reduction, std::move(step), type, acc, v, tile_rows * vectors));
+    } else {
+      for (size_t d = contraction_.reduction.size(); d-- > 0;) step = {loops::loop(reduction[d]->name, 0, lowering_.extent(contraction_.reduction[d]), 1, std::move(step))};
+      append(out, std::move(step));
     }
-    out.insert(out.end(), step.begin(), step.end());
     out.push_back(unrolled(r, tile_rows, {unrolled(v, vectors, epilogue(run, tile_row, tile_column, loops::read_register(acc, type, position)))}));
     return out;
+  }
+
+  // The loop of a long sum, in parts of even length: behind each the sums are added to their totals and begin again from zero.
+  std::vector<Stmt> in_parts(const Index& reduction, std::vector<Stmt> step, const loops::Type& type, const std::string& acc, const std::string& v, int64_t sums) {
+    BNC_CHECK(reduction.size() == 1, "a product of matrices sums along one dimension");
+    const int64_t all = *lowering_.fixed(contraction_.reduction.front()), length = divide_up(all, divide_up(all, longest_sum));
+    const Expr which = loops::variable(v), place = type.lanes == 1 ? which : loops::ramp(which * Expr(type.lanes), 1, type.lanes), zero = loops::constant_of(type, 0);
+    const Expr total = loops::load(packing_.totals, loops::Scalar::f32, place), sum = loops::read_register(acc, type, which);
+    auto each = [&](std::vector<Stmt> body) { return loops::loop(v, 0, Expr(sums), 1, std::move(body), LoopKind::unrolled); };
+    const std::string part = lowering_.fresh("part");
+    const Expr begin = loops::variable(part), end = begin + Expr(length);
+    std::vector<Stmt> body{loops::loop(reduction.front()->name, begin, all % length == 0 ? end : loops::binary(loops::BinaryOp::minimum, end, Expr(all)), 1, std::move(step)),
+                           each({loops::store(packing_.totals, place, total + sum), loops::write_register(acc, which, zero)})};
+    return {each({loops::store(packing_.totals, place, zero)}), loops::loop(part, 0, Expr(all), length, std::move(body)), each({loops::write_register(acc, which, total)})};
   }
 
   // Stores the tile's element at (row, column), and whatever is computed from it.

@@ -16,11 +16,6 @@ class TallReduction;
 // the kernel: they are inlined, and computed once while they are copied to scratch or packed.
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch);
 
-// Products that are added up one after another, at most: a longer sum is made of parts, so that its rounding error grows with the
-// root of this and not of its length. A part ends with an addition, a load and a store for each sum, of which there are as many
-// in a step: that is less than half a percent.
-inline constexpr int64_t longest_sum = 256;
-
 // Everything decided for one contraction.
 struct ContractionPlan {
   // A task owns so many rows; the last one maybe fewer.

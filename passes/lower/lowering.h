@@ -131,10 +131,16 @@ struct Tile {
 // The tile that a small model of the register file and of the loads predicts to be fastest, `least` to `most` vectors wide.
 Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::optional<int64_t> columns, int64_t least, int64_t most);
 
+// Products that are added up one after another, at most: a longer sum is made of parts, so that its rounding error grows with the
+// root of this and not of its length. A part ends with an addition, a load and a store for each sum, of which there are as many
+// in a step: about half a percent.
+inline constexpr int64_t longest_sum = 192;
+
 // Operands of a matrix product copied into the order in which the register tile reads them.
 struct Packing {
   int left = -1, right = -1;    // buffers; -1: read in place
   Tile tile;
+  int totals = -1;              // scratch: of a tile whose sums are long, what the parts of them come to
 };
 // Decides what to pack and appends the kernels that do it. Blocks of the left operand need regions that begin on a tile.
 Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows_start_on_tiles);

@@ -61,8 +61,18 @@ class Chooser {
       if (stage.kind != Stage::Kind::contract || is_planned(stage)) continue;
       const Ranges whole = ranges_of(lowering_, stage.space(), Region{});
       const Tile tile = choose_tile(lowering_, whole.rows, whole.columns, tasks_.by_columns ? most_vectors : 1, most_vectors);
-      tasks_.packings[&stage] = pack_operands(lowering_, *stage.roots.front(), tile, !tasks_.by_rows || stage.space().size() == 2);
+      const Node& node = *stage.roots.front();
+      Packing& packing = tasks_.packings[&stage] = pack_operands(lowering_, node, tile, !tasks_.by_rows || stage.space().size() == 2);
+      if (reduction_length(node) <= longest_sum) continue;
+      packing.totals = lowering_.arena_buffer(node.results[0].name + ".totals", Dim{int64_t{tile.rows} * tile.vectors * lowering_.target.float_lanes()});
+      lowering_.program.buffers[packing.totals].kind = loops::BufferKind::scratch;
     }
+  }
+
+  // Of a product of two matrices; 1 where it is not known.
+  int64_t reduction_length(const Node& node) const {
+    const auto parts = node.op->lowering_as<ContractLowering>()->parts(node);
+    return lowering_.fixed(*element_count(parts.front().reduction)).value_or(1);
   }
 
   // How many vectors wide a task's panel of columns is: the register tile's width, narrow enough for two tasks at least.
