@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <future>
+#include <system_error>
 #include <thread>
 
 #include "codegen/arguments.h"
@@ -17,16 +18,26 @@
 
 namespace bnc::codegen {
 
-void raise_error(llvm::Error error, const std::string& what) { throw InternalError(what + ": " + llvm::toString(std::move(error))); }
+void raise_error(llvm::Error error, const std::string& what) {
+  std::error_code refused;
+  std::string text;
+  llvm::handleAllErrors(
+      std::move(error), [&](const llvm::ECError& system) { refused = system.convertToErrorCode(); },
+      [&](const llvm::ErrorInfoBase& other) { text += (text.empty() ? "" : "; ") + other.message(); });
+  if (refused) throw std::system_error(refused, what);
+  throw InternalError(what + ": " + text);
+}
 
 struct LoadedObject::Session {
   std::unique_ptr<llvm::orc::ExecutionSession> execution;
   std::unique_ptr<llvm::orc::ObjectLinkingLayer> linker;
   llvm::orc::JITDylib* library = nullptr;
+  llvm::Error reported = llvm::Error::success();  // why a lookup failed, which its own error does not tell
 
   Session() {
     auto control = value_or_raise(llvm::orc::SelfExecutorProcessControl::Create(), "starting the JIT");
     execution = std::make_unique<llvm::orc::ExecutionSession>(std::move(control));
+    execution->setErrorReporter([this](llvm::Error error) { reported = llvm::joinErrors(std::move(reported), std::move(error)); });
     linker = std::make_unique<llvm::orc::ObjectLinkingLayer>(*execution);
     library = &execution->createBareJITDylib("program");
     // What generated code may call is in libc and libm, which this process has loaded.
@@ -34,6 +45,7 @@ struct LoadedObject::Session {
   }
   ~Session() {
     if (llvm::Error error = execution->endSession()) llvm::consumeError(std::move(error));
+    llvm::consumeError(std::move(reported));
   }
 };
 
@@ -47,8 +59,9 @@ LoadedObject::LoadedObject(const std::vector<std::string>& objects) : session_(s
 LoadedObject::~LoadedObject() = default;
 
 void* LoadedObject::find(const std::string& symbol) {
-  auto found = value_or_raise(session_->execution->lookup({session_->library}, symbol), "linking the program");
-  return found.getAddress().toPtr<void*>();
+  auto found = session_->execution->lookup({session_->library}, symbol);
+  if (!found) raise_error(llvm::joinErrors(std::move(session_->reported), found.takeError()), "linking the program");
+  return found->getAddress().toPtr<void*>();
 }
 
 namespace {
@@ -108,6 +121,15 @@ class JitProgram : public CompiledProgram {
  private:
   static constexpr int most_threads = 4;
 
+  // On a thread of its own; by who asks for the result where the system starts no more.
+  template <class... Arguments> static std::future<CompiledPart> start(Arguments... arguments) {
+    try {
+      return std::async(std::launch::async, arguments...);
+    } catch (const std::system_error&) {
+      return std::async(std::launch::deferred, arguments...);
+    }
+  }
+
   static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options, int threads) {
     if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
     options.kernel_parts = partition(program, *options.functions, threads);
@@ -115,7 +137,7 @@ class JitProgram : public CompiledProgram {
     for (int part : options.kernel_parts) count = std::max(count, part + 1);
     std::vector<std::future<CompiledPart>> others;
     for (options.part = 1; options.part < count; ++options.part) {
-      others.push_back(std::async(std::launch::async, compile_part, std::cref(program), std::cref(target), options));
+      others.push_back(start(compile_part, std::cref(program), std::cref(target), options));
     }
     options.part = 0;
     std::vector<CompiledPart> parts;

@@ -80,7 +80,8 @@ class LoadedObject {
   std::unique_ptr<Session> session_;
 };
 
-// LLVM's errors are ours: nothing a user wrote makes LLVM fail.
+// What the system refused, as memory, is raised as std::system_error. LLVM's other errors are ours: nothing a user wrote makes
+// LLVM fail.
 [[noreturn]] void raise_error(llvm::Error error, const std::string& what);
 template <typename T>
 T value_or_raise(llvm::Expected<T> value, const std::string& what) {

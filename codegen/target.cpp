@@ -4,11 +4,13 @@
 #include <llvm/MC/MCSubtargetInfo.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/X86TargetParser.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 
 #include "codegen/llvm_support.h"
 #include "ir/diagnostic.h"
@@ -18,6 +20,15 @@ namespace bnc::codegen {
 namespace {
 
 constexpr const char* triple = "x86_64-unknown-linux-gnu";
+
+// Memory that LLVM takes from malloc and not from `new` runs out in the same way.
+const bool follows_new_handler = [] {
+  llvm::install_bad_alloc_error_handler([](void*, const char*, bool) {
+    if (const std::new_handler handler = std::get_new_handler()) handler();
+    throw std::bad_alloc();
+  });
+  return true;
+}();
 
 const llvm::Target& x86_target() {
   static const llvm::Target* target = [] {

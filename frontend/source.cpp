@@ -16,9 +16,11 @@ std::shared_ptr<const SourceFile> read_source(const std::string& path) {
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw CompileError(fmt::format("cannot read `{}`: {}", path, std::strerror(errno ? errno : EIO)));
-  std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (stream.bad()) throw CompileError(fmt::format("cannot read `{}`: {}", path, std::strerror(errno ? errno : EIO)));
-  return make_source(std::move(text), path);
+  try {
+    return make_source(std::string((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>()), path);
+  } catch (const std::ios_base::failure& failure) {
+    throw CompileError(fmt::format("cannot read `{}`: {}", path, failure.code().message()));
+  }
 }
 
 std::shared_ptr<const SourceFile> make_source(std::string text, std::string path) {

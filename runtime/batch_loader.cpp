@@ -1,9 +1,10 @@
 #include "runtime/batch_loader.h"
 
 #include <algorithm>
+#include <system_error>
 
-#include "ir/diagnostic.h"
 #include "runtime/dataset.h"
+#include "runtime/error.h"
 #include "runtime/shuffle.h"
 
 namespace bnc {
@@ -40,15 +41,11 @@ BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t 
   const int64_t bytes = shape.batch * data.data().example_size * static_cast<int64_t>(sizeof(float));
   ring_.resize(static_cast<size_t>(std::clamp<int64_t>(ring_bytes / std::max<int64_t>(bytes, 1), least_slots, most_slots)));
   BNC_CHECK(shape.batch >= 1 && shape.batch <= data.count());
-  thread_ = std::thread([this, first] {
-    try {
-      produce(first);
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      failure_ = std::current_exception();
-      made_.notify_one();
-    }
-  });
+  try {
+    thread_ = std::thread([this, first] { produce_or_fail(first); });
+  } catch (const std::system_error& error) {
+    fail("cannot start the thread that loads data: {}", error.code().message());
+  }
 }
 
 BatchLoader::~BatchLoader() {
@@ -58,6 +55,16 @@ BatchLoader::~BatchLoader() {
   }
   taken_.notify_one();
   thread_.join();
+}
+
+void BatchLoader::produce_or_fail(int64_t step) {
+  try {
+    produce(step);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::current_exception();
+    made_.notify_one();
+  }
 }
 
 void BatchLoader::produce(int64_t step) {

@@ -61,6 +61,7 @@ class BatchLoader {
   int64_t ready() const;
 
  private:
+  void produce_or_fail(int64_t step);
   void produce(int64_t step);
 
   const Dataset& data_;

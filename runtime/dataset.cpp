@@ -43,9 +43,9 @@ std::string find_file(const std::string& folder, const std::string& name) {
 std::vector<std::string> cifar10_files(const std::string& folder, const std::string& split) {
   std::vector<std::string> files;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (split == "test" ? name == "test_batch.bin" : name.starts_with("data_batch_") && name.ends_with(".bin")) files.push_back(entry.path().string());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (split == "test" ? name == "test_batch.bin" : name.starts_with("data_batch_") && name.ends_with(".bin")) files.push_back(entry->path().string());
   }
   if (error) fail("cannot read {}: {}", folder, error.message());
   std::sort(files.begin(), files.end());

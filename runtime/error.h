@@ -2,7 +2,9 @@
 #pragma once
 
 #include <new>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,7 +20,7 @@ template <class... Arguments>
   throw Error("error: " + fmt::format(text, std::forward<Arguments>(arguments)...));
 }
 
-// Runs `body`; a CompileError and a failed allocation leave it as Error. InternalError passes: it is a bug.
+// Runs `body`; a CompileError and what the system refused, memory among it, leave it as Error. InternalError passes: it is a bug.
 template <class Body>
 decltype(auto) at_boundary(Body&& body) {
   try {
@@ -27,6 +29,10 @@ decltype(auto) at_boundary(Body&& body) {
     throw Error(error.what());
   } catch (const std::bad_alloc&) {
     throw Error("error: out of memory");
+  } catch (const std::length_error&) {  // more than memory has addresses
+    throw Error("error: out of memory");
+  } catch (const std::system_error& error) {
+    throw Error(fmt::format("error: {}", error.what()));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <system_error>
+
 #include "runtime/error.h"
 
 namespace bnc {
@@ -67,7 +69,12 @@ void Barrier::wait() {
 
 ThreadPool::ThreadPool(int threads) : barrier_(threads) {
   BNC_CHECK(threads >= 1);
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+  workers_.reserve(static_cast<size_t>(threads) - 1);
+  try {
+    for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+  } catch (const std::system_error&) {
+  }
+  barrier_.set_participants(this->threads());
 }
 
 ThreadPool::~ThreadPool() {

@@ -18,17 +18,19 @@ int usable_cores();
 class Barrier {
  public:
   explicit Barrier(int participants) : participants_(participants) {}
+  // Only while nobody waits.
+  void set_participants(int participants) { participants_ = participants; }
   void wait();
 
  private:
-  const int participants_;
+  int participants_;
   std::atomic<int> arrived_{0};
   std::atomic<uint32_t> phase_{0};
 };
 
 class ThreadPool {
  public:
-  // `threads` counts the caller of run(), which is thread 0.
+  // `threads` counts the caller of run(), which is thread 0. There are fewer where the system starts no more.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

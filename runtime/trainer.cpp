@@ -40,11 +40,11 @@ void prepare_folder(const std::string& folder) {
 void remove_leftovers(const fs::path& folder) {
   constexpr size_t suffix = 7;  // .XXXXXX
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
+  for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
     if (name.size() <= suffix || name[name.size() - suffix] != '.') continue;
     const std::string stem = name.substr(0, name.size() - suffix);
-    if (stem == "history.csv" || stem == "distributions.csv" || stem == "report.html" || stem == "report.json" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry.path(), ignored);
+    if (stem == "history.csv" || stem == "distributions.csv" || stem == "report.html" || stem == "report.json" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry->path(), ignored);
   }
 }
 
@@ -197,16 +197,16 @@ void Trainer::begin() {
   keep_state();
   if (out_.empty()) return;
   remove_leftovers(out_);
-  const std::string best = path("weights.best.safetensors");
-  std::error_code ignored;
-  if (state_.best) state_.best->weights.save(best);
-  else fs::remove(best, ignored);
   CompileOptions compile;
   compile.cpu = options_.cpu;
   compile.threads = options_.threads;
   probe_.emplace(network_, objective_, data_, compile, seed_, state_.weights);
   if (state_.step == 0) sample_distributions();
   save_checkpoint();
+  const std::string best = path("weights.best.safetensors");
+  std::error_code ignored;
+  if (state_.best) state_.best->weights.save(best);
+  else fs::remove(best, ignored);
   write_record(out_, record());
   if (options_.tensorboard) events_.emplace(out_, state_.history.empty() ? 0 : state_.history.back().step + 1);
 }

@@ -1,4 +1,6 @@
 // `bnc compile`: a network to an object file with its C header, or to any stage before that.
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <spawn.h>
@@ -21,33 +23,35 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string pattern = std::filesystem::temp_directory_path() / "bnc.XXXXXX";
-    if (!::mkdtemp(pattern.data())) throw Error(fmt::format("error: cannot make a temporary folder {}", pattern));
+    if (!::mkdtemp(pattern.data())) throw Error(fmt::format("error: cannot make a temporary folder {}: {}", pattern, std::strerror(errno)));
     path_ = pattern;
   }
   ~TemporaryFolder() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    for (const std::filesystem::path& file : files_) std::filesystem::remove(file, ignored);
+    std::filesystem::remove(path_, ignored);
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
-  std::string file(const std::string& name) const { return path_ / name; }
+  std::string file(const std::string& name) { return files_.emplace_back(path_ / name); }
 
  private:
   std::filesystem::path path_;
+  std::vector<std::filesystem::path> files_;
 };
 
 std::string read_whole(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (!file) throw Error(fmt::format("error: cannot read {}", path));
   std::string bytes(std::filesystem::file_size(path), '\0');
-  const bool complete = std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  std::fclose(file);
-  if (!complete) throw Error(fmt::format("error: cannot read {}", path));
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  const bool complete = file && std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  const int error = errno;
+  if (file) std::fclose(file);
+  if (!complete) throw Error(fmt::format("error: cannot read {}: {}", path, std::strerror(error)));
   return bytes;
 }
 
 // The object as a shared library, linked by the system's C compiler.
 std::string link_shared(const std::string& object) {
-  const TemporaryFolder folder;
+  TemporaryFolder folder;
   const std::string object_path = folder.file("network.o"), shared_path = folder.file("network.so");
   write_file(object_path, object);
   std::vector<std::string> words = {"cc", "-shared", "-o", shared_path, object_path, "-lm"};
@@ -55,10 +59,11 @@ std::string link_shared(const std::string& object) {
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   pid_t child = 0;
-  if (::posix_spawnp(&child, "cc", nullptr, nullptr, pointers.data(), environ) != 0)
-    throw Error("error: cannot link a shared library: there is no C compiler `cc`\nhelp: apt-get install gcc, or use --emit obj");
+  const int error = ::posix_spawnp(&child, "cc", nullptr, nullptr, pointers.data(), environ);
+  if (error == ENOENT) throw Error("error: cannot link a shared library: there is no C compiler `cc`\nhelp: apt-get install gcc, or use --emit obj");
+  if (error != 0) throw Error(fmt::format("error: cannot start the C compiler `cc`: {}", std::strerror(error)));
   int status = 0;
-  ::waitpid(child, &status, 0);
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error(fmt::format("error: `{}` failed", fmt::join(words, " ")));
   return read_whole(shared_path);
 }

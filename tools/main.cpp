@@ -1,5 +1,7 @@
 // bnc: the command line. Finds the subcommand, runs it, and turns what it throws into an exit code.
+#include <csignal>
 #include <new>
+#include <system_error>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -71,6 +73,14 @@ int dispatch(const std::vector<std::string>& words, std::string& command_name) {
   return command.run(arguments);
 }
 
+// Called where memory runs out, with none to tell more. Ends the process at once: LLVM, which is built without exceptions,
+// cannot be left by one.
+[[noreturn]] void end_without_memory() {
+  constexpr std::string_view text = "error: out of memory\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+  ::_exit(exit_failed);
+}
+
 int guarded(const std::vector<std::string>& words) {
   std::string command;
   try {
@@ -81,9 +91,11 @@ int guarded(const std::vector<std::string>& words) {
   } catch (const Error& error) {
     message(error.what());
     return exit_failed;
-  } catch (const std::bad_alloc&) {
-    message("error: not enough memory");
+  } catch (const std::system_error& error) {
+    message(fmt::format("error: {}", error.what()));
     return exit_failed;
+  } catch (const std::bad_alloc&) {
+    end_without_memory();
   } catch (const std::exception& error) {
     message(fmt::format("internal error: {}\nThis is a bug in bnc. Please report it with the command and its input files:\n  bnc {}\n  {}", error.what(),
                         fmt::join(words, " "), version()));
@@ -94,4 +106,8 @@ int guarded(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace bnc::tools
 
-int main(int argc, char** argv) { return bnc::tools::guarded({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  std::set_new_handler(bnc::tools::end_without_memory);
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a pipe that nobody reads any more is an error like others
+  return bnc::tools::guarded({argv + 1, argv + argc});
+}

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/command.h"
+
 namespace bnc::tools {
 
 namespace {
@@ -108,16 +110,15 @@ void ProgressDisplay::update(const Progress& progress) {
   if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));
   tested_step_ = progress.tested_step;
   if (!terminal_) {
-    fmt::print(stderr, "{}{}\n", text, progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : "");
+    message(text + (progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : ""));
     return;
   }
-  if (tested) fmt::print(stderr, "\r\x1b[K{}\n", text);
+  if (tested) message("\r\x1b[K" + text);
   draw(progress);
 }
 
 void ProgressDisplay::draw(const Progress& progress) {
-  fmt::print(stderr, "\r\x1b[K{}", line_of(title_, progress, figures_, terminal_width() - 1));
-  std::fflush(stderr);
+  std::fputs(("\r\x1b[K" + line_of(title_, progress, figures_, terminal_width() - 1)).c_str(), stderr);
   latest_ = progress;
   drawn_ = true;
 }
@@ -127,7 +128,7 @@ void ProgressDisplay::finish() {
     latest_.activity.clear();
     draw(latest_);
   }
-  if (drawn_) fmt::print(stderr, "\n");
+  if (drawn_) std::fputs("\n", stderr);
   drawn_ = false;
 }
 
