@@ -10,8 +10,6 @@ namespace bnc {
 
 namespace {
 
-constexpr int64_t max_list = 100'000;
-
 struct Computation {
   const std::string& op;
   const SourceRange& range;

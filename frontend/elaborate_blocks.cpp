@@ -130,7 +130,7 @@ void Elaborator::match_type(const Name& parameter, const Value& value, const Sou
   if (type.dims.size() != given.shape.size()) mismatch(fmt::format("expected {}", counted(type.dims.size(), "dimension")));
   for (size_t k = 0; k < type.dims.size(); ++k) {
     const Expression& dim = *type.dims[k];
-    if (dim.kind == Expression::Kind::name && !look_up(dim.text)) {
+    if (dim.kind == Expression::Kind::name && !look_up(dim.text, dim.range)) {
       scope_->variables[dim.text] = Term::of(given.shape[k]);
     } else if (Dim wanted = dimension(dim); wanted != given.shape[k]) {
       mismatch(fmt::format("dimension {} should be {}", k, describe(Term::of(wanted), graph_.batch_symbol)));

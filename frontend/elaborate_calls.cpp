@@ -12,6 +12,8 @@ namespace bnc {
 
 using namespace ast;
 
+constexpr size_t longest_path = 3000;  // of a layer
+
 // One call of one op, while its arguments are being sorted.
 class OpCall {
  public:
@@ -50,7 +52,7 @@ class OpCall {
   // A variable comes before a symbol of the same name, because a tensor may be called `sum` or `normal`.
   Term evaluate(const Argument& argument, const Strings& choices) const {
     const Expression& value = *argument.value;
-    std::optional<Term> variable = value.kind == Expression::Kind::name ? elaborator_.look_up(value.text) : std::nullopt;
+    std::optional<Term> variable = value.kind == Expression::Kind::name ? elaborator_.look_up(value.text, value.range) : std::nullopt;
     return variable ? *variable : elaborator_.evaluate_symbol(value, choices);
   }
 
@@ -311,7 +313,7 @@ Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spe
 
 Term::List Elaborator::call(const Expression& call, const Strings& stems) {
   std::string callee = call.text;
-  std::optional<Term> variable = find_op(callee) || find_block(callee) ? std::nullopt : look_up(callee);
+  std::optional<Term> variable = find_op(callee) || find_block(callee) ? std::nullopt : look_up(callee, call.range);
   if (variable) {  // one that holds the name of an op or block
     const Symbol* symbol = variable->get_if<Symbol>();
     if (!symbol) fail_at(call.range, fmt::format("`{}` is {} and cannot be called", callee, describe(*variable, graph_.batch_symbol)));
@@ -374,6 +376,8 @@ std::string Elaborator::instance(const std::string& stem, const Argument* name, 
       throw CompileError(std::move(diagnostic));
     }
   }
+  if (scope_->prefix.size() + chosen.size() > longest_path)
+    fail_at(place, fmt::format("the path of this layer's parameters is longer than {} characters", longest_path), "use shorter names for the blocks around it");
   scope_->instances[chosen] = place;
   return scope_->prefix + chosen;
 }

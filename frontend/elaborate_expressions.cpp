@@ -32,6 +32,15 @@ const Name* assignment_of(const std::string& name, const std::vector<Statement>&
 
 Term Elaborator::evaluate(const Expression& expression, const Strings& stems) {
   DepthGuard guard(*this, expression.range);
+  Term term = compute_value(expression, stems);
+  if (!term.is<Term::List>()) return term;
+  const int64_t size = term.size();
+  if (size > max_list) fail_at(expression.range, fmt::format("this list has more than {} elements", max_list));
+  spend(expression.range, size);
+  return term;
+}
+
+Term Elaborator::compute_value(const Expression& expression, const Strings& stems) {
   switch (expression.kind) {
     case Kind::boolean: return {expression.boolean};
     case Kind::integer: return {expression.integer};
@@ -153,9 +162,10 @@ Term Elaborator::call_function(const Expression& call) {
   return call.text == "min" ? *std::min_element(terms.begin(), terms.end(), less) : *std::max_element(terms.begin(), terms.end(), less);
 }
 
-std::optional<Term> Elaborator::look_up(const std::string& name) {
+std::optional<Term> Elaborator::look_up(const std::string& name, const SourceRange& range) {
   if (auto found = scope_->variables.find(name); found != scope_->variables.end()) {
     if (found->second.is<Term::Unknown>()) throw Abandon{};
+    if (found->second.is<Term::List>()) spend(range, found->second.size());
     return found->second;
   }
   if (auto found = parameters_.find(scope_->prefix + name); found != parameters_.end()) return Term{found->second};
@@ -164,10 +174,10 @@ std::optional<Term> Elaborator::look_up(const std::string& name) {
 
 Term Elaborator::evaluate_name(const Expression& expression) {
   const std::string& name = expression.text;
-  if (std::optional<Term> term = look_up(name)) return *term;
+  if (std::optional<Term> term = look_up(name, expression.range)) return *term;
   if (name.ends_with(".shape")) {
     std::string of = name.substr(0, name.size() - 6);
-    std::optional<Term> term = look_up(of);
+    std::optional<Term> term = look_up(of, expression.range);
     if (const Value* value = term ? term->get_if<Value>() : nullptr) return Term::of(value->type().shape);
     if (term) fail_at(expression.range, fmt::format("only tensors have a shape, but `{}` is {}", of, describe(*term, graph_.batch_symbol)));
   }
@@ -216,11 +226,11 @@ Value Elaborator::tensor(const Term& term, const SourceRange& range, const std::
 Term Elaborator::evaluate_symbol(const Expression& expression, const Strings& choices) {
   bool chosen = std::find(choices.begin(), choices.end(), expression.text) != choices.end();
   if (expression.kind == Kind::call &&
-      (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) && !look_up(expression.text) &&
+      (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) && !look_up(expression.text, expression.range) &&
                   std::find(functions.begin(), functions.end(), expression.text) == functions.end())))
     return {symbol(expression)};
   if (expression.kind != Kind::name) return evaluate(expression);
-  std::optional<Term> variable = look_up(expression.text);
+  std::optional<Term> variable = look_up(expression.text, expression.range);
   if (variable && (!chosen || variable->is<Symbol>())) return *variable;
   if (chosen || (!choices.empty() && !expression.text.ends_with(".shape"))) return {Symbol{expression.text, {}}};
   return evaluate(expression);
@@ -243,7 +253,7 @@ Symbol Elaborator::symbol(const Expression& expression) {
       result.arguments.emplace_back(name, true);
       continue;
     }
-    Term term = value.kind == Kind::call && !look_up(value.text) ? Term{symbol(value)} : evaluate(value);
+    Term term = value.kind == Kind::call && !look_up(value.text, value.range) ? Term{symbol(value)} : evaluate(value);
     std::optional<Attribute> attribute = to_attribute(term);
     if (!attribute)
       fail_at(value.range, fmt::format("`{}` of `{}` cannot be {}", name, expression.text, describe(term, graph_.batch_symbol)));

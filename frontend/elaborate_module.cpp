@@ -7,6 +7,7 @@
 #include "frontend/elaborator.h"
 #include "frontend/frontend.h"
 #include "frontend/parser.h"
+#include "ir/shape_limits.h"
 
 namespace bnc {
 
@@ -215,10 +216,7 @@ Dim Elaborator::dimension(const Expression& expression) {
 }
 
 void Elaborator::check_size(const Shape& shape, const SourceRange& range) {
-  if (std::count_if(shape.begin(), shape.end(), [](const Dim& dim) { return dim.batch; }) > 1)
-    fail_at(range, fmt::format("the batch size stands twice in the shape {}", to_string(shape, graph_.batch_symbol)));
-  if (!element_count(shape))
-    fail_at(range, fmt::format("a tensor of shape {} has more than 2^62 elements", to_string(shape, graph_.batch_symbol)));
+  if (const std::string why = why_impossible(shape, graph_.batch_symbol); !why.empty()) fail_at(range, why);
 }
 
 }  // namespace bnc

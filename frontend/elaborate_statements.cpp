@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t max_nodes = 100'000;
 constexpr int max_statements = 1'000'000, max_depth = 400, max_uses = 8;
+constexpr int64_t max_elements = 10'000'000;
 
 }  // namespace
 
@@ -38,11 +39,16 @@ void Elaborator::report(const CompileError& error) {
   if (reporter_.full()) throw Stop{};
 }
 
-// Bounds the work that a few characters can ask for.
-void Elaborator::spend(const SourceRange& range) {
-  if (++statements_ <= max_statements && graph_.nodes().size() <= max_nodes) return;
+// Bounds the work that a few characters can ask for: another statement, or a list of so many elements.
+void Elaborator::spend(const SourceRange& range, int64_t elements) {
+  if (elements == 0) ++statements_;
+  elements_ += elements;
+  const bool few_operations = statements_ <= max_statements && graph_.nodes().size() <= max_nodes;
+  if (few_operations && elements_ <= max_elements) return;
   const SourceRange& place = repeats_.empty() ? range : repeats_.front();
-  Diagnostic diagnostic{Severity::error, place, fmt::format("the network grows beyond {} operations", max_nodes), {}};
+  const std::string what = few_operations ? fmt::format("all lists together have more than {} elements", max_elements)
+                                          : fmt::format("the network grows beyond {} operations", max_nodes);
+  Diagnostic diagnostic{Severity::error, place, what, {}};
   if (!repeats_.empty()) diagnostic.help("repeat less often");
   report(CompileError(std::move(diagnostic)));
   throw Stop{};

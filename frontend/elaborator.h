@@ -74,11 +74,12 @@ class Elaborator {
   void result(const ast::Statement& statement);
   void return_output(const ast::Argument& argument, size_t index);
   void forget(const ast::Statement& statement);
-  void spend(const SourceRange& range);
+  void spend(const SourceRange& range, int64_t elements = 0);
   void report(const CompileError& error);
 
   // Expressions (elaborate_expressions.cpp). `stems` name the results of the outermost call.
   Term evaluate(const ast::Expression& expression, const Strings& stems = {});
+  Term compute_value(const ast::Expression& expression, const Strings& stems);
   Term evaluate_list(const ast::Expression& expression);
   Term evaluate_unary(const ast::Expression& expression, const Strings& stems);
   Term evaluate_binary(const ast::Expression& expression, const Strings& stems);
@@ -87,7 +88,7 @@ class Elaborator {
   Term evaluate_call(const ast::Expression& call, const Strings& stems);
   Term call_function(const ast::Expression& call);
   Term evaluate_name(const ast::Expression& expression);
-  std::optional<Term> look_up(const std::string& name);
+  std::optional<Term> look_up(const std::string& name, const SourceRange& range);
   [[noreturn]] void unknown_name(const ast::Expression& expression);
   bool condition(const ast::Expression& expression, const std::string& of);
   Value tensor(const Term& term, const SourceRange& range, const std::string& what);
@@ -119,6 +120,7 @@ class Elaborator {
   std::set<std::string> symbols_;            // names that stand for themselves where no variable has them
   std::vector<SourceRange> repeats_;         // the loops being unrolled
   int depth_ = 0, statements_ = 0, errors_ = 0;
+  int64_t elements_ = 0;  // of all lists computed so far
   friend class DepthGuard;
 };
 

@@ -14,6 +14,8 @@ bool is_keyword(std::string_view text) {
 
 namespace {
 
+constexpr size_t longest_name = 255;
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool begins_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool continues_name(char c) { return begins_name(c) || is_digit(c); }
@@ -88,6 +90,7 @@ class Lexer {
     if (begins_name(c)) {
       size_t end = at_;
       while (end < text_.size() && continues_name(text_[end])) ++end;
+      if (end - at_ > longest_name) report(range(at_, end - at_), fmt::format("a name has at most {} characters, not {}", longest_name, end - at_), "");
       return emit(Token::Kind::name, end - at_);
     }
     if (is_digit(c)) return number();

@@ -10,6 +10,12 @@ namespace bnc {
 
 using namespace ast;
 
+namespace {
+
+constexpr size_t longest_path = 4095;
+
+}  // namespace
+
 ast::Module parse_syntax(const std::shared_ptr<const SourceFile>& source) {
   Reporter reporter(Reporter::Once::a_line);
   std::vector<Token> tokens = lex(source, reporter);
@@ -204,6 +210,7 @@ Name Parser::dotted_name(const std::string& what) {
     next();
     if (peek().kind != Token::Kind::name) unexpected("a name after `.`");
     name.text += "." + std::string(next().text);
+    if (name.text.size() > longest_path) fail_at(span(name.range, previous().range), fmt::format("a name with its points has at most {} characters", longest_path));
   }
   name.range = span(name.range, previous().range);
   return name;

@@ -19,6 +19,14 @@ bool Term::operator==(const Term& other) const {
       data);
 }
 
+int64_t Term::size() const {
+  const List* list = get_if<List>();
+  if (!list) return 1;
+  int64_t size = 0;
+  for (const Term& each : *list) size += each.size();
+  return size;
+}
+
 Term Term::of(const Dim& dim) { return dim.batch ? Term{dim} : Term{dim.factor}; }
 
 Term Term::of(const Shape& shape) {

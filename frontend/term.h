@@ -22,9 +22,15 @@ struct Term {
   double number() const { return is<int64_t>() ? static_cast<double>(std::get<int64_t>(data)) : std::get<double>(data); }
   bool operator==(const Term& other) const;
 
+  // One for a plain value; for a list as many as it holds, those of lists within it included.
+  int64_t size() const;
+
   static Term of(const Dim& dim);
   static Term of(const Shape& shape);
 };
+
+// The most elements of a list, those of lists within it included.
+inline constexpr int64_t max_list = 100'000;
 
 // "the integer 3", "a tensor f32[N, 10]", "the symbol `same`": for diagnostics.
 std::string describe(const Term& term, const std::string& batch_symbol);

@@ -4,6 +4,8 @@
 #include <utility>
 #include <fmt/format.h>
 
+#include "ir/shape_limits.h"
+
 namespace bnc {
 
 GraphBuilder GraphBuilder::before(Graph& graph, const Node* node) {
@@ -55,8 +57,11 @@ Node* GraphBuilder::create(const std::string& name, std::vector<Value> operands,
   node->operands = std::move(operands);
   node->attributes = complete(*op, std::move(attributes));
   node->range = range_;
-  for (TensorType& type : op->infer(InferContext(*op, node->operands, node->attributes, range_, graph_.batch_symbol)))
+  const InferContext context(*op, node->operands, node->attributes, range_, graph_.batch_symbol);
+  for (TensorType& type : op->infer(context)) {
+    if (const std::string why = why_impossible(type.shape, graph_.batch_symbol); !why.empty()) context.fail(why);
     node->results.push_back(Result{std::move(type), ""});
+  }
   for (size_t k = 0; k < std::min(stems.size(), node->results.size()); ++k)
     if (!stems[k].empty()) node->results[k].name = graph_.fresh_name(stems[k]);
   return graph_.insert(position_, std::move(node));

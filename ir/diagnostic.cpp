@@ -115,9 +115,12 @@ static size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates) {
+  constexpr size_t longest = 255;  // comparing two names takes the product of their lengths
+  if (name.size() > longest) return "";
   std::string nearest;
   size_t least = std::max<size_t>(name.size() / 3, 1) + 1;
   for (const std::string& candidate : candidates) {
+    if (std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size()) >= least) continue;
     const size_t distance = edit_distance(name, candidate);
     if (distance < least && distance < std::max(name.size(), candidate.size())) {
       least = distance;

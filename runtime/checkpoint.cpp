@@ -14,6 +14,7 @@
 
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
+#include "runtime/json_numbers.h"
 
 namespace bnc {
 
@@ -33,10 +34,7 @@ void synchronize_folder(const fs::path& folder) {
 
 Json to_json(const RunningSum& sum) { return {{"loss", sum.loss}, {"right", sum.right}, {"batches", sum.batches}}; }
 
-// JSON has no NaN: it is written as null.
-double number(const Json& json) { return json.is_null() ? std::nan("") : json.get<double>(); }
-
-RunningSum running_sum(const Json& json) { return {number(json.at("loss")), number(json.at("right")), json.at("batches").get<int64_t>()}; }
+RunningSum running_sum(const Json& json) { return {number(json.at("loss")), number(json.at("right")), whole_number<int64_t>(json.at("batches"))}; }
 
 void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
   checkpoint.weights.save(folder / weights_file);
@@ -67,17 +65,17 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
   try {
     const Json progress = Json::parse(bytes->bytes().begin(), bytes->bytes().end());
     checkpoint.network = progress.at("network").get<std::string>();
-    checkpoint.step = progress.at("step").get<int64_t>();
-    checkpoint.steps = progress.at("steps").get<int64_t>();
-    checkpoint.seed = progress.at("seed").get<uint64_t>();
-    checkpoint.batch = progress.at("batch").get<int64_t>();
-    checkpoint.examples = progress.at("examples").get<int64_t>();
-    checkpoint.validate = progress.at("validate").get<double>();
+    checkpoint.step = whole_number<int64_t>(progress.at("step"));
+    checkpoint.steps = whole_number<int64_t>(progress.at("steps"));
+    checkpoint.seed = whole_number<uint64_t>(progress.at("seed"));
+    checkpoint.batch = whole_number<int64_t>(progress.at("batch"));
+    checkpoint.examples = whole_number<int64_t>(progress.at("examples"));
+    checkpoint.validate = number(progress.at("validate"));
     checkpoint.epoch = running_sum(progress.at("epoch"));
     checkpoint.interval = running_sum(progress.at("interval"));
-    checkpoint.seconds = progress.at("seconds").get<double>();
+    checkpoint.seconds = number(progress.at("seconds"));
     if (progress.contains("settings")) checkpoint.settings = progress.at("settings").get<RunSettings>();   // those of older versions have none
-    if (!progress.at("best_step").is_null()) best_step = progress.at("best_step").get<int64_t>();
+    if (!progress.at("best_step").is_null()) best_step = whole_number<int64_t>(progress.at("best_step"));
   } catch (const Json::exception&) {
     fail("{}: damaged: not the progress of a training run", path);
   }

@@ -28,6 +28,9 @@ class FileBytes {
   std::vector<uint8_t> owned_;
 };
 
+// Error, naming `path`, where its contents are to take more than half of this machine's memory: a small file may claim any amount.
+void check_memory(uint64_t bytes, const std::string& path);
+
 // A whole file, inflated where it begins as a gzip stream. Throws Error when it cannot be read or its stream is damaged.
 std::vector<uint8_t> read_maybe_gzipped(const std::string& path);
 

@@ -84,6 +84,18 @@ void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, 
   }
 }
 
+// The entries lie in the bytes before the directory, each by itself: entries that share data would let a small file claim any amount of memory.
+void check_sizes(const std::vector<CentralEntry>& entries, uint64_t bytes, const std::string& path) {
+  uint64_t rest = bytes, inflated = 0;
+  for (const CentralEntry& entry : entries) {
+    const uint64_t header = local_bytes + entry.name.size();
+    if (entry.compressed > rest || rest - entry.compressed < header) fail("{}: the entries of the zip archive overlap", path);
+    rest -= entry.compressed + header;
+    if (__builtin_add_overflow(inflated, entry.size, &inflated)) inflated = std::numeric_limits<uint64_t>::max();
+  }
+  check_memory(inflated, path);
+}
+
 std::vector<CentralEntry> read_directory(const Reader& reader, const std::string& path) {
   const Directory directory = find_directory(reader, path);
   reader.slice(directory.position, directory.bytes);
@@ -101,6 +113,7 @@ std::vector<CentralEntry> read_directory(const Reader& reader, const std::string
     at += central_bytes + name + extra + comment;
   }
   if (at != end || entries.size() != directory.entries) fail("{}: the zip archive's directory is damaged", path);
+  check_sizes(entries, directory.position, path);
   return entries;
 }
 

@@ -7,6 +7,7 @@
 
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
+#include "runtime/json_numbers.h"
 
 namespace bnc {
 
@@ -15,11 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-// JSON has no NaN: it is written as null.
-double number(const Json& json) { return json.is_null() ? std::nan("") : json.get<double>(); }
-
 Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}}; }
-EvaluationResult evaluation(const Json& json) { return {number(json.at("loss")), number(json.at("accuracy")), json.at("count").get<int64_t>()}; }
+EvaluationResult evaluation(const Json& json) { return {number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))}; }
 
 Json to_json(const Prediction& prediction) {
   return {{"example", prediction.example}, {"truth", prediction.truth}, {"answer", prediction.answer}, {"probability", prediction.probability},
@@ -27,12 +25,12 @@ Json to_json(const Prediction& prediction) {
 }
 
 Prediction prediction(const Json& json) {
-  return {json.at("example").get<int64_t>(), json.at("truth").get<int32_t>(), json.at("answer").get<int32_t>(), number(json.at("probability")),
+  return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")), whole_number<int32_t>(json.at("answer")), number(json.at("probability")),
           number(json.at("truth_probability")), json.at("image").get<std::string>()};
 }
 
 Json to_json(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
-Histogram histogram(const Json& json) { return {number(json.at("low")), number(json.at("high")), json.at("counts").get<std::vector<int64_t>>()}; }
+Histogram histogram(const Json& json) { return {number(json.at("low")), number(json.at("high")), whole_numbers(json.at("counts"))}; }
 
 Json to_json(const NormalizationHistograms& each) { return {{"batch_norm", each.batch_norm}, {"before", to_json(each.before)}, {"after", to_json(each.after)}}; }
 
@@ -51,8 +49,8 @@ void read_json(const Json& json, RunRecord& record) {
   record.test = evaluation(json.at("test"));
   record.class_names = json.at("class_names").get<std::vector<std::string>>();
   for (const Json& each : json.at("predictions")) record.predictions.push_back(prediction(each));
-  record.mistakes = json.at("mistakes").get<int64_t>();
-  record.confusion = json.at("confusion").get<std::vector<std::vector<int64_t>>>();
+  record.mistakes = whole_number<int64_t>(json.at("mistakes"));
+  for (const Json& row : json.at("confusion")) record.confusion.push_back(whole_numbers(row));
   for (const Json& each : json.at("histograms")) {
     record.histograms.push_back({each.at("batch_norm").get<std::string>(), histogram(each.at("before")), histogram(each.at("after"))});
   }

@@ -20,6 +20,12 @@ double number_of(const std::string& expression) {
   return graph.outputs.at(0).value.node->attribute("value").number();
 }
 
+std::string many(const std::string& text, int count) {
+  std::string all;
+  for (int k = 0; k < count; ++k) all += text;
+  return all;
+}
+
 bool boolean_of(const std::string& expression) { return number_of("if " + expression + " { 1 } else { 0 }") == 1; }
 
 }  // namespace
@@ -217,6 +223,25 @@ TEST_CASE("errors beyond the twentieth end the run, wherever they stand") {
   for (int k = 0; k < 15; ++k) body += fmt::format("  a{} = missing\n", k), settings += fmt::format("  wrong{} = 1\n", k);
   CHECK(errors_of("network f(x: f32[N, 4]) {\n" + body + "  return x\n}\ntrain f {\n" + settings + "}\n").size() == 20);
   CHECK(errors_of("network f(x: f32[N, 4]) {\n" + body + body + "  return x\n}\n").size() == 20);
+}
+
+TEST_CASE("lists, shapes and names have limits, so that a few characters cannot take all memory") {
+  const auto error = [](const std::string& body, const std::string& inputs = "x: f32[N, 4]") {
+    const auto errors = errors_of("network f(" + inputs + ") {\n" + body + "\nreturn x\n}\n");
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].range.known());
+    return errors[0].text;
+  };
+  CHECK(error("a = [1, 2]\nrepeat 60 { a = [a, a] }") == "this list has more than 100000 elements");
+  CHECK(error("a = 0..90000\nrepeat 1000000 { b = a }") == "all lists together have more than 10000000 elements");
+  CHECK(error("a = 0..90000\nrepeat 1000000 { b = length(a) }") == "all lists together have more than 10000000 elements");
+  CHECK(error("repeat 1000000000 { }") == "the network grows beyond 100000 operations");
+  CHECK(error("a = 0..90000\nrepeat 90000 { y = reshape(x, a) }").find("reshape: ") == 0);
+  CHECK(error("y = reshape(x, [N, 4" + many(", 1", 31) + "])") == "reshape: a tensor has at most 32 dimensions, not 33");
+  CHECK(error("parameter w: f32[1" + many(", 1", 32) + "] = zeros") == "a tensor has at most 32 dimensions, not 33");
+  CHECK(error("y = pad(x, low=[0, 4611686018427387904], high=[0, 1])").find("2^62") != std::string::npos);
+  CHECK(error(many("a", 256) + " = 1") == "a name has at most 255 characters, not 256");
+  CHECK(error("y = " + many("a.", 3000) + "a").find("at most 4095 characters") != std::string::npos);
 }
 
 TEST_CASE("the train section") {

@@ -87,6 +87,20 @@ TEST_CASE("npz: a damaged value is found by its checksum") {
   CHECK(contains(load_error(folder, bytes), "`x.npy` is damaged: its checksum is wrong"));
 }
 
+// A directory of many entries with the data of one would claim any amount of memory.
+TEST_CASE("npz: entries that share their data are refused") {
+  const TemporaryFolder folder;
+  std::string one = write_zip({{"a.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }", "x")}});
+  const size_t begin = one.find("PK\x01\x02"), end = one.find("PK\x05\x06");
+  const std::string entry = one.substr(begin, end - begin);
+  std::string other = entry;
+  other[other.find("a.npy")] = 'b';
+  std::string record = one.substr(end);
+  record[8] = record[10] = 2;
+  record[12] = static_cast<char>(2 * entry.size());
+  CHECK(contains(load_error(folder, one.substr(0, begin) + entry + other + record), "the entries of the zip archive overlap"));
+}
+
 TEST_CASE("npz: every malformed array has its message") {
   const TemporaryFolder folder;
   const auto error = [&](const std::string& header, const std::string& data) { return error_of_array(folder, npy(header, data)); };

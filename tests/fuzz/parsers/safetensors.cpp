@@ -1,0 +1,37 @@
+// Weights: what is read writes a file that reads to the same.
+#include "runtime/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/error.h"
+#include "tests/fuzz/parsers/target.h"
+
+namespace {
+
+using namespace bnc;
+
+void check_equal(const Weights& before, const Weights& after) {
+  fuzz::expect(before.entries().size() == after.entries().size(), "as many tensors are read as were written");
+  for (const auto& [name, weight] : before.entries()) {
+    const Weight* same = after.find(name);
+    fuzz::expect(same && same->dims == weight.dims && same->data.size() == weight.data.size(), "the shape of a tensor survives: " + name);
+    fuzz::expect(weight.data.empty() || std::memcmp(same->data.data(), weight.data.data(), weight.data.size_bytes()) == 0, "the values of a tensor survive: " + name);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const fuzz::Folder folder;
+  const std::string path = folder.write("weights.safetensors", {data, size});
+  try {
+    const Weights weights = parse_safetensors(FileBytes::open(path), path);
+    const std::string written = write_safetensors(weights);
+    const std::string copy = folder.write("copy.safetensors", {reinterpret_cast<const uint8_t*>(written.data()), written.size()});
+    check_equal(weights, parse_safetensors(FileBytes::open(copy), copy));
+  } catch (const Error& error) {
+    fuzz::expect_error(error.what(), path);
+  }
+  return 0;
+}
