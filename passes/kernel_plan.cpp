@@ -74,11 +74,15 @@ double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
   return work;
 }
 
+bool KernelPlan::reads_member_as(const Node& node, size_t k) const {
+  const Node* operand = node.operands[k].node;
+  if (!operand || !accesses_.of(node, static_cast<int>(k)).reads) return false;
+  return members_.count(operand) || (rides_(operand) && reads_member(*operand));
+}
+
 bool KernelPlan::reads_member(const Node& node) const {
   for (size_t k = 0; k < node.operands.size(); ++k) {
-    const Node* operand = node.operands[k].node;
-    if (!operand || !accesses_.of(node, static_cast<int>(k)).reads) continue;
-    if (members_.count(operand) || (rides_(operand) && reads_member(*operand))) return true;
+    if (reads_member_as(node, k)) return true;
   }
   return false;
 }
@@ -154,6 +158,8 @@ bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
   const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !too_coarse(units, node);
   // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.
   const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr, over_rows = contracts && has_many_rows(node, batch_);
+  // Its right operand, unless it has the batch inside, is packed by a kernel in front of this one.
+  if (over_rows && !node.operands[1].type().shape.front().batch && reads_member_as(node, 1)) return false;
   if ((contracts_rows_ && contracts) || (over_rows && contracts_) || ((contracts_rows_ || over_rows) && !rows)) return false;
   *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
   if (!rows && (many_rows_ || has_many_rows(node, batch_))) return false;

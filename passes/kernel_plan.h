@@ -65,6 +65,7 @@ class KernelPlan {
   const Shape& units() const { return units_; }
 
  private:
+  bool reads_member_as(const Node& node, size_t k) const;   // by this operand
   bool columns_allow(const Node& node) const;
   Shape units_with(const Node& node) const;
   bool too_coarse(const Shape& units, const Node& node) const;
