@@ -265,6 +265,7 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
       {1, 56, 28, 64, 250, 1, 1},
       {12, 8, 8, 192, 192, 1, 1},
       {25, 23, 15, 96, 33, 1, 1, {2, 2}},
+      {16, 16, 14, 112, 130, 1, 1},   // more stretches than the chunk has vectors
   };
   for (const Case& c : pointwise) {
     INFO(c.describe());
@@ -276,6 +277,7 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
     const std::string loops = lowered_text(graph, c.batch);
     CHECK(loops.find("let next = ") != std::string::npos);
     CHECK(loops.find(", in runs from ") != std::string::npos);
+    CHECK((loops.find("if number < ") != std::string::npos) == (c.in == 112));
     test::check_generated_everywhere(graph, c.batch, 3e-6);
     const Bindings bindings = test::random_bindings(graph, c.batch);
     const auto alone = test::run_generated(graph, bindings);

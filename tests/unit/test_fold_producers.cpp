@@ -220,6 +220,15 @@ TEST_SUITE("fold-batch-norm into producers") {
     CHECK(Uses(net.graph).of(weight).size() == 3);
   }
 
+  TEST_CASE("border_bias: the table takes up scale and shift, the convolution the scale") {
+    RandomNetwork net(44);
+    const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
+    net.output(net.batch_norm(net.builder().value("border_bias", {y, net.parameter(shape_of({1, 4, 2, 7}))}, {{"interior", IntList{1, 0}}})));
+    check_folded(net, "into convolution");
+    CHECK(count(net.graph, "border_bias") == 1);
+    CHECK(count(net.graph, "bias") == 0);
+  }
+
   TEST_CASE("filters that three convolutions share are scaled for two of them, from either side") {
     RandomNetwork net(67);
     const Value weight = net.parameter(shape_of({3, 3, 4, 4}), "weight"), x = net.input(batched({5, 6, 4}));

@@ -88,6 +88,7 @@ TEST_CASE("constant-fold evaluates expressions of constants") {
   CHECK(contains(after("constant-fold", "return y = x * exp(constant(0) + 1)"), fmt::format("constant({})", std::exp(1.0))));
   CHECK(contains(after("constant-fold", "c = constant([1, 2, 3], shape=[3])\nreturn y = x * (c * c)"), "constant([1, 4, 9], shape=[3])"));
   CHECK(contains(after("constant-fold", "c = constant([1, 2, 3], shape=[3])\nreturn y = x * (c * 0 + 0.5)"), "constant(0.5, shape=[3])"));
+  CHECK(contains(after("constant-fold", "c = constant([3, 2, 3], shape=[3])\nreturn y = x * (c * c)"), "constant([9, 4, 9], shape=[3])"));
   CHECK(contains(after("constant-fold", "return y = x / element_count(x, axes=[1])"), "constant(3)"));
 }
 

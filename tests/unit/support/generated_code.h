@@ -2,11 +2,14 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <barrier>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -27,8 +30,26 @@ struct CodeOptions {
   int64_t l2_bytes = 0;   // a cache of another size than the target's
   std::optional<int64_t> cached_bytes;
   bool embed = false;            // parameters and states are constants of the program
-  int64_t argument_offset = 0;   // bytes from the beginning of a cache line to that of each argument
+  // Bytes from the beginning of a cache line to that of each argument; else the memory behind each cannot be read or written.
+  std::optional<int64_t> argument_offset;
 };
+
+// Memory that ends where the next page can be neither read nor written.
+inline std::shared_ptr<char> guarded_memory(size_t bytes) {
+  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE)), whole = (bytes + page - 1) / page * page;
+  void* const mapped = ::mmap(nullptr, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(mapped != MAP_FAILED);
+  char* const begin = static_cast<char*>(mapped);
+  REQUIRE(::mprotect(begin + whole, page, PROT_NONE) == 0);
+  return {begin + whole - bytes, [mapped, whole, page](char*) { ::munmap(mapped, whole + page); }};
+}
+
+// Memory that begins `offset` bytes behind the beginning of a cache line.
+inline std::shared_ptr<char> offset_memory(size_t bytes, int64_t offset) {
+  const auto owner = std::make_shared<std::vector<char>>(bytes + 128, 0);
+  const uintptr_t line = (reinterpret_cast<uintptr_t>(owner->data()) + 63) / 64 * 64;
+  return {owner, reinterpret_cast<char*>(line) + offset};
+}
 
 // Every argument buffer after one run: outputs (`output/NAME`, `loss`, `grad/NAME`), parameters and states (updated).
 inline std::map<std::string, Tensor> run_generated(const Graph& original, const Bindings& bindings, const CodeOptions& options = {}) {
@@ -52,14 +73,15 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   INFO(loops::to_string(program));
   const auto compiled = codegen::jit(program, context.target);
 
-  std::vector<std::vector<char>> storage(program.buffers.size());
-  auto elements = [&](size_t b) { return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(storage[b].data()) + 63) / 64 * 64) + options.argument_offset; };
+  std::vector<std::shared_ptr<char>> storage(program.buffers.size());
+  auto elements = [&](size_t b) { return storage[b].get(); };
   std::vector<void*> arguments;
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     const auto& buffer = program.buffers[b];
     if (buffer.kind != loops::BufferKind::argument) continue;
     const int64_t count = buffer.elements.at(batch);
-    storage[b].resize(static_cast<size_t>(count) * 4 + 128, 0);
+    const size_t bytes = static_cast<size_t>(count) * 4;
+    storage[b] = options.argument_offset ? offset_memory(bytes, *options.argument_offset) : guarded_memory(bytes);
     if (auto it = bindings.find(buffer.name); it != bindings.end()) {
       for (int64_t i = 0; i < count; ++i) {
         const float real = static_cast<float>(it->second.data[i]);

@@ -14,6 +14,8 @@ void add_maps(std::vector<OpCase>& cases) {
   cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
   cases.push_back({"clip", {f32({N, {33}})}, {{"low", -0.75}, {"high", 0.5}}});
   cases.push_back({"elu", {f32({N, {16}})}, {{"alpha", 0.5}}});
+  for (const auto& [op, attributes] : {std::pair{"leaky_relu_gradient", AttributeMap{{"slope", 0.25}}}, {"elu_gradient", {{"alpha", 0.5}}}, {"clip_gradient", {{"low", -0.75}, {"high", 0.5}}}})
+    cases.push_back({op, {f32({N, {16}}), f32({N, {16}})}, attributes});
   struct Slopes {
     TensorType x, alpha;
     int axis;
@@ -228,6 +230,7 @@ void add_pooling(std::vector<OpCase>& cases) {
   add_windows(cases, {5, 6}, {3, 2}, {{"kernel", L{3, 2}}, {"stride", L{2, 3}}, {"padding", L{1, 1, 0, 0}}, {"ceil_mode", true}}, 1);
   add_windows(cases, {6, 5}, {6, 2}, {{"kernel", L{3, 2}}, {"stride", L{1, 3}}, {"padding", L{0, 2, 1, 0}}}, 3);        // gaps between windows
   add_windows(cases, {5, 4}, {2, 2}, {{"kernel", L{2}}, {"stride", L{3}}, {"padding", L{1, 0, 1, 0}}, {"ceil_mode", true}}, 2);  // a last window that would begin behind x
+  add_windows(cases, {5, 3}, {5, 3}, {{"kernel", L{3}}, {"stride", L{1}}, {"padding", L{1}}, {"ceil_mode", true}}, 2);   // no rest to take in
   add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", "same"}}, 2);
   add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{4, 3}}, {"stride", L{2, 2}}, {"padding", "same"}, {"ceil_mode", true}}, 3);
   add_windows(cases, {7}, {4}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1, 1}}}, 17);
