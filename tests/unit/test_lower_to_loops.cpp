@@ -175,6 +175,29 @@ TEST_CASE("two parameters that trade places") {
   test::check_generated_everywhere(graph, 3);
 }
 
+TEST_CASE("two parameters, the old value of each read beside the new one of the other") {
+  Graph graph;
+  graph.name = "cross";
+  GraphBuilder builder(graph);
+  const Value a = builder.parameter("a", vector(20), normal), b = builder.parameter("b", vector(20), normal), x = builder.input("x", matrix(20));
+  const Value next_a = builder.add(a, builder.constant(1)), next_b = builder.add(b, builder.constant(2));
+  hand_out(graph, "y", builder.mul(x, builder.mul(a, next_b)));
+  hand_out(graph, "z", builder.mul(x, builder.mul(b, next_a)));
+  graph.outputs.push_back({Output::Role::update, "a", next_a});
+  graph.outputs.push_back({Output::Role::update, "b", next_b});
+  test::check_generated_everywhere(graph, 3);
+}
+
+TEST_CASE("an old value that is read behind products with the new one") {
+  Graph graph;
+  graph.name = "behind";
+  GraphBuilder builder(graph);
+  const Value x = builder.input("x", matrix(300)), w = builder.parameter("w", weight(300, 300), normal), next = builder.scale(w, 0.5);
+  hand_out(graph, "y", builder.value("matmul", {builder.value("matmul", {x, next}), w}));
+  graph.outputs.push_back({Output::Role::update, "w", next});
+  test::check_generated_everywhere(graph, 5, 1e-5);
+}
+
 TEST_CASE("columns that come from several places: concatenations, what rides on them, their gradients") {
   for (const auto& widths : {std::vector<int64_t>{20, 37, 3}, {16, 1, 32}, {5, 12, 12, 12}, {64, 64}}) {
     Graph graph;

@@ -6,6 +6,7 @@
 #include "bnc/bnc.h"
 #include "ir/random.h"
 #include "runtime/population.h"
+#include "runtime/shuffle.h"
 #include "support/files.h"
 
 using namespace bnc;
@@ -87,6 +88,23 @@ TEST_CASE("bn-restat: layers behind others see batches normalized with their own
   batch.batch_statistics = true;
   CHECK(evaluate(network, found, population).loss == doctest::Approx(evaluate(network, found, batch).loss).epsilon(1e-6));
   CHECK(std::abs(evaluate(network, weights, population).loss - evaluate(network, weights, batch).loss) > 1e-3);
+}
+
+TEST_CASE("bn-restat: batches are as even as they can be") {
+  const TemporaryFolder folder;
+  const Points points = write_points(folder, 11);
+  const Network network = network_of("h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(h, 3), unbiased=false)\n  return y, m, v");
+  const WeightStore weights = network.initialize(5), found = restat(network, weights, {.data = points.path, .batch = 4});
+  const std::vector<int64_t> order = shuffled_indices(11, 0, "restat");
+  double pooled[3] = {};
+  size_t next = 0;
+  for (const int64_t size : {4, 4, 3}) {
+    std::vector<float> x;
+    for (int64_t k = 0; k < size; ++k, ++next) x.insert(x.end(), points.x.begin() + order[next] * 5, points.x.begin() + order[next] * 5 + 5);
+    const NamedArrays reference = network.evaluate_reference({.batch = size, .batch_statistics = true}, weights, {{"x", Array({size, 5}, x)}});
+    for (size_t k = 0; k < 3; ++k) pooled[k] += reference[1].second.floats()[k] * static_cast<double>(size) / 11;
+  }
+  for (size_t k = 0; k < 3; ++k) CHECK(found.values("batch_norm_2.mean")[k] == doctest::Approx(pooled[k]).epsilon(1e-5));
 }
 
 TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistics") {

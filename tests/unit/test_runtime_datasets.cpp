@@ -274,6 +274,16 @@ TEST_CASE("the order of an epoch is a permutation that seed and epoch decide") {
   CHECK(order != shuffled_order(1000, 8, 0));
 }
 
+// However many there are.
+TEST_CASE("an order leaves one example in its place on average") {
+  int left = 0;
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    const std::vector<int64_t> order = shuffled_order(8, seed, 0);
+    for (int64_t k = 0; k < 8; ++k) left += order[static_cast<size_t>(k)] == k;
+  }
+  CHECK(left == doctest::Approx(2000).epsilon(0.1));
+}
+
 TEST_CASE("the loader hands out the batches of the order, from any step on") {
   const TemporaryFolder folder;
   std::vector<float> x(17);

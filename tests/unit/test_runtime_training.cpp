@@ -17,6 +17,19 @@ std::string train_error(const TrainOptions& options) { return message_of<Error>(
 
 }  // namespace
 
+TEST_CASE("an evaluation gives the mean over all examples, the last batch's too") {
+  const TemporaryFolder folder;
+  save_npz(folder.path("points.npz"), {{"x", Array({5, 1}, {1.0f, 2.0f, 3.0f, 4.0f, 5.0f})}, {"y", Array({5, 1}, {1.0f, 1.0f, 5.0f, 4.0f, 8.0f})}});
+  const Network line = Network::from_text("network net(x: f32[N, 1]) { return relu(x) }\ntrain net { loss = mean_squared_error(target) optimizer = sgd(rate=0.1) }\n", "net.bn");
+  EvaluateOptions options{.data = folder.path("points.npz")};
+  for (const int64_t batch : {1, 2, 5, 9}) {
+    options.batch = batch;
+    const EvaluationResult result = evaluate(line, line.initialize(1), options);
+    CHECK(result.loss == doctest::Approx((0 + 1 + 4 + 0 + 9) / 5.0).epsilon(1e-6));
+    CHECK(result.count == 5);
+  }
+}
+
 TEST_CASE("training learns, and leaves weights, history, report and checkpoint") {
   const TemporaryFolder folder;
   const std::string data = write_data(folder);
