@@ -294,6 +294,17 @@ TEST_CASE("constants of whole numbers") {
   check(program);
 }
 
+TEST_CASE("loops that begin within a line of memory") {
+  const Expr at = ramp(i, 1, 16);
+  Program program = one_kernel("within", {{Scalar::f32, 64}}, loop("i", 4, 52, 16, {store(0, at, load(1, Scalar::f32, at))}));
+  program.buffers.push_back({.name = "c", .elements = {64}, .kind = BufferKind::constant});
+  std::vector<float> numbers(64);
+  std::iota(numbers.begin(), numbers.end(), 0.0f);
+  program.buffers[1].data = numbers;
+  program.kernels[0].reads = {1};
+  check(program);
+}
+
 TEST_CASE("constants that no kernel reads are not embedded") {
   Program program = equal_layers(3);
   auto size = [&] { return codegen::emit_object(program, codegen::target_for("native"), {.function_name = "f", .inputs = {"x"}, .outputs = {"y"}}).size(); };

@@ -257,6 +257,17 @@ TEST_CASE("a task copies what it computes of its input in chunks that stay near 
   }
 }
 
+// What a window of stride 1 reads lies in lines that other tasks compute, though its middle lies in the task's own.
+TEST_CASE("overlapping windows over a product, and moments of them") {
+  for (const std::string body : {"return y = max_pool(h, kernel=3, stride=1, padding=1)", "mean, variance = moments(max_pool(h, kernel=3, stride=1, padding=1))\nreturn mean, variance"}) {
+    CAPTURE(body);
+    const Graph graph = test::parse_network("x: f32[N, 24, 20, 16]", "h = conv2d(x, 24, kernel=1)\n" + body).main().clone();
+    for (int64_t batch : {1, 5}) {
+      for (bool fixed : {true, false}) test::check_generated(graph, test::random_bindings(graph, batch), {.fixed_batch = fixed}, 1e-5);
+    }
+  }
+}
+
 TEST_CASE("results too large for the caches are stored past them, wherever arguments begin") {
   const std::pair<const char*, const char*> networks[] = {
       {"x: f32[N, 5, 7, 32]", "return y = relu(x)"},

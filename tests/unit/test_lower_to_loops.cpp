@@ -188,6 +188,17 @@ TEST_CASE("two parameters, the old value of each read beside the new one of the 
   test::check_generated_everywhere(graph, 3);
 }
 
+TEST_CASE("rows of an old value that other tasks read too") {
+  Graph graph;
+  graph.name = "rows";
+  GraphBuilder builder(graph);
+  const Value v = builder.parameter("v", weight(64, 64), normal), w = builder.parameter("w", weight(64, 96), normal);
+  hand_out(graph, "y", builder.value("matmul", {v, w}));
+  hand_out(graph, "z", builder.value("matmul", {builder.input("x", matrix(64)), w}));
+  graph.outputs.push_back({Output::Role::update, "w", builder.scale(w, 0.5)});
+  test::check_generated_everywhere(graph, 64, 5e-6);
+}
+
 TEST_CASE("an old value that is read behind products with the new one") {
   Graph graph;
   graph.name = "behind";

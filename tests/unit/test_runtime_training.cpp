@@ -19,8 +19,8 @@ std::string train_error(const TrainOptions& options) { return message_of<Error>(
 
 TEST_CASE("an evaluation gives the mean over all examples, the last batch's too") {
   const TemporaryFolder folder;
-  save_npz(folder.path("points.npz"), {{"x", Array({5, 1}, {1.0f, 2.0f, 3.0f, 4.0f, 5.0f})}, {"y", Array({5, 1}, {1.0f, 1.0f, 5.0f, 4.0f, 8.0f})}});
-  const Network line = Network::from_text("network net(x: f32[N, 1]) { return relu(x) }\ntrain net { loss = mean_squared_error(target) optimizer = sgd(rate=0.1) }\n", "net.bn");
+  save_npz(folder.path("points.npz"), {{"x", Array({5, 1}, std::vector<float>{1, 2, 3, 4, 5})}, {"y", Array({5, 1}, std::vector<float>{1, 1, 5, 4, 8})}});
+  const Network line = Network::from_text("network net(x: f32[N, 1]) { return relu(x) }\ntrain net {\n  loss = mean_squared_error(target)\n  optimizer = sgd(rate=0.1)\n}\n", "net.bn");
   EvaluateOptions options{.data = folder.path("points.npz")};
   for (const int64_t batch : {1, 2, 5, 9}) {
     options.batch = batch;
