@@ -7,6 +7,7 @@
 
 #include "frontend/elaborator.h"
 #include "ir/evaluate.h"
+#include "ir/number_range.h"
 
 namespace bnc {
 
@@ -291,6 +292,20 @@ static void check_arguments(const OpDefinition& op, const AttributeSpec& spec, c
   }
 }
 
+// Code computes in f32. A constant in the flat form may be infinite there, as what a pass has computed.
+static void check_overflow(const OpDefinition& op, const AttributeSpec& spec, const Attribute& attribute, const SourceRange& range) {
+  const auto check = [&](const std::string& name, const Attribute& value) {
+    NumberList numbers;
+    if (value.get_if<double>() || value.get_if<NumberList>()) numbers = value.numbers();
+    for (const double number : numbers)
+      if (overflows_f32(number)) fail_at(range, fmt::format("`{}` of `{}` is {}", name, op.name, as_computed_with(number)), "write `inf` where infinity is meant");
+  };
+  if (op.category == OpCategory::source) return;
+  check(spec.name, attribute);
+  if (const Symbol* symbol = attribute.get_if<Symbol>())
+    for (const auto& [name, value] : symbol->arguments) check(name, value);
+}
+
 Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spec, const Term& term, const SourceRange& range) const {
   std::optional<Attribute> attribute = to_attribute(term, spec.kind);
   const Term::List* list = term.get_if<Term::List>();
@@ -308,6 +323,7 @@ Attribute Elaborator::attribute(const OpDefinition& op, const AttributeSpec& spe
     fail_at(range, fmt::format("`{}` of `{}` cannot be `{}`", spec.name, op.name, symbol->name),
             suggestion_or_list(symbol->name, spec.choices, "the choices are"));
   if (symbol && !spec.choices.empty()) check_arguments(op, spec, *symbol, range);
+  check_overflow(op, spec, *attribute, range);
   return std::move(*attribute);
 }
 

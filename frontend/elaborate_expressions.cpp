@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "frontend/elaborator.h"
+#include "ir/number_range.h"
 
 namespace bnc {
 
@@ -86,6 +87,8 @@ Term Elaborator::evaluate_binary(const Expression& expression, const Strings& st
     if (!term.is_number())
       fail_at(source.range,
               fmt::format("`{}` of a tensor needs a tensor or a number, but this is {}", op, describe(term, graph_.batch_symbol)));
+    if (overflows_f32(term.number()))
+      fail_at(source.range, fmt::format("this number beside a tensor is {}", as_computed_with(term.number())), "write `inf` where infinity is meant");
     builder_.at(source.range);
     const Value& other = left.is<Value>() ? *left.get_if<Value>() : *right.get_if<Value>();
     bool integer = other.type().dtype == DType::i32 && term.is<int64_t>();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ir/evaluate.h"
+#include "ir/number_range.h"
 #include "ir/op.h"
 #include "ir/random.h"
 
@@ -26,11 +27,19 @@ Fans fans_of(const std::vector<int64_t>& dims) {
 
 using Draw = double (*)(RandomStream&, const Symbol&, const Fans&);
 
+constexpr double default_low = -0.05, default_high = 0.05;   // of `uniform`
+
 double between(RandomStream& random, double low, double high) { return low + (high - low) * random.uniform(); }
+
+struct Argument {
+  std::string name;
+  NumberRange range = any_finite;
+  bool is_flag = false;
+};
 
 struct Initializer {
   const char* name;
-  std::vector<std::string> arguments;
+  std::vector<Argument> arguments;
   Draw draw;
 };
 
@@ -38,13 +47,13 @@ const std::vector<Initializer>& initializers() {
   static const std::vector<Initializer> all = {
       {"zeros", {}, [](RandomStream&, const Symbol&, const Fans&) { return 0.0; }},
       {"ones", {}, [](RandomStream&, const Symbol&, const Fans&) { return 1.0; }},
-      {"constant", {"value"}, [](RandomStream&, const Symbol& s, const Fans&) { return s.number("value", 0); }},
+      {"constant", {{"value"}}, [](RandomStream&, const Symbol& s, const Fans&) { return s.number("value", 0); }},
       {"normal",
-       {"mean", "deviation"},
+       {{"mean"}, {"deviation", not_negative}},
        [](RandomStream& random, const Symbol& s, const Fans&) { return s.number("mean", 0) + s.number("deviation", 1) * random.normal(); }},
       {"uniform",
-       {"low", "high"},
-       [](RandomStream& random, const Symbol& s, const Fans&) { return between(random, s.number("low", -0.05), s.number("high", 0.05)); }},
+       {{"low"}, {"high"}},
+       [](RandomStream& random, const Symbol& s, const Fans&) { return between(random, s.number("low", default_low), s.number("high", default_high)); }},
       {"xavier",
        {},
        [](RandomStream& random, const Symbol&, const Fans& fans) {
@@ -52,7 +61,7 @@ const std::vector<Initializer>& initializers() {
          return between(random, -bound, bound);
        }},
       {"he",
-       {"fan_out"},
+       {{.name = "fan_out", .is_flag = true}},
        [](RandomStream& random, const Symbol& s, const Fans& fans) { return std::sqrt(2 / (s.flag("fan_out") ? fans.out : fans.in)) * random.normal(); }},
   };
   return all;
@@ -79,20 +88,24 @@ void check_initializer(const Symbol& symbol, const SourceRange& range) {
     for (const Initializer& known : initializers()) names.push_back(known.name);
     refuse("initializer", symbol.name, names, range);
   }
-  std::vector<std::string> known = initializer->arguments;
-  known.push_back("trainable");
-  for (const auto& [argument, value] : symbol.arguments) {
-    if (std::find(known.begin(), known.end(), argument) == known.end())
-      refuse(fmt::format("argument of {}", symbol.name), argument, known, range);
-    const bool flag = argument == "trainable" || argument == "fan_out";
-    const bool fits = flag ? value.get_if<bool>() != nullptr : value.get_if<double>() || value.get_if<int64_t>();
-    if (!fits)
-      throw CompileError(Diagnostic{Severity::error,
-                                    range,
-                                    fmt::format("`{}` of {} is {}, expected {}", argument, symbol.name, to_string(value),
-                                                flag ? "true or false" : "a number"),
-                                    {}});
+  std::vector<Argument> known = initializer->arguments;
+  known.push_back({.name = "trainable", .is_flag = true});
+  const auto refuse_value = [&](const std::string& text) { throw CompileError(Diagnostic{Severity::error, range, text, {}}); };
+  for (const auto& [name, value] : symbol.arguments) {
+    const auto argument = std::find_if(known.begin(), known.end(), [&](const Argument& each) { return each.name == name; });
+    if (argument == known.end()) {
+      std::vector<std::string> names;
+      for (const Argument& each : known) names.push_back(each.name);
+      refuse(fmt::format("argument of {}", symbol.name), name, names, range);
+    }
+    const bool is_number = value.get_if<double>() || value.get_if<int64_t>();
+    if (argument->is_flag ? value.get_if<bool>() != nullptr : is_number && argument->range.holds(value.number())) continue;
+    const std::string expected = argument->is_flag ? "true or false" : is_number ? argument->range.text() : "a number";
+    refuse_value(fmt::format("`{}` of {} is {}, expected {}", name, symbol.name, is_number ? as_computed_with(value.number()) : to_string(value), expected));
   }
+  if (symbol.name != "uniform") return;
+  const double low = symbol.number("low", default_low), high = symbol.number("high", default_high);
+  if (low > high) refuse_value(fmt::format("`low` of uniform is {}, but `high` is {}", format_number(low), format_number(high)));
 }
 
 Tensor initialize(const std::string& name, const TensorType& type, const Symbol& symbol, uint64_t seed) {
@@ -101,7 +114,10 @@ Tensor initialize(const std::string& name, const TensorType& type, const Symbol&
   Tensor tensor = Tensor::filled(type.dtype, concrete(type.shape, 1), 0);
   const Fans fans = fans_of(tensor.dims);
   RandomStream random(seed, name);
-  for (double& element : tensor.data) element = initializer.draw(random, symbol, fans);
+  for (double& element : tensor.data) {
+    element = initializer.draw(random, symbol, fans);
+    if (!any_finite.holds(element)) throw CompileError(fmt::format("{} draws {} for `{}`", to_string(Attribute(symbol)), as_computed_with(element), name));
+  }
   return tensor;
 }
 

@@ -37,7 +37,7 @@ class Measured {
       const bool min_max = method == "min_max";
       const double scale = min_max ? place.highest - place.lowest : std::sqrt(place.squares / place.count);
       result.first.push_back(static_cast<float>(min_max ? place.lowest : place.mean));
-      result.second.push_back(scale == 0 ? 1.0F : static_cast<float>(scale));
+      result.second.push_back(static_cast<float>(scale) == 0 ? 1.0F : static_cast<float>(scale));
     }
     return result;
   }

@@ -38,28 +38,29 @@ def arguments(text, data=str(FASHION_MNIST), **more):
     return options
 
 
-def call(options, *words):
-    """Runs bnc with --json; its last object. Where bnc fails the experiment ends with its message."""
+def call(options, *words, may_diverge=False):
+    """Runs bnc with --json; its last object. Where bnc fails the experiment ends with its message, but for a training that may diverge."""
     command = [str(options.bnc), *map(str, words), "--json"]
     if options.threads:
         command += ["--threads", str(options.threads)]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit code {result.returncode}\n{result.stderr or ''}")
     lines = result.stdout.splitlines()
-    return json.loads(lines[-1]) if lines else None
+    found = json.loads(lines[-1]) if lines else None
+    if result.returncode != 0 and not (may_diverge and found and found.get("diverged")):
+        sys.exit(f"{' '.join(command)}: exit code {result.returncode}\n{result.stderr or ''}")
+    return found
 
 
-def train(options, model, name, data, test, go_on=False, **more):
+def train(options, model, name, data, test, go_on=False, may_diverge=False, **more):
     """Trains `model` in the folder `name` below --out; with --resume, or with `go_on`, it goes on with what is there. The other options
-    are those of bnc: test_every=50."""
+    are those of bnc: test_every=50. Of a run that diverged the result has `diverged`, and the history what came before."""
     folder = options.out / name
     words = ["train", model, "--data", data, "--test", test]
     for option, value in more.items():
         words += [f"--{option.replace('_', '-')}", value]
     resume = (options.resume or go_on) and (folder / "checkpoint").exists()
-    result = call(options, *words, "--resume" if resume else "--out", folder)
-    if result["stopped"]:
+    result = call(options, *words, "--resume" if resume else "--out", folder, may_diverge=may_diverge)
+    if result.get("stopped"):
         sys.exit(f"stopped; --resume goes on with what is in {folder}")
     return result
 

@@ -32,13 +32,13 @@ def main():
     options = common.arguments(__doc__)
     data, test = common.mnist(options)
     steps, rates = (2000, [0.1, 1]) if options.short else (STEPS, RATES)
-    curves = {}
+    curves, final = {}, {}
     for network in NETWORKS:
         for rate in rates:
             name = f"rate-{network}-{rate}"
-            common.train(options, variant(options, network, rate), name, data, test, steps=steps, seed=1, test_every=50)
+            result = common.train(options, variant(options, network, rate), name, data, test, steps=steps, seed=1, test_every=50, may_diverge=True)
             curves[network, rate] = common.tests(options.out / name)
-    final = {key: accuracies[-1] for key, (_, accuracies) in curves.items()}
+            final[network, rate] = 0 if "diverged" in result else curves[network, rate][1][-1]
     learning = [rate for rate in rates if final["mnist_mlp_plain", rate] > 0.5] or rates  # at the others the plain network diverges
     best = max(learning, key=lambda rate: final["mnist_mlp_plain", rate])
     goal = final["mnist_mlp_plain", best]

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "ir/number_range.h"
 #include "ir/ops/common.h"
 
 namespace bnc {
@@ -42,9 +43,9 @@ void check_stats(const InferContext& cx) {
                        : argument == "momentum" ? "`decay` weighs the old value: decay = 1 - PyTorch's momentum" : "";
     ops::fail(cx, 5, fmt::format("`{}` has no argument `{}`", stats.name, argument), help);
   }
-  double decay = stats.number("decay", 0.9);
-  if (!(decay >= 0 && decay <= 1))
-    ops::fail(cx, 5, fmt::format("the decay must lie between 0 and 1, got {}", format_number(decay)));
+  constexpr NumberRange decays{.low = 0, .high = 1, .with_low = true, .with_high = true, .is_decay = true};
+  const double decay = stats.number("decay", 0.9);
+  if (!decays.holds(decay)) ops::fail(cx, 5, fmt::format("the decay must be {}, got {}", decays.text(), format_number(decay)));
   if (counts_steps(stats) && !cx.has(count_operand) && trains(cx.attributes))
     ops::fail(cx, 6, fmt::format("stats={} needs the operand `count`", to_string(cx.attribute("stats"))));
   if (cx.has(count_operand) && cx.type(count_operand) != TensorType{})

@@ -29,6 +29,8 @@ OpDefinition clip_op() {
            [](const InferContext& cx) {
              double low = cx.attribute("low").number(), high = cx.attribute("high").number();
              if (!(low <= high)) ops::fail(cx, 2, fmt::format("low is {}, but high is {}", low, high));
+             if (low < high && static_cast<float>(low) == static_cast<float>(high))
+               ops::fail(cx, 2, fmt::format("low is {} and high is {}, which are the same number as f32", format_number(low), format_number(high)));
              return std::vector<TensorType>{};
            },
        .gradient =
@@ -43,7 +45,7 @@ OpDefinition clip_op() {
         return loops::select(x < low, low, loops::select(x > high, high, x));
       },
       2);
-  op.constraints.push_back("`low` is at most `high`");
+  op.constraints.push_back("`low` is at most `high`; where they differ, they differ as f32");
   return op;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ir/ops/numbers.h"
+
 namespace bnc::ops {
 
 // --- shape rules -----------------------------------------------------------------------------------------------
@@ -123,11 +125,13 @@ AttributeSpec epsilon_attribute() {
   return {.name = "epsilon", .kind = AttributeKind::number, .fallback = 1e-5, .doc = "added to the variance, inside the root"};
 }
 
+void require_number(const InferContext& cx, int constraint, const std::string& attribute, const NumberRange& range, const std::string& help) {
+  const double number = cx.attribute(attribute).number();
+  if (!range.holds(number)) fail(cx, constraint, fmt::format("`{}` must be {}, got {}", attribute, range.text(), as_computed_with(number)), help);
+}
+
 void require_epsilon(const InferContext& cx, int constraint) {
-  double epsilon = cx.attribute("epsilon").number();
-  if (!(epsilon > 0) || !std::isfinite(epsilon))
-    fail(cx, constraint, fmt::format("epsilon must be positive, got {}", format_number(epsilon)),
-         "without it a channel whose values are all equal would divide by zero");
+  require_number(cx, constraint, "epsilon", positive, "without it a channel whose values are all equal would divide by zero");
 }
 
 // --- maps of one operand ---------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 #include "ir/ops/common.h"
+#include "ir/ops/numbers.h"
 
 namespace bnc {
 
@@ -46,8 +47,7 @@ std::vector<TensorType> infer_dropout(const InferContext& cx) {
   if (x.dtype != DType::f32) ops::fail(cx, 1, fmt::format("`x` must be f32, got {}", cx.show(x)));
   if (cx.has(1) && cx.type(1) != TensorType{DType::i32, {}})
     ops::fail(cx, 2, fmt::format("`step` must be i32[], got {}", cx.show(cx.type(1))));
-  double rate = cx.attribute("rate").number();
-  if (!(rate >= 0 && rate < 1)) ops::fail(cx, 3, fmt::format("the rate must be at least 0 and below 1, got {}", format_number(rate)));
+  ops::require_number(cx, 3, "rate", below_one);
   return {x};
 }
 

@@ -1,4 +1,5 @@
 #include "ir/ops/common.h"
+#include "ir/ops/numbers.h"
 
 namespace bnc {
 
@@ -17,13 +18,18 @@ double alpha_of(const Node& node) { return node.attribute("alpha").number(); }
 }  // namespace
 
 OpDefinition elu_op() {
-  return ops::unary_map(
+  OpDefinition op = ops::unary_map(
       {.name = "elu",
        .category = OpCategory::activation,
        .summary = "Exponential linear unit.",
        .description = "y = x where x >= 0, else alpha*(exp(x) - 1) (Clevert et al., \"Fast and accurate deep network learning by exponential "
                       "linear units\", 2015). exp(x) - 1 is formed as 2t/(1 - t) with t = tanh(x/2), which does not cancel near 0.",
        .attributes = {alpha_attribute()},
+       .infer =
+           [](const InferContext& cx) {
+             ops::require_number(cx, 2, "alpha", any_finite);
+             return std::vector<TensorType>{};
+           },
        .gradient =
            [](GradientContext& cx) {
              return std::vector{cx.builder.value("elu_gradient", {cx.gradient(), cx.operand(0)}, {{"alpha", cx.node.attribute("alpha")}})};
@@ -35,6 +41,8 @@ OpDefinition elu_op() {
         return loops::select(x < real(0), real(2 * alpha_of(node)) * t / (real(1) - t), x);
       },
       20);
+  op.constraints.push_back("`alpha` is finite");
+  return op;
 }
 
 OpDefinition elu_gradient_op() {

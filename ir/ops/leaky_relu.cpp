@@ -1,4 +1,5 @@
 #include "ir/ops/common.h"
+#include "ir/ops/numbers.h"
 
 namespace bnc {
 
@@ -16,12 +17,17 @@ double slope_of(const Node& node) { return node.attribute("slope").number(); }
 }  // namespace
 
 OpDefinition leaky_relu_op() {
-  return ops::unary_map(
+  OpDefinition op = ops::unary_map(
       {.name = "leaky_relu",
        .category = OpCategory::activation,
        .summary = "Each element, negative ones times `slope`.",
        .description = "y = x where x >= 0, else slope*x. NaN stays NaN. The gradient at 0 is `slope`.",
        .attributes = {slope_attribute()},
+       .infer =
+           [](const InferContext& cx) {
+             ops::require_number(cx, 2, "slope", any_finite);
+             return std::vector<TensorType>{};
+           },
        .gradient =
            [](GradientContext& cx) {
              return std::vector{cx.builder.value("leaky_relu_gradient", {cx.gradient(), cx.operand(0)}, {{"slope", cx.node.attribute("slope")}})};
@@ -29,6 +35,8 @@ OpDefinition leaky_relu_op() {
        .example = "leaky_relu(x, slope=0.1)"},
       [](const Node& node, double x) { return x < 0 ? slope_of(node) * x : x; },
       [](const Node& node, Expr x) { return loops::select(x < real(0), real(slope_of(node)) * x, x); }, 2);
+  op.constraints.push_back("`slope` is finite");
+  return op;
 }
 
 OpDefinition leaky_relu_gradient_op() {

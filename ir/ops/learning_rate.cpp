@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ir/number_range.h"
 #include "ir/ops/common.h"
 
 namespace bnc {
@@ -56,11 +57,13 @@ const Schedule* find_schedule(const std::string& name) {
 
 // --- checks --------------------------------------------------------------------------------------------------------
 
+constexpr NumberRange factors{.low = 0, .high = 1, .is_decay = true};   // powers are taken in f64
+
 std::string expectation(ScheduleArgument::Kind kind) {
   switch (kind) {
-    case ScheduleArgument::Kind::rate: return "it is a number of at least 0";
+    case ScheduleArgument::Kind::rate: return "it is " + not_negative.text();
     case ScheduleArgument::Kind::count: return "it is an integer from 1 to 2147483647";
-    case ScheduleArgument::Kind::factor: return "it is a number between 0 and 1";
+    case ScheduleArgument::Kind::factor: return "it is " + factors.text();
     case ScheduleArgument::Kind::milestones: return "it is an ascending list of integers of at least 1";
   }
   return "";
@@ -69,9 +72,9 @@ std::string expectation(ScheduleArgument::Kind kind) {
 bool fits(ScheduleArgument::Kind kind, const Attribute& value) {
   const bool is_number = value.get_if<double>() || value.get_if<int64_t>();
   switch (kind) {
-    case ScheduleArgument::Kind::rate: return is_number && value.number() >= 0 && std::isfinite(value.number());
+    case ScheduleArgument::Kind::rate: return is_number && not_negative.holds(value.number());
     case ScheduleArgument::Kind::count: return value.get_if<int64_t>() && value.integer() >= 1 && value.integer() <= std::numeric_limits<int32_t>::max();
-    case ScheduleArgument::Kind::factor: return is_number && value.number() > 0 && value.number() < 1;
+    case ScheduleArgument::Kind::factor: return is_number && factors.holds(value.number());
     case ScheduleArgument::Kind::milestones: {
       const IntList* list = value.get_if<IntList>();
       return list && !list->empty() && list->front() >= 1 && std::adjacent_find(list->begin(), list->end(), std::greater_equal<>()) == list->end();
@@ -195,7 +198,9 @@ std::optional<ops::ScheduleProblem> ops::check_schedule(const Symbol& given) {
   for (const auto& [name, value] : given.arguments) {
     const ScheduleArgument* known = schedule->find(name);
     if (!known) return problem(name, fmt::format("`{}` has no argument `{}`", given.name, name), did_you_mean(name, names_of(schedule->arguments)));
-    if (!fits(known->kind, value)) return problem(name, fmt::format("`{}` of `{}` is {}", name, given.name, to_string(value)), expectation(known->kind));
+    if (fits(known->kind, value)) continue;
+    const double* number = value.get_if<double>();
+    return problem(name, fmt::format("`{}` of `{}` is {}", name, given.name, number ? as_computed_with(*number) : to_string(value)), expectation(known->kind));
   }
   for (const ScheduleArgument& argument : schedule->arguments)
     if (argument.required && !given.find(argument.name)) return problem("", fmt::format("`{}` needs `{}`", given.name, argument.name), expectation(argument.kind));

@@ -1,4 +1,5 @@
 #include "ir/ops/common.h"
+#include "ir/ops/numbers.h"
 
 namespace bnc {
 
@@ -11,8 +12,7 @@ double decay_of(const Node& node) { return node.attribute("decay").number(); }
 
 std::vector<TensorType> infer_one_minus_power(const InferContext& cx) {
   if (!cx.type(0).shape.empty()) ops::fail(cx, 1, fmt::format("`t` must be one number, got {}", cx.show(cx.type(0))));
-  const double decay = cx.attribute("decay").number();
-  if (!(decay > 0 && decay < 1)) ops::fail(cx, 2, fmt::format("the decay must lie between 0 and 1, got {}", format_number(decay)));
+  ops::require_number(cx, 2, "decay", {.low = 0, .high = 1, .is_decay = true});
   return {TensorType{}};
 }
 

@@ -1,4 +1,5 @@
 #include "ir/ops/loss.h"
+#include "ir/ops/numbers.h"
 
 namespace bnc {
 
@@ -15,8 +16,7 @@ std::vector<TensorType> infer_loss(const InferContext& cx) {
   if (target != labels_of(prediction))
     ops::fail(cx, 2, fmt::format("the target of a prediction {} must be {}, got {}", cx.show(prediction), cx.show(labels_of(prediction)), cx.show(target)),
               "the target holds class numbers, one for each row of the prediction");
-  const double smoothing = cx.attribute("smoothing").number();
-  if (!(smoothing >= 0 && smoothing <= 1)) ops::fail(cx, 3, fmt::format("`smoothing` must lie between 0 and 1, got {}", format_number(smoothing)));
+  ops::require_number(cx, 3, "smoothing", share_of_one);
   return {TensorType{}};
 }
 

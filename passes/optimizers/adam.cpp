@@ -8,7 +8,7 @@ namespace {
 
 using Arguments = std::vector<OptimizerArgument>;
 
-Arguments moments() { return {{.name = "beta1", .fallback = 0.9, .high = 1}, {.name = "beta2", .fallback = 0.999, .high = 1}, {.name = "epsilon", .fallback = 1e-8}}; }
+Arguments moments() { return {{.name = "beta1", .fallback = 0.9, .range = decay_range}, {.name = "beta2", .fallback = 0.999, .range = decay_range}, {.name = "epsilon", .fallback = 1e-8}}; }
 
 Arguments with(Arguments arguments, OptimizerArgument more) {
   arguments.push_back(std::move(more));
@@ -29,9 +29,9 @@ Value adam_step(ParameterUpdate& step, Value g, Value from, bool amsgrad) {
     step.keep("greatest_square", square);
   }
   const Value rate = step.scalars.rate(), c1 = step.scalars.correction(beta1), c2 = step.scalars.correction(beta2);
-  const Value length = b.div(rate, c1), scale = b.value("rsqrt", {c2}), epsilon = b.constant(step.settings.number("epsilon"));
+  const Value length = b.div(rate, c1), scale = b.value("rsqrt", {c2});
   const Value deviation = b.mul(b.value("sqrt", {square}), scale);
-  return b.sub(from, b.mul(b.div(mean, b.add(deviation, epsilon)), length));
+  return b.sub(from, b.mul(over_deviation(b, mean, deviation, step.settings.number("epsilon")), length));
 }
 
 }  // namespace

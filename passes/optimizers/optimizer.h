@@ -1,13 +1,13 @@
 // Optimizers: one definition each, in a file of its own, in the table of passes/optimizers/registry.cpp.
 #pragma once
 
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ir/builder.h"
+#include "ir/number_range.h"
 #include "passes/pass.h"
 
 namespace bnc {
@@ -18,9 +18,7 @@ struct OptimizerArgument {
   std::string name;
   Kind kind = Kind::number;
   double fallback = 0;
-  // A number lies in [low, high), or in (low, high).
-  double low = 0, high = std::numeric_limits<double>::infinity();
-  bool low_is_allowed = true;
+  NumberRange range = not_negative;
 };
 
 // The optimizer of a train section, with its arguments checked. CompileError with advice for an unknown
@@ -106,6 +104,9 @@ OptimizerDefinition adam();
 OptimizerDefinition adamw();
 OptimizerDefinition amsgrad();
 OptimizerDefinition lamb();
+
+// mean/(deviation + epsilon). Where epsilon is 0 as f32, what has no deviation takes no step: 0/0 counts as 0.
+Value over_deviation(GraphBuilder& b, Value mean, Value deviation, double epsilon);
 
 // The gradients of all parameters cut off at +-clip_value, then scaled down to a common norm of at most clip_norm, where
 // these are given.

@@ -8,12 +8,6 @@ namespace bnc {
 
 namespace {
 
-std::string range(const OptimizerArgument& argument) {
-  std::string text = fmt::format("it is a number {} {}", argument.low_is_allowed ? "of at least" : "above", format_number(argument.low));
-  if (argument.high != std::numeric_limits<double>::infinity()) text += fmt::format(" and below {}", format_number(argument.high));
-  return text;
-}
-
 template <class T> std::vector<std::string> names_of(const std::vector<T>& list) {
   std::vector<std::string> names;
   for (const T& each : list) names.push_back(each.name);
@@ -27,8 +21,8 @@ std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definitio
   arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
   const std::vector<OptimizerArgument> common = {{.name = "weight_decay"},
                                                  {.name = "decay_all", .kind = OptimizerArgument::Kind::flag},
-                                                 {.name = "clip_norm", .low_is_allowed = false},
-                                                 {.name = "clip_value", .low_is_allowed = false}};
+                                                 {.name = "clip_norm", .range = positive},
+                                                 {.name = "clip_value", .range = positive}};
   for (const OptimizerArgument& each : common) {
     const auto same = [&](const OptimizerArgument& own) { return own.name == each.name; };
     if (std::none_of(arguments.begin(), arguments.end(), same)) arguments.push_back(each);
@@ -59,7 +53,9 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
 
 void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& value) {
   const auto refuse = [&](const std::string& help) {
-    fail(argument.name, fmt::format("`{}` of {} is {}", argument.name, train_.optimizer.name, to_string(value)), help);
+    const double* number = value.get_if<double>();
+    const std::string found = number ? as_computed_with(*number) : to_string(value);
+    fail(argument.name, fmt::format("`{}` of {} is {}", argument.name, train_.optimizer.name, found), help);
   };
   if (argument.kind == OptimizerArgument::Kind::flag) {
     if (!value.get_if<bool>()) refuse("it is true or false");
@@ -67,11 +63,9 @@ void OptimizerSettings::set(const OptimizerArgument& argument, const Attribute& 
     return;
   }
   if (argument.kind == OptimizerArgument::Kind::rate && value.get_if<Symbol>()) return;   // complete_schedule() checks it
-  if (!value.get_if<double>() && !value.get_if<int64_t>()) refuse(range(argument));
-  const double number = value.number();
-  const bool fits = (argument.low_is_allowed ? number >= argument.low : number > argument.low) && number < argument.high;
-  if (!fits) refuse(range(argument));
-  values_[argument.name] = number;
+  const bool is_number = value.get_if<double>() || value.get_if<int64_t>();
+  if (!is_number || !argument.range.holds(value.number())) refuse("it is " + argument.range.text());
+  values_[argument.name] = value.number();
 }
 
 void OptimizerSettings::fail(const std::string& argument, const std::string& text, const std::string& help) const {

@@ -6,7 +6,7 @@ namespace bnc {
 // w = w - rate*(g + momentum*v).
 OptimizerDefinition sgd() {
   return {.name = "sgd",
-          .arguments = {{.name = "momentum", .high = 1}, {.name = "nesterov", .kind = OptimizerArgument::Kind::flag}},
+          .arguments = {{.name = "momentum", .range = below_one}, {.name = "nesterov", .kind = OptimizerArgument::Kind::flag}},
           .update =
               [](ParameterUpdate& step, Value gradient) {
                 GraphBuilder& b = step.builder;

@@ -49,6 +49,13 @@ Value ParameterUpdate::average(const std::string& kind, double decay, Value samp
   return next;
 }
 
+Value over_deviation(GraphBuilder& b, Value mean, Value deviation, double epsilon) {
+  if (static_cast<float>(epsilon) > 0) return b.div(mean, b.add(deviation, b.constant(epsilon)));
+  constexpr double large = 1e30;   // takes the root of the smallest f32 beyond 1
+  const Value deviates = b.value("clip", {b.scale(deviation, large)}, {{"low", 0.0}, {"high", 1.0}});   // 1 or 0
+  return b.div(b.mul(mean, deviates), b.add(deviation, b.sub(b.constant(1), deviates)));
+}
+
 Value with_penalty(ParameterUpdate& step, Value gradient) {
   if (!step.decays()) return gradient;
   return step.builder.add(gradient, step.builder.scale(step.parameter, step.settings.number("weight_decay")));

@@ -41,8 +41,8 @@ Attribute draw_argument(const OptimizerArgument& argument, const Limits& limits,
   if (argument.kind == OptimizerArgument::Kind::flag) return random.chance(0.7);
   if (argument.kind == OptimizerArgument::Kind::rate && random.chance(0.2))
     if (const std::optional<Attribute> schedule = draw_schedule(limits, random)) return *schedule;
-  if (std::isfinite(argument.high)) return random.uniform(argument.low, argument.high);
-  return argument.low + std::exp(random.uniform(-6, 0));
+  if (std::isfinite(argument.range.high)) return random.uniform(argument.range.low, argument.range.high);
+  return argument.range.low + std::exp(random.uniform(-6, 0));
 }
 
 Symbol draw_optimizer(const Limits& limits, Random& random) {

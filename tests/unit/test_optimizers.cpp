@@ -1,5 +1,6 @@
 // Optimizers against their published formulas in float64: the graph that attach-optimizer makes, and the compiled step.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -122,7 +123,7 @@ Rule rmsprop(double rate, double smoothing, double momentum, double epsilon, dou
       const double d = g[i] + (p.decays ? decay * p.w[i] : 0);
       double &s = p.state("s", i), &v = p.state("v", i);
       s = smoothing * s + (1 - smoothing) * d * d;
-      v = momentum * v + d / (std::sqrt(s) + epsilon);
+      v = momentum * v + (s > 0 || epsilon > 0 ? d / (std::sqrt(s) + epsilon) : 0);
       p.w[i] -= rate * v;
     }
   };
@@ -139,7 +140,7 @@ struct Adam {
       m = beta1 * m + (1 - beta1) * d;
       s = beta2 * s + (1 - beta2) * d * d;
       greatest = amsgrad ? std::max(greatest, s) : s;
-      const double step = m / (1 - std::pow(beta1, t)) / (std::sqrt(greatest / (1 - std::pow(beta2, t))) + epsilon);
+      const double deviation = std::sqrt(greatest / (1 - std::pow(beta2, t))) + epsilon, step = deviation > 0 ? m / (1 - std::pow(beta1, t)) / deviation : 0;
       p.w[i] -= rate * (step + (p.decays ? decay * p.w[i] : 0));
     }
   }
@@ -152,7 +153,8 @@ Rule lamb(double rate, double beta1, double beta2, double epsilon, double decay)
       double &m = p.state("m", i), &s = p.state("s", i);
       m = beta1 * m + (1 - beta1) * g[i];
       s = beta2 * s + (1 - beta2) * g[i] * g[i];
-      u[i] = m / (1 - std::pow(beta1, t)) / (std::sqrt(s / (1 - std::pow(beta2, t))) + epsilon) + (p.decays ? decay * p.w[i] : 0);
+      const double deviation = std::sqrt(s / (1 - std::pow(beta2, t))) + epsilon;
+      u[i] = (deviation > 0 ? m / (1 - std::pow(beta1, t)) / deviation : 0) + (p.decays ? decay * p.w[i] : 0);
     }
     const double trust = p.decays && norm(p.w) > 0 && norm(u) > 0 ? norm(p.w) / norm(u) : 1;
     for (size_t i = 0; i < g.size(); ++i) p.w[i] -= rate * trust * u[i];
@@ -190,6 +192,41 @@ TEST_CASE("optimizers: lamb takes steps as long as the weights allow, and leaves
   check("lamb(rate=0.01)", lamb(0.01, 0.9, 0.999, 1e-6, 0));
   check("lamb(rate=0.02, beta1=0.8, beta2=0.95, epsilon=0.001, weight_decay=0.1)", lamb(0.02, 0.8, 0.95, 1e-3, 0.1));
   check("lamb(rate=0.02, weight_decay=0.1, decay_all)", lamb(0.02, 0.9, 0.999, 1e-6, 0.1));
+}
+
+TEST_CASE("optimizers: without an epsilon, or with one that is 0 as f32, a weight that never had a gradient stays") {
+  for (const char* epsilon : {"0", "1e-50"}) {
+    check(fmt::format("adam(rate=0.01, epsilon={})", epsilon), Adam{.rate = 0.01, .epsilon = 0});
+    check(fmt::format("adam(rate=0.01, beta1=0, beta2=0, epsilon={})", epsilon), Adam{.rate = 0.01, .beta1 = 0, .beta2 = 0, .epsilon = 0});
+    check(fmt::format("rmsprop(rate=0.01, momentum=0.5, epsilon={})", epsilon), rmsprop(0.01, 0.99, 0.5, 0, 0));
+    check(fmt::format("lamb(rate=0.01, weight_decay=0.1, epsilon={})", epsilon), lamb(0.01, 0.9, 0.999, 0, 0.1));
+  }
+}
+
+TEST_CASE("optimizers: arguments are judged as f32, in which code computes with them") {
+  const auto refusal = [](const std::string& optimizer) {
+    const Network network = Network::from_text(source(optimizer));
+    try {
+      network.compile({.mode = Mode::train}, network.initialize(1));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::pair<const char*, const char*> refused[] = {
+      {"sgd(rate=0.1, momentum=0.999999999)", "`momentum` of sgd is 0.999999999, which is 1 as f32"},
+      {"rmsprop(rate=0.1, momentum=0.999999999)", "`momentum` of rmsprop is 0.999999999, which is 1 as f32"},
+      {"sgd(rate=1e39)", "`rate` of sgd is 1e+39, which is inf as f32"},
+      {"sgd(rate=0.1, weight_decay=1e39)", "`weight_decay` of sgd is 1e+39"},
+      {"sgd(rate=0.1, clip_norm=1e-50)", "`clip_norm` of sgd is 1e-50, which is 0 as f32"},
+      {"sgd(rate=0.1, clip_value=1e-46)", "`clip_value` of sgd is 1e-46, which is 0 as f32"},
+      {"adam(rate=0.1, epsilon=1e39)", "`epsilon` of adam is 1e+39, which is inf as f32"},
+      {"adam(rate=0.1, beta2=0.99999999999999999)", "`beta2` of adam is 1"},
+      {"sgd(rate=cosine(start=1e39, steps=5))", "`start` of `cosine` is 1e+39, which is inf as f32"},
+  };
+  for (const auto& [optimizer, part] : refused) CHECK_MESSAGE(refusal(optimizer).find(part) != std::string::npos, optimizer << ": " << refusal(optimizer));
+  // What is computed of a decay is 1 - decay and log(decay), which hold far nearer to 1.
+  for (const char* optimizer : {"adam(rate=0.1, beta2=0.999999999)", "sgd(rate=1e-50)", "sgd(rate=step(start=0.1, every=5, factor=0.999999999))"}) CHECK(refusal(optimizer).empty());
 }
 
 TEST_CASE("optimizers: the rate follows a schedule, as long as the train section says") {
