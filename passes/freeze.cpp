@@ -3,6 +3,7 @@
 #include "ir/ops/common.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "passes/single_element.h"
 
 namespace bnc {
 
@@ -17,6 +18,7 @@ bool freeze(Graph& graph, PassContext& cx) {
     node->attributes["mode"] = mode;
     changed = true;
   }
+  refuse_single_elements(graph, cx.batch, false);
   changed |= sweep(graph, [&](Node& node) {
     if (node.is("dropout")) return Replacements{node.operands[0]};
     GraphBuilder builder = GraphBuilder::before(graph, &node);

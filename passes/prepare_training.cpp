@@ -6,6 +6,7 @@
 #include "passes/ghost_batches.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "passes/single_element.h"
 #include "passes/step_counter.h"
 #include "passes/train_loss.h"
 
@@ -16,26 +17,6 @@ namespace {
 // The axes a batch norm averages over.
 std::vector<int> averaged_axes(const Node& batch_norm) {
   return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm));
-}
-
-// bn-one: with a single element a channel the variance is 0 and every output is beta.
-void refuse_single_element(const Graph& graph, const Node& node, const PassContext& cx) {
-  if (node.attribute("allow_single").boolean()) return;
-  const TensorType& type = node.operands[0].type();
-  Dim elements;
-  for (int axis : averaged_axes(node)) {
-    elements.batch |= type.shape[axis].batch;
-    elements.factor *= type.shape[axis].factor;
-  }
-  if (elements.factor != 1 || (elements.batch && cx.batch != 1)) return;
-  const std::string path = layer_path(node);
-  Diagnostic diagnostic{Severity::error, node.range, "", {}};
-  diagnostic.text = fmt::format("{} normalizes over one element a channel: its operand `{}` is {}{}, so its variance would be 0",
-                                path.empty() ? "batch_norm" : path, node.operands[0].name(), to_string(type, graph.batch_symbol),
-                                elements.batch ? " and the batch size is 1" : "");
-  diagnostic.help(elements.batch ? "train with a batch of at least 2, or write allow_single=true"
-                                 : "normalize a tensor with more elements a channel, or write allow_single=true");
-  throw CompileError(std::move(diagnostic));
 }
 
 // Moves the running statistics of one training batch norm (bn-running, bn-variance, bn-ghost).
@@ -150,7 +131,10 @@ bool prepare_batch_norms(Graph& graph, PassContext& cx) {
     if (mode.symbol().name == "infer") continue;
     changed |= mode.symbol().name == "auto";
     mode = "train";
-    refuse_single_element(graph, *node, cx);
+  }
+  refuse_single_elements(graph, cx.batch);
+  for (Node* node : graph.nodes_of("batch_norm")) {
+    if (node->attribute("mode").symbol().name == "infer") continue;
     // The shape rule refuses more in training: stats that need a count without one.
     node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));
     const Value mean = node->operands[node->op->operand_index("mean")];

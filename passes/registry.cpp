@@ -26,8 +26,8 @@ const std::vector<PassInfo>& all_passes() {
       {"prepare-training", "appends the loss and the updates of running statistics",
        "Appends the train section's loss of the first output with its target as input, turns batch norms of mode auto to train and gives each the update of its "
        "running statistics (bn-running, bn-variance), gives each dropout a step, a stream and the seed. Batch norms with ghost batches become instance norms of "
-       "those (bn-ghost); then N stands for so many examples as all of their sizes divide. An error where a batch norm would see one "
-       "element a channel (bn-one).",
+       "those (bn-ghost); then N stands for so many examples as all of their sizes divide. An error where a statistic would be of one "
+       "element (bn-one).",
        prepare_training},
       {"drop-dead-bias", "takes away biases that a training batch norm subtracts again",
        "A bias, or an addition of one constant a channel, in front of a batch norm in mode train changes only the batch's mean: it goes, also through "
@@ -47,7 +47,7 @@ const std::vector<PassInfo>& all_passes() {
        attach_optimizer},
       {"freeze", "leaves inference only",
        "Drops the loss, gradients, updates and dropouts; `preprocess` becomes a scale and a shift of channels, where it is one; batch norms read their stored statistics (bn-infer), or the batch's own where that was "
-       "asked for.",
+       "asked for. An error where the batch leaves another normalization one element a statistic (bn-one).",
        freeze},
       {"fold-batch-norm", "folds batch norms into the layers around them",
        "In mode infer y = x*s + t with s = gamma*rsqrt(variance + epsilon), t = beta - mean*s. Folds it into what computes x (convolutions of every kind, "

@@ -33,9 +33,11 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
   Objective::Score total;
   Batch batch;
   std::vector<int64_t> indices;
-  for (int64_t first = 0; first < data.count(); first += batch_size) {
+  for (int64_t first = 0, count = 0; first < data.count(); first += count) {
     if (hooks.stop && hooks.stop()) return std::nullopt;
-    const int64_t count = std::min(batch_size, data.count() - first);
+    count = std::min(batch_size, data.count() - first);
+    const bool leaves_one = data.count() - first - count == 1 && count > 2;
+    if (leaves_one && !session.data().refusal_of_one.empty()) --count;   // of two batches none has a single example
     indices.resize(static_cast<size_t>(count));
     std::iota(indices.begin(), indices.end(), first);
     run_examples(session, objective, data, indices, shape, batch);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ir/evaluate.h"
+#include "passes/single_element.h"
 #include "runtime/error.h"
 #include "runtime/weight_store.h"
 
@@ -77,6 +78,7 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   }
   make_slots(program, compilation.graph);
   if (fixed_batch) set_batch(*fixed_batch);
+  else refusal_of_one = refusal_of_one_example(network.graph());
   fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : initial);
   info.compile_ms = network.parse_ms + std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -221,7 +223,9 @@ void Session::Data::prepare_run() {
     }
     if (!first) first = &slot;
   }
-  set_batch(first ? first->batch : fixed_batch.value_or(1));
+  const int64_t examples = first ? first->batch : fixed_batch.value_or(1);
+  if (examples == 1 && !refusal_of_one.empty()) throw Error(refusal_of_one);
+  set_batch(examples);
 }
 
 Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {

@@ -57,6 +57,7 @@ struct Session::Data {
   int64_t workspace_bytes = 0, workspace_bytes_per_example = 0;   // the arena and all threads' scratch
   AlignedBuffer workspace;
   bool embedded = false;                 // frozen weights are part of the code
+  std::string refusal_of_one;            // why a batch of one example is refused; empty where it is not
   std::unique_ptr<codegen::CompiledProgram> code;
   std::unique_ptr<ThreadPool> pool;
   Weights weights;                       // the network's, as given; the slots hold what has changed since

@@ -2,6 +2,7 @@
 
 #include "ir/number_range.h"
 #include "ir/ops/common.h"
+#include "ir/ops/statistics.h"
 
 namespace bnc {
 
@@ -60,10 +61,7 @@ std::vector<TensorType> infer_batch_norm(const InferContext& cx) {
   int axis = ops::channel_axis(cx, 2, {gamma_operand, beta_operand, mean_operand, variance_operand});
   ops::require_epsilon(cx, 4);
   check_stats(cx);
-  std::optional<Dim> m = element_count(ops::reduced_shape(x.shape, {axis}, false));
-  if (trains(cx.attributes) && m && m->is_one() && !cx.attribute("allow_single").boolean())
-    ops::fail(cx, 7, fmt::format("in training each channel of {} has a single element, whose variance is 0", cx.show(x)),
-              "train with a larger batch, or say allow_single=true");
+  ops::refuse_single_element(cx, 7);
   if (const int64_t ghost = cx.attribute("ghost").integer(); ghost != 0) {
     if (ghost < 2) ops::fail(cx, 8, fmt::format("a ghost batch has at least 2 examples, got {}", ghost), "leave `ghost` out for statistics of the whole batch");
     if (!x.shape[0].batch || axis != x.rank() - 1)
@@ -148,8 +146,7 @@ std::vector<AttributeSpec> batch_norm_attributes() {
        .choices = {"auto", "train", "infer"}},
       {.name = "ghost", .kind = AttributeKind::integer, .fallback = 0,
        .doc = "in training, how many examples share their statistics; 0: all of the batch (bn-ghost)"},
-      {.name = "allow_single", .kind = AttributeKind::boolean, .fallback = false,
-       .doc = "accept training with a single element a channel, whose variance is 0 (bn-one)"},
+      ops::allow_single_attribute(),
   };
 }
 
@@ -182,7 +179,7 @@ OpDefinition batch_norm_op() {
                       ops::channels_constraint("`gamma`, `beta`, `mean` and `variance` are"), "`epsilon` is positive",
                       "`ema` takes `decay`, between 0 and 1, and `corrected`; `cumulative` takes nothing",
                       "`count` is f32[], and given in training where `stats` is corrected or cumulative",
-                      "in training a channel has more than one element, or `allow_single` is true (bn-one)",
+                      "in training " + ops::single_element_constraint(),
                       "`ghost` is 0, or at least 2 where the first dimension of `x` is the batch and the last one the channels"},
       .infer = infer_batch_norm,
       .gradient = batch_norm_gradient,

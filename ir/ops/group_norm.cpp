@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "ir/ops/standardization.h"
+#include "ir/ops/statistics.h"
 
 namespace bnc {
 
@@ -27,8 +28,9 @@ OpDefinition over_pixels(OpDefinition op, const char* x) {
   op.operands = {ops::tensor_operand("x", x), ops::affine_parameter("gamma", "`f32[C]`, the scale", "ones", channel_axis),
                  ops::affine_parameter("beta", "`f32[C]`, the shift", "zeros", channel_axis)};
   op.attributes.push_back(ops::epsilon_attribute());
+  op.attributes.push_back(ops::allow_single_attribute());
   op.constraints = {"all operands are f32", std::string("`x` is ") + x + ", of which only the first may be the batch", ops::channels_constraint("`gamma` and `beta` are"),
-                    "`epsilon` is positive"};
+                    "`epsilon` is positive", ops::single_element_constraint()};
   return op;
 }
 
@@ -36,6 +38,11 @@ void check(const InferContext& cx) {
   ops::require_f32(cx, 1);
   ops::check_affine(cx, 3, channel_axis(cx));
   ops::require_epsilon(cx, 4);
+}
+
+std::vector<TensorType> type_of_result(const InferContext& cx) {
+  ops::refuse_single_element(cx, 5);
+  return {cx.type(0)};
 }
 
 }  // namespace
@@ -52,8 +59,8 @@ OpDefinition group_norm_op() {
   op.infer = [](const InferContext& cx) {
     check(cx);
     const int64_t groups = cx.attribute("groups").integer(), channels = cx.type(0).shape.back().factor;
-    if (groups < 1 || channels % groups != 0) ops::fail(cx, 5, fmt::format("{} channels cannot be divided into {} groups", channels, groups));
-    return std::vector{cx.type(0)};
+    if (groups < 1 || channels % groups != 0) ops::fail(cx, 6, fmt::format("{} channels cannot be divided into {} groups", channels, groups));
+    return type_of_result(cx);
   };
   op.example = "group_norm(x, 2)";
   op.example_inputs = "x: f32[N, 3, 6]";
@@ -72,7 +79,7 @@ OpDefinition instance_norm_op() {
                                 "`[N, .., C]` with a pixel axis or more");
   op.infer = [](const InferContext& cx) {
     check(cx);
-    return std::vector{cx.type(0)};
+    return type_of_result(cx);
   };
   op.example = "instance_norm(x)";
   op.example_inputs = "x: f32[N, 3, 5]";

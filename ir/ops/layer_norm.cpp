@@ -1,5 +1,6 @@
 // layer_norm and rms_norm: statistics of each example for itself, over its last axes.
 #include "ir/ops/standardization.h"
+#include "ir/ops/statistics.h"
 
 namespace bnc {
 
@@ -19,13 +20,16 @@ OpDefinition over_features(OpDefinition op, bool centered) {
   op.operands = {ops::tensor_operand("x", "at least one dimension"), ops::affine_parameter("gamma", "the dimensions of `x` along `axes`; the scale", "ones", normalized_axes)};
   if (centered) op.operands.push_back(ops::affine_parameter("beta", "likewise, the shift", "zeros", normalized_axes));
   op.attributes = {ops::epsilon_attribute(),
-                   {.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{-1}, .doc = "the axes normalized over; negative ones count from the end"}};
+                   {.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{-1}, .doc = "the axes normalized over; negative ones count from the end"},
+                   ops::allow_single_attribute()};
   op.constraints = {"all operands are f32", "`axes` are distinct axes of `x`, at least one and not the batch",
-                    centered ? "`gamma` and `beta` have the dimensions of `x` along `axes`" : "`gamma` has the dimensions of `x` along `axes`", "`epsilon` is positive"};
+                    centered ? "`gamma` and `beta` have the dimensions of `x` along `axes`" : "`gamma` has the dimensions of `x` along `axes`", "`epsilon` is positive",
+                    ops::single_element_constraint()};
   op.infer = [](const InferContext& cx) {
     ops::require_f32(cx, 1);
     ops::check_affine(cx, 3, normalized_axes(cx));
     ops::require_epsilon(cx, 4);
+    ops::refuse_single_element(cx, 5);
     return std::vector{cx.type(0)};
   };
   op.example = op.name + "(x)";

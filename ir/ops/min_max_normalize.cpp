@@ -1,4 +1,5 @@
 #include "ir/ops/reduce.h"
+#include "ir/ops/statistics.h"
 
 namespace bnc {
 
@@ -70,13 +71,15 @@ OpDefinition min_max_normalize_op() {
                      "become 0. The gradient reaches the extremes too; equal ones share it evenly. The extremes are those of the batch at hand, also in inference; those of "
                      "a training set are kept by `preprocess`.",
       .operands = {ops::tensor_operand("x", "any shape")},
-      .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes whose elements are mapped together; none given are all"}},
+      .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes whose elements are mapped together; none given are all"},
+                     ops::allow_single_attribute()},
       .results = {{"y", "the type of `x`"}},
-      .constraints = {"`x` is f32", "`axes` are distinct axes of `x`"},
+      .constraints = {"`x` is f32", "`axes` are distinct axes of `x`", ops::single_element_constraint()},
       .infer =
           [](const InferContext& cx) {
             ops::require_f32(cx, 1);
             ops::checked_axes(cx, 2, cx.type(0).rank());
+            ops::refuse_single_element(cx, 3);
             return std::vector{cx.type(0)};
           },
       .gradient = gradient,

@@ -1,4 +1,5 @@
 #include "ir/ops/standardization.h"
+#include "ir/ops/statistics.h"
 
 namespace bnc {
 
@@ -11,13 +12,14 @@ OpDefinition standardize_op() {
                       "those of a training set are kept by `preprocess`.",
        .operands = {ops::tensor_operand("x", "any shape")},
        .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes whose elements are standardized together; none given are all"},
-                      ops::epsilon_attribute()},
-       .constraints = {"`x` is f32", "`axes` are distinct axes of `x`", "`epsilon` is positive"},
+                      ops::epsilon_attribute(), ops::allow_single_attribute()},
+       .constraints = {"`x` is f32", "`axes` are distinct axes of `x`", "`epsilon` is positive", ops::single_element_constraint()},
        .infer =
            [](const InferContext& cx) {
              ops::require_f32(cx, 1);
              ops::checked_axes(cx, 2, cx.type(0).rank());
              ops::require_epsilon(cx, 3);
+             ops::refuse_single_element(cx, 4);
              return std::vector{cx.type(0)};
            },
        .example = "standardize(x, axes=[0])",

@@ -8,6 +8,7 @@
 #include "ir/op.h"
 #include "ir/print.h"
 #include "ir/verify.h"
+#include "passes/single_element.h"
 #include "tests/fuzz/check_parts.h"
 #include "tests/fuzz/children.h"
 
@@ -61,6 +62,12 @@ Weights weights_of(const Graph& graph, const Bindings& bindings) {
 }
 
 void check_frozen(const Case& tried, Extent extent, Random& random, Outcome& outcome) {
+  try {
+    refuse_single_elements(tried.graph(), tried.batch, false);
+  } catch (const CompileError& error) {
+    outcome.refused = error.diagnostics().front().text;
+    return;
+  }
   const Expected expected = frozen(tried);
   count_trusted(expected, outcome);
   outcome.inferred = true;

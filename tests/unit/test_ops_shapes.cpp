@@ -173,12 +173,17 @@ void add_example_normalization(std::vector<Refusal>& all) {
     all.push_back({op, 4, {image, {}, {}}, flat, {"epsilon"}});
   }
   all.push_back({"instance_norm", 2, {x, {}, {}}, {}, {"3 dimensions", "f32[N, 5]"}});
-  for (const int64_t groups : {0, 2, -5, 7}) all.push_back({"group_norm", 5, {x, {}, {}}, {{"groups", groups}}, {"5 channels", std::to_string(groups) + " groups"}});
+  for (const int64_t groups : {0, 2, -5, 7}) all.push_back({"group_norm", 6, {x, {}, {}}, {{"groups", groups}}, {"5 channels", std::to_string(groups) + " groups"}});
   all.push_back({"standardize", 1, {i5}, {}, {"i32[5]"}});
   all.push_back({"standardize", 2, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"standardize", 3, {x}, {{"epsilon", 0.0}}, {"epsilon"}});
   all.push_back({"standardize", 3, {x}, {{"epsilon", 1e-46}}, {"`epsilon` must be a number above 0, got 1e-46, which is 0 as f32"}});
   all.push_back({"min_max_normalize", 1, {i5}, {}, {"i32[5]"}});
+  all.push_back({"min_max_normalize", 3, {f32({})}, {}, {"a single element of f32[]"}});
+  all.push_back({"standardize", 4, {f32({{1}, {5}})}, {{"axes", IntList{0}}}, {"a single element of f32[1, 5]"}});
+  for (const char* op : {"layer_norm", "rms_norm"}) all.push_back({op, 5, {f32({N, {5}, {1}}), {}}, {}, {"a single element of f32[N, 5, 1]"}});
+  all.push_back({"group_norm", 5, {x, {}, {}}, {{"groups", 5}}, {"a single element of f32[N, 5]"}});
+  all.push_back({"instance_norm", 5, {f32({N, {1}, {1}, {5}}), {}, {}}, {}, {"a single element of f32[N, 1, 1, 5]"}});
   all.push_back({"min_max_normalize", 2, {x}, {{"axes", IntList{0, 0}}}, {"axis 0", "twice"}});
   all.push_back({"preprocess", 1, {x, i5, c5}, {}, {"offset", "i32[5]"}});
   all.push_back({"preprocess", 2, {x, c5, c3}, {}, {"f32[5]", "f32[3]"}});
@@ -245,33 +250,33 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   refuse_schedule(3, {"cosine", {{"start", 0.1}, {"stop", 5}}}, {"`cosine` has no argument `stop`"});
   refuse_schedule(3, {"cosine", {{"start", 0.1}}}, {"`cosine` needs `steps`"});
   refuse_schedule(3, {"cosine", {{"start", -0.1}, {"steps", 5}}}, {"`start` of `cosine` is -0.1"});
+  refuse_schedule(3, {"cosine", {{"start", 1e39}, {"steps", 5}}}, {"`start` of `cosine` is 1e+39, which is inf as f32"});
   refuse_schedule(3, {"cosine", {{"start", 0.1}, {"steps", 5}, {"warmup", 5}}}, {"a warm-up of 5 steps leaves nothing"});
   refuse_schedule(3, {"one_cycle", {{"peak", 0.1}, {"steps", 5}, {"rise", 1.0}}}, {"`rise` of `one_cycle` is 1"});
   refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 0}}}, {"`every` of `step` is 0"});
   refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 5.5}}}, {"`every` of `step` is 5.5"});
   refuse_schedule(3, {"step", {{"start", 0.1}, {"at", IntList{5, 5}}}}, {"`at` of `step` is [5, 5]"});
-  refuse_schedule(3, {"cosine", {{"start", 1e39}, {"steps", 5}}}, {"`start` of `cosine` is 1e+39, which is inf as f32"});
   refuse_schedule(3, {"step", {{"start", 0.1}}}, {"either `every` or `at`"});
   refuse_schedule(3, {"step", {{"start", 0.1}, {"every", 3}, {"at", IntList{5}}}}, {"either `every` or `at`"});
   all.push_back({"clip", 2, {x}, {{"low", 0.5}, {"high", 0.25}}, {"low is 0.5", "high is 0.25"}});
+  all.push_back({"clip", 2, {x}, {{"low", 0.0}, {"high", 1e-50}}, {"low is 0", "high is 1e-50", "the same number as f32"}});
+  all.push_back({"leaky_relu", 2, {x}, {{"slope", INFINITY}}, {"`slope` must be a finite number, got inf"}});
+  all.push_back({"elu", 2, {x}, {{"alpha", 1e39}}, {"`alpha` must be a finite number, got 1e+39, which is inf as f32"}});
   all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});
   for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
   all.push_back({"softmax_cross_entropy", 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
   all.push_back({"softmax_cross_entropy", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
-  all.push_back({"clip", 2, {x}, {{"low", 0.0}, {"high", 1e-50}}, {"low is 0", "high is 1e-50", "the same number as f32"}});
-  all.push_back({"leaky_relu", 2, {x}, {{"slope", INFINITY}}, {"`slope` must be a finite number, got inf"}});
-  all.push_back({"elu", 2, {x}, {{"alpha", 1e39}}, {"`alpha` must be a finite number, got 1e+39, which is inf as f32"}});
   for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)}) all.push_back({"softmax_cross_entropy", 3, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
   all.push_back({"softmax_cross_entropy", 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
   all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
   all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});
+  all.push_back({"dropout", 3, {x}, {{"rate", 1 - 1e-9}}, {"`rate` must be a number of at least 0 and below 1, got 0.999999999, which is 1 as f32"}});
 }
 
 void add_shapes(std::vector<Refusal>& all) {
   all.push_back({"reshape", 1, {x}, {{"shape", Shape{N, {0}}}}, {"0"}});
   all.push_back({"reshape", 2, {x}, {{"shape", Shape{N, N}}}, {"batch size twice"}});
-  all.push_back({"dropout", 3, {x}, {{"rate", 1 - 1e-9}}, {"`rate` must be a number of at least 0 and below 1, got 0.999999999, which is 1 as f32"}});
   all.push_back({"reshape", 3, {x}, {{"shape", Shape{N, {4}}}}, {"f32[N, 5]", "f32[N, 4]", "5*N", "4*N"}});
   all.push_back({"reshape", 3, {x}, {{"shape", Shape{{5}}}}, {"5*N"}});
   all.push_back({"broadcast_to", 1, {x}, {{"shape", Shape{{-1}}}}, {"-1"}});

@@ -149,10 +149,10 @@ void add_example_normalization(std::vector<OpCase>& cases) {
   cases.push_back({"standardize", {f32({{7}, {17}})}});
   for (const L& axes : {L{}, L{0}, L{0, 2}, L{1, 3}, L{-1}}) cases.push_back({"min_max_normalize", {image}, {{"axes", axes}}, 3});
   cases.push_back({"min_max_normalize", {f32({{7}, {17}})}});
-  cases.push_back({"min_max_normalize", {f32({})}});
+  cases.push_back({"min_max_normalize", {f32({})}, {{"allow_single", true}}});
   for (const TensorType& statistic : {f32({}), c, f32({{5}, {6}}), f32({{3}, {5}, {6}})}) cases.push_back({"preprocess", {image, statistic, statistic}});
   cases.push_back({"preprocess", {f32({N}), f32({}), f32({})}, {{"method", "min_max"}}});
-  cases.push_back({"standardize", {f32({})}, {{"epsilon", 0.5}}});
+  cases.push_back({"standardize", {f32({})}, {{"epsilon", 0.5}, {"allow_single", true}}});
 }
 
 void add_reductions(std::vector<OpCase>& cases) {
