@@ -83,6 +83,13 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
   return best_step;
 }
 
+// By the names of its files first: to list a folder takes a descriptor, which the system may refuse.
+void remove_folder(const fs::path& folder) {
+  std::error_code ignored;
+  for (const char* name : {weights_file, best_file, state_file, history_file, distributions_file, progress_file}) fs::remove(folder / name, ignored);
+  if (!fs::remove(folder, ignored)) fs::remove_all(folder, ignored);
+}
+
 // Puts `fresh` in the place of `current`; what was there is gone afterwards. Where the file system cannot exchange two
 // folders the old one steps aside under a name that read_checkpoint() knows.
 void replace_folder(const fs::path& fresh, const fs::path& current, const fs::path& aside) {
@@ -90,13 +97,13 @@ void replace_folder(const fs::path& fresh, const fs::path& current, const fs::pa
   if (!fs::exists(current, ignored)) {
     fs::rename(fresh, current);
   } else if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, current.c_str(), RENAME_EXCHANGE) != 0) {
-    fs::remove_all(aside, ignored);
+    remove_folder(aside);
     fs::rename(current, aside);
     fs::rename(fresh, current);
   }
   synchronize_folder(current.parent_path());
-  fs::remove_all(fresh, ignored);
-  fs::remove_all(aside, ignored);
+  remove_folder(fresh);
+  remove_folder(aside);
 }
 
 }  // namespace
@@ -105,17 +112,16 @@ std::string checkpoint_folder(const std::string& out) { return fs::path(out) / "
 
 void write_checkpoint(const std::string& out, const Checkpoint& checkpoint) {
   const fs::path current = checkpoint_folder(out), fresh = current.string() + ".new", aside = current.string() + ".old";
-  std::error_code ignored;
   try {
     fs::remove_all(fresh);
     fs::create_directories(fresh);
     write_contents(fresh, checkpoint);
     replace_folder(fresh, current, aside);
   } catch (const fs::filesystem_error& error) {
-    fs::remove_all(fresh, ignored);
+    remove_folder(fresh);
     fail("cannot write {}: {}", current.string(), error.code().message());
   } catch (const Error&) {
-    fs::remove_all(fresh, ignored);
+    remove_folder(fresh);
     throw;
   }
 }

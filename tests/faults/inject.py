@@ -3,7 +3,7 @@
 disks, no memory, no threads. Each time bnc must end with a clear error and exit code 1, or do without and give what it gives
 otherwise; what was there before is there still, or whole and new.
 
-usage: inject.py BNC FAIL_NTH.so [--all] [--command NAME] [--kind KIND] [--keep]
+usage: inject.py BNC FAIL_NTH.so [--all [--allocations N]] [--command NAME] [--kind KIND] [--keep]
 """
 import argparse
 import errno
@@ -51,7 +51,6 @@ FAULTS = {
 ON_FILES = {"open", "read", "write", "close", "sync", "rename", "folder"}
 SAMPLES = {"allocate": 6}       # calls that fail without --all, of each command, kind and way
 FEW = 3
-EVERY, STRIDES = 2000, 2000      # with --all: the first so many allocations, then so many others
 
 
 class Command:
@@ -236,22 +235,24 @@ class Experiment:
         return result.returncode == 0, result.stderr
 
 
-def chosen(kind, count, everything):
+def chosen(kind, count, options):
     """Which calls fail."""
-    if everything and kind != "allocate":
-        return list(range(1, count + 1))
-    if everything:
-        rest = np.linspace(EVERY + 1, count, STRIDES).astype(int).tolist() if count > EVERY else []
-        return sorted(set(range(1, min(count, EVERY) + 1)) | set(rest))
     samples = SAMPLES.get(kind, FEW)
-    return sorted(set(np.linspace(1, count, min(count, samples)).astype(int).tolist()))
+    first = 0
+    if options.all and kind != "allocate":
+        first = count
+    elif options.all:
+        first = samples = options.allocations
+    spread = np.linspace(1, count, min(count, samples)).astype(int).tolist()
+    return sorted(set(range(1, min(count, first) + 1)) | set(spread))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bnc", type=pathlib.Path)
     parser.add_argument("library", type=pathlib.Path)
-    parser.add_argument("--all", action="store_true", help="every call fails once, of allocations thousands")
+    parser.add_argument("--all", action="store_true", help="every call fails once, of allocations the first N and N others")
+    parser.add_argument("--allocations", type=int, default=500, metavar="N")
     parser.add_argument("--command", action="append")
     parser.add_argument("--kind", action="append")
     parser.add_argument("--keep", action="store_true", help="leave the folder of each failure behind")
@@ -271,7 +272,7 @@ def main():
             count = experiment.calls(kind)
             before, tolerated, found = faults, 0, {}
             for error, settings in ways:
-                for n in chosen(kind, count, options.all):
+                for n in chosen(kind, count, options):
                     faults += 1
                     try:
                         result = experiment.run(kind, n, error, settings)
