@@ -35,6 +35,8 @@ Json parse_header(Bytes text, const std::string& path) {
     header = Json::parse(text.begin(), text.end(), check_names);
   } catch (const Json::parse_error& error) {
     fail("{}: not a safetensors file: its header is no valid JSON at byte {}", path, error.byte);
+  } catch (const Json::exception&) {
+    fail("{}: not a safetensors file: its header is no valid JSON: a number in it is too large", path);
   }
   if (!header.is_object()) fail("{}: not a safetensors file: its header is no JSON object", path);
   if (twice) fail("{}: tensor `{}` stands in the header twice", path, *twice);
