@@ -37,14 +37,25 @@ Expr max_pool_element(ElementContext& cx, const Index& index) {
 
 Expr as_index(const Expr& number) { return loops::cast(Scalar::i32, number); }
 
+struct Numbered {
+  Expr element, number;
+};
+
+// The maximum of the elements [begin, end), and its number. By halves: each comparison holds the maxima of both sides, so that a chain
+// of them would double, or square, with the size of the window.
+Numbered numbered_maximum(const std::vector<Numbered>& all, size_t begin, size_t end) {
+  if (end - begin == 1) return all[begin];
+  const size_t middle = begin + (end - begin) / 2;
+  const Numbered left = numbered_maximum(all, begin, middle), right = numbered_maximum(all, middle, end);
+  const Expr is_nan = loops::binary(BinaryOp::not_equal, right.element, right.element);
+  const Expr better = loops::binary(BinaryOp::logical_or, left.element < right.element, is_nan);
+  return {loops::binary(BinaryOp::maximum, left.element, right.element), loops::select(better, right.number, left.number)};
+}
+
 Expr max_pool_index_element(ElementContext& cx, const Index& index) {
-  Expr maximum, number;
-  for_each_element(cx, axes_of_operand(cx.node), index, [&](const Expr& x, const Expr& local) {
-    const Expr better = maximum ? loops::binary(BinaryOp::logical_or, maximum < x, loops::binary(BinaryOp::not_equal, x, x)) : Expr();
-    maximum = better ? loops::select(better, x, maximum) : x;
-    number = better ? loops::select(better, as_index(local), number) : as_index(local);
-  });
-  return number;
+  std::vector<Numbered> all;
+  for_each_element(cx, axes_of_operand(cx.node), index, [&](const Expr& x, const Expr& local) { all.push_back({x, as_index(local)}); });
+  return numbered_maximum(all, 0, all.size()).number;
 }
 
 // Sums, over the windows that contain the element, dy where the element's number is the index; dimension by dimension from

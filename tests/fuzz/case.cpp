@@ -18,7 +18,16 @@ Case clone(const Case& original) {
   return copy;
 }
 
-std::string to_text(const Case& tried) { return fmt::format("# bnc-fuzz: batch={} values={}\n{}", tried.batch, tried.values, print(tried.module)); }
+static std::string settings_of(const Case& tried) { return fmt::format("# bnc-fuzz: batch={} values={}\n", tried.batch, tried.values); }
+
+std::string to_text(const Case& tried) { return settings_of(tried) + print(tried.module); }
+
+std::string to_short_text(const Case& tried) {
+  std::string text = print(tried.module);
+  for (const auto& [from, to] : {std::pair("\n  batch +=[^\n]*", ""), {"\n  steps +=[^\n]*", ""}, {"\\{\n *", "{ "}, {"\n\\}", " }"}, {" +=", " ="}, {"\n\n", "\n"}})
+    text = std::regex_replace(text, std::regex(from), to);
+  return settings_of(tried) + text;
+}
 
 Case parse_case(const std::string& text, const std::string& path) {
   Case result;
@@ -28,6 +37,9 @@ Case parse_case(const std::string& text, const std::string& path) {
     result.values = std::stoull(settings[2]);
   }
   result.module = parse_module(make_source(text, path));
+  if (!result.module.train) return result;
+  if (settings.empty()) result.batch = result.module.train->batch;
+  result.module.train->batch = result.batch;
   return result;
 }
 

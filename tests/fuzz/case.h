@@ -17,7 +17,9 @@ struct Case {
 
 Case clone(const Case& original);
 std::string to_text(const Case& tried);
-// A file without the comment is tried with the settings above.
+// The same in few lines, without what the comment says too.
+std::string to_short_text(const Case& tried);
+// A file without the comment is tried with the settings above, or the batch size of its train section.
 Case parse_case(const std::string& text, const std::string& path);
 
 }  // namespace bnc::fuzz
