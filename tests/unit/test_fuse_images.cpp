@@ -260,9 +260,10 @@ TEST_CASE("a task copies what it computes of its input in chunks that stay near 
 // What a window of stride 1 reads lies in lines that other tasks compute, though its middle lies in the task's own.
 TEST_CASE("overlapping windows over a product, and moments of them") {
   for (const std::string body : {"return y = max_pool(h, kernel=3, stride=1, padding=1)", "mean, variance = moments(max_pool(h, kernel=3, stride=1, padding=1))\nreturn mean, variance"}) {
-    CAPTURE(body);
-    const Graph graph = test::parse_network("x: f32[N, 24, 20, 16]", "h = conv2d(x, 24, kernel=1)\n" + body).main().clone();
-    for (int64_t batch : {1, 5, 16}) {
+    for (const auto& [size, batch] : {std::pair{"24, 20", 1}, {"24, 20", 5}, {"24, 20", 16}, {"64, 64", 3}}) {   // split by lines, and by images
+      CAPTURE(body);
+      CAPTURE(batch);
+      const Graph graph = test::parse_network(fmt::format("x: f32[N, {}, 16]", size), "h = conv2d(x, 24, kernel=1)\n" + body).main().clone();
       for (bool fixed : {true, false}) test::check_generated(graph, test::random_bindings(graph, batch), {.fixed_batch = fixed}, 1e-5);
     }
   }

@@ -94,6 +94,17 @@ TEST_CASE("reductions along every axis") {
   }
 }
 
+TEST_CASE("maxima of negative numbers") {
+  for (const IntList& axes : {IntList{0}, IntList{1}, IntList{2}, IntList{1, 2}, IntList{0, 1, 2}}) {
+    Graph graph;
+    graph.name = "negative";
+    GraphBuilder builder(graph);
+    const Value x = builder.input("x", {DType::f32, {batch_dim, {130}, {37}}});
+    hand_out(graph, "y", builder.value("reduce_max", {builder.neg(builder.value("exp", {x}))}, {{"axes", axes}}));
+    test::check_generated_everywhere(graph, 3);
+  }
+}
+
 TEST_CASE("moments keep their digits where the mean is far larger than the deviation") {
   for (int64_t batch : {2, 60, 129, 1000, 10007}) {
     for (int axis : {-1, 1}) {
@@ -192,7 +203,7 @@ TEST_CASE("rows of an old value that other tasks read too") {
   Graph graph;
   graph.name = "rows";
   GraphBuilder builder(graph);
-  const Value v = builder.parameter("v", weight(64, 64), normal), w = builder.parameter("w", weight(64, 96), normal);
+  const Value v = builder.parameter("v", weight(128, 64), normal), w = builder.parameter("w", weight(64, 96), normal);
   hand_out(graph, "y", builder.value("matmul", {v, w}));
   hand_out(graph, "z", builder.value("matmul", {builder.input("x", matrix(64)), w}));
   graph.outputs.push_back({Output::Role::update, "w", builder.scale(w, 0.5)});
@@ -207,6 +218,18 @@ TEST_CASE("an old value that is read behind products with the new one") {
   hand_out(graph, "y", builder.value("matmul", {builder.value("matmul", {x, next}), w}));
   graph.outputs.push_back({Output::Role::update, "w", next});
   test::check_generated_everywhere(graph, 5, 1e-5);
+}
+
+TEST_CASE("an old value that is read once all of the new one is there, and a new value that reads the old one elsewhere") {
+  for (const bool elsewhere : {false, true}) {
+    Graph graph;
+    graph.name = "old";
+    GraphBuilder builder(graph);
+    const Value w = builder.parameter("w", weight(150, 150), normal), next = elsewhere ? builder.add(w, builder.value("transpose", {w})) : builder.scale(w, 0.5);
+    hand_out(graph, "z", builder.mul(builder.mul(w, builder.value("reduce_max", {next})), builder.value("reduce_max", {builder.input("x", matrix(3))})));
+    graph.outputs.push_back({Output::Role::update, "w", next});
+    test::check_generated_everywhere(graph, 5);
+  }
 }
 
 TEST_CASE("columns that come from several places: concatenations, what rides on them, their gradients") {
