@@ -9,6 +9,7 @@
 #include "ir/gradcheck.h"
 #include "ir/print.h"
 #include "passes/ghost_batches.h"
+#include "passes/train_loss.h"
 #include "runtime/equivalence.h"
 #include "runtime/error.h"
 #include "runtime/weight_store.h"
@@ -59,6 +60,20 @@ std::vector<TensorInfo> Network::inputs() const {
   std::vector<TensorInfo> infos;
   for (const Node* node : data_->graph().nodes_of("input")) infos.push_back(describe(node->results[0].name, node->results[0].type, data_->graph()));
   return infos;
+}
+
+std::vector<TensorInfo> Network::targets() const {
+  return at_boundary([&] {
+    std::vector<TensorInfo> infos;
+    Graph graph = data_->graph().clone();
+    if (!trainable() || graph.output(Output::Role::loss)) return infos;
+    append_loss(graph, data_->train());
+    for (const Node* node : graph.nodes_of("input")) {
+      const Result& input = node->results[0];
+      if (!data_->graph().find(input.name)) infos.push_back(describe(input.name, input.type, graph));
+    }
+    return infos;
+  });
 }
 
 std::vector<TensorInfo> Network::outputs() const { return outputs_of(data_->graph()); }

@@ -8,13 +8,14 @@
 namespace bnc::tools {
 namespace {
 
-const Array& find_array(const NamedArrays& arrays, const std::string& name, const std::string& path) {
+// That of an input, or of a target.
+const Array& find_array(const NamedArrays& arrays, const std::string& name, const std::string& path, const char* role = "input") {
   std::vector<std::string> names;
   for (const auto& [key, array] : arrays) {
     if (key == name) return array;
     names.push_back(key);
   }
-  throw Error(fmt::format("error: {} holds no array `{}` for the network's input of that name\nnote: it holds {}", path, name,
+  throw Error(fmt::format("error: {} holds no array `{}` for the network's {} of that name\nnote: it holds {}", path, name, role,
                           names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
@@ -30,6 +31,16 @@ std::optional<int64_t> batch_size(const Network& network, const NamedArrays& arr
   return batch;
 }
 
+bool is_among(const std::vector<TensorInfo>& tensors, const std::string& name) {
+  return std::any_of(tensors.begin(), tensors.end(), [&](const TensorInfo& info) { return info.name == name; });
+}
+
+// Whether the session takes an array. The same archive serves both modes: inference has no use for the targets.
+bool is_taken(const Network& network, Mode mode, const std::string& name) {
+  if (mode == Mode::train || is_among(network.inputs(), name)) return true;
+  return name != "labels" && !is_among(network.targets(), name);
+}
+
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::string input = arguments.required("input"), output = arguments.required("output");
@@ -39,15 +50,12 @@ int run(const Arguments& arguments) {
   options.optimizer = false;
   options.keep_gradients = options.mode == Mode::train;
   options.batch = batch_size(network, arrays, input);
-  if (options.mode == Mode::train) find_array(arrays, "labels", input);
+  if (options.mode == Mode::train)
+    for (const TensorInfo& target : network.targets()) find_array(arrays, target.name, input, "target");
 
   Session session = network.compile(options, weights);
-  const std::vector<TensorInfo> inputs = network.inputs();
-  for (const auto& [name, array] : arrays) {
-    // The same archive serves both modes: inference has no use for the targets.
-    const bool is_input = std::any_of(inputs.begin(), inputs.end(), [&](const TensorInfo& info) { return info.name == name; });
-    if (is_input || options.mode == Mode::train || name != "labels") session.bind(name, array);
-  }
+  for (const auto& [name, array] : arrays)
+    if (is_taken(network, options.mode, name)) session.bind(name, array);
   session.run();
   NamedArrays results;
   std::vector<std::string> names = session.readable();
@@ -66,7 +74,7 @@ Command run_command() {
   po::options_description options("Options");
   options.add_options()
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("input,i", po::value<std::string>()->value_name("IN"), "an .npz with one array an input, by name; for training also the targets as `labels`")
+      ("input,i", po::value<std::string>()->value_name("IN"), "an .npz with one array an input, by name; for training also the targets, as the loss names them (`labels`)")
       ("output,o", po::value<std::string>()->value_name("OUT"), "where to write the results (.npz)")
       ("mode", po::value<std::string>()->value_name("MODE"),
        "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");

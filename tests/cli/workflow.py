@@ -146,6 +146,27 @@ def check_run(x):
     assert (together.argmax(1) == alone.argmax(1)).all()
 
 
+def check_targets():
+    """The loss names what the targets are called; the same archive serves inference, which has no use for them."""
+    model, weights, given, found = HERE / "target.bn", HERE / "target.safetensors", HERE / "target.npz", HERE / "found.npz"
+    model.write_text("network net(x: f32[N, 4], scale: f32[N, 1]) {\n  return dense(x, 2) * scale\n}\n"
+                     "train net {\n  loss = mean_squared_error(wanted)\n  optimizer = sgd(rate=0.1)\n}\n")
+    random = np.random.default_rng(5)
+    arrays = {name: random.normal(size=(7, width)).astype(np.float32) for name, width in (("x", 4), ("scale", 1), ("wanted", 2))}
+    np.savez(given, **arrays)
+    succeed(BNC, "init", model, "--seed", 1, "-o", weights)
+    words = ["run", model, "--weights", weights, "--input", given, "--output", found]
+    succeed(BNC, *words, "--mode", "train")
+    step = dict(np.load(found))
+    assert np.isclose(step["loss"], ((step["y"].astype(np.float64) - arrays["wanted"]) ** 2).mean(), rtol=1e-5), step["loss"]
+    assert {"grad/dense_1.weight", "grad/x", "grad/scale"} <= step.keys(), step.keys()
+    succeed(BNC, *words)
+    assert (np.load(found)["y"] == step["y"]).all() or np.allclose(np.load(found)["y"], step["y"], rtol=1e-5)
+    np.savez(given, labels=arrays["wanted"], **{name: arrays[name] for name in ("x", "scale")})
+    refused = call(BNC, *words, "--mode", "train")
+    assert refused.returncode == 1 and "holds no array `wanted` for the network's target of that name" in refused.stderr, refused
+
+
 def check_other_commands():
     weights = HERE / "run" / "weights.safetensors"
     assert json_lines("compile", MODEL, "--weights", weights, "-o", HERE / "net.o", "--header", HERE / "net.h")[0]["stage"] == "obj"
@@ -198,6 +219,7 @@ def main():
     check_evaluation(test, 250)
     check_statistics(data)
     check_run(x)
+    check_targets()
     check_other_commands()
     check_progress(data, test)
     print("all passed")

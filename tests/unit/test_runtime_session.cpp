@@ -212,3 +212,18 @@ TEST_CASE("explain: folded batch norms and dropped biases with their places") {
   REQUIRE(training.biases.size() >= 1);
   CHECK(training.biases[0].folded);
 }
+
+TEST_CASE("the targets of a network are what its loss names and the network does not have itself") {
+  const auto targets = [](const std::string& inputs, const std::string& train) {
+    return Network::from_text("network net(" + inputs + ") { return dense(x, 3) }\n" + train, "net.bn").targets();
+  };
+  const auto named = [](const std::string& loss) { return "train net { loss = " + loss + "\n optimizer = sgd(rate=0.1) }\n"; };
+  const std::vector<TensorInfo> classes = targets("x: f32[N, 4]", named("softmax_cross_entropy(kind)"));
+  REQUIRE(classes.size() == 1);
+  CHECK(classes[0].name == "kind");
+  CHECK(classes[0].type == "i32[N]");
+  CHECK(classes[0].dims == std::vector<int64_t>{-1});
+  CHECK(targets("x: f32[M, 4]", named("mean_squared_error(wanted)")).at(0).type == "f32[M, 3]");
+  CHECK(targets("x: f32[N, 4], wanted: f32[N, 3]", named("mean_squared_error(wanted)")).empty());
+  CHECK(targets("x: f32[N, 4]", "").empty());
+}

@@ -223,6 +223,8 @@ class Network {
 
   const std::string& name() const;
   std::vector<TensorInfo> inputs() const;
+  // What a training step takes beside them, as the train section's loss names it; empty where that is an input of the network's own.
+  std::vector<TensorInfo> targets() const;
   std::vector<TensorInfo> outputs() const;
   std::vector<TensorInfo> parameters() const;   // and running statistics, in network order
   bool trainable() const;                       // has a train section
