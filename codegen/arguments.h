@@ -17,6 +17,8 @@ inline constexpr int64_t workspace_slack = 63;
 // The argument buffers in the order of the C parameters. InternalError where the program has others.
 std::vector<const loops::Buffer*> object_arguments(const loops::Program& program, const ObjectOptions& object);
 bool needs_workspace(const loops::Program& program);
+// What NAME_workspace_bytes returns for a batch of n.
+int64_t workspace_bytes(const loops::Program& program, int64_t n);
 // The largest batch size for which no size in bytes overflows.
 int64_t largest_batch(const loops::Program& program);
 // Writes the data of a constant buffer as they lie in memory.

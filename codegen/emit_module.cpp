@@ -274,9 +274,8 @@ void ModuleEmitter::emit_workspace_function(const ObjectOptions& object) {
   llvm::IRBuilder<> builder(&made->getEntryBlock());
   llvm::Value* n = made->getArg(0);
   fail_if(builder, bad_batch(builder, n), builder.getInt64(error_batch));
-  int64_t slack = needs_workspace(program) ? workspace_slack : 0;
   llvm::Value* each = builder.CreateMul(builder.getInt64(program.arena_bytes_per_example), batch_size(n));
-  builder.CreateRet(builder.CreateAdd(builder.getInt64(program.arena_bytes + program.scratch_bytes + slack), each));
+  builder.CreateRet(builder.CreateAdd(builder.getInt64(workspace_bytes(program, 0)), each));
 }
 
 // int NAME_infer(int64_t n, inputs..., outputs..., void *workspace): thread 0 of 1, so no shares and no barriers.

@@ -11,28 +11,19 @@ namespace bnc::codegen {
 
 namespace {
 
-// The name of a C parameter for a buffer: letters, digits and underscores, no keyword, used once; of an output without `output/`.
+// Names of C parameters: `in_x` or `out_y`, letters, digits and underscores, each used once. No keyword and no macro of C or C++ has
+// that form, whatever the network calls its values.
 class ParameterNames {
  public:
-  std::string unique(const std::string& buffer) {
+  std::string unique(const char* direction, const std::string& buffer) {
     const std::string prefix = "output/";
-    std::string name;
+    std::string name = direction;
     for (char c : buffer.starts_with(prefix) ? buffer.substr(prefix.size()) : buffer) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-    if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0]))) name = "_" + name;
-    while (reserved(name) || !used_.insert(name).second) name += "_";
+    while (!used_.insert(name).second) name += "_";
     return name;
   }
 
  private:
-  static bool reserved(const std::string& name) {
-    static const std::set<std::string> words{
-        "n",      "workspace", "auto",   "break",  "case",    "char",   "class",    "const",  "continue", "default", "delete", "do",     "double",
-        "else",   "enum",      "extern", "false",  "float",   "for",    "friend",   "goto",   "if",       "inline",  "int",    "long",   "namespace",
-        "new",    "operator",  "or",     "and",    "not",     "private", "public",  "register", "restrict", "return", "short", "signed", "sizeof",
-        "static", "struct",    "switch", "template", "this",  "throw",  "true",     "try",    "typedef",  "typename", "union", "unsigned", "using",
-        "virtual", "void",     "volatile", "while"};
-    return words.contains(name);
-  }
   std::set<std::string> used_;
 };
 
@@ -52,39 +43,47 @@ std::string elements_text(const Dim& elements) {
   return elements.factor == 1 ? "n" : fmt::format("n * {}", elements.factor);
 }
 
-// A comment may be given in several lines and must not end early.
+// A comment may be given in several lines, must not end early, and must not seem to begin another one.
 std::string comment_lines(const std::string& comment) {
   std::string text = " * ";
-  for (size_t i = 0; i < comment.size(); ++i) {
-    if (comment[i] == '*' && i + 1 < comment.size() && comment[i + 1] == '/') text += "* ";
-    else text += comment[i] == '\n' ? std::string("\n * ") : std::string(1, comment[i]);
+  for (const char c : comment) {
+    const bool is_bracket = (c == '/' && text.back() == '*') || (c == '*' && text.back() == '/');
+    if (c == '\n') text += "\n * ";
+    else text += (is_bracket ? " " : "") + std::string(1, c);
   }
   return text + "\n";
 }
 
+// The constant for callers that fix their memory at compile time.
+std::string workspace_macro(const loops::Program& program, const std::string& name) {
+  if (!program.batch) return "";
+  return fmt::format("/* {0}_workspace_bytes({1}) as a constant. */\n#define {0}_WORKSPACE_BYTES {2}\n\n", name, *program.batch, workspace_bytes(program, *program.batch));
+}
+
 }  // namespace
 
+// Everything that the header defines begins with the network's name as it is written and ends in one of `_infer`, `_workspace_bytes`,
+// `_WORKSPACE_BYTES`, `_infer_HEADER`, `_infer_OK`, `_infer_BAD_BATCH` and `_infer_NULL`. As none of these is the end of another one,
+// headers of networks with different names have no name in common.
 std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment) {
   std::vector<const loops::Buffer*> arguments = object_arguments(program, object);
   ParameterNames names;
   std::string parameters, description;
   for (size_t i = 0; i < arguments.size(); ++i) {
     bool input = i < object.inputs.size();
-    std::string name = names.unique(arguments[i]->name);
+    std::string name = names.unique(input ? "in_" : "out_", arguments[i]->name);
     parameters += fmt::format("{}{} *{}, ", input ? "const " : "", c_type(arguments[i]->scalar), name);
     description += fmt::format(" *   {:<12} {}, {} elements, row after row\n", name, input ? "read" : "written", elements_text(arguments[i]->elements));
   }
   const std::string& name = object.function_name;
-  std::string guard;
-  for (char c : name) guard += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   std::string batch = program.batch ? fmt::format("must be {}: the object was compiled for this batch size", *program.batch) : "the number of examples, at least 1";
   std::string workspace = needs_workspace(program) ? fmt::format("{}_workspace_bytes(n) bytes of memory, aligned as you like; contents do not matter", name)
                                                    : "unused, may be null";
   return fmt::format(
       R"(/*
 {0} */
-#ifndef {1}_H
-#define {1}_H
+#ifndef {1}_infer_HEADER
+#define {1}_infer_HEADER
 
 #include <stdint.h>
 
@@ -92,21 +91,21 @@ std::string emit_header(const loops::Program& program, const ObjectOptions& obje
 extern "C" {{
 #endif
 
-/* What {2}_infer returns. */
+/* What {1}_infer returns. */
 enum {{
-  {1}_OK = 0,
-  {1}_BAD_BATCH = {3}, /* n is not a batch size this object can compute */
-  {1}_NULL = {4}       /* a pointer is null */
+  {1}_infer_OK = 0,
+  {1}_infer_BAD_BATCH = {2}, /* n is not a batch size this object can compute */
+  {1}_infer_NULL = {3}       /* a pointer is null */
 }};
 
-/* How many bytes of workspace a batch of n examples needs; {1}_BAD_BATCH where n is refused. */
-int64_t {2}_workspace_bytes(int64_t n);
+/* How many bytes of workspace a batch of n examples needs; {1}_infer_BAD_BATCH where n is refused. */
+int64_t {1}_workspace_bytes(int64_t n);
 
-/* Computes a batch.
- *   n            {5}
-{6} *   workspace    {7}
+{8}/* Computes a batch.
+ *   n            {4}
+{5} *   workspace    {6}
  * Written arrays overlap no other array. Allocates nothing; safe to call from several threads, each with a workspace of its own. */
-int {2}_infer(int64_t n, {8}void *workspace);
+int {1}_infer(int64_t n, {7}void *workspace);
 
 #ifdef __cplusplus
 }}
@@ -114,7 +113,7 @@ int {2}_infer(int64_t n, {8}void *workspace);
 
 #endif
 )",
-      comment_lines(comment), guard, name, error_batch, error_null, batch, description, workspace, parameters);
+      comment_lines(comment), name, error_batch, error_null, batch, description, workspace, parameters, workspace_macro(program, name));
 }
 
 }  // namespace bnc::codegen

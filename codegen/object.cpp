@@ -29,6 +29,10 @@ std::vector<const loops::Buffer*> object_arguments(const loops::Program& program
 
 bool needs_workspace(const loops::Program& program) { return program.workspace_bytes(1, 1) > 0; }
 
+int64_t workspace_bytes(const loops::Program& program, int64_t n) {
+  return program.arena_bytes + n * program.arena_bytes_per_example + program.scratch_bytes + (needs_workspace(program) ? workspace_slack : 0);
+}
+
 int64_t largest_batch(const loops::Program& program) {
   int64_t bytes = program.workspace_bytes(1, 1);
   for (const loops::Buffer& buffer : program.buffers) bytes = std::max(bytes, 8 * buffer.elements.factor);

@@ -1,6 +1,8 @@
 // Networks: what they consist of, their weights, and their text at each stage.
 #include "runtime/network.h"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 
 #include "codegen/codegen.h"
@@ -41,6 +43,11 @@ std::vector<TensorInfo> outputs_of(const Graph& graph) {
     if (output.role == Output::Role::output) infos.push_back(describe(output.name, output.value.type(), graph));
   }
   return infos;
+}
+
+bool is_identifier(const std::string& text) {
+  const auto is_part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  return !text.empty() && !std::isdigit(static_cast<unsigned char>(text[0])) && std::all_of(text.begin(), text.end(), is_part);
 }
 
 }  // namespace
@@ -146,7 +153,8 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
     compilation.run_passes(compilation.passes());
     const loops::Program program = compilation.lower(true);
     codegen::ObjectOptions object;
-    object.function_name = name();
+    object.function_name = options.object_name.empty() ? name() : options.object_name;
+    if (!is_identifier(object.function_name)) fail("`{}` cannot be part of a C name\nhelp: give letters, digits and underscores, no digit first", object.function_name);
     object.on_time = options.on_time;
     for (const TensorInfo& input : inputs()) object.inputs.push_back(input.name);
     for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);

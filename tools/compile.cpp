@@ -111,8 +111,10 @@ int compile_object(const Arguments& arguments, const Network& network, const std
 int run(const Arguments& arguments) {
   const std::string stage = arguments.choice("emit", stages);
   const Network network = arguments.network();
-  const CompileOptions options = arguments.compile_options();
+  CompileOptions options = arguments.compile_options();
+  options.object_name = arguments.text("name");
   const bool is_text = stage != "obj" && stage != "shared";
+  if (is_text && arguments.has("name")) throw UsageError(fmt::format("`--name` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   return is_text ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
 }
 
@@ -127,8 +129,9 @@ Command compile_command() {
       ("emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors), embedded in the object")
+      ("name", po::value<std::string>()->value_name("NAME"), "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")
       ("header", po::value<std::string>()->value_name("H.h"), "write the object's C header too")
-      ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any)");
+      ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
   add_cpu_option(options);
   command.options.add(options).add(pass_options());
   return command;

@@ -59,23 +59,23 @@ int main(void) {
   char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1), *memory = (char *)malloc(1024), *line = memory + (64 - (size_t)memory % 64) % 64;
   for (n = 1; n <= 3; ++n) {
     for (i = 0; i < 61; ++i) y[i] = -1;
-    EXPECT(small_infer(n, x, y, workspace + 1) == SMALL_OK);
+    EXPECT(small_infer(n, x, y, workspace + 1) == small_infer_OK);
     for (i = 0; i < 20 * n; ++i) EXPECT(y[i] == 0.5f + (float)(i % 20));
     EXPECT(y[20 * n] == -1);
   }
   memset(memory, 7, 1024);   /* the workspace begins at a cache line, however it is given */
-  EXPECT(small_infer(1, x, y, line + 1) == SMALL_OK);
+  EXPECT(small_infer(1, x, y, line + 1) == small_infer_OK);
   for (i = 0; i < 64; ++i) EXPECT(line[i] == 7);
   free(memory);
   EXPECT(small_workspace_bytes(3) == 64 + 3 * 128 + 63);
-  EXPECT(small_infer(0, x, y, workspace) == SMALL_BAD_BATCH);
-  EXPECT(small_infer(-5, x, y, workspace) == SMALL_BAD_BATCH);
-  EXPECT(small_infer(INT64_MAX, x, y, workspace) == SMALL_BAD_BATCH);
-  EXPECT(small_workspace_bytes(0) == SMALL_BAD_BATCH);
-  EXPECT(small_workspace_bytes(INT64_MAX) == SMALL_BAD_BATCH);
-  EXPECT(small_infer(1, NULL, y, workspace) == SMALL_NULL);
-  EXPECT(small_infer(1, x, NULL, workspace) == SMALL_NULL);
-  EXPECT(small_infer(1, x, y, NULL) == SMALL_NULL);
+  EXPECT(small_infer(0, x, y, workspace) == small_infer_BAD_BATCH);
+  EXPECT(small_infer(-5, x, y, workspace) == small_infer_BAD_BATCH);
+  EXPECT(small_infer(INT64_MAX, x, y, workspace) == small_infer_BAD_BATCH);
+  EXPECT(small_workspace_bytes(0) == small_infer_BAD_BATCH);
+  EXPECT(small_workspace_bytes(INT64_MAX) == small_infer_BAD_BATCH);
+  EXPECT(small_infer(1, NULL, y, workspace) == small_infer_NULL);
+  EXPECT(small_infer(1, x, NULL, workspace) == small_infer_NULL);
+  EXPECT(small_infer(1, x, y, NULL) == small_infer_NULL);
   free(workspace);
   return 0;
 }
@@ -158,9 +158,10 @@ TEST_CASE("an object with one batch size refuses the others") {
 #include "small.h"
 int main(void) {
   static float x[60], y[60], workspace[1024];
-  if (small_workspace_bytes(3) < 64 || small_workspace_bytes(2) != SMALL_BAD_BATCH) return 1;
+  char constant[small_WORKSPACE_BYTES];
+  if (small_workspace_bytes(3) != (int64_t)sizeof constant || sizeof constant < 64 || small_workspace_bytes(2) != small_infer_BAD_BATCH) return 1;
   if (small_infer(3, x, y, workspace) != 0 || y[59] != 19.5f) return 2;
-  return small_infer(2, x, y, workspace) == SMALL_BAD_BATCH && small_infer(4, x, y, workspace) == SMALL_BAD_BATCH ? 0 : 3;
+  return small_infer(2, x, y, workspace) == small_infer_BAD_BATCH && small_infer(4, x, y, workspace) == small_infer_BAD_BATCH ? 0 : 3;
 })");
   CHECK(run(folder, "cc main.c small.o -o program -lm && ./program") == "exit 0\n");
 }
@@ -174,11 +175,49 @@ TEST_CASE("headers document shapes and make legal names") {
   std::string header = codegen::emit_header(small_program({}), options, "compiled by a test");
   auto has = [&](const char* text) { return header.find(text) != std::string::npos; };
   CHECK(has(" * compiled by a test\n"));
-  CHECK(has("#ifndef SMALL_H"));
+  CHECK(has("#ifndef small_infer_HEADER\n#define small_infer_HEADER\n"));
   CHECK(has("extern \"C\""));
-  CHECK(has("int small_infer(int64_t n, const float *x, float *int_, void *workspace);"));
+  CHECK(has("int small_infer(int64_t n, const float *in_x, float *out_int, void *workspace);"));
   CHECK(has("n * 20 elements"));
-  CHECK(has("SMALL_BAD_BATCH = -1"));
+  CHECK(has("small_infer_BAD_BATCH = -1"));
+}
+
+TEST_CASE("headers compile whatever the network, its inputs and outputs are called, and whatever was included before") {
+  const std::vector<std::string> names = {
+      "xor", "bool", "export", "linux", "unix", "i386", "NULL", "I", "f", "r", "w", "x", "F", "R", "W", "X", "n", "workspace", "Net", "net", "NET", "main", "exit", "double",
+      "int64_t", "float", "void", "const", "complex", "_Complex_I", "and_eq", "class", "module", "requires", "co_await", "asm", "typeof", "restrict", "_Bool", "nullptr",
+      "small", "far", "near", "min", "max", "interface", "IN", "OUT", "ERROR", "TRUE", "infer", "OK", "HEADER", "errno", "stdin", "environ", "in_addr_t", "S_ISREG", "__FILE__",
+      "__asm_", "_", "a_infer", "a", "in_x", "out_x"};
+  Program program{.name = "none", .batch = 2};
+  codegen::ObjectOptions object;
+  for (const std::string& name : names) {
+    object.inputs.push_back(name);
+    object.outputs.push_back("output/" + name);
+    for (const std::string& buffer : {name, "output/" + name})
+      program.buffers.push_back({.name = buffer, .elements = {6}, .kind = BufferKind::argument, .argument = static_cast<int>(program.buffers.size())});
+  }
+  const Folder folder;
+  std::string headers, uses;
+  for (const std::string& name : names) {
+    object.function_name = name;
+    folder.write("header_of_" + name + ".h", codegen::emit_header(program, object, "/* a comment in /path/*.bn //* //"));
+    folder.write("copy_of_" + name + ".h", codegen::emit_header(program, object, "the same network"));
+    headers += fmt::format("#include \"header_of_{0}.h\"\n#include \"copy_of_{0}.h\"\n", name);
+    uses += fmt::format("  sum += {0}_workspace_bytes(2) + {0}_WORKSPACE_BYTES + {0}_infer_OK + {0}_infer_BAD_BATCH + {0}_infer_NULL + ({0}_infer == 0);\n", name);
+  }
+  const std::string program_text = headers + "int64_t sum_of_all(void);\nint64_t sum_of_all(void) {\n  int64_t sum = 0;\n" + uses + "  return sum;\n}\n";
+  const std::string windows = "#define small char\n#define far\n#define near\n#define interface struct\n#define IN\n#define OUT\n#define ERROR 0\n#define TRUE 1\n#define OK 0\n"
+                              "#define min(a, b) ((a) < (b) ? (a) : (b))\n#define max(a, b) ((a) > (b) ? (a) : (b))\n";
+  for (const std::string& before : {std::string(), std::string("#include <unistd.h>\n#include <sys/stat.h>\n#include <netinet/in.h>\n#include <errno.h>\n#include <stdio.h>\n"),
+                                    std::string("#include <complex.h>\n#include <stdbool.h>\n#include <iso646.h>\n"), windows}) {
+    folder.write("all.c", before + program_text);
+    folder.write("all.cpp", before + program_text);
+    CAPTURE(before);
+    for (const char* standard : {"c99", "c17", "gnu17"})
+      CHECK(run(folder, fmt::format("cc -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.c", standard)) == "exit 0\n");
+    for (const char* standard : {"c++11", "gnu++20"})
+      CHECK(run(folder, fmt::format("c++ -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.cpp", standard)) == "exit 0\n");
+  }
 }
 
 TEST_CASE("an object must name all arguments of its program") {

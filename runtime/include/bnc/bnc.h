@@ -110,6 +110,7 @@ struct CompileOptions {
   std::string stop_after = {};            // run no pass behind this one
   bool verify_each = false;
   std::function<void(const std::string& pass, const std::string& graph)> on_change = {};
+  std::string object_name = {};           // objects: NAME of NAME_infer, a C identifier; empty: the network's name
   bool profile = false;                   // compile so that the kernels can be timed one by one (`bench --profile`)
   // Told how long the parser, each pass and each stage of code generation took.
   std::function<void(const std::string& phase, double milliseconds)> on_time = {};
