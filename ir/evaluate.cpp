@@ -37,7 +37,7 @@ std::vector<Tensor> apply(const Node& node, const Values& values, int64_t batch_
   return results;
 }
 
-Values evaluate_nodes(const Graph& graph, const Bindings& bindings) {
+Values evaluate_nodes(const Graph& graph, const Bindings& bindings, const OnNode& on_node = {}) {
   const int64_t batch_size = batch_size_of(graph, bindings);
   Values values;
   for (const auto& node : graph.nodes()) {
@@ -50,6 +50,7 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings) {
     } else {
       values[node.get()] = apply(*node, values, batch_size);
     }
+    if (on_node) on_node(static_cast<int64_t>(values.size()), static_cast<int64_t>(graph.nodes().size()));
   }
   return values;
 }
@@ -79,8 +80,8 @@ int64_t batch_size_of(const Graph& graph, const Bindings& bindings) {
   return batch_size.value_or(1);
 }
 
-Evaluation evaluate(const Graph& graph, const Bindings& bindings) {
-  const Values values = evaluate_nodes(graph, bindings);
+Evaluation evaluate(const Graph& graph, const Bindings& bindings, const OnNode& on_node) {
+  const Values values = evaluate_nodes(graph, bindings, on_node);
   Evaluation evaluation;
   for (const Output& output : graph.outputs) {
     const Tensor& value = values.at(output.value.node)[output.value.index];

@@ -1,6 +1,7 @@
 // The reference evaluator: each op's own plain float64 implementation, applied in order. The oracle of every test.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -19,8 +20,11 @@ struct Evaluation {
   double loss = 0;
 };
 
+// Told how many of a graph's nodes have been evaluated.
+using OnNode = std::function<void(int64_t done, int64_t nodes)>;
+
 // The batch size is taken from the bound inputs. Throws CompileError when an input is missing or has the wrong shape.
-Evaluation evaluate(const Graph& graph, const Bindings& bindings);
+Evaluation evaluate(const Graph& graph, const Bindings& bindings, const OnNode& on_node = {});
 // Every value of the graph, by result name; for tests and reports.
 std::map<std::string, Tensor> evaluate_all(const Graph& graph, const Bindings& bindings);
 // The value of one constant expression of parameters and states.

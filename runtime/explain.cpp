@@ -1,13 +1,10 @@
 // What became of every batch norm and dropped bias, and how contractions are computed, from the remarks of the passes.
-#include <algorithm>
-#include <cmath>
 #include <set>
 
-#include "ir/evaluate.h"
-#include "ir/random.h"
 #include "passes/rewrite.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
+#include "runtime/reference.h"
 #include "runtime/weight_store.h"
 
 namespace bnc {
@@ -101,46 +98,20 @@ Totals totals_before(const Network::Data& network, const CompileOptions& options
   return totals_of(compilation.lower());
 }
 
-// Random inputs for one run of the reference evaluator.
-Bindings random_inputs(const Graph& graph) {
-  constexpr int64_t batch = 4;
-  Bindings bindings;
-  for (const Node* node : graph.nodes_of("input")) {
-    const Result& input = node->results[0];
-    Tensor tensor = Tensor::filled(input.type.dtype, concrete(input.type.shape, batch), 0);
-    RandomStream stream(1, input.name);
-    if (input.type.dtype == DType::f32) std::generate(tensor.data.begin(), tensor.data.end(), [&] { return stream.normal(); });
-    bindings[input.name] = std::move(tensor);
-  }
-  return bindings;
-}
-
-std::map<std::string, Tensor> outputs_with(const Graph& graph, const Weights& weights, Bindings bindings) {
-  for (const Node* node : weight_nodes(graph)) bindings[node->results[0].name] = weights.find(node->results[0].name)->to_tensor();
-  return evaluate(graph, bindings).outputs;
-}
-
-// Folding computes in float64 and rounds once: each folded tensor brings errors of at most 2^-24, uniformly distributed.
-double predicted_difference(const Graph& folded) {
-  int64_t tensors = 0;
-  for (const Node* node : weight_nodes(folded)) tensors += node->results[0].name.find(".folded") != std::string::npos;
-  return std::sqrt(static_cast<double>(tensors) / 3) * std::ldexp(1.0, -24);
-}
-
-// Norm of the outputs' difference over norm of the outputs, folded against the frozen network as it was written.
+// Of the outputs, folded against the frozen network as it was written, on random inputs.
 double measured_difference(const Network::Data& network, const CompileOptions& options, const Weights& weights, const Compilation& folded) {
+  constexpr int64_t batch = 4;
+  constexpr uint64_t seed = 1;
   Compilation frozen(network, options, nullptr);
   frozen.run_passes({"canonicalize", "freeze"});
-  const Bindings inputs = random_inputs(frozen.graph);
-  const auto expected = outputs_with(frozen.graph, weights, inputs), got = outputs_with(folded.graph, folded.weights, inputs);
-  double difference = 0, norm = 0;
+  const Bindings inputs = random_inputs(frozen.graph, batch, seed);
+  const auto expected = reference_outputs(frozen.graph, weights, inputs), got = reference_outputs(folded.graph, folded.weights, inputs);
+  Tensor all_expected, all_got;
   for (const auto& [name, tensor] : expected) {
-    for (size_t i = 0; i < tensor.data.size(); ++i) {
-      difference += std::pow(got.at(name).data[i] - tensor.data[i], 2);
-      norm += std::pow(tensor.data[i], 2);
-    }
+    all_expected.data.insert(all_expected.data.end(), tensor.data.begin(), tensor.data.end());
+    all_got.data.insert(all_got.data.end(), got.at(name).data.begin(), got.at(name).data.end());
   }
-  return difference == 0 ? 0 : std::sqrt(difference / norm);
+  return norm_error(all_expected, all_got);
 }
 
 }  // namespace
@@ -173,7 +144,7 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     explanation.arena_after = after.arena;
     if (weights && options.mode == Mode::infer) {
       constexpr double most_flops = 1e8;   // what the reference evaluator does in seconds
-      explanation.predicted_difference = predicted_difference(compilation.graph);
+      explanation.predicted_difference = predicted_folding_error(folded_tensors(compilation.graph));
       if (before.flops <= most_flops) explanation.measured_difference = measured_difference(*data_, options, weights->data().weights, compilation);
     }
     return explanation;

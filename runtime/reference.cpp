@@ -1,14 +1,17 @@
 // The reference evaluator and the reference pages, through the public API.
-#include <algorithm>
+#include "runtime/reference.h"
 
-#include "ir/evaluate.h"
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "ir/op.h"
+#include "ir/random.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
 #include "runtime/weight_store.h"
 
 namespace bnc {
-
-namespace {
 
 Tensor to_tensor(const Array& array) {
   Tensor tensor{array.is_float() ? DType::f32 : DType::i32, array.dims(), {}};
@@ -21,6 +24,59 @@ Array to_array(const Tensor& tensor) {
   if (tensor.dtype == DType::i32) return Array(tensor.dims, std::vector<int32_t>(tensor.data.begin(), tensor.data.end()));
   return Array(tensor.dims, std::vector<float>(tensor.data.begin(), tensor.data.end()));
 }
+
+int64_t label_classes(const Graph& graph, const Node* input) {
+  int64_t classes = 0;
+  for (const auto& node : graph.nodes()) {
+    if (!node->is("one_hot") || node->operands[0].node != input) continue;
+    const int64_t known = node->attribute("classes").integer();
+    classes = classes ? std::min(classes, known) : known;
+  }
+  return classes;
+}
+
+Bindings random_inputs(const Graph& graph, int64_t batch, uint64_t seed) {
+  Bindings bindings;
+  for (const Node* node : graph.nodes_of("input")) {
+    const Result& input = node->results[0];
+    Tensor tensor = Tensor::filled(input.type.dtype, concrete(input.type.shape, batch), 0);
+    RandomStream stream(seed, input.name);
+    const auto classes = static_cast<uint64_t>(std::max<int64_t>(1, label_classes(graph, node)));
+    for (double& value : tensor.data) value = input.type.dtype == DType::f32 ? static_cast<float>(stream.normal()) : static_cast<double>(stream.below(classes));
+    bindings[input.name] = std::move(tensor);
+  }
+  return bindings;
+}
+
+std::map<std::string, Tensor> reference_outputs(const Graph& graph, const Weights& weights, Bindings inputs, const OnNode& on_node) {
+  for (const Node* node : weight_nodes(graph)) inputs[node->results[0].name] = weights.find(node->results[0].name)->to_tensor();
+  return evaluate(graph, inputs, on_node).outputs;
+}
+
+double predicted_folding_error(int64_t tensors) { return std::sqrt(static_cast<double>(tensors) / 3) * std::ldexp(1.0, -24); }
+
+int64_t folded_tensors(const Graph& graph, Value value) {
+  std::unordered_set<const Node*> read;   // by `value`; nodes stand behind their operands
+  if (value) read.insert(value.node);
+  int64_t count = 0;
+  for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
+    if (value && !read.contains(node->get())) continue;
+    count += (*node)->is("parameter") && (*node)->results[0].name.find(".folded") != std::string::npos;
+    for (const Value& operand : (*node)->operands) read.insert(operand.node);
+  }
+  return count;
+}
+
+double norm_error(const Tensor& expected, const Tensor& found) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < expected.data.size(); ++i) {
+    difference += std::pow(found.data[i] - expected.data[i], 2);
+    norm += std::pow(expected.data[i], 2);
+  }
+  return difference == 0 ? 0 : std::sqrt(difference / norm);
+}
+
+namespace {
 
 // Inputs, weights, and the initial values of states that passes made.
 Bindings make_bindings(const Graph& graph, const Weights& weights, const NamedArrays& inputs) {

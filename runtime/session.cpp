@@ -7,6 +7,7 @@
 #include "ir/evaluate.h"
 #include "passes/single_element.h"
 #include "runtime/error.h"
+#include "runtime/reference.h"
 #include "runtime/weight_store.h"
 
 namespace bnc {
@@ -36,17 +37,6 @@ Dim elements_of(const TensorType& type) {
   const auto count = element_count(type.shape);
   BNC_CHECK(count.has_value());
   return *count;
-}
-
-// How many classes the labels in `input` tell apart: the fewest that a node reading them knows; 0 where none reads them as labels.
-int64_t label_classes(const Graph& graph, const Node* input) {
-  int64_t classes = 0;
-  for (const auto& node : graph.nodes()) {
-    if (!node->is("one_hot") || node->operands[0].node != input) continue;
-    const int64_t known = node->attribute("classes").integer();
-    classes = classes ? std::min(classes, known) : known;
-  }
-  return classes;
 }
 
 }  // namespace
