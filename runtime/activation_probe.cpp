@@ -52,7 +52,7 @@ ActivationProbe::ActivationProbe(const Network& network, const Objective& object
   options.mode = Mode::infer;
   options.batch = count;
   options.batch_statistics = true;
-  session_.emplace(std::make_unique<Session::Data>(probed, options, nullptr, weights.data().weights));
+  session_.emplace(std::make_unique<Session::Data>(probed, options, weights, false));
 }
 
 void ActivationProbe::run(const WeightStore& weights) {

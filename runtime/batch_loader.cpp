@@ -19,20 +19,25 @@ std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch)
   return shuffled_indices(count, seed, "shuffle/" + std::to_string(epoch));
 }
 
-void fill_batch(const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
-  const size_t count = indices.size();
-  batch.x.resize(count * static_cast<size_t>(data.data().example_size));
-  if (!data.has_labels()) {
-    batch.float_targets.resize(count * static_cast<size_t>(data.data().target_size));
-    return data.gather(indices, batch.x, std::span<float>(batch.float_targets));
+void fill_targets(const Dataset::Data& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
+  const size_t count = indices.size(), width = static_cast<size_t>(data.target_size), classes = static_cast<size_t>(shape.classes);
+  if (shape.targets == TargetKind::floats) {
+    batch.float_targets.resize(count * width);
+    for (size_t k = 0; k < count; ++k) std::copy_n(data.targets.data() + static_cast<size_t>(indices[k]) * width, width, batch.float_targets.data() + k * width);
+    return;
   }
   batch.labels.resize(count);
-  data.gather(indices, batch.x, std::span<int32_t>(batch.labels));
+  for (size_t k = 0; k < count; ++k) batch.labels[k] = data.labels[static_cast<size_t>(indices[k])];
   if (shape.targets == TargetKind::number) batch.float_targets.assign(batch.labels.begin(), batch.labels.end());
-  if (shape.targets == TargetKind::one_hot) {
-    batch.float_targets.assign(count * static_cast<size_t>(shape.classes), 0.0f);
-    for (size_t k = 0; k < count; ++k) batch.float_targets[k * static_cast<size_t>(shape.classes) + static_cast<size_t>(batch.labels[k])] = 1.0f;
-  }
+  if (shape.targets != TargetKind::one_hot) return;
+  batch.float_targets.assign(count * classes, 0.0f);
+  for (size_t k = 0; k < count; ++k) batch.float_targets[k * classes + static_cast<size_t>(batch.labels[k])] = 1.0f;
+}
+
+void fill_batch(const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
+  batch.x.resize(indices.size() * static_cast<size_t>(data.data().example_size));
+  data.data().gather_x(indices, batch.x);
+  fill_targets(data.data(), indices, shape, batch);
 }
 
 BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first, std::optional<Augmentation> augmentation)

@@ -22,7 +22,7 @@ std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch)
 enum class TargetKind {
   labels,   // i32
   floats,   // as the data set has them
-  number,   // the label as a float
+  number,   // the label, 0 or 1, as a float
   one_hot,  // the label as a row of zeros and a one
 };
 
@@ -41,6 +41,8 @@ struct Batch {
   const void* target(TargetKind kind) const { return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data(); }
 };
 
+// Fills the targets of `batch` with those of these examples.
+void fill_targets(const Dataset::Data& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch);
 // Fills `batch` with those examples; vectors keep their memory from batch to batch.
 void fill_batch(const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch);
 

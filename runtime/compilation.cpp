@@ -1,3 +1,5 @@
+#include <set>
+
 #include "codegen/codegen.h"
 #include "ir/print.h"
 #include "runtime/error.h"
@@ -22,7 +24,7 @@ Compilation::Compilation(const Network::Data& network, const CompileOptions& opt
   context.run_steps = options.run_steps;
   context.steps_an_epoch = options.steps_an_epoch;
   if (given) {
-    weights = *given;
+    weights = weights_of(graph, *given);
     context.weights = &weights;
   }
 }
@@ -61,6 +63,15 @@ std::vector<const Node*> weight_nodes(const Graph& graph) {
     if (node->is("parameter") || node->is("state")) nodes.push_back(node.get());
   }
   return nodes;
+}
+
+Weights weights_of(const Graph& graph, const Weights& file) {
+  std::set<std::string> known;
+  for (const Node* node : weight_nodes(graph)) known.insert(node->results[0].name);
+  Weights weights;
+  for (const auto& [name, weight] : file.entries())
+    if (known.contains(name)) weights.set(name, weight);
+  return weights;
 }
 
 TensorInfo describe(const std::string& name, const TensorType& type, const Graph& graph) {

@@ -1,115 +1,44 @@
-// Data sets as tables of comma-separated values (RFC 4180): a line an example, a column a number, one column the labels.
+// Data sets as tables of comma-separated values: a line an example, a column a number, one column the labels.
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <cmath>
+#include <cctype>
 #include <map>
-#include <optional>
+#include <span>
 
+#include "runtime/csv_reader.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
+#include "runtime/number_text.h"
 
 namespace bnc {
 
 namespace {
 
-struct Field {
-  std::string text;
-  int64_t column = 1;   // where it begins in its line
-};
+using Kind = NumberText::Kind;
 
-struct Record {
-  int64_t line = 1;
-  std::vector<Field> fields;
-};
+constexpr const char* fill_in = "\nhelp: fill missing values in, or leave such lines out";
 
-// Takes one record after the other off a text.
-class CsvReader {
- public:
-  CsvReader(std::string_view text, const std::string& path) : rest_(text), path_(path) {
-    if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);  // a byte order mark
-  }
-
-  std::optional<Record> next() {
-    if (rest_.empty()) return std::nullopt;
-    Record record{line_, {}};
-    column_ = 1;
-    do record.fields.push_back(field());
-    while (take(","));
-    if (!take("\r\n") && !take("\n") && !rest_.empty()) refuse(column_, rest_.front() == '\0' ? "a zero byte: this is no text" : "expected a comma or the end of the line");
-    ++line_;
-    return record;
-  }
-
- private:
-  bool take(std::string_view text) {
-    if (!rest_.starts_with(text)) return false;
-    advance(text.size());
-    return true;
-  }
-
-  void advance(size_t count) {
-    rest_.remove_prefix(count);
-    column_ += static_cast<int64_t>(count);
-  }
-
-  Field field() {
-    Field field{"", column_};
-    if (rest_.starts_with('"')) {
-      field.text = quoted();
-      return field;
-    }
-    const size_t length = std::min(rest_.find_first_of(std::string_view(",\r\n\"\0", 5)), rest_.size());
-    field.text = rest_.substr(0, length);
-    advance(length);
-    if (rest_.starts_with('"')) refuse(column_, "a quote inside of a field: the whole field must be in quotes, and a quote in it doubled");
-    return field;
-  }
-
-  // Between quotes everything stands for itself, but a doubled quote for one.
-  std::string quoted() {
-    const int64_t line = line_, column = column_;
-    std::string text;
-    while (true) {
-      advance(1);
-      const size_t length = rest_.find('"');
-      if (length == std::string_view::npos) fail("{}:{}:{}: this quote is never closed", path_, line, column);
-      const std::string_view part = rest_.substr(0, length);
-      line_ += std::count(part.begin(), part.end(), '\n');
-      text += part;
-      advance(length + 1);
-      if (!rest_.starts_with('"')) return text;
-      text += '"';
-    }
-  }
-
-  [[noreturn]] void refuse(int64_t column, const char* text) const { fail("{}:{}:{}: {}", path_, line_, column, text); }
-
-  std::string_view rest_;
-  const std::string& path_;
-  int64_t line_ = 1, column_ = 1;
-};
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
-  return text;
+bool equal_but_for_case(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
 }
 
-template <class T>
-std::errc parse(std::string_view text, T& value) {
-  text = trimmed(text);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && (text.empty() || end != text.data() + text.size()) ? std::errc::invalid_argument : error;
+// What common tools write for a value they do not have. `nan` is a number, though one that is not finite.
+bool is_missing(std::string_view text) {
+  constexpr std::array words = {"na", "n/a", "#n/a", "<na>", "null", "none", "?", "-"};
+  return std::any_of(words.begin(), words.end(), [&](const char* word) { return equal_but_for_case(trimmed(text), word); });
 }
 
-bool is_number(const std::string& text) {
-  float value = 0;
-  return parse(text, value) != std::errc::invalid_argument;
-}
+bool is_name(const std::string& text) { return parse_number(text).kind == Kind::no_number && !is_missing(text); }
+bool is_label(const std::string& text) { return equal_but_for_case(text, "label"); }
 
-bool is_label(const std::string& text) {
-  return text.size() == 5 && std::equal(text.begin(), text.end(), "label", [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+// Whether the first fields are 0, 1, 2 ..: what pandas calls columns that have no names, the first one empty where it is an index. Two of
+// them may well be an example.
+bool counts_up(const std::vector<Field>& fields, size_t count) {
+  const size_t first = fields[0].text.empty() ? 1 : 0;
+  for (size_t k = first; k < count; ++k)
+    if (fields[k].text != std::to_string(k - first)) return false;
+  return count > 2;
 }
 
 class Table {
@@ -121,35 +50,51 @@ class Table {
     if (!record) fail("{} is empty", path);
     width_ = record->fields.size();
     first_line_ = record->line;
-    if (width_ < 2) fail("{}:1:1: a line has one field only, but needs numbers and a label, with commas between them", path);
+    if (width_ < 2) fail("{}:{}:1: a line has one field only, but needs numbers and a label, with commas between them", path, first_line_);
     read_header(*record);
     if (!header_.empty()) record = reader.next();
     for (; record; record = reader.next()) add(std::move(*record));
   }
 
   void fill(Dataset::Data& data) {
+    drop_late_header();
     data.files = {path_};
     data.labels_file = path_;
     data.count = static_cast<int64_t>(labels_.size());
     data.example_dims = {static_cast<int64_t>(width_) - 1};
     data.values = std::move(values_);
-    if (labels_.empty()) return;
-    if (is_number(labels_.front().text)) fill_numbers(data);
-    else fill_classes(data);
+    if (!labels_.empty()) {
+      if (parse_number(labels_.front().text).kind == Kind::no_number) fill_classes(data);
+      else fill_numbers(data);
+    }
+    data.lines = std::move(lines_);
   }
 
  private:
-  // The first line holds names if one of them is `label`, or one that should be a number is none.
+  // The first line holds names if one of them is `label`, one that should be a number is none, or they count the columns.
   void read_header(const Record& first) {
     label_ = width_ - 1;
-    bool names = false;
+    bool names = counts_up(first.fields, width_);
+    counts_up_ = counts_up(first.fields, width_ - 1);
     for (size_t k = 0; k < width_; ++k) {
       const std::string& text = first.fields[k].text;
       if (is_label(text)) label_ = k;
-      names |= is_label(text) || (k + 1 < width_ && !text.empty() && !is_number(text));
+      names |= is_label(text) || (k + 1 < width_ && is_name(text));
     }
     if (!names) return;
     for (const Field& field : first.fields) header_.push_back(field.text);
+  }
+
+  // The first line held names after all where there is a name over a column of numbers, or over one of other texts behind columns that count.
+  void drop_late_header() {
+    if (!header_.empty() || labels_.size() < 2 || !is_name(labels_[0].text)) return;
+    const auto rest = std::span(labels_).subspan(1);
+    const bool over_numbers = std::all_of(rest.begin(), rest.end(), [](const Field& field) { return parse_number(field.text).kind == Kind::number; });
+    const bool over_others = std::none_of(rest.begin(), rest.end(), [&](const Field& field) { return field.text == labels_[0].text; });
+    if (!over_numbers && !(counts_up_ && over_others)) return;
+    values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(width_ - 1));
+    labels_.erase(labels_.begin());
+    lines_.erase(lines_.begin());
   }
 
   void add(Record record) {
@@ -164,32 +109,34 @@ class Table {
   }
 
   float number(const Field& field, int64_t line, size_t column) const {
-    float value = 0;
-    const std::errc error = parse(field.text, value);
-    if (error == std::errc() && std::isfinite(value)) return value;
+    const NumberText parsed = parse_number(field.text);
+    if (parsed.kind == Kind::number) return parsed.value;
     const std::string name = column < header_.size() ? fmt::format("`{}`", header_[column]) : fmt::format("{}", column + 1);
-    const char* what = error == std::errc::result_out_of_range ? "is out of the range of 32-bit floats" : error == std::errc() ? "is not finite" : "is no number";
-    if (trimmed(field.text).empty()) fail("{}:{}:{}: column {} is empty here\nhelp: fill missing values in, or leave such lines out", path_, line, field.column, name);
-    fail("{}:{}:{}: `{}` in column {} {}", path_, line, field.column, field.text, name, what);
+    const std::string place = fmt::format("{}:{}:{}", path_, line, field.column);
+    if (parsed.kind == Kind::empty) fail("{}: column {} is empty here{}", place, name, fill_in);
+    const char* what = parsed.kind == Kind::too_large ? "is out of the range of 32-bit floats\nhelp: give the column in a larger unit, or its logarithm"
+                       : parsed.kind == Kind::not_finite ? "is not finite"
+                                                         : "is no number";
+    fail("{}: `{}` in column {} {}{}", place, field.text, name, what, parsed.kind == Kind::not_finite || is_missing(field.text) ? fill_in : "");
   }
 
   // Labels where all are written as whole numbers, else float targets.
   void fill_numbers(Dataset::Data& data) const {
-    std::vector<int32_t> whole(labels_.size());
-    bool all_whole = true;
-    for (size_t k = 0; k < labels_.size() && all_whole; ++k) all_whole = parse(labels_[k].text, whole[k]) == std::errc();
-    if (all_whole) {
-      data.labels = std::move(whole);
-      return;
+    for (size_t k = 0; k < labels_.size(); ++k) {
+      data.targets.push_back(number(labels_[k], lines_[k], label_));
+      const std::string_view text = trimmed(labels_[k].text), digits = text.substr(text.starts_with('+'));
+      int32_t whole = 0;
+      if (parse_number(text).whole && std::from_chars(digits.data(), digits.data() + digits.size(), whole).ec == std::errc()) data.labels.push_back(whole);
     }
-    for (size_t k = 0; k < labels_.size(); ++k) data.targets.push_back(number(labels_[k], lines_[k], label_));
+    if (data.labels.size() == labels_.size()) data.targets.clear();
+    else data.labels.clear();
   }
 
   // Text labels are numbered in alphabetical order.
   void fill_classes(Dataset::Data& data) const {
     std::map<std::string, int32_t> classes;
     for (size_t k = 0; k < labels_.size(); ++k) {
-      if (labels_[k].text.empty()) fail("{}:{}:{}: the label is empty here", path_, lines_[k], labels_[k].column);
+      if (labels_[k].text.empty()) fail("{}:{}:{}: the label is empty here{}", path_, lines_[k], labels_[k].column, fill_in);
       classes.emplace(labels_[k].text, 0);
     }
     for (auto& [name, number] : classes) {
@@ -203,6 +150,7 @@ class Table {
   const std::string path_;
   size_t width_ = 0, label_ = 0;
   int64_t first_line_ = 1;
+  bool counts_up_ = false;       // the first line, but for its last field
   std::vector<std::string> header_;
   std::vector<float> values_;
   std::vector<Field> labels_;

@@ -2,7 +2,7 @@
 #include "runtime/dataset.h"
 
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 
@@ -63,6 +63,13 @@ void read_folder(const std::string& folder, const std::string& split, Dataset::D
        split == "test" ? "test_batch.bin" : "data_batch_*.bin");
 }
 
+// In small or capital letters.
+bool has_extension(const std::string& path, std::string_view extension) {
+  if (path.size() < extension.size()) return false;
+  return std::equal(extension.begin(), extension.end(), path.end() - static_cast<std::ptrdiff_t>(extension.size()),
+                    [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
+}
+
 void read_specification(const Specification& spec, Dataset::Data& data) {
   std::error_code ignored;
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
@@ -75,8 +82,8 @@ void read_specification(const Specification& spec, Dataset::Data& data) {
     const std::string near = nearest_name(spec.source, {"fashion-mnist"});
     fail("no data set `{}`{}\nhelp: give {}", spec.source, near.empty() ? "" : fmt::format("; did you mean `{}`?", near), kinds);
   }
-  if (spec.source.ends_with(".npz")) return read_npz_dataset(spec.source, data);
-  if (spec.source.ends_with(".csv") || spec.source.ends_with(".csv.gz")) return read_csv(spec.source, data);
+  if (has_extension(spec.source, ".npz")) return read_npz_dataset(spec.source, data);
+  if (has_extension(spec.source, ".csv") || has_extension(spec.source, ".csv.gz")) return read_csv(spec.source, data);
   fail("{} is no data set: give {}", spec.source, kinds);
 }
 
@@ -87,13 +94,6 @@ void check_finite(const Dataset::Data& data, const std::vector<float>& values, i
   const auto index = static_cast<int64_t>(found - values.begin());
   fail("{}: the {} of example {} hold {} at position {}; data must be finite", data.files.front(), what, index / width, *found, index % width);
 }
-
-// A pixel as a float in [0, 1], rounded once.
-const std::array<float, 256> pixel_values = [] {
-  std::array<float, 256> values{};
-  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(static_cast<double>(k) / 255.0);
-  return values;
-}();
 
 }  // namespace
 
@@ -148,7 +148,7 @@ void Dataset::Data::gather_x(std::span<const int64_t> indices, std::span<float> 
     if (index < 0 || index >= count) fail("example {} is out of range: {} holds {}", index, spec, count);
     if (values.empty()) {
       const uint8_t* from = pixels.data() + index * example_size;
-      for (int64_t k = 0; k < example_size; ++k) to[k] = pixel_values[from[k]];
+      for (int64_t k = 0; k < example_size; ++k) to[k] = divide_bytes ? pixel_value(from[k]) : static_cast<float>(from[k]);
     } else {
       std::copy_n(values.data() + index * example_size, example_size, to);
     }
@@ -200,19 +200,14 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->targets = rows_at(targets, indices, target_size);
   part->class_names = class_names;
   part->text_labels = text_labels;
+  part->divide_bytes = divide_bytes;
+  part->lines = rows_at(lines, indices, 1);
+  part->origins = origins.empty() ? std::vector<int64_t>(indices.begin(), indices.end()) : rows_at(origins, indices, 1);
   return part;
 }
 
-void Dataset::Data::check_labels(int64_t classes, const std::string& network) const {
-  if (text_labels && static_cast<int64_t>(class_names.size()) != classes) {
-    fail("{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in alphabetical order, so all must occur; "
-         "write numbers from 0 on instead", labels_file, network, classes, class_names.size());
-  }
-  for (size_t k = 0; k < labels.size(); ++k) {
-    if (labels[k] < 0 || labels[k] >= classes) {
-      fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}", labels_file, labels[k], k, network, classes, classes - 1);
-    }
-  }
-}
+StoredNumbers Dataset::Data::stored_numbers() const { return values.empty() ? StoredNumbers::of(std::span(pixels)) : StoredNumbers::of(std::span(values)); }
+
+std::string Dataset::Data::place(size_t k) const { return lines.empty() ? labels_file : fmt::format("{}:{}", labels_file, lines[k]); }
 
 }  // namespace bnc

@@ -7,6 +7,7 @@
 
 #include "bnc/bnc.h"
 #include "runtime/file_bytes.h"
+#include "runtime/input_scale.h"
 
 namespace bnc {
 
@@ -25,12 +26,17 @@ struct Dataset::Data {
   std::vector<float> targets;
   std::vector<std::string> class_names;  // empty where they are not known
   bool text_labels = false;              // `class_names` are what the labels of this very file are
+  bool divide_bytes = true;              // pixels become numbers in [0, 1], else they are numbers as they are
+  std::vector<int64_t> lines;            // of a table: where each example stands
+  std::vector<int64_t> origins;          // of a part: which example of the whole each is
 
   void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
+  StoredNumbers stored_numbers() const;  // of the examples
   // Those examples in a data set of their own.
   std::unique_ptr<Data> subset(std::span<const int64_t> indices) const;
-  // Throws Error, naming file and example, unless every label is in [0, classes).
-  void check_labels(int64_t classes, const std::string& network) const;
+  // For errors about example `k`: where its target stands, and which example it is in the file.
+  std::string place(size_t k) const;
+  int64_t number_in_file(size_t k) const { return origins.empty() ? static_cast<int64_t>(k) : origins[k]; }
 };
 
 // The images (N x H x W or N x H x W x C of bytes) and labels of two IDX files, gzipped or not.
@@ -39,8 +45,10 @@ void read_idx(const std::string& images, const std::string& labels, Dataset::Dat
 void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 // Arrays `x` and `y` of a NumPy archive.
 void read_npz_dataset(const std::string& path, Dataset::Data& data);
-// A table, gzipped or not. The first line may hold names; the column called `label`, else the last one, holds labels: whole numbers,
-// or text, numbered in alphabetical order; or float targets.
+// An array with one row an example as targets: labels where each is one integer, else floats.
+void set_targets(const Array& array, Dataset::Data& data);
+// A table, gzipped or not. The first line may hold names; the column called `label`, else the last one, holds the targets: labels where
+// all are whole numbers, or text, numbered in alphabetical order; else floats.
 void read_csv(const std::string& path, Dataset::Data& data);
 
 }  // namespace bnc

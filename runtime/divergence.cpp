@@ -81,7 +81,7 @@ class StepProbe {
     const std::vector<Value> values = computed_values(graph);
     for (size_t k = begin; k < end; ++k) graph.outputs.push_back({Output::Role::output, output_name(k), values[k]});
     options_.keep_gradients = gradients;
-    Session session(std::make_unique<Session::Data>(probed, options_, nullptr, step_.weights.data().weights));
+    Session session(std::make_unique<Session::Data>(probed, options_, step_.weights, false));
     NamedArrays hidden = session.hidden_state();
     for (auto& [name, array] : hidden)
       for (const auto& [given, value] : step_.hidden_state)

@@ -64,7 +64,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
   return at_boundary([&] {
     if (options.batch < 1) fail("the batch size is {}, but must be at least 1", options.batch);
     const Objective objective(network);
-    const Dataset data = Dataset::open(options.data, "test");
+    const Dataset data = objective.open(options.data, "test", weights);
     objective.fit(data, options.batch);
     CompileOptions compile;
     compile.cpu = options.cpu;

@@ -100,21 +100,38 @@ WeightStore Network::initialize(uint64_t seed) const {
 
 void Network::check_weights(const WeightStore& store) const {
   const Weights& weights = store.data().weights;
-  std::vector<std::string> problems, known, unknown;
+  std::vector<std::string> problems, known;
   for (const TensorInfo& info : parameters()) {
     known.push_back(info.name);
     const Weight* weight = weights.find(info.name);
-    if (!weight) problems.push_back(fmt::format("missing: `{}` {}", info.name, info.type));
+    const auto other = std::find_if(store.data().others.begin(), store.data().others.end(), [&](const OtherTensor& each) { return each.name == info.name; });
+    if (!weight && other != store.data().others.end()) problems.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->dtype));
+    else if (!weight) problems.push_back(fmt::format("missing: `{}` {}", info.name, info.type));
     else if (weight->dims != info.dims) problems.push_back(fmt::format("misshapen: `{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
   }
-  for (const auto& [name, weight] : weights.entries()) {
+  if (problems.empty()) return;
+  for (const auto& [name, weight] : weights.entries()) {   // perhaps what is missing, by another name
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::string near = nearest_name(name, known);
     problems.push_back(fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
   }
-  if (problems.empty()) return;
   const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";
   fail("{} not fit network `{}`\n  {}", source, this->name(), fmt::join(problems, "\n  "));
+}
+
+std::string Network::unused_weights(const WeightStore& store) const {
+  constexpr size_t shown = 8;
+  const WeightStore::Data& file = store.data();
+  const Weights used = weights_of(data_->graph(), file.weights);
+  std::vector<std::string> unused;
+  for (const auto& [name, weight] : file.weights.entries())
+    if (!used.find(name)) unused.push_back(fmt::format("`{}` {}", name, show(weight.dims)));
+  for (const OtherTensor& other : file.others) unused.push_back(fmt::format("`{}` {}", other.name, show(other.dims, other.dtype.c_str())));
+  if (unused.empty()) return "";
+  const size_t more = unused.size() - std::min(unused.size(), shown);
+  unused.resize(unused.size() - more);
+  return fmt::format("note: {} has {} that network `{}` does not use: {}{}", file.path.empty() ? "the file" : file.path, unused.size() + more == 1 ? "a tensor" : "tensors", name(),
+                     fmt::join(unused, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
 }
 
 std::string Network::emit(Stage stage, const CompileOptions& options, const WeightStore* weights) const {

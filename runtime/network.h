@@ -52,6 +52,9 @@ inline constexpr int64_t nominal_run_steps = 1'000'000'000, nominal_steps_an_epo
 // The parameters and states of a graph in the order in which they stand in it.
 std::vector<const Node*> weight_nodes(const Graph& graph);
 
+// Those of a file that the graph has, in the file's order.
+Weights weights_of(const Graph& graph, const Weights& file);
+
 // A type as the public API tells it: the batch size as -factor.
 TensorInfo describe(const std::string& name, const TensorType& type, const Graph& graph);
 

@@ -29,14 +29,16 @@ void read_npz_dataset(const std::string& path, Dataset::Data& data) {
   else if (x.array.is_float()) data.values.assign(x.array.floats().begin(), x.array.floats().end());
   else data.values.assign(x.array.integers().begin(), x.array.integers().end());
 
-  if (y.array.is_float()) {
-    data.target_dims.assign(y.array.dims().begin() + 1, y.array.dims().end());
-    data.targets.assign(y.array.floats().begin(), y.array.floats().end());
-    for (const int64_t dim : data.target_dims) data.target_size *= dim;
-  } else {
-    if (y.array.size() != data.count) fail("{}: integer `y` is one label an example, not of shape [{}]", path, fmt::join(y.array.dims(), ", "));
-    data.labels.assign(y.array.integers().begin(), y.array.integers().end());
-  }
+  set_targets(y.array, data);
+}
+
+void set_targets(const Array& array, Dataset::Data& data) {
+  data.target_dims.assign(array.dims().begin() + 1, array.dims().end());
+  data.target_size = 1;
+  for (const int64_t dim : data.target_dims) data.target_size *= dim;
+  if (array.is_float()) data.targets.assign(array.floats().begin(), array.floats().end());
+  else if (data.target_size == 1) data.labels.assign(array.integers().begin(), array.integers().end());
+  else data.targets.assign(array.integers().begin(), array.integers().end());
 }
 
 }  // namespace bnc

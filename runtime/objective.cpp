@@ -9,6 +9,7 @@
 #include "runtime/error.h"
 #include "runtime/finite.h"
 #include "runtime/network.h"
+#include "runtime/weight_store.h"
 
 namespace bnc {
 
@@ -39,16 +40,27 @@ int32_t answer_of(std::span<const float> scores) {
   return std::isfinite(scores[best]) ? static_cast<int32_t>(best) : -1;
 }
 
-Objective::Objective(const Network& network) : network_(network.name()) {
-  if (!network.trainable()) fail("network `{}` has no train section, which gives the loss\nhelp: add `train {} {{ loss = ... }}` to the file", network_, network_);
+Graph graph_with_loss(const Network& network) {
+  if (!network.trainable()) fail("network `{0}` has no train section, which gives the loss\nhelp: add `train {0} {{ loss = ... }}` to the file", network.name());
   CompileOptions options;
   options.mode = Mode::train;
   options.batch = std::max<int64_t>(2, network.data().train()->batch);
   Compilation compilation(network.data(), options, nullptr);
   for (Node* node : compilation.graph.nodes_of("batch_norm")) node->attributes["ghost"] = 0;   // batches of examples, not of ghost batches
   compilation.run_passes({"prepare-training"});
-  graph_ = std::move(compilation.graph);
+  return std::move(compilation.graph);
+}
 
+std::optional<TargetRule> target_rule(const Graph& graph) {
+  const Node& loss = *graph.output(Output::Role::loss)->value.node;
+  if (!loss.op->target_type) return std::nullopt;   // the network's own
+  const TensorType &prediction = loss.operands[0].type(), &target = loss.operands[1].type();
+  if (!is_rows_of_batch(prediction) || !is_rows_of_batch(target)) return std::nullopt;
+  return TargetRule{.network = graph.name, .loss = loss.op->name, .type = to_string(target, graph.batch_symbol), .class_numbers = target.dtype == DType::i32,
+                    .shares = loss.is("binary_cross_entropy_with_logits"), .width = elements_an_example(target), .classes = prediction.shape.back().factor};
+}
+
+Objective::Objective(const Network& network) : network_(network.name()), graph_(graph_with_loss(network)) {
   loss_ = graph_.output(Output::Role::loss)->value.node;
   const Value prediction = loss_->operands[0], target = loss_->operands[1];
   averaged_ = loss_->attribute("reduction").symbol().name == "mean";
@@ -70,9 +82,11 @@ Objective::Objective(const Network& network) : network_(network.name()) {
   if (input_.empty() || input_type_.dtype != DType::f32 || !is_rows_of_batch(input_type_)) {
     fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph_.batch_symbol);
   }
-  if (!is_rows_of_batch(prediction_type_) || !is_rows_of_batch(target_type_)) {
+  const std::optional<TargetRule> rule = target_rule(graph_);
+  if (!rule) {
     fail("the loss of network `{}` is not over one row an example: its prediction is {}", network_, to_string(prediction_type_, graph_.batch_symbol));
   }
+  targets_ = *rule;
 }
 
 BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
@@ -88,19 +102,19 @@ BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
     fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", content.files.front(),
          fmt::join(content.example_dims, ", "), input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
-  const int64_t width = elements_an_example(target_type_), classes = prediction_type_.shape.back().factor;
-  BatchShape shape{.batch = batch, .targets = TargetKind::floats, .classes = classes, .planes = channels_first_ && content.example_dims == input_dims};
-  const auto misfit = [&](const std::string& have) {
-    fail("{} holds {}, but the loss of network `{}` takes {}", content.files.front(), have, network_, to_string(target_type_, graph_.batch_symbol));
-  };
-  if (!data.has_labels()) {
-    if (target_type_.dtype != DType::f32 || width != content.target_size) misfit(fmt::format("float targets [{}]", fmt::join(content.target_dims, ", ")));
-    return shape;
-  }
-  if (width != (target_type_.dtype == DType::i32 ? 1 : classes)) misfit("one label an example");
-  content.check_labels(target_type_.dtype == DType::f32 && classes == 1 ? 2 : classes, network_);
-  shape.targets = target_type_.dtype == DType::i32 ? TargetKind::labels : classes == 1 ? TargetKind::number : TargetKind::one_hot;
-  return shape;
+  return {.batch = batch, .targets = kind_of(content, targets_), .classes = targets_.classes, .planes = channels_first_ && content.example_dims == input_dims};
+}
+
+void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const {
+  Dataset::Data& content = data.data();
+  content.divide_bytes = divides_by_255(content.stored_numbers(), model.input_scale, content.files.front(), source);
+  convert_targets(content, targets_, model.targets);
+}
+
+Dataset Objective::open(const std::string& spec, const std::string& default_split, const WeightStore& weights) const {
+  Dataset data = Dataset::open(spec, default_split);
+  prepare(data, weights.data().metadata, training_data_of(weights));
+  return data;
 }
 
 Objective::Score Objective::score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {

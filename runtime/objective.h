@@ -2,16 +2,23 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bnc/bnc.h"
 #include "ir/graph.h"
 #include "runtime/batch_loader.h"
+#include "runtime/targets.h"
 
 namespace bnc {
 
 // The class that a row of scores names, its largest one; -1 where they name none: one is NaN, or the largest is infinite.
 int32_t answer_of(std::span<const float> scores);
+
+// A network with the loss of its train section, over batches of examples, also where it counts ghost batches. Error where it has none.
+Graph graph_with_loss(const Network& network);
+// What the loss of such a graph takes for targets; nothing where these are not one row an example.
+std::optional<TargetRule> target_rule(const Graph& graph);
 
 class Objective {
  public:
@@ -22,7 +29,14 @@ class Objective {
   const std::string& target() const { return target_; }           // the input that takes the targets
   const std::string& prediction() const { return prediction_; }   // the output the loss is of
 
-  // How the examples of `data` go into the network; Error naming both where they do not fit.
+  // Opens a data set for weights that were trained on data of that kind.
+  Dataset open(const std::string& spec, const std::string& default_split, const WeightStore& weights) const;
+  // Makes the numbers and the targets of `data` what network and loss take, by the rules of a model, which `source` has. Error where
+  // they cannot be.
+  void prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const;
+  const TargetRule& targets() const { return targets_; }
+
+  // How the examples of data that are prepared go into the network; Error naming both where they do not fit.
   BatchShape fit(const Dataset& data, int64_t batch) const;
 
   // Sums over the first `count` examples of a batch: losses, right answers, and predictions that hold a number that is not finite. A
@@ -41,6 +55,7 @@ class Objective {
  private:
   std::string network_, input_, target_, prediction_;
   TensorType input_type_, target_type_, prediction_type_;
+  TargetRule targets_;
   Graph graph_;              // the network with its loss
   const Node* loss_ = nullptr;
   bool averaged_ = false;

@@ -118,7 +118,7 @@ std::map<std::string, PooledMoments> population_moments(const Network& network, 
   compile.threads = options.threads;
   compile.batch_statistics = true;
   network.check_weights(weights);
-  Session session(std::make_unique<Session::Data>(probed.data, compile, nullptr, weights.data().weights));
+  Session session(std::make_unique<Session::Data>(probed.data, compile, weights, false));
 
   const std::vector<int64_t> order = shuffled_indices(data.count(), 0, "restat"), sizes = batch_sizes(data.count(), batch);
   const auto start = std::chrono::steady_clock::now();
@@ -153,12 +153,13 @@ WeightStore restat_weights(const Network& network, const WeightStore& weights, c
     result.set(probe.mean, Weight::owned(dims, std::move(mean)));
     result.set(probe.variance, Weight::owned(dims, std::move(variance)));
   }
-  return make_store(std::move(result));
+  return make_store(std::move(result), weights.data().metadata);
 }
 
 WeightStore restat(const Network& network, const WeightStore& weights, const RestatOptions& options) {
   return at_boundary([&] {
-    return restat_weights(network, weights, Dataset::open(options.data, "train"), {options.batch, options.threads, options.cpu, options.on_progress});
+    const Dataset data = Objective(network).open(options.data, "train", weights);
+    return restat_weights(network, weights, data, {options.batch, options.threads, options.cpu, options.on_progress});
   });
 }
 

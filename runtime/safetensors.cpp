@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -16,9 +17,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t longest_header = 100'000'000;
+// Of one element.
+const std::map<std::string, uint64_t> bytes_of_types = {{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2},
+                                                        {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4}, {"F64", 8}, {"I64", 8}, {"U64", 8}};
 
 struct Entry {
-  std::string name;
+  std::string name, dtype;
   std::vector<int64_t> dims;
   uint64_t begin = 0, end = 0;
 };
@@ -59,12 +63,14 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   if (!json.is_object()) fail("{}: the header entry of tensor `{}` is no JSON object", path, name);
   const auto dtype = json.find("dtype");
   if (dtype == json.end() || !dtype->is_string()) fail("{}: tensor `{}` has no dtype", path, name);
-  if (*dtype != "F32") fail("{}: tensor `{}` is {}; bnc reads F32 only", path, name, dtype->get<std::string>());
+  const std::string type = dtype->get<std::string>();
+  const auto element_bytes = bytes_of_types.find(type);
+  if (element_bytes == bytes_of_types.end()) fail("{}: tensor `{}` is of the unknown type {}", path, name, type);
   const auto dims = integers(json, "shape");
   if (!dims) fail("{}: tensor `{}` has no valid shape", path, name);
   const auto offsets = integers(json, "data_offsets");
   if (!offsets || offsets->size() != 2 || (*offsets)[0] > (*offsets)[1]) fail("{}: tensor `{}` has no valid data_offsets", path, name);
-  uint64_t bytes = sizeof(float);
+  uint64_t bytes = element_bytes->second;
   for (const int64_t dim : *dims) {
     if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) fail("{}: the shape of tensor `{}` is too large", path, name);
   }
@@ -72,7 +78,7 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   if (end - begin != bytes) {
     fail("{}: tensor `{}` of shape [{}] takes {} bytes, but its data_offsets span {}", path, name, fmt::join(*dims, ", "), bytes, end - begin);
   }
-  return {name, *dims, begin, end};
+  return {name, type, *dims, begin, end};
 }
 
 // Every byte of the data belongs to exactly one tensor.
@@ -89,9 +95,21 @@ void check_layout(const std::vector<Entry>& entries, uint64_t data_bytes, const 
   if (position < data_bytes) fail("{}: oversized: {} bytes behind the last tensor belong to none", path, data_bytes - position);
 }
 
+ModelMetadata parse_metadata(const Json& header, const std::string& path) {
+  std::map<std::string, std::string> entries;
+  const auto found = header.find("__metadata__");
+  if (found == header.end()) return {};
+  if (!found->is_object()) fail("{}: its metadata are no JSON object", path);
+  for (const auto& [key, value] : found->items()) {
+    if (!value.is_string()) fail("{}: its metadata hold no string under `{}`", path, key);
+    entries[key] = value.get<std::string>();
+  }
+  return ModelMetadata::parse(std::move(entries), path);
+}
+
 }  // namespace
 
-Weights parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
+WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
   const Bytes bytes = file->bytes();
   if (bytes.size() < 8) fail("{}: not a safetensors file: {} bytes are too short for the header's length", path, bytes.size());
   uint64_t header_bytes = 0;
@@ -108,23 +126,28 @@ Weights parse_safetensors(const std::shared_ptr<const FileBytes>& file, const st
   const Bytes data = bytes.subspan(8 + header_bytes);
   check_layout(entries, data.size(), path);
 
-  Weights weights;
+  WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header, path), .others = {}, .path = path};
   for (const Entry& entry : entries) {
+    if (entry.dtype != "F32") {
+      result.others.push_back({entry.name, entry.dtype, entry.dims});
+      continue;
+    }
     const uint8_t* begin = data.data() + entry.begin;
     const size_t count = (entry.end - entry.begin) / sizeof(float);
     if (reinterpret_cast<uintptr_t>(begin) % alignof(float) == 0) {
-      weights.set(entry.name, Weight{entry.dims, {reinterpret_cast<const float*>(begin), count}, file});
+      result.weights.set(entry.name, Weight{entry.dims, {reinterpret_cast<const float*>(begin), count}, file});
     } else {
       std::vector<float> copy(count);
       if (count > 0) std::memcpy(copy.data(), begin, count * sizeof(float));
-      weights.set(entry.name, Weight::owned(entry.dims, std::move(copy)));
+      result.weights.set(entry.name, Weight::owned(entry.dims, std::move(copy)));
     }
   }
-  return weights;
+  return result;
 }
 
-std::string write_safetensors(const Weights& weights) {
+std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
   Json header = Json::object();
+  if (const auto entries = metadata.entries(); !entries.empty()) header["__metadata__"] = entries;
   uint64_t position = 0;
   for (const auto& [name, weight] : weights.entries()) {
     const uint64_t end = position + weight.data.size_bytes();

@@ -41,10 +41,11 @@ Dim elements_of(const TensorType& type) {
 
 }  // namespace
 
-Session::Data::Data(const Network::Data& network, const CompileOptions& options, const Weights* folded, const Weights& initial)
-    : mode(options.mode), network_name(network.graph().name), batch_symbol(network.graph().batch_symbol), weights(initial) {
+Session::Data::Data(const Network::Data& network, const CompileOptions& options, const WeightStore& initial, bool fold)
+    : mode(options.mode), network_name(network.graph().name), batch_symbol(network.graph().batch_symbol),
+      weights(weights_of(network.graph(), initial.data().weights)), metadata(initial.data().metadata) {
   const auto start = std::chrono::steady_clock::now();
-  Compilation compilation(network, options, folded, true);
+  Compilation compilation(network, options, fold ? &weights : nullptr, true);
   compilation.run_passes(compilation.passes());
   // Frozen weights never change: what reads them is made for them, like packed panels.
   embedded = options.mode == Mode::infer && compilation.context.weights;
@@ -69,7 +70,7 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   make_slots(program, compilation.graph);
   if (fixed_batch) set_batch(*fixed_batch);
   else refusal_of_one = refusal_of_one_example(network.graph());
-  fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : initial);
+  fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : weights);
   info.compile_ms = network.parse_ms + std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -221,15 +222,14 @@ void Session::Data::prepare_run() {
 Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {
   return at_boundary([&] {
     network.check_weights(weights);
-    return Session(std::make_unique<Session::Data>(network.data(), options, nullptr, weights.data().weights));
+    return Session(std::make_unique<Session::Data>(network.data(), options, weights, false));
   });
 }
 
 Session Network::compile(const CompileOptions& options, const WeightStore& weights) const {
   return at_boundary([&] {
     check_weights(weights);
-    const Weights* folded = options.mode == Mode::infer ? &weights.data().weights : nullptr;
-    return Session(std::make_unique<Session::Data>(*data_, options, folded, weights.data().weights));
+    return Session(std::make_unique<Session::Data>(*data_, options, weights, options.mode == Mode::infer));
   });
 }
 

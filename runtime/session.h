@@ -13,6 +13,7 @@
 #include "ir/aligned_buffer.h"
 #include "runtime/network.h"
 #include "runtime/thread_pool.h"
+#include "runtime/weight_store.h"
 
 namespace bnc {
 
@@ -32,7 +33,8 @@ struct Slot {
 };
 
 struct Session::Data {
-  Data(const Network::Data& network, const CompileOptions& options, const Weights* weights, const Weights& initial);
+  // `fold`: the weights are folded, where inference can do so, and stay as they are.
+  Data(const Network::Data& network, const CompileOptions& options, const WeightStore& initial, bool fold);
 
   void set_batch(int64_t batch);
   Slot* find(const std::string& name, Slot::Kind kind);
@@ -61,6 +63,7 @@ struct Session::Data {
   std::unique_ptr<codegen::CompiledProgram> code;
   std::unique_ptr<ThreadPool> pool;
   Weights weights;                       // the network's, as given; the slots hold what has changed since
+  ModelMetadata metadata;                // theirs
   std::vector<std::string> weight_order, statistics;   // the network's parameters and states, and its states alone
   std::map<std::string, TensorType> gradient_types;    // of trainable tensors, when gradients are kept
   ProgramInfo info;

@@ -137,7 +137,7 @@ WeightStore Session::weights() const {
       if (slot == data_->slots.end()) weights.set(name, given);
       else weights.set(name, Weight::owned(given.dims, std::vector<float>(slot->floats(), slot->floats() + given.data.size())));
     }
-    return make_store(std::move(weights));
+    return make_store(std::move(weights), data_->metadata);
   });
 }
 

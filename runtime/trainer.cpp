@@ -15,6 +15,7 @@
 #include "runtime/network.h"
 #include "runtime/preprocess.h"
 #include "runtime/session.h"
+#include "runtime/weight_store.h"
 
 namespace bnc {
 
@@ -54,10 +55,13 @@ void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
   fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec, fmt::join(test.class_names, ", "));
 }
 
-WeightStore initial_weights(const Network& network, const std::string& file, uint64_t seed) {
-  if (file.empty()) return network.initialize(seed);
-  WeightStore weights = WeightStore::load(file);
+WeightStore initial_weights(const Network& network, const TrainOptions& options, uint64_t seed) {
+  if (options.weights.empty()) return network.initialize(seed);
+  WeightStore weights = WeightStore::load(options.weights);
   network.check_weights(weights);
+  if (options.on_warning) {
+    if (const std::string unused = network.unused_weights(weights); !unused.empty()) options.on_warning(unused);
+  }
   return weights;
 }
 
@@ -78,6 +82,7 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
     check_same_classes(data_.data(), test_->data());
   }
   choose_settings();
+  follow_one_rule();
   shape_ = objective_.fit(data_, batch_);
   if (options_.resume.empty() && options_.weights.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
   if (!out_.empty()) prepare_folder(out_);
@@ -98,7 +103,7 @@ void Trainer::choose_settings() {
     seed_ = options_.seed.value_or(static_cast<uint64_t>(section.seed));
     state_.examples = data_.count();
     state_.validate = options_.validate.value_or(0);
-    state_.weights = initial_weights(network_, options_.weights, seed_);
+    state_.weights = initial_weights(network_, options_, seed_);
   } else {
     load_state();
   }
@@ -143,6 +148,16 @@ void Trainer::hold_out() {
   auto [rest, held_out] = data_.split(state_.validate, seed_);
   data_ = std::move(rest);
   validation_.emplace(std::move(held_out));
+}
+
+// The data a run begins with decide how numbers and targets are taken, in this run and wherever its weights go.
+void Trainer::follow_one_rule() {
+  ModelMetadata& model = state_.weights.data().metadata;
+  objective_.prepare(data_, model, training_data_of(state_.weights));
+  if (!model.input_scale) model.input_scale = scale_of(data_.data().stored_numbers());
+  if (!model.targets) model.targets = data_.has_labels() ? TargetMeaning::classes : TargetMeaning::numbers;
+  for (std::optional<Dataset>* other : {&validation_, &test_})
+    if (*other) objective_.prepare(**other, model, "the training data " + options_.data);
 }
 
 std::optional<Augmentation> Trainer::augmentation() const {

@@ -34,6 +34,7 @@ class Trainer {
   void choose_settings();
   void load_state();
   void hold_out();
+  void follow_one_rule();
   std::optional<Augmentation> augmentation() const;
   CompileOptions compile_options() const;
   void compile();

@@ -13,14 +13,14 @@ WeightStore& WeightStore::operator=(WeightStore&&) noexcept = default;
 
 WeightStore WeightStore::load(const std::string& path) {
   return at_boundary([&] {
-    WeightStore store = make_store(parse_safetensors(FileBytes::open(path), path));
-    store.data_->path = path;
+    WeightStore store;
+    *store.data_ = parse_safetensors(FileBytes::open(path), path);
     return store;
   });
 }
 
 void WeightStore::save(const std::string& path) const {
-  at_boundary([&] { write_file(path, write_safetensors(data_->weights)); });
+  at_boundary([&] { write_file(path, write_safetensors(data_->weights, data_->metadata)); });
 }
 
 std::vector<std::string> WeightStore::names() const {

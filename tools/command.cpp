@@ -71,6 +71,7 @@ std::optional<WeightStore> Arguments::weights(const Network& network) const {
   if (!has("weights")) return std::nullopt;
   WeightStore weights = WeightStore::load(required("weights"));
   network.check_weights(weights);
+  if (const std::string unused = network.unused_weights(weights); !unused.empty()) message(unused);
   return weights;
 }
 

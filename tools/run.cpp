@@ -45,8 +45,8 @@ int run(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::string input = arguments.required("input"), output = arguments.required("output");
   const WeightStore weights = arguments.required_weights(network);
-  const NamedArrays arrays = load_npz(input);
   CompileOptions options = arguments.compile_options();
+  const NamedArrays arrays = network.load_inputs(input, weights, options.mode);
   options.optimizer = false;
   options.keep_gradients = options.mode == Mode::train;
   options.batch = batch_size(network, arrays, input);
@@ -74,7 +74,8 @@ Command run_command() {
   po::options_description options("Options");
   options.add_options()
       ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("input,i", po::value<std::string>()->value_name("IN"), "an .npz with one array an input, by name; for training also the targets, as the loss names them (`labels`)")
+      ("input,i", po::value<std::string>()->value_name("IN"),
+       "an .npz with one array an input, by name, bytes taken as `bnc eval` does; for training also the targets, as the loss names them (`labels`)")
       ("output,o", po::value<std::string>()->value_name("OUT"), "where to write the results (.npz)")
       ("mode", po::value<std::string>()->value_name("MODE"),
        "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");

@@ -132,6 +132,7 @@ int run(const Arguments& arguments) {
   TrainOptions options = train_options(arguments);
   ProgressDisplay display("train");
   int64_t epoch = 0;
+  options.on_warning = message;
   options.on_progress = [&](const Progress& progress) {
     display.update(progress);
     if (!progress.activity.empty()) return;

@@ -115,7 +115,7 @@ def weights_files(model):
         run(name, *parts)
 
     changed("weights of the wrong shape", lambda t: t.update({"dense_1.weight": np.ones((5, 6))}), "dense_1.weight", "[5, 6]", "[6, 5]")
-    changed("unknown weight", lambda t: t.update({"dense_9.weight": np.ones(3)}), "dense_9.weight")
+    changed("unknown weight in place of one", lambda t: t.update({"dense_9.weight": t.pop("dense_1.weight")}), "dense_9.weight", "dense_1.weight")
     changed("missing weight", lambda t: t.pop("batch_norm_1.mean"), "batch_norm_1.mean")
     changed("misspelt weight", lambda t: t.update({"batch_norm_1.gama": t.pop("batch_norm_1.gamma")}), "`batch_norm_1.gama`", "`batch_norm_1.gamma`")
     return weights

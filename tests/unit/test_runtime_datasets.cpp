@@ -189,12 +189,15 @@ TEST_CASE("tables that are wrong are told with line and column") {
   CHECK(contains(error("a,b,label\n"), "a.csv holds no examples"));
   CHECK(contains(error("1\n2\n"), "a.csv:1:1: a line has one field only"));
   CHECK(contains(error("1,2,0\n1,2,0\n1,0\n"), "a.csv:3:1: this line has 2 fields, but line 1 has 3"));
-  CHECK(contains(error("1,2,0\n\n1,2,0\n"), "a.csv:2:1: this line has 1 field, but line 1 has 3"));
+  CHECK(contains(error("1,2,0\n\n1,2,0,3\n"), "a.csv:3:1: this line has 4 fields, but line 1 has 3"));
+  CHECK(contains(error("\n \n1\n2\n"), "a.csv:3:1: a line has one field only"));
   CHECK(contains(error("a,b,c\n1,2,0\n1,x2,0\n"), "a.csv:3:3: `x2` in column `b` is no number"));
   CHECK(contains(error("1,2,0\n1,2;5,0\n"), "a.csv:2:3: `2;5` in column 2 is no number"));
   CHECK(contains(error("1,2,0\n1,,0\n"), "a.csv:2:3: column 2 is empty here"));
-  CHECK(contains(error("1,2,0\nnan,2,0\n"), "a.csv:2:1: `nan` in column 1 is not finite"));
-  CHECK(contains(error("1,2,0\n1,1e99,0\n"), "a.csv:2:3: `1e99` in column 2 is out of the range"));
+  CHECK(contains(error("1,2,0\nnan,2,0\n"), "a.csv:2:1: `nan` in column 1 is not finite\nhelp: fill missing values in"));
+  CHECK(contains(error("1,NA,0\n1,2,0\n"), "a.csv:1:3: `NA` in column 2 is no number\nhelp: fill missing values in"));
+  CHECK(contains(error("1,2,0\n1,0x1A,0\n"), "a.csv:2:3: `0x1A` in column 2 is no number"));
+  CHECK(contains(error("1,2,0\n1,1e99,0\n"), "a.csv:2:3: `1e99` in column 2 is out of the range of 32-bit floats\nhelp: give the column in a larger unit"));
   CHECK(contains(error("1,2,0\n1,2,one\n"), "a.csv:2:5: `one` in column 3 is no number"));
   CHECK(contains(error("1,2,a\n1,2,\n"), "a.csv:2:5: the label is empty here"));
   CHECK(contains(error("1,2,0\n1,\"2,0\n1,2,0\n"), "a.csv:2:3: this quote is never closed"));
@@ -202,6 +205,39 @@ TEST_CASE("tables that are wrong are told with line and column") {
   CHECK(contains(error("1,2,0\n1,\"2\"3,0\n"), "a.csv:2:6: expected a comma or the end of the line"));
   CHECK(contains(error(std::string("1,2,0\n1,2\0,0\n", 14)), "a.csv:2:4: a zero byte"));
   CHECK(contains(error("\"a\nb\",c,label\n1,2,0\n1,2\n"), "a.csv:4:1: this line has 2 fields, but line 1 has 3"));
+}
+
+TEST_CASE("tables as common tools write them") {
+  const TemporaryFolder folder;
+  const auto open = [&](const std::string& text, const std::string& name = "a.csv") { return Dataset::open(folder.write(name, text), "train"); };
+  const std::vector<float> numbers = {0.5f, 2, 0.25f, 4};
+  const std::string bom = "\xef\xbb\xbf";
+  for (const std::string& text : {
+           std::string("0.5,2,1\n0.25,4,0\n\n"), std::string("0.5,2,1\n\n0.25,4,0\n\n\n"), std::string("\n0.5,2,1\n0.25,4,0\n  \n,,\n"),   // blank lines
+           std::string("0,1,2\n0.5,2,1\n0.25,4,0\n"),                                                    // pandas: columns without names
+           std::string("0.5,2,1\r\n0.25,4,0\r\n\r\n"), std::string("0.5,2,1\r0.25,4,0\r"), std::string("0.5,2,1\r\r\n0.25,4,0\r\r\n"),
+           bom + "\"a\",\"b\",\"label\"\r\n\"0.5\",\"2\",\"1\"\r\n\"0.25\",\"4\",\"0\"\r\n", bom + "0.5,2,1\n0.25,4,0"}) {
+    CAPTURE(text);
+    const Dataset data = open(text);
+    CHECK(data.count() == 2);
+    CHECK(data.data().values == numbers);
+    CHECK(data.data().labels == std::vector<int32_t>{1, 0});
+  }
+  CHECK(open(",0,1\n0,0.5,1\n1,0.25,0\n").data().values == std::vector<float>{0, 0.5f, 1, 0.25f});   // with pandas' index
+  for (const char* text : {"0,1,2,species\n1,2,3,cat\n4,5,6,dog\n1,2,3,cat\n", "400.5,401,402,species\n1,2,3,1\n4,5,6,0\n1,2,3,1\n"}) {   // names, as the last column tells
+    CAPTURE(text);
+    CHECK(open(text).data().values == std::vector<float>{1, 2, 3, 4, 5, 6, 1, 2, 3});
+    CHECK(open(text).classes() == 2);
+  }
+  CHECK(open("0,1,2,cat\n1,2,3,cat\n4,5,6,dog\n").count() == 3);
+  CHECK(open("0,1\n1,0\n").count() == 2);                                                         // two columns have no room for such names
+  CHECK(open("0,1,3\n1,0,3\n").count() == 2);
+  CHECK(open("1,0\n2,1\n", "D.CSV").count() == 2);
+  CHECK(open(gzip("1,0\n2,1\n"), "D.Csv.GZ").count() == 2);
+  save_npz(folder.path("D.NPZ"), {{"x", Array({2, 3}, std::vector<float>(6))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
+  CHECK(Dataset::open(folder.path("D.NPZ"), "train").count() == 2);
+  // The lines of errors count those left out.
+  CHECK(contains(open_error(folder.write("b.csv", "0.5,2,1\r\r\n\r\n0.25,x,0\r\n")), "b.csv:3:6: `x` in column 2"));
 }
 
 TEST_CASE("a file without splits of its own is split by `:train` and `:test`, always the same way") {
@@ -243,15 +279,14 @@ TEST_CASE("labels outside a network's classes and examples of another size are r
   const Objective objective(network);
   const TemporaryFolder folder;
   save_npz(folder.path("a.npz"), {{"x", Array({2, 2, 2}, std::vector<float>(8))}, {"y", Array({2}, std::vector<int32_t>{1, 2})}});
-  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.path("a.npz"), "train"), 1); }), "a.npz: label 2 of example 1 is out of range: network `n` tells 2 classes apart"));
+  CHECK(contains(message_of<Error>([&] { objective.open(folder.path("a.npz"), "train", {}); }), "a.npz: label 2 of example 1 is out of range: network `n` tells 2 classes apart"));
   save_npz(folder.path("b.npz"), {{"x", Array({2, 5}, std::vector<float>(10))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
-  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.path("b.npz"), "train"), 1); }), "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
+  CHECK(contains(message_of<Error>([&] { objective.fit(objective.open(folder.path("b.npz"), "train", {}), 1); }), "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
 
-  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.write("a.csv", "1,2,3,4,red\n1,2,3,4,green\n1,2,3,4,blue\n"), "train"), 1); }),
+  CHECK(contains(message_of<Error>([&] { objective.open(folder.write("a.csv", "1,2,3,4,red\n1,2,3,4,green\n1,2,3,4,blue\n"), "train", {}); }),
                  "a.csv: network `n` tells 2 classes apart, but there are 3 different labels"));
   const std::string negative = folder.write("n.csv", "1,2,3,4,-1\n");
-  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(negative, "train"), 1); }), "n.csv: label -1 of example 0 is out of range"));
-  CHECK(contains(message_of<Error>([&] { objective.fit(Dataset::open(folder.write("f.csv", "1,2,3,4,0.5\n"), "train"), 1); }), "f.csv holds float targets []"));
+  CHECK(contains(message_of<Error>([&] { objective.open(negative, "train", {}); }), "n.csv:1: label -1 of example 0 is out of range"));
 
   const Network planes = Network::from_text("network n(x: f32[N, 3, 2, 4] layout=nchw) { return dense(flatten(x), 2) }\n"
                                             "train n { loss = softmax_cross_entropy(labels)\noptimizer = sgd(rate=0.1) }");

@@ -67,7 +67,8 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 NamedArrays load_npz(const std::string& path);
 void save_npz(const std::string& path, const NamedArrays& arrays);
 
-// Named f32 tensors of a safetensors file, memory-mapped; in the order of the file.
+// Named f32 tensors of a safetensors file, memory-mapped; in the order of the file. With them goes what the file says of its model, such
+// as how the numbers it was trained on were stored.
 class WeightStore {
  public:
   WeightStore();
@@ -209,6 +210,24 @@ struct EquivalenceCheck {
   bool passed = false;
 };
 
+struct EvaluationResult {
+  double loss = 0;       // an example, also where the train section sums over the batch
+  double accuracy = 0;   // NaN where the targets are floats
+  int64_t count = 0;
+  int64_t not_finite = 0;   // examples whose prediction holds NaN or infinity
+};
+
+struct Progress {
+  int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
+  double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
+  double examples_per_second = 0, seconds_left = 0;
+  int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
+  EvaluationResult test;
+  // What a training run does between steps, `testing` or `estimating statistics`, and which share of it is done. Empty while it trains.
+  std::string activity;
+  double activity_share = 0;
+};
+
 struct PassSummary {
   std::string name, summary;
 };
@@ -231,8 +250,14 @@ class Network {
   bool trainable() const;                       // has a train section
 
   WeightStore initialize(uint64_t seed) const;
-  // Throws unless the weights have exactly this network's names and shapes; the error lists what is missing, unknown or misshapen.
+  // Throws unless the weights have all of this network's names and shapes; the error lists what is missing, misshapen or unknown.
   void check_weights(const WeightStore& weights) const;
+  // A note that lists the tensors of a file that the network has no use for, such as PyTorch's `num_batches_tracked`; empty where there are none.
+  std::string unused_weights(const WeightStore& weights) const;
+
+  // The arrays of an .npz file as this network's inputs take them: integers become floats where the input holds floats, bytes among them
+  // scaled as those the weights were trained on, else divided by 255; in training mode the targets become what the loss takes.
+  NamedArrays load_inputs(const std::string& path, const WeightStore& weights, Mode mode = Mode::infer) const;
 
   // The network as text after parsing (ast, graph) or after the mode's pipeline and code generation. In training mode, and
   // with weights, passes or stop_after, the graph is what the pipeline made of it.
@@ -286,29 +311,11 @@ class Dataset {
   std::pair<Dataset, Dataset> split(double share, uint64_t seed) const;
 
   struct Data;
-  const Data& data() const { return *data_; }
+  Data& data() const { return *data_; }  // for the library itself
 
  private:
   explicit Dataset(std::unique_ptr<Data> data);
   std::unique_ptr<Data> data_;
-};
-
-struct EvaluationResult {
-  double loss = 0;       // an example, also where the train section sums over the batch
-  double accuracy = 0;   // NaN where the targets are floats
-  int64_t count = 0;
-  int64_t not_finite = 0;   // examples whose prediction holds NaN or infinity
-};
-
-struct Progress {
-  int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
-  double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
-  double examples_per_second = 0, seconds_left = 0;
-  int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
-  EvaluationResult test;
-  // What a training run does between steps, `testing` or `estimating statistics`, and which share of it is done. Empty while it trains.
-  std::string activity;
-  double activity_share = 0;
 };
 
 struct TrainOptions {
@@ -329,6 +336,7 @@ struct TrainOptions {
   std::string cpu = "native";
   std::function<void(const Progress&)> on_progress = {};
   std::function<bool()> stop = {};        // polled between steps and during tests; true ends the run with a checkpoint
+  std::function<void(const std::string& warning)> on_warning = {};
 };
 
 struct TrainResult {

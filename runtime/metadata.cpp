@@ -1,0 +1,61 @@
+#include "runtime/metadata.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/error.h"
+
+namespace bnc {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char *scale_key = "bnc.input.scale", *range_key = "bnc.input.range", *targets_key = "bnc.targets";
+constexpr const char *from_bytes = "bytes / 255", *as_stored = "as stored", *classes = "classes", *numbers = "numbers";
+
+// Takes the entry of that key out, if it is there.
+std::optional<std::string> take(std::map<std::string, std::string>& entries, const char* key) {
+  const auto node = entries.extract(key);
+  return node.empty() ? std::nullopt : std::optional(node.mapped());
+}
+
+// Whether the entry is the first of the two words it may be.
+bool is_first(const std::string& word, const char* first, const char* second, const char* key, const std::string& path) {
+  if (word != first && word != second) fail("{}: its metadata hold `{}` under `{}`, which may be `{}` or `{}`", path, word, key, first, second);
+  return word == first;
+}
+
+}  // namespace
+
+ModelMetadata ModelMetadata::parse(std::map<std::string, std::string> entries, const std::string& path) {
+  ModelMetadata metadata;
+  if (const auto scale = take(entries, scale_key)) {
+    InputScale& found = metadata.input_scale.emplace();
+    found.from_bytes = is_first(*scale, from_bytes, as_stored, scale_key, path);
+    const std::string text = take(entries, range_key).value_or("");
+    const Json range = Json::parse(text, nullptr, false);
+    const bool fits = range.is_array() && range.size() == 2 && range[0].is_number() && range[1].is_number() && range[0] <= range[1];
+    if (!fits) fail("{}: its metadata hold `{}` under `{}`, which is not a least and a largest number", path, text, range_key);
+    found.lowest = range[0].get<double>();
+    found.highest = range[1].get<double>();
+  }
+  if (const auto targets = take(entries, targets_key)) {
+    metadata.targets = is_first(*targets, classes, numbers, targets_key, path) ? TargetMeaning::classes : TargetMeaning::numbers;
+  }
+  metadata.others = std::move(entries);
+  return metadata;
+}
+
+std::map<std::string, std::string> ModelMetadata::entries() const {
+  std::map<std::string, std::string> entries = others;
+  if (input_scale) {
+    entries[scale_key] = input_scale->from_bytes ? from_bytes : as_stored;
+    entries[range_key] = Json{input_scale->lowest, input_scale->highest}.dump();
+  }
+  if (targets) entries[targets_key] = *targets == TargetMeaning::classes ? classes : numbers;
+  return entries;
+}
+
+}  // namespace bnc

@@ -1,0 +1,32 @@
+// What a weights file says of its model beside the tensors.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+namespace bnc {
+
+// The numbers that a training set put into the network, and how they came about: bytes are taken for pixels and divided by 255, other
+// numbers are taken as they are.
+struct InputScale {
+  bool from_bytes = false;
+  double lowest = 0, highest = 0;
+};
+
+// What the targets of a training set were: numbers of classes, or numbers.
+enum class TargetMeaning { classes, numbers };
+
+// Kept in the `__metadata__` of a safetensors file, which maps strings to strings. bnc's own keys begin with `bnc.`; what is more than a
+// word is JSON in its string. A file need not have any of them.
+struct ModelMetadata {
+  std::optional<InputScale> input_scale;   // bnc.input.scale: `bytes / 255` or `as stored`; bnc.input.range: `[0,1]`
+  std::optional<TargetMeaning> targets;    // bnc.targets: `classes` or `numbers`
+  std::map<std::string, std::string> others;   // entries that are not known, kept as they are
+
+  // Error, naming `path`, where an entry of bnc's own is damaged.
+  static ModelMetadata parse(std::map<std::string, std::string> entries, const std::string& path);
+  std::map<std::string, std::string> entries() const;
+};
+
+}  // namespace bnc
