@@ -117,6 +117,7 @@ Command lint_command();
 Command bench_command();
 Command explain_command();
 Command gradcheck_command();
+Command verify_command();
 Command fmt_command();
 
 }  // namespace bnc::tools

@@ -228,6 +228,32 @@ struct Progress {
   double activity_share = 0;
 };
 
+// The result of one layer, or of the network (`output y`): compiled against the reference evaluator on the network as it was written.
+struct LayerCheck {
+  std::string layer;                  // `stage1.conv2d_1`; of a layer without parameters the name of its result
+  std::string op, place;              // FILE:LINE
+  double error = 0;                   // largest difference over largest magnitude
+  double folding_predicted = 0;       // the part of it, norm over norm, that rounding the folded weights lets expect
+  std::optional<double> folding_measured;   // by the evaluator; absent for networks too large for it
+  bool passed = false;
+};
+struct VerifyOptions {
+  NamedArrays inputs = {};            // by name; empty: random ones
+  std::optional<int64_t> batch;       // compile for this batch size; without one for any
+  uint64_t seed = 1;                  // of random inputs
+  double bound = 1e-4;                // of every error
+  int threads = 0;
+  std::string cpu = "native";
+  std::function<void(const Progress&)> on_progress = {};
+  std::function<void(const std::string& warning)> on_warning = {};
+};
+struct Verification {
+  std::vector<LayerCheck> layers;     // those that folding leaves, in order, and the network's outputs
+  double worst = 0;
+  std::string worst_layer;
+  bool passed = true;
+};
+
 struct PassSummary {
   std::string name, summary;
 };
@@ -273,6 +299,8 @@ class Network {
   // compares every output, loss, gradient and update that both have, with a tolerance of 1e-9; 1e-5 with `fold_weights`, where
   // constant-fold computes new weights and rounds them. The step to training (`prepare-training`) is not compared: it is meant to differ.
   std::vector<EquivalenceCheck> check_equivalence(const std::vector<std::string>& passes, uint64_t seed, bool fold_weights = false) const;
+  // The compiled network (frozen, folded) against the reference evaluator on the network as it was written (frozen, not folded).
+  Verification verify(const WeightStore& weights, const VerifyOptions& options = {}) const;
   // Outputs (and loss, gradients, states in training mode) from the reference evaluator, named as Session::read names them.
   NamedArrays evaluate_reference(const CompileOptions& options, const WeightStore& weights, const NamedArrays& inputs) const;
 
