@@ -65,7 +65,10 @@ class Dependences {
  public:
   explicit Dependences(const Program& program) : program_(program) {}
 
+  // Also where so much has come together that a barrier takes less time than to look through it.
   bool conflict(const Kernel& kernel) const {
+    constexpr size_t most = 1024;
+    if (reads_.size() + writes_.size() > most) return true;
     auto any = [&](const std::vector<int>& a, const std::vector<int>& b) {
       return std::ranges::any_of(a, [&](int x) { return std::ranges::any_of(b, [&](int y) { return may_overlap(program_, x, y); }); });
     };

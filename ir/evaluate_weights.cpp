@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t block_size = 512;           // elements computed at a time: all blocks of an expression stay in the first-level cache
 constexpr int64_t largest_kept = 1 << 16;     // elements of a value that is kept
+constexpr int64_t longest_run = 64;           // operations computed in one go, for which there is room on the stack
 
 bool is_weight(const Node& node) { return node.is("parameter") || node.is("state"); }
 
@@ -58,13 +59,40 @@ void read_broadcast(const std::vector<double>& data, const std::vector<Dimension
 }  // namespace
 
 const Tensor& WeightEvaluator::value(Value value) {
+  if (!values_.count(value.node)) prepare(value);
+  return known_value(value);
+}
+
+const Tensor& WeightEvaluator::known_value(Value value) {
   const auto known = values_.find(value.node);
   if (known != values_.end()) return known->second[value.index];
   std::vector<Tensor> results = compute(*value.node);
+  if (std::any_of(results.begin(), results.end(), [](const Tensor& tensor) { return tensor.size() > largest_kept; })) large_.push_back(value.node);
   return (values_[value.node] = std::move(results))[value.index];
 }
 
+void WeightEvaluator::prepare(Value value) {
+  std::unordered_map<const Node*, int64_t> lengths;   // of the runs that compute the nodes done
+  std::vector<std::pair<Node*, size_t>> open = {{value.node, 0}};   // with the operand to look at next
+  while (!open.empty()) {
+    auto& [node, next] = open.back();
+    if (next < node->operands.size()) {
+      Node* operand = node->operands[next++].node;
+      if (operand && !lengths.count(operand) && !values_.count(operand)) open.emplace_back(operand, 0);
+      continue;
+    }
+    int64_t length = 1;
+    for (const Value& operand : node->operands)
+      if (const auto found = lengths.find(operand.node); found != lengths.end()) length += found->second;
+    const bool in_run = is_weight(*node) || ((is_arithmetic(*node) || node->is("reshape")) && length <= longest_run);
+    lengths[node] = in_run ? length : 0;
+    if (!in_run && node != value.node) known_value(node->result());
+    open.pop_back();
+  }
+}
+
 Weight WeightEvaluator::rounded(Value value) {
+  prepare(value);
   std::vector<float> data(size_of(value));
   for_each_block(value, [&](int64_t begin, std::span<const double> block) { std::copy(block.begin(), block.end(), data.begin() + begin); });
   forget_large_values();
@@ -92,18 +120,19 @@ template <class Function> WeightEvaluator::Run WeightEvaluator::combine(const No
 
 WeightEvaluator::Run WeightEvaluator::run_of(Value value) {
   const Node& node = *value.node;
-  if (is_weight(node)) {
+  const bool is_known = values_.count(&node);
+  if (is_weight(node) && !is_known) {
     const Weight* weight = weights_.find(value.name());
     BNC_CHECK(weight, fmt::format("no weight {}", value.name()));
     return [data = weight->data](int64_t begin, std::span<double> block) { std::copy_n(data.begin() + begin, block.size(), block.begin()); };
   }
-  if (node.is("reshape")) return run_of(node.operands[0]);
-  if (is_arithmetic(node)) {
+  if (node.is("reshape") && !is_known) return run_of(node.operands[0]);
+  if (is_arithmetic(node) && !is_known) {
     if (node.is("add")) return combine(node, std::plus<double>());
     if (node.is("sub")) return combine(node, std::minus<double>());
     return combine(node, std::multiplies<double>());
   }
-  const std::vector<double>& data = this->value(value).data;
+  const std::vector<double>& data = known_value(value).data;
   return [&data](int64_t begin, std::span<double> block) { std::copy_n(data.begin() + begin, block.size(), block.begin()); };
 }
 
@@ -113,7 +142,7 @@ WeightEvaluator::Run WeightEvaluator::operand_run(const Node& node, int operand)
   if (size_of(value) == element_count(shape)->at(1)) return run_of(value);
   const std::vector<int64_t> dims = concrete(shape, 1);
   const auto strides = ops::broadcast_strides(concrete(value.type().shape, 1), dims.size());
-  return [&data = this->value(value).data, dimensions = merged_dimensions(dims, strides)](int64_t begin, std::span<double> block) {
+  return [&data = known_value(value).data, dimensions = merged_dimensions(dims, strides)](int64_t begin, std::span<double> block) {
     read_broadcast(data, dimensions, begin, block);
   };
 }
@@ -128,7 +157,7 @@ std::vector<Tensor> WeightEvaluator::compute(Node& node) {
   if (node.is("reduce_sum"))
     if (const std::vector<int> axes = ops::axes_of(node); axes.size() == 1) return {sum_along(node, axes[0])};
   EvaluateContext cx{node, {}, 1};
-  for (const Value& operand : node.operands) cx.operands.push_back(operand ? &value(operand) : nullptr);
+  for (const Value& operand : node.operands) cx.operands.push_back(operand ? &known_value(operand) : nullptr);
   return node.op->evaluate(cx);
 }
 
@@ -151,9 +180,8 @@ Tensor WeightEvaluator::sum_along(const Node& node, int axis) {
 }
 
 void WeightEvaluator::forget_large_values() {
-  std::erase_if(values_, [](const auto& entry) {
-    return std::any_of(entry.second.begin(), entry.second.end(), [](const Tensor& tensor) { return tensor.size() > largest_kept; });
-  });
+  for (const Node* node : large_) values_.erase(node);
+  large_.clear();
 }
 
 Tensor evaluate_value(Value value, const Weights& weights) { return WeightEvaluator(weights).value(value); }

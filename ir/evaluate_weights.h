@@ -25,6 +25,9 @@ class WeightEvaluator {
   // Writes the elements begin, begin + 1 ... of a value, in row-major order.
   using Run = std::function<void(int64_t begin, std::span<double> block)>;
 
+  // Computes what an expression is not to be computed from element by element, from the sources on.
+  void prepare(Value value);
+  const Tensor& known_value(Value value);
   Run run_of(Value value);
   Run operand_run(const Node& node, int operand);
   template <class Function> Run combine(const Node& node, Function function);
@@ -35,6 +38,7 @@ class WeightEvaluator {
 
   const Weights& weights_;
   std::unordered_map<const Node*, std::vector<Tensor>> values_;
+  std::vector<const Node*> large_;   // of these the large ones
 };
 
 }  // namespace bnc

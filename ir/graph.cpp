@@ -1,7 +1,11 @@
 #include "ir/graph.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
+#include "ir/live_uses.h"
 #include "ir/op.h"
 
 namespace bnc {
@@ -35,6 +39,7 @@ Node* Graph::insert(Nodes::iterator position, std::unique_ptr<Node> node) {
   }
   const auto inserted = nodes_.insert(position, std::move(node));
   positions_[inserted->get()] = inserted;
+  if (live_uses_) live_uses_->inserted(inserted);
   return inserted->get();
 }
 
@@ -47,15 +52,35 @@ Graph::Nodes::iterator Graph::position(const Node* node) {
 void Graph::replace_all_uses(Value from, Value to) {
   BNC_CHECK(from.type() == to.type(),
             fmt::format("{}: {} becomes {}: {}", from.name(), to_string(from.type()), to.name(), to_string(to.type())));
-  for (const auto& node : nodes_)
-    for (Value& operand : node->operands)
-      if (operand == from) operand = to;
+  if (from == to) return;
+  if (live_uses_) {
+    const std::vector<Node*> users = live_uses_->of(from);
+    for (Node* user : users)
+      for (size_t k = 0; k < user->operands.size(); ++k)
+        if (user->operands[k] == from) set_operand(*user, k, to);
+    if (!live_uses_->is_output(from)) return;
+    live_uses_->entry(to).outputs += std::exchange(live_uses_->entry(from).outputs, 0);
+  } else {
+    for (const auto& node : nodes_)
+      for (Value& operand : node->operands)
+        if (operand == from) operand = to;
+  }
   for (Output& output : outputs)
     if (output.value == from) output.value = to;
 }
 
+void Graph::set_operand(Node& node, size_t operand, Value value) {
+  const Value old = std::exchange(node.operands[operand], value);
+  if (!live_uses_) return;
+  const bool still_reads = std::find(node.operands.begin(), node.operands.end(), old) != node.operands.end();
+  if (!still_reads) live_uses_->no_longer_reads(&node, old);
+  live_uses_->reads(&node, value);
+  live_uses_->touch(&node);
+}
+
 void Graph::erase(Node* node) {
   const Nodes::iterator place = position(node);
+  if (live_uses_) live_uses_->erasing(node);
   for (const Result& result : node->results) taken_names_.erase(result.name);
   positions_.erase(node);
   nodes_.erase(place);
@@ -66,6 +91,13 @@ void Graph::rename(Value value, const std::string& name) {
   BNC_CHECK(is_new, fmt::format("the name {} is taken", name));
   taken_names_.erase(value.name());
   value.node->results[value.index].name = name;
+}
+
+void Graph::swap_names(Value a, Value b) {
+  std::swap(a.node->results[a.index].name, b.node->results[b.index].name);
+  if (!live_uses_) return;
+  live_uses_->touch(a.node);
+  live_uses_->touch(b.node);
 }
 
 std::string Graph::fresh_name(const std::string& stem) {

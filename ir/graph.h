@@ -16,6 +16,7 @@
 namespace bnc {
 
 struct OpDefinition;
+class LiveUses;
 class Node;
 
 // One result of a node. A default-constructed Value stands for an absent optional operand.
@@ -79,12 +80,15 @@ class Graph {
   Node* append(std::unique_ptr<Node> node) { return insert(nodes_.end(), std::move(node)); }
   Nodes::iterator position(const Node* node);
 
-  // Makes every operand and every output that reads `from` read `to`. The types must be the same.
+  // Makes every operand and every output that reads `from` read `to`. The types must be the same. Linear in the size of the
+  // graph, but with LiveUses in the number of readers.
   void replace_all_uses(Value from, Value to);
+  void set_operand(Node& node, size_t operand, Value value);
   // Removes a node whose results nobody reads.
   void erase(Node* node);
   // Gives a result another name, which must not be taken.
   void rename(Value value, const std::string& name);
+  void swap_names(Value a, Value b);
 
   // A name not yet taken that begins with `stem`.
   std::string fresh_name(const std::string& stem);
@@ -101,6 +105,8 @@ class Graph {
   Nodes nodes_;
   std::unordered_map<const Node*, Nodes::iterator> positions_;
   std::unordered_map<std::string, int> taken_names_;  // with the last number tried behind each
+  friend class LiveUses;
+  LiveUses* live_uses_ = nullptr;   // is told of every change
 };
 
 // The nodes that read each value, computed once; out of date as soon as the graph changes.

@@ -85,7 +85,7 @@ class Verifier {
           fmt::format("has {} results, its op defines {}", node_->results.size(), node_->op->results.size()));
     for (const Result& result : node_->results) {
       check(!result.name.empty(), "has a result without a name");
-      check(names_.emplace(result.name, &result).second, fmt::format("the name {} occurs twice", result.name));
+      check(names_.emplace(result.name, std::pair(node_, &result)).second, fmt::format("the name {} occurs twice", result.name));
     }
     if (!node_->op->infer) return;  // a source's type is its own
     const auto types = inferred();
@@ -111,8 +111,8 @@ class Verifier {
     const char* role = output.role == Output::Role::gradient ? "gradient" : "update";
     const auto target = names_.find(output.name);
     check(target != names_.end(), fmt::format("{} of {}, which is not in the graph", role, output.name));
-    check(target->second->type == output.value.type(), fmt::format("{} of {} has another type", role, output.name));
-    const Node& source = *graph_.find(output.name).node;
+    check(target->second.second->type == output.value.type(), fmt::format("{} of {} has another type", role, output.name));
+    const Node& source = *target->second.first;
     const bool fits = source.is("parameter") || source.is(output.role == Output::Role::gradient ? "input" : "state");
     check(fits, fmt::format("{} of {}, which is neither a parameter nor {}", role, output.name,
                             output.role == Output::Role::gradient ? "an input" : "a state"));
@@ -121,7 +121,7 @@ class Verifier {
   const Graph& graph_;
   const Node* node_ = nullptr;
   std::unordered_set<const Node*> seen_;
-  std::unordered_map<std::string, const Result*> names_;
+  std::unordered_map<std::string, std::pair<const Node*, const Result*>> names_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "ir/evaluate.h"
@@ -90,18 +91,28 @@ class Folder {
     std::unordered_set<const Node*> known;
     for (const auto& node : graph_.nodes())
       if (is_known(*node, known)) known.insert(node.get());
-    std::vector<Value> frontier;
     const Uses uses(graph_);
-    for (const auto& node : graph_.nodes())
+    std::unordered_map<const Node*, std::vector<Value>> folded;   // what stands for a node's results from here on
+    const auto follow = [&](Value& read) {
+      if (const auto found = folded.find(read.node); found != folded.end() && found->second[read.index]) read = found->second[read.index];
+    };
+    for (const auto& node : graph_.nodes()) {
+      std::for_each(node->operands.begin(), node->operands.end(), follow);
+      if (!known.count(node.get())) continue;
+      note_origins(*node);
+      if (is_weight(*node) || node->is("constant")) continue;
       for (size_t i = 0; i < node->results.size(); ++i) {
         const Value value = node->result(static_cast<int>(i));
-        if (!known.count(node.get()) || is_weight(*node) || node->is("constant")) continue;
         const auto& users = uses.of(value);
         const bool read_outside = std::any_of(users.begin(), users.end(), [&](const Node* user) { return !known.count(user); });
-        if (read_outside || uses.is_output(value)) frontier.push_back(value);
+        if (!read_outside && !uses.is_output(value)) continue;
+        auto& values = folded[node.get()];
+        values.resize(node->results.size());
+        values[i] = make_parameter(value);
       }
-    for (const Value& value : frontier) make_parameter(value);
-    return !frontier.empty();
+    }
+    for (Output& output : graph_.outputs) follow(output.value);
+    return !folded.empty();
   }
 
   bool is_known(const Node& node, const std::unordered_set<const Node*>& known) const {
@@ -114,33 +125,40 @@ class Folder {
   }
 
   // Rounded to f32 here, once: the expression is evaluated from the original weights in float64.
-  void make_parameter(Value value) {
-    const std::string name = graph_.fresh_name(origin(value.node) + ".folded");
+  Value make_parameter(Value value) {
+    const Origins& origins = origins_.at(value.node);
+    const Node* origin = origins.parameter ? origins.parameter : origins.state;
+    const std::string name = graph_.fresh_name((origin ? origin->results[0].name : "") + ".folded");
     if (evaluator_) cx_.weights->set(name, evaluator_->rounded(value));
     const Value folded =
         GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
     folded.node->provenance = value.node->provenance;
-    graph_.replace_all_uses(value, folded);
+    note_origins(*folded.node);
+    return folded;
   }
 
   // The parameter an expression came from: the first one in it, read from the left, or else the first state.
-  static std::string origin(const Node* node) {
-    const std::string parameter = leftmost(node, "parameter");
-    return parameter.empty() ? leftmost(node, "state") : parameter;
-  }
+  struct Origins {
+    const Node *parameter = nullptr, *state = nullptr;
+  };
 
-  static std::string leftmost(const Node* node, const char* kind) {
-    if (node->is(kind)) return node->results[0].name;
-    for (const Value& operand : node->operands)
-      if (operand)
-        if (std::string name = leftmost(operand.node, kind); !name.empty()) return name;
-    return "";
+  void note_origins(const Node& node) {
+    Origins& own = origins_[&node];
+    if (node.is("parameter")) own.parameter = &node;
+    if (node.is("state")) own.state = &node;
+    for (const Value& operand : node.operands) {
+      if (!operand) continue;
+      const Origins& inner = origins_.at(operand.node);
+      if (!own.parameter) own.parameter = inner.parameter;
+      if (!own.state) own.state = inner.state;
+    }
   }
 
   Graph& graph_;
   PassContext& cx_;
   bool folds_weights_ = false;
   std::optional<WeightEvaluator> evaluator_;   // where the weights are known
+  std::unordered_map<const Node*, Origins> origins_;
 };
 
 }  // namespace

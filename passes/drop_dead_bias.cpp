@@ -139,7 +139,8 @@ std::string why_not(const FoldScope& scope, const Candidate& candidate, const No
 }
 
 // Takes the bias out of the chain; whoever reads a mean gets it added back.
-void drop(Graph& graph, const Candidate& candidate) {
+void drop(FoldScope& scope, const Candidate& candidate) {
+  Graph& graph = scope.graph;
   Node& node = *candidate.chain.source;
   for (const Value mean : candidate.means) {
     GraphBuilder builder = GraphBuilder::after(graph, mean.node);
@@ -148,36 +149,38 @@ void drop(Graph& graph, const Candidate& candidate) {
     for (const ChannelBlock& block : candidate.path.blocks) vector = repeat_channels(builder, vector, block);
     const Value corrected = builder.add(mean, vector);
     graph.replace_all_uses(mean, corrected);
-    corrected.node->operands[0] = mean;
+    graph.set_operand(*corrected.node, 0, mean);
     for (Node* difference : candidate.differences)
-      if (difference->operands[1] == corrected) difference->operands[1] = mean;
+      if (difference->operands[1] == corrected) graph.set_operand(*difference, 1, mean);
   }
   const Value raw = node.operands[node.is("bias") ? 0 : 1 - candidate.bias];
   graph.replace_all_uses(node.result(), raw);
+  scope.remove(node);
   graph.erase(&node);
+  for (const Node* created : scope.uses.take_changes().inserted) scope.add(*created);
 }
 
-// One round over the graph as it was at its beginning: what stands in front of two norms cannot be dropped, so no
-// candidate is in another one's way. A bias in front of a dropped one is left to the next round.
-bool drop_all(Graph& graph, PassContext& cx) {
-  const FoldScope scope(graph);
+// One round over norms, all of them looked at before anything is dropped: what stands in front of two norms cannot be dropped, so no
+// candidate is in another one's way. Returns the norms in front of which a bias was dropped: there may be another one.
+std::vector<Node*> drop_all(FoldScope& scope, const std::vector<Node*>& norms, PassContext& cx) {
   std::vector<std::pair<Node*, Candidate>> found;
-  for (const auto& node : graph.nodes()) {
-    std::optional<Candidate> candidate = candidate_at(scope, *node);
-    if (candidate && why_not(scope, *candidate, *node).empty()) found.emplace_back(node.get(), std::move(*candidate));
+  for (Node* norm : norms) {
+    std::optional<Candidate> candidate = candidate_at(scope, *norm);
+    if (candidate && why_not(scope, *candidate, *norm).empty()) found.emplace_back(norm, std::move(*candidate));
   }
+  std::vector<Node*> changed;
   for (const auto& [norm, candidate] : found) {
     const char* whose = norm->is("batch_norm") ? "the batch's mean" : "the mean of each of its instances";
     cx.done(candidate.chain.source, fmt::format("dropped: {} subtracts it again with {}; the running mean has it added back", describe(*norm), whose));
-    drop(graph, candidate);
+    drop(scope, candidate);
+    changed.push_back(norm);
   }
-  return !found.empty();
+  return changed;
 }
 
-void explain_what_stays(const Graph& graph, PassContext& cx) {
-  const FoldScope scope(graph);
-  for (const auto& node : graph.nodes()) {
-    if (const auto found = candidate_at(scope, *node)) cx.decline(found->chain.source, why_not(scope, *found, *node));
+void explain_what_stays(const FoldScope& scope, const std::vector<Node*>& norms, PassContext& cx) {
+  for (Node* norm : norms) {
+    if (const auto found = candidate_at(scope, *norm)) cx.decline(found->chain.source, why_not(scope, *found, *norm));
   }
 }
 
@@ -185,8 +188,12 @@ void explain_what_stays(const Graph& graph, PassContext& cx) {
 
 bool drop_dead_bias(Graph& graph, PassContext& cx) {
   bool changed = dead_code(graph, cx);  // a dead node would count as a reader
-  while (drop_all(graph, cx)) changed = true;
-  explain_what_stays(graph, cx);
+  FoldScope scope(graph);
+  std::vector<Node*> norms;
+  for (const auto& node : graph.nodes())
+    if (node->is("batch_norm") || node->is("instance_norm")) norms.push_back(node.get());
+  for (std::vector<Node*> open = norms; !open.empty(); changed |= !open.empty()) open = drop_all(scope, open, cx);
+  explain_what_stays(scope, norms, cx);
   return changed;
 }
 

@@ -209,7 +209,7 @@ ConsumerFolding through_concat(const FoldScope& scope, Node& node, int operand, 
 }  // namespace
 
 Node* bias_behind(const FoldScope& scope, Node& node) {
-  const std::vector<Node*>& users = scope.uses.of(node.result());
+  const std::vector<Node*>& users = scope.readers(node.result());
   if (users.size() != 1 || scope.uses.is_output(node.result()) || !users[0]->is("bias")) return nullptr;
   const bool adds_columns = ops::axis_of(*users[0]) == node.results[0].type.rank() - 1;
   return adds_columns && scope.is_constant(users[0]->operands[1]) ? users[0] : nullptr;
@@ -219,7 +219,7 @@ void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw
   const Value whole = bias ? builder.add(bias->operands[1], shift) : shift;
   const Value shifted = builder.value(op, {raw, whole}, std::move(attributes));
   if (bias) return replace(graph, bias->result(), shifted);
-  std::swap(raw.node->results[0].name, node.results[0].name);   // the name belongs to the result
+  graph.swap_names(raw.node->result(), node.result());   // the name belongs to the result
   replace(graph, node.result(), shifted);
 }
 
@@ -237,10 +237,12 @@ const std::map<std::string, ConsumerRule>& consumer_rules() {
 }
 
 ConsumerFolding fold_into_consumers(const FoldScope& scope, Value value, int axis) {
+  constexpr size_t most_seen = 10'000;   // where ways part and meet again there are ever more of them
+  if (scope.seen().size() > most_seen) return refuse(fmt::format("there are more than {} nodes on the ways from there", most_seen));
   if (scope.uses.is_output(value)) return refuse(fmt::format("{} is an output of the network", describe(*value.node)));
   std::vector<ConsumerFolding> users;
   std::string place;
-  for (Node* user : scope.uses.of(value)) {
+  for (Node* user : scope.readers(value)) {
     const auto& operands = user->operands;
     if (std::count(operands.begin(), operands.end(), value) > 1) return refuse(fmt::format("{} reads it more than once", describe(*user)));
     const auto rule = consumer_rules().find(user->op->name);

@@ -10,11 +10,19 @@
 
 namespace bnc {
 
-FoldScope::FoldScope(const Graph& graph, const Weights* weights) : graph(graph), uses(graph), weights_(weights) {
-  for (const auto& node : graph.nodes()) {
-    const bool is_source = node->op->category == OpCategory::source;
-    constant_[node.get()] = is_source ? !node->is("input") : std::all_of(node->operands.begin(), node->operands.end(), [&](Value operand) { return !operand || constant_.at(operand.node); });
-  }
+FoldScope::FoldScope(Graph& graph, const Weights* weights) : graph(graph), uses(graph), weights_(weights) {
+  for (const auto& node : graph.nodes()) add(*node);
+}
+
+void FoldScope::add(const Node& node) {
+  const bool is_source = node.op->category == OpCategory::source;
+  constant_[&node] = is_source ? !node.is("input") : std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) { return !operand || constant_.at(operand.node); });
+}
+
+void FoldScope::consider(const Node& affine) {
+  affine_ = &affine;
+  seen_ = {&affine};
+  held_.clear();
 }
 
 // The first few by name.
@@ -25,14 +33,30 @@ static std::string list_of(const std::vector<Node*>& nodes) {
   return nodes.size() > most ? fmt::format("{} and {} more", list, nodes.size() - most) : list;
 }
 
+static bool reads_values(const Node* user) { return !user->is("element_count"); }   // or the shape only
+
+bool FoldScope::has_several_readers(Value value) const {
+  const std::vector<Node*>& users = uses.of(value);
+  const auto first = std::find_if(users.begin(), users.end(), reads_values);
+  return first != users.end() && std::find_if(first + 1, users.end(), reads_values) != users.end();
+}
+
 std::string FoldScope::held_by(Value value) const {
-  std::vector<Node*> users = uses.of(value);
-  std::erase_if(users, [](const Node* user) { return user->is("element_count"); });  // reads the shape only
+  (has_several_readers(value) ? held_ : seen_).push_back(value.node);
   if (uses.is_output(value)) return fmt::format("{} is an output of the network", describe(*value.node));
+  std::vector<Node*> users = uses.of(value);
+  std::erase_if(users, [](const Node* user) { return !reads_values(user); });
   if (users.size() > 1) return fmt::format("{} has {} users: {}", describe(*value.node), users.size(), list_of(users));
   if (users.size() == 1 && std::count(users[0]->operands.begin(), users[0]->operands.end(), value) > 1)
     return fmt::format("{} reads {} more than once", describe(*users[0]), describe(*value.node));
   return {};
+}
+
+const std::vector<Node*>& FoldScope::readers(Value value) const {
+  const std::vector<Node*>& users = uses.of(value);
+  seen_.push_back(value.node);
+  seen_.insert(seen_.end(), users.begin(), users.end());
+  return users;
 }
 
 std::string FoldScope::why_not_positive() const {
@@ -64,13 +88,13 @@ Affine affine_of(GraphBuilder& builder, const Node& node) {
 Value rebuild(GraphBuilder& builder, Node& node, const std::string& op, std::vector<Value> operands, AttributeMap attributes) {
   builder.at(node.range);
   Node* created = builder.create(op, std::move(operands), std::move(attributes));
-  std::swap(created->results[0].name, node.results[0].name);
+  builder.graph().swap_names(created->result(), node.result());
   return created->result();
 }
 
 void replace(Graph& graph, Value from, Value to) {
   graph.replace_all_uses(from, to);
-  std::swap(from.node->results[from.index].name, to.node->results[to.index].name);
+  graph.swap_names(from, to);
 }
 
 bool counts_padding(const Node& average_pool) {

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "ir/builder.h"
+#include "ir/live_uses.h"
 #include "ir/tensor.h"
 
 namespace bnc {
@@ -18,30 +19,42 @@ struct Affine {
   Value scale, shift;
 };
 
-// What the rules may ask of the graph; out of date as soon as the graph changes.
+// What the rules may ask of the graph.
 class FoldScope {
  public:
   // With weights, the signs of scales are known too.
-  explicit FoldScope(const Graph& graph, const Weights* weights = nullptr);
+  explicit FoldScope(Graph& graph, const Weights* weights = nullptr);
 
-  const Graph& graph;
-  const Uses uses;
+  Graph& graph;
+  LiveUses uses;
 
   // The node whose map is being folded from now on ...
-  void consider(const Node& affine) { affine_ = &affine; }
+  void consider(const Node& affine);
   // ... and why its scales are not all known to be positive; empty when they are.
   std::string why_not_positive() const;
+  // What the rules have looked at since: their answer stands as long as `seen` keep operands and readers, and as long as those
+  // of `held` have several readers.
+  const std::vector<const Node*>& seen() const { return seen_; }
+  const std::vector<const Node*>& held() const { return held_; }
 
   // Known when freezing: depends on parameters, states and constants only.
   bool is_constant(Value value) const { return constant_.at(value.node); }
   // Why the value must stay as it is although one reader wants it changed: others read it, or it is an output. Empty
   // when it is free to change.
   std::string held_by(Value value) const;
+  bool has_several_readers(Value value) const;
+  // Those who read a value, for whom a map is to be changed.
+  const std::vector<Node*>& readers(Value value) const;
+
+  // Called for each node that is inserted, in their order, and for each that is erased.
+  void add(const Node& node);
+  void remove(const Node& node) { constant_.erase(&node); }
 
  private:
   const Weights* weights_;
   const Node* affine_ = nullptr;
   std::unordered_map<const Node*, bool> constant_;
+  mutable std::vector<const Node*> seen_, held_;
 };
 
 // How an affine map vanishes into what computes a value (`apply` returns the value with the map applied) ...

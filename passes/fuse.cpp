@@ -16,6 +16,8 @@
 namespace bnc {
 namespace {
 
+constexpr size_t most_tried = 256;   // nodes that read nothing of a kernel but might be computed beside it
+
 bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>() != nullptr; }
 
 // A node that must run after another has read the old value of a parameter.
@@ -24,38 +26,22 @@ struct Wait {
   Value value;
 };
 
-// The nodes that come before a node, by number.
-class NodeSet {
- public:
-  explicit NodeSet(size_t size) : words_((size + 63) / 64) {}
-  bool contains(size_t number) const { return words_[number / 64] >> (number % 64) & 1; }
-  void insert(size_t number) { words_[number / 64] |= uint64_t{1} << (number % 64); }
-  void insert(const NodeSet& other) {
-    for (size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
-  }
-
- private:
-  std::vector<uint64_t> words_;
-};
-
 // What must run before what. A node that is computed where its one reader reads it (`attached`) stands for that reader.
 class Order {
  public:
   Order(const Graph& graph, const std::unordered_set<const Node*>& attached) : graph_(graph), uses_(graph) {
-    for (const auto& node : graph.nodes()) number_.emplace(node.get(), number_.size());
     for (const auto& node : graph.nodes()) {
+      number_.emplace(node.get(), number_.size());
       host_[node.get()] = node.get();
-      NodeSet before(graph.nodes().size());
-      for (Value operand : node->operands) {
-        if (operand) include(before, *operand.node);
-      }
-      before_.push_back(std::move(before));
     }
     for (auto node = graph.nodes().rbegin(); node != graph.nodes().rend(); ++node) {
       if (attached.count(node->get())) host_[node->get()] = host_.at(uses_.of((*node)->result()).front());
     }
     for (const Output& output : graph.outputs) {
       if (output.role != Output::Role::update) handed_out_.insert(output.value.node);
+    }
+    for (const auto& node : graph.nodes()) {
+      if (!tree_.count(node.get())) span(node.get());
     }
     order_updates_after_readers();
   }
@@ -78,12 +64,6 @@ class Order {
   Node* host(const Node* node) const { return host_.at(node); }
 
  private:
-  void include(NodeSet& before, const Node& node) const {
-    const size_t number = number_.at(&node);
-    before.insert(before_[number]);
-    before.insert(number);
-  }
-
   // A parameter's new value is written over the old one, so whoever reads the old one goes first, also before what is
   // computed for the new value alone, which would have to be kept otherwise. Where a reader needs the new value, lowering
   // writes it elsewhere and copies it at the end.
@@ -92,10 +72,17 @@ class Order {
     for (const auto& node : graph_.nodes()) {
       if (is_source(*node)) sources[node->results[0].name] = node->result();
     }
+    std::vector<std::pair<Value, std::vector<Node*>>> updates;   // of which value, and what is computed for it
+    std::unordered_set<const Node*> for_one;
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::update || is_source(*output.value.node)) continue;
-      const Value old = sources.at(output.name);
-      const std::vector<Node*> computed = computed_for_update(output.value.node);
+      updates.emplace_back(sources.at(output.name), computed_for_update(output.value.node));
+      for_one.insert(updates.back().second.begin(), updates.back().second.end());
+    }
+    for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) {
+      if (for_one.count(node->get()) && is_read_by_only(**node, ends_in_updates_)) ends_in_updates_.insert(node->get());
+    }
+    for (const auto& [old, computed] : updates) {
       if (old.node->is("parameter")) {
         for (const Node* node : computed) group_.emplace(node, groups_.size());
         groups_.push_back(computed);
@@ -103,9 +90,9 @@ class Order {
       for (Node* node : computed) {
         for (const Node* reader : uses_.of(old)) {
           Node* runs = host(reader);
-          if (runs == node || precedes(node, runs) || precedes(runs, node)) continue;
+          if (runs == node || precedes(node, runs, true) || precedes(runs, node, false)) continue;
           waits_[node].push_back({runs, old});
-          let_precede(runs, node);
+          others_wait_ = others_wait_ || !ends_in_updates_.count(node);
         }
       }
     }
@@ -138,19 +125,74 @@ class Order {
     return true;
   }
 
-  bool precedes(const Node* first, const Node* second) const { return before_[number_.at(second)].contains(number_.at(first)); }
-
-  void let_precede(const Node* first, const Node* second) {
-    const size_t number = number_.at(second);
-    for (size_t i = 0; i < before_.size(); ++i) {
-      if (i == number || before_[i].contains(number)) include(before_[i], *first);
+  // A part of the tree that goes from each node to readers not yet in it: where `node` and all below it stand, one after another.
+  void span(const Node* root) {
+    struct Open {
+      const Node* node;
+      size_t result = 0, reader = 0;
+    };
+    std::vector<Open> open = {{root}};
+    const size_t place = tree_.size();
+    tree_[root] = {place, place};
+    while (!open.empty()) {
+      auto& [node, result, reader] = open.back();
+      if (result == node->results.size()) {
+        tree_[node].second = tree_.size();
+        open.pop_back();
+        continue;
+      }
+      const auto& readers = uses_.of(Value{const_cast<Node*>(node), static_cast<int>(result)});
+      if (reader == readers.size()) {
+        ++result;
+        reader = 0;
+        continue;
+      }
+      const Node* next = readers[reader++];
+      const size_t place = tree_.size();
+      if (tree_.try_emplace(next, place, place).second) open.push_back({next});
     }
+  }
+
+  bool is_below(const Node* root, const Node* node) const {
+    const auto &[first, end] = tree_.at(root);
+    return tree_.at(node).first >= first && tree_.at(node).first < end;
+  }
+
+  // Whether one node runs before another because of what reads what and of the waits up to here. Goes back from the second one;
+  // where that takes too long nobody knows. Other nodes than those that end in updates stand in the order of their numbers, and none
+  // of them reads one of those.
+  bool precedes(const Node* first, const Node* second, bool if_unknown) const {
+    constexpr size_t most_steps = 4096;
+    std::unordered_set<const Node*> seen = {second};
+    std::vector<const Node*> open = {second};
+    const auto is_behind = [&](const Node* node) {
+      return others_wait_ || ends_in_updates_.count(node) || (!ends_in_updates_.count(first) && number_.at(node) > number_.at(first));
+    };
+    const auto look_at = [&](const Node* before) {
+      if (before == first || is_below(first, before)) return true;
+      if (is_behind(before) && seen.insert(before).second) open.push_back(before);
+      return false;
+    };
+    while (!open.empty()) {
+      if (seen.size() > most_steps) return if_unknown;
+      const Node* node = open.back();
+      open.pop_back();
+      for (Value operand : node->operands) {
+        if (operand && look_at(operand.node)) return true;
+      }
+      for (const Wait& wait : waits(node)) {
+        if (look_at(wait.reader)) return true;
+      }
+    }
+    return false;
   }
 
   const Graph& graph_;
   const Uses uses_;
   std::unordered_map<const Node*, size_t> number_;
-  std::vector<NodeSet> before_;                        // of each node
+  std::unordered_map<const Node*, std::pair<size_t, size_t>> tree_;   // places, from and to, of what is below a node in a tree of readers
+  std::unordered_set<const Node*> ends_in_updates_;    // computed for one update alone, and so is all that is computed from them
+  bool others_wait_ = false;                           // some other node waits for a reader
   std::unordered_map<const Node*, Node*> host_;
   std::unordered_set<const Node*> handed_out_;         // computed not for an update alone
   std::unordered_map<const Node*, std::vector<Wait>> waits_;
@@ -171,7 +213,9 @@ class Scheduler {
   std::vector<Node*> run() {
     while (!ready_.empty()) {
       KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
-      refused_.clear();
+      fed_.clear();
+      unrelated_.clear();
+      first_untried_ = tried_ = 0;
       while (Node* next = pick(kernel)) take(kernel, next);
       ++kernels_;
     }
@@ -198,22 +242,36 @@ class Scheduler {
     else missing_[&node] = found.size();
   }
 
-  // The next node for this kernel: one that continues it, else one that leaves all ways to split it open.
+  // The next node for this kernel: one that continues it, else one that leaves all ways to split it open. What does not fit is not
+  // tried again: a kernel only ever gets narrower.
   Node* pick(const KernelPlan& kernel) {
     if (kernel.empty()) return ready_.begin()->second;
-    Node* unrelated = nullptr;
-    for (const auto& [number, node] : ready_) {
-      if (refused_.count(node)) continue;
+    for (auto it = fed_.begin(); it != fed_.end();) {
       bool narrows = false;
-      if (!kernel.fits(*node, work_with_group(*node), &narrows)) {
-        refused_.insert(node);   // a kernel only ever gets narrower
-        continue;
-      }
-      if (overwrites_what_it_reads(kernel, node)) continue;
-      if (kernel.feeds(*node)) return node;
-      if (!narrows && !unrelated) unrelated = node;
+      if (!kernel.fits(*it->second, work_with_group(*it->second), &narrows)) it = fed_.erase(it);
+      else if (!overwrites_what_it_reads(kernel, it->second)) return it->second;
+      else ++it;
     }
-    return unrelated;
+    for (auto it = unrelated_.begin(); it != unrelated_.end() || (it = next_unrelated(kernel)) != unrelated_.end();) {
+      bool narrows = false;
+      if (!kernel.fits(*it->second, work_with_group(*it->second), &narrows)) it = unrelated_.erase(it);
+      else if (!narrows && !overwrites_what_it_reads(kernel, it->second)) return it->second;
+      else ++it;
+    }
+    return nullptr;
+  }
+
+  // One more of those that are ready but read nothing of the kernel, in their order; the end where enough were tried.
+  std::map<size_t, Node*>::iterator next_unrelated(const KernelPlan& kernel) {
+    while (tried_ < most_tried) {
+      const auto next = ready_.lower_bound(first_untried_);
+      if (next == ready_.end()) break;
+      first_untried_ = next->first + 1;
+      if (kernel.feeds(*next->second)) continue;
+      ++tried_;
+      return unrelated_.insert(*next).first;
+    }
+    return unrelated_.end();
   }
 
   // The work of a node and of those that are to follow it in its kernel.
@@ -241,12 +299,14 @@ class Scheduler {
 
   void take(KernelPlan& kernel, Node* node) {
     kernel.add(node);
-    ready_.erase(number_.at(node));
+    for (auto* nodes : {&ready_, &fed_, &unrelated_}) nodes->erase(number_.at(node));
     place(node);
     for (Node* next : successors_[node]) {
       if (--missing_.at(next) > 0) continue;
       missing_.erase(next);
-      ready_.emplace(number_.at(next), next);
+      const auto entry = *ready_.emplace(number_.at(next), next).first;
+      if (kernel.feeds(*next)) fed_.insert(entry);
+      else if (entry.first < first_untried_) unrelated_.insert(entry);
     }
   }
 
@@ -267,7 +327,9 @@ class Scheduler {
   std::unordered_map<const Node*, size_t> missing_;                // how many predecessors have not run yet
   std::unordered_map<const Node*, std::vector<Node*>> successors_;
   std::map<size_t, Node*> ready_;
-  std::unordered_set<const Node*> refused_;                        // what does not fit the kernel that is open
+  // Of these, what may still join the kernel that is open: what it computes operands of, and others, from the front.
+  std::map<size_t, Node*> fed_, unrelated_;
+  size_t first_untried_ = 0, tried_ = 0;
   std::vector<Node*> result_;
   int kernels_ = 0;
 };

@@ -46,6 +46,7 @@ class Driver {
     const int id = lowering_.add_buffer(result.name, result.type.dtype, result.type.shape, weight ? loops::BufferKind::constant : loops::BufferKind::argument);
     if (weight) lowering_.program.buffers[id].data = {weight->data, weight->owner};
     lowering_.buffers[node.result()] = id;
+    sources_[result.name] = node.result();
   }
 
   void collect_kernels() {
@@ -88,7 +89,8 @@ class Driver {
       int buffer = 0;
       bool direct = true;
       if (output.role == Output::Role::update) {
-        const Value old = lowering_.graph.find(output.name);
+        const Value old = sources_.at(output.name);
+        updates_.insert(output.value);
         buffer = lowering_.buffer_of(old);
         direct = may_overwrite(old, output.value);
       } else {
@@ -279,13 +281,9 @@ class Driver {
     for (const Stage& stage : fused.stages) {
       for (Node* root : stage.roots) {
         const Value value = root->result();
-        if (lowering_.exceeds_caches(value.type().shape) && !is_update(value) && !read_by_other_stages(value, fused, not_from_memory)) lowering_.streamed.insert(value);
+        if (lowering_.exceeds_caches(value.type().shape) && !updates_.count(value) && !read_by_other_stages(value, fused, not_from_memory)) lowering_.streamed.insert(value);
       }
     }
-  }
-
-  bool is_update(Value value) const {
-    return std::any_of(lowering_.graph.outputs.begin(), lowering_.graph.outputs.end(), [&](const Output& output) { return output.value == value && output.role == Output::Role::update; });
   }
 
   bool read_by_other_stages(Value value, const FusedKernel& fused, const std::set<const Stage*>& not_from_memory) const {
@@ -413,6 +411,8 @@ class Driver {
   std::vector<FusedKernel> kernels_;
   std::map<const Node*, std::pair<size_t, size_t>> places_;   // kernel and stage of each stored node
   std::vector<Copy> first_copies_, last_copies_;   // before and behind all kernels
+  std::unordered_map<std::string, Value> sources_;   // by name
+  std::unordered_set<Value, ValueHash> updates_;     // new values of parameters and states
 };
 
 }  // namespace

@@ -64,21 +64,17 @@ std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
 // Places the intervals and returns the size of the area.
 int64_t place(std::vector<Interval>& intervals, const loops::Program& program) {
   std::stable_sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.bytes > b.bytes; });
-  std::vector<Interval> placed;
+  std::vector<Interval> placed;   // by offset
   int64_t size = 0;
   for (Interval& interval : intervals) {
-    std::vector<Interval> busy;
     for (const Interval& other : placed) {
-      if (overlap_in_time(interval, other)) busy.push_back(other);
-    }
-    std::sort(busy.begin(), busy.end(), [](const Interval& a, const Interval& b) { return a.offset < b.offset; });
-    for (const Interval& other : busy) {
+      if (!overlap_in_time(interval, other)) continue;
       if (interval.offset + interval.bytes <= other.offset) break;
       interval.offset = std::max(interval.offset, other.offset + other.bytes);
     }
     size = std::max(size, interval.offset + interval.bytes);
     if (size > most) fail_too_large(program);
-    placed.push_back(interval);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), interval, [](const Interval& a, const Interval& b) { return a.offset < b.offset; }), interval);
   }
   return size;
 }

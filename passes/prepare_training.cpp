@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <unordered_map>
 
 #include "ir/ops/common.h"
 #include "passes/ghost_batches.h"
@@ -19,11 +20,38 @@ std::vector<int> averaged_axes(const Node& batch_norm) {
   return ops::other_axes(batch_norm.operands[0].type().rank(), ops::axis_of(batch_norm));
 }
 
+// The new values of parameters and states among a graph's outputs.
+class Updates {
+ public:
+  explicit Updates(Graph& graph) : outputs_(graph.outputs) {
+    for (size_t k = 0; k < outputs_.size(); ++k)
+      if (outputs_[k].role == Output::Role::update) places_.emplace(outputs_[k].name, k);
+  }
+
+  bool contains(Value state) const { return places_.count(state.name()) > 0; }
+  Value next_value(Value state) const {
+    const auto found = places_.find(state.name());
+    return found == places_.end() ? state : outputs_[found->second].value;
+  }
+  void set(Value state, Value next) {
+    const auto [found, added] = places_.emplace(state.name(), outputs_.size());
+    if (added) outputs_.push_back({Output::Role::update, state.name(), next});
+    else outputs_[found->second].value = next;
+  }
+
+ private:
+  std::vector<Output>& outputs_;
+  std::unordered_map<std::string, size_t> places_;
+};
+
 // Moves the running statistics of one training batch norm (bn-running, bn-variance, bn-ghost).
 class RunningStatistics {
  public:
   // With `ghosts`, by as many steps as there are ghost batches, each with the mean of their statistics.
-  RunningStatistics(Graph& graph, Node& node, const std::optional<GhostBatchNorm>& ghosts) : graph_(graph), builder_(graph), node_(node), ghosts_(ghosts) { builder_.at(node.range); }
+  RunningStatistics(Graph& graph, Updates& updates, Node& node, const std::optional<GhostBatchNorm>& ghosts)
+      : updates_(updates), builder_(graph), node_(node), ghosts_(ghosts) {
+    builder_.at(node.range);
+  }
 
   void run() {
     const Value start = weight_of_start(), weight = weight_of_batch();
@@ -47,22 +75,9 @@ class RunningStatistics {
  private:
   Value operand(const char* name) const { return node_.operands[node_.op->operand_index(name)]; }
 
-  Output* update_of(Value state) const {
-    for (Output& output : graph_.outputs)
-      if (output.role == Output::Role::update && output.name == state.name()) return &output;
-    return nullptr;
-  }
-
   // Batch norms that share a state move it one after the other.
-  Value next_value(Value state) const {
-    const Output* update = update_of(state);
-    return update ? update->value : state;
-  }
-
-  void set_next(Value state, Value next) {
-    if (Output* update = update_of(state)) update->value = next;
-    else graph_.outputs.push_back({Output::Role::update, state.name(), next});
-  }
+  Value next_value(Value state) const { return updates_.next_value(state); }
+  void set_next(Value state, Value next) { updates_.set(state, next); }
 
   // 0 in the first step, then 1, where the rule forgets the start value at once: s + 1*(batch - s) would lose what of the batch is
   // small beside s. Nothing where the start value has a weight.
@@ -105,17 +120,28 @@ class RunningStatistics {
     return builder_.mul(variance, builder_.div(m, divisor));
   }
 
-  Graph& graph_;
+  Updates& updates_;
   GraphBuilder builder_;
   Node& node_;
   const std::optional<GhostBatchNorm>& ghosts_;
 };
 
-void replace(Graph& graph, Node& node, const GhostBatchNorm& ghosts) {
-  const Value results[] = {ghosts.y, ghosts.mean, ghosts.variance};
-  for (int k = 0; k < 3; ++k) graph.replace_all_uses(node.result(k), results[k]);
-  std::swap(node.results[0].name, ghosts.y.node->results[0].name);
-  graph.erase(&node);
+// Batch norms go, and what became of each takes its place.
+void replace(Graph& graph, const std::vector<std::pair<Node*, GhostBatchNorm>>& replaced) {
+  std::unordered_map<const Node*, const GhostBatchNorm*> by_node;
+  for (const auto& [node, ghosts] : replaced) by_node.emplace(node, &ghosts);
+  const auto follow = [&](Value& read) {
+    const auto found = by_node.find(read.node);
+    if (found == by_node.end()) return;
+    const Value results[] = {found->second->y, found->second->mean, found->second->variance};
+    read = results[read.index];
+  };
+  for (const auto& node : graph.nodes()) std::for_each(node->operands.begin(), node->operands.end(), follow);
+  for (Output& output : graph.outputs) follow(output.value);
+  for (const auto& [node, ghosts] : replaced) {
+    graph.swap_names(node->result(), ghosts.y);
+    graph.erase(node);
+  }
 }
 
 // Those of mode `auto` train from here on; each that trains moves its statistics, unless something did so before.
@@ -125,6 +151,7 @@ bool prepare_batch_norms(Graph& graph, PassContext& cx) {
     bool moves;
   };
   std::vector<Training> training;
+  Updates updates(graph);
   bool changed = false;
   for (Node* node : graph.nodes_of("batch_norm")) {
     Attribute& mode = node->attributes["mode"];
@@ -138,16 +165,18 @@ bool prepare_batch_norms(Graph& graph, PassContext& cx) {
     // The shape rule refuses more in training: stats that need a count without one.
     node->op->infer(InferContext(*node->op, node->operands, node->attributes, node->range, graph.batch_symbol));
     const Value mean = node->operands[node->op->operand_index("mean")];
-    training.push_back({node, mean.node->is("state") && !graph.output(Output::Role::update, mean.name())});
+    training.push_back({node, mean.node->is("state") && !updates.contains(mean)});
   }
   count_batch_by(graph, cx, ghost_batch_size(graph));
+  std::vector<std::pair<Node*, GhostBatchNorm>> replaced;
   for (const auto& [node, moves] : training) {
     std::optional<GhostBatchNorm> ghosts;
     if (node->attribute("ghost").integer() > 0) ghosts = split_into_ghost_batches(graph, *node);
-    if (moves) RunningStatistics(graph, *node, ghosts).run();
+    if (moves) RunningStatistics(graph, updates, *node, ghosts).run();
     changed |= moves || ghosts;
-    if (ghosts) replace(graph, *node, *ghosts);
+    if (ghosts) replaced.emplace_back(node, *ghosts);
   }
+  replace(graph, replaced);
   return changed;
 }
 

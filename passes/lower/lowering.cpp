@@ -62,12 +62,7 @@ int Lowering::add_buffer(const std::string& name, DType dtype, const Shape& shap
   buffer.scalar = dtype == DType::i32 ? loops::Scalar::i32 : loops::Scalar::f32;
   buffer.kind = kind;
   if (kind != loops::BufferKind::arena) buffer.name = name;
-  if (kind == loops::BufferKind::argument) {
-    buffer.argument = 0;
-    for (const auto& other : program.buffers) {
-      if (&other != &buffer && other.kind == loops::BufferKind::argument) ++buffer.argument;
-    }
-  }
+  if (kind == loops::BufferKind::argument) buffer.argument = arguments_++;
   return id;
 }
 

@@ -74,6 +74,7 @@ class Lowering {
 
  private:
   std::map<std::string, int> names_;
+  int arguments_ = 0;
 };
 
 // The part of the iteration space one task owns: units of rows (KernelPlan::units) and columns.
