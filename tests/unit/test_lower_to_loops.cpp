@@ -225,8 +225,9 @@ TEST_CASE("an old value that is read once all of the new one is there, and a new
     Graph graph;
     graph.name = "old";
     GraphBuilder builder(graph);
-    const Value w = builder.parameter("w", weight(150, 150), normal), next = elsewhere ? builder.add(w, builder.value("transpose", {w})) : builder.scale(w, 0.5);
-    hand_out(graph, "z", builder.mul(builder.mul(w, builder.value("reduce_max", {next})), builder.value("reduce_max", {builder.input("x", matrix(3))})));
+    const Value w = builder.parameter("w", weight(600, 600), normal), x = builder.value("reduce_max", {builder.input("x", matrix(3))});
+    const Value next = elsewhere ? builder.add(w, builder.value("transpose", {w})) : builder.scale(w, 0.5);
+    hand_out(graph, "z", elsewhere ? x : builder.mul(builder.mul(w, builder.value("reduce_max", {next})), x));
     graph.outputs.push_back({Output::Role::update, "w", next});
     test::check_generated_everywhere(graph, 5);
   }
