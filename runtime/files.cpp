@@ -14,7 +14,7 @@ namespace bnc {
 
 namespace {
 
-[[noreturn]] void fail(const std::string& path, int error) {
+[[noreturn]] void fail_writing(const std::string& path, int error) {
   throw Error(fmt::format("error: cannot write {}: {}", path, std::strerror(error)));
 }
 
@@ -36,18 +36,18 @@ int write_and_close(int descriptor, std::string_view bytes, bool synchronize) {
 void write_file(const std::string& path, std::string_view bytes) {
   struct stat status {};
   const bool exists = ::stat(path.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) fail(path, EISDIR);
+  if (exists && S_ISDIR(status.st_mode)) fail_writing(path, EISDIR);
   if (exists && !S_ISREG(status.st_mode)) {
     const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (descriptor < 0) fail(path, errno);
-    if (const int error = write_and_close(descriptor, bytes, false)) fail(path, error);
+    if (descriptor < 0) fail_writing(path, errno);
+    if (const int error = write_and_close(descriptor, bytes, false)) fail_writing(path, error);
     return;
   }
   // A file that may not be written is not to be replaced either, though its folder would allow it.
-  if (exists && ::access(path.c_str(), W_OK) != 0) fail(path, errno);
+  if (exists && ::access(path.c_str(), W_OK) != 0) fail_writing(path, errno);
   std::string temporary = path + ".XXXXXX";
   const int descriptor = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (descriptor < 0) fail(path, errno);
+  if (descriptor < 0) fail_writing(path, errno);
   const mode_t mask = ::umask(0);
   ::umask(mask);
   ::fchmod(descriptor, exists ? status.st_mode & 07777 : 0666 & ~mask);
@@ -55,7 +55,7 @@ void write_file(const std::string& path, std::string_view bytes) {
   if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
   if (error != 0) {
     ::unlink(temporary.c_str());
-    fail(path, error);
+    fail_writing(path, error);
   }
 }
 

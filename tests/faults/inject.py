@@ -139,7 +139,7 @@ def is_whole(name, data, folder):
 
 class Experiment:
     def __init__(self, bnc, library, command, base, home):
-        self.bnc, self.library, self.command, self.home = bnc, library, command, home
+        self.bnc, self.preload, self.command, self.home = bnc, library, command, home
         self.ready = home / "ready"
         shutil.copytree(base, self.ready)
         command.prepare(self.ready)
@@ -151,7 +151,7 @@ class Experiment:
         shutil.copytree(self.ready, self.folder)
         (self.folder / "tmp").mkdir()
         self.old = contents(self.folder)
-        environment = dict(os.environ, LD_PRELOAD=str(self.library), TMPDIR=str(self.folder / "tmp"), BNC_FAULT_KIND=kind, BNC_FAULT_AT=str(n),
+        environment = dict(os.environ, LD_PRELOAD=str(self.preload), TMPDIR=str(self.folder / "tmp"), BNC_FAULT_KIND=kind, BNC_FAULT_AT=str(n),
                            BNC_FAULT_ERROR=str(error), BNC_FAULT_UNDER=str(self.folder))
         environment.update({f"BNC_FAULT_{name}": str(value) for name, value in (settings or {}).items()})
         if count:
@@ -250,7 +250,7 @@ def chosen(kind, count, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bnc", type=pathlib.Path)
-    parser.add_argument("library", type=pathlib.Path)
+    parser.add_argument("preload", type=pathlib.Path)
     parser.add_argument("--all", action="store_true", help="every call fails once, of allocations the first N and N others")
     parser.add_argument("--allocations", type=int, default=500, metavar="N")
     parser.add_argument("--command", action="append")
@@ -265,7 +265,7 @@ def main():
         if options.command and command.name not in options.command:
             continue
         (home / command.name).mkdir()
-        experiment = Experiment(options.bnc.resolve(), options.library.resolve(), command, home / "base", home / command.name)
+        experiment = Experiment(options.bnc.resolve(), options.preload.resolve(), command, home / "base", home / command.name)
         for kind, ways in FAULTS.items():
             if options.kind and kind not in options.kind:
                 continue
