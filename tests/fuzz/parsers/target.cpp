@@ -27,7 +27,7 @@ Folder::~Folder() {
 std::string Folder::write(const std::string& name, std::span<const uint8_t> bytes) const {
   std::FILE* file = std::fopen(path(name).c_str(), "wb");
   expect(file != nullptr, "a temporary file can be made");
-  const size_t written = std::fwrite(bytes.data(), 1, bytes.size(), file);
+  const size_t written = bytes.empty() ? 0 : std::fwrite(bytes.data(), 1, bytes.size(), file);  // fwrite takes no null pointer
   expect(std::fclose(file) == 0 && written == bytes.size(), "a temporary file can be written");
   return path(name);
 }
