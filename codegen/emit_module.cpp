@@ -115,6 +115,12 @@ class ModuleEmitter {
   void call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, size_t kernel, llvm::Value* first, llvm::Value* last);
   llvm::Function* function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters);
   llvm::Value* scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread);
+  // A function of very many calls would take LLVM more than linear time: calls come in sections, each a function of its own.
+  static constexpr size_t most_calls = 128;
+  template <class Emit> void for_sections(Emit emit);
+  llvm::Function* section_function(const std::string& stem, size_t first, llvm::FunctionType* type);
+  void emit_shares(llvm::Function* step, size_t first, size_t last, Dependences& pending);
+  void emit_calls(ExpressionEmitter& emitter, llvm::Value* arguments, llvm::Value* arena, llvm::Value* n, size_t first, size_t last);
   void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, const Frame& frame);
   void emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
   void call_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
@@ -191,12 +197,26 @@ void ModuleEmitter::call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, 
 // step(arguments, arena, n, thread, threads, barrier, barrier_context)
 void ModuleEmitter::emit_step() {
   auto* step = function(step_function_name(context_.program), llvm::Type::getVoidTy(llvm_), {pointer_, pointer_, index_, index_, index_, pointer_, pointer_});
+  Dependences pending(context_.program);
+  if (kernels_.size() <= most_calls) return emit_shares(step, 0, kernels_.size(), pending);
+  llvm::IRBuilder<> builder(&step->getEntryBlock());
+  std::vector<llvm::Value*> arguments;
+  for (llvm::Argument& argument : step->args()) arguments.push_back(&argument);
+  for_sections([&](size_t first, size_t last) {
+    auto* section = section_function(step->getName().str(), first, step->getFunctionType());
+    emit_shares(section, first, last, pending);
+    builder.CreateCall(section, arguments);
+  });
+  builder.CreateRetVoid();
+}
+
+// Kernels [first, last), with the parameters of a step.
+void ModuleEmitter::emit_shares(llvm::Function* step, size_t first, size_t last, Dependences& pending) {
   ExpressionEmitter emitter(context_, &step->getEntryBlock());
   llvm::Value* n = batch_size(step->getArg(2));
   emitter.define(loops::batch_variable, {n});
   const Frame frame{step->getArg(0), step->getArg(1), scratch_of(emitter.builder(), step->getArg(1), n, step->getArg(3)), n};
-  Dependences pending(context_.program);
-  for (size_t i = 0; i < kernels_.size(); ++i) {
+  for (size_t i = first; i < last; ++i) {
     const Kernel& kernel = context_.program.kernels[i];
     if (!context_.options.profile && pending.conflict(kernel)) {
       emit_barrier(emitter.builder(), step);
@@ -207,6 +227,16 @@ void ModuleEmitter::emit_step() {
     if (context_.options.profile) call_barrier(emitter.builder(), step);
   }
   emitter.builder().CreateRetVoid();
+}
+
+template <class Emit> void ModuleEmitter::for_sections(Emit emit) {
+  for (size_t first = 0; first < kernels_.size(); first += most_calls) emit(first, std::min(first + most_calls, kernels_.size()));
+}
+
+llvm::Function* ModuleEmitter::section_function(const std::string& stem, size_t first, llvm::FunctionType* type) {
+  auto* section = function(stem + ".from" + std::to_string(first), type->getReturnType(), type->params());
+  section->setLinkage(llvm::Function::InternalLinkage);
+  return section;
 }
 
 // Where a thread's scratch begins: behind the arena, after that of the threads before it.
@@ -308,11 +338,29 @@ void ModuleEmitter::emit_infer_function(const ObjectOptions& object) {
   llvm::Value* workspace = made->getArg(arguments.size() + 1);
   llvm::Value* up = builder.CreateInBoundsGEP(builder.getInt8Ty(), workspace, builder.getInt64(workspace_slack));
   llvm::Value* arena = !needs_workspace(program) ? workspace : builder.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer_, index_}, {up, builder.getInt64(-64)});
-  emitter.define(loops::batch_variable, {batch_size(n)});
-  const Frame frame{table, arena, scratch_of(builder, arena, batch_size(n), builder.getInt64(0)), batch_size(n)};
-  for (size_t i = 0; i < kernels_.size(); ++i) call_kernel(builder, frame, i, builder.getInt64(0), emitter.emit(program.kernels[i].tasks));
+  if (kernels_.size() <= most_calls) {
+    emit_calls(emitter, table, arena, n, 0, kernels_.size());
+  } else {
+    auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm_), {pointer_, pointer_, index_}, false);
+    for_sections([&](size_t first, size_t last) {
+      auto* section = section_function(made->getName().str(), first, type);
+      ExpressionEmitter calls(context_, &section->getEntryBlock());
+      emit_calls(calls, section->getArg(0), section->getArg(1), section->getArg(2), first, last);
+      calls.builder().CreateRetVoid();
+      builder.CreateCall(section, {table, arena, n});
+    });
+  }
   builder.CreateRet(builder.getInt32(0));
 }
+
+// All tasks of kernels [first, last), one kernel after another.
+void ModuleEmitter::emit_calls(ExpressionEmitter& emitter, llvm::Value* arguments, llvm::Value* arena, llvm::Value* n, size_t first, size_t last) {
+  llvm::IRBuilder<>& builder = emitter.builder();
+  emitter.define(loops::batch_variable, {batch_size(n)});
+  const Frame frame{arguments, arena, scratch_of(builder, arena, batch_size(n), builder.getInt64(0)), batch_size(n)};
+  for (size_t i = first; i < last; ++i) call_kernel(builder, frame, i, builder.getInt64(0), emitter.emit(context_.program.kernels[i].tasks));
+}
+
 
 }  // namespace
 

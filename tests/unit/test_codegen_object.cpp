@@ -129,6 +129,24 @@ TEST_CASE("an object links into C and C++ programs and keeps its word") {
   }
 }
 
+// They are called from several functions.
+TEST_CASE("an object of hundreds of kernels runs each of them once") {
+  Program program = small_program({});
+  const Expr i = variable("i"), at = ramp(variable("row") * 20 + i, 1, 4);
+  const auto add = [&](float number) {
+    const Stmt body = loop("i", 0, 20, 4, {store(1, at, load(1, Scalar::f32, at) + real(number))});
+    program.kernels.insert(program.kernels.end() - 1, {.name = "add", .tasks = variable(batch_variable), .task_variable = "row", .body = body, .reads = {1}, .writes = {1}});
+  };
+  for (int k = 0; k < 300; ++k) add(1);
+  add(-300);
+  Folder folder;
+  folder.write("small.o", codegen::emit_object(program, codegen::target_for("native", true), options));
+  folder.write("small.h", codegen::emit_header(program, options, "hundreds of kernels"));
+  folder.write("main.c", caller);
+  CHECK(run(folder, "cc -std=c99 main.c small.o -o program -lm && ./program") == "exit 0\n");
+  CHECK(symbols(folder, "--extern-only --defined-only") == "small_infer\nsmall_workspace_bytes\nexit 0\n");
+}
+
 TEST_CASE("an object's workspace has room for the scratch of one thread") {
   Program program = small_program({});
   program.scratch_bytes = 256;

@@ -236,6 +236,56 @@ TEST_CASE("equal kernels are one function") {
   compare(program, initial, memory, 0);
 }
 
+namespace {
+
+// Each kernel takes the mean of neighbouring rows of what the one before it left, and adds one of three numbers.
+Program chain(int kernels) {
+  Program program{.name = "chain"};
+  program.buffers = {{.name = "x", .elements = {20, true}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "y", .elements = {20, true}, .kind = BufferKind::argument, .argument = 1},
+                     {.name = "even", .elements = {20, true}},
+                     {.name = "odd", .elements = {20, true}}};
+  const Expr row = variable("row"), n = variable(batch_variable);
+  for (int k = 0; k < kernels; ++k) {
+    const int from = k == 0 ? 0 : 2 + k % 2, to = k == kernels - 1 ? 1 : 2 + (k + 1) % 2;
+    const auto row_of = [&](const Expr& which) { return load(from, Scalar::f32, ramp(which * 20 + i, 1, 4)); };
+    const Stmt body = loop("i", 0, 20, 4, {store(to, ramp(row * 20 + i, 1, 4), (row_of(row) + row_of((row + 1) % n)) * real(0.5) + real(k % 3))});
+    program.kernels.push_back({.name = "mean" + std::to_string(k), .tasks = n, .task_variable = "row", .body = body, .reads = {from}, .writes = {to}});
+  }
+  PassContext context;
+  plan_memory(program, context);
+  return program;
+}
+
+// The calls in the function that has most of them.
+int64_t most_calls(const std::string& llvm) {
+  int64_t most = 0;
+  for (size_t begin = llvm.find("\ndefine "), end = 0; begin != std::string::npos; begin = llvm.find("\ndefine ", end)) {
+    end = llvm.find("\n}", begin);
+    int64_t calls = 0;
+    for (size_t at = llvm.find(" call ", begin); at < end; at = llvm.find(" call ", at + 1)) ++calls;
+    most = std::max(most, calls);
+  }
+  return most;
+}
+
+}  // namespace
+
+// LLVM takes more than linear time for a function of very many calls.
+TEST_CASE("no function has more calls than a section, however many kernels there are") {
+  const codegen::ObjectOptions object{.function_name = "chain", .inputs = {"x"}, .outputs = {"y"}};
+  for (const int kernels : {128, 129, 700}) {
+    const Program program = chain(kernels);
+    const auto target = codegen::target_for("native", true);
+    CHECK(most_calls(codegen::emit_llvm(program, target)) <= 4 * 128);   // with their barriers
+    CHECK(most_calls(codegen::emit_llvm(program, target, &object)) <= 128 + 1);
+    for (const int64_t n : {1, 5}) check(program, n);
+    const auto compiled = codegen::jit(program, target);
+    const std::vector<char> one = run_threads(program, compiled->step(), 5, 1);
+    for (const int threads : {2, 3}) CHECK(run_threads(program, compiled->step(), 5, threads) == one);
+  }
+}
+
 TEST_CASE("kernels that differ in code, element type or aliasing are functions of their own") {
   auto second = [](Program& program, const std::function<void(Program&)>& change) {
     change(program);
