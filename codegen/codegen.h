@@ -38,6 +38,7 @@ using OnTime = std::function<void(const std::string& stage, double milliseconds)
 struct JitOptions {
   int threads = 0;       // that compile; 0: as many as this machine has, four at most
   bool profile = false;  // every thread calls the barrier behind each kernel, even where it is alone
+  bool quick = false;    // to compile: the code is slower, as LLVM neither schedules it nor keeps much in registers
   OnTime on_time = {};
 };
 

@@ -72,11 +72,11 @@ struct CompiledPart {
 };
 
 // One part of a program as an object file; each call has an LLVM context of its own.
-CompiledPart compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options) {
+CompiledPart compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options, bool quick) {
   CompiledPart part;
   Stopwatch watch;
   llvm::LLVMContext context;
-  auto machine = make_target_machine(target, /*position_independent=*/true);
+  auto machine = make_target_machine(target, /*position_independent=*/true, quick);
   auto module = build_module(context, program, target, *machine, options);
   part.emit = watch.lap();
   optimize(*module, *machine);
@@ -103,7 +103,7 @@ class JitProgram : public CompiledProgram {
     keep_constants(program, functions, options.constant_addresses);
     tell("copy constants", watch.lap());
 
-    std::vector<CompiledPart> parts = compile_parts(program, target, options, jit_options.threads);
+    std::vector<CompiledPart> parts = compile_parts(program, target, options, jit_options);
     auto longest = [&](double CompiledPart::*stage) { return std::ranges::max(parts, {}, stage).*stage; };
     tell("emit LLVM IR", longest(&CompiledPart::emit));
     tell("optimize", longest(&CompiledPart::optimize));
@@ -130,18 +130,19 @@ class JitProgram : public CompiledProgram {
     }
   }
 
-  static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options, int threads) {
+  static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options, const JitOptions& jit_options) {
+    int threads = jit_options.threads;
     if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
     options.kernel_parts = partition(program, *options.functions, threads);
     int count = 1;
     for (int part : options.kernel_parts) count = std::max(count, part + 1);
     std::vector<std::future<CompiledPart>> others;
     for (options.part = 1; options.part < count; ++options.part) {
-      others.push_back(start(compile_part, std::cref(program), std::cref(target), options));
+      others.push_back(start(compile_part, std::cref(program), std::cref(target), options, jit_options.quick));
     }
     options.part = 0;
     std::vector<CompiledPart> parts;
-    parts.push_back(compile_part(program, target, options));
+    parts.push_back(compile_part(program, target, options, jit_options.quick));
     for (std::future<CompiledPart>& other : others) parts.push_back(other.get());
     return parts;
   }

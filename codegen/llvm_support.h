@@ -19,7 +19,7 @@
 namespace bnc::codegen {
 
 // The machine code generator of a target; registers LLVM's x86 target on first use.
-std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription& target, bool position_independent);
+std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription& target, bool position_independent, bool quick = false);
 
 // Where the constants that kernels read lie in one block of an object's read-only data.
 struct ConstantBlock {

@@ -128,12 +128,13 @@ TargetDescription target_for(const std::string& cpu, bool for_this_process) {
   return target;
 }
 
-std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription& target, bool position_independent) {
+std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription& target, bool position_independent, bool quick) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   auto relocation = position_independent ? llvm::Reloc::PIC_ : llvm::Reloc::Static;
-  std::unique_ptr<llvm::TargetMachine> machine(x86_target().createTargetMachine(llvm::Triple(target.triple), target.cpu, target.features, options, relocation,
-                                                                               llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  const auto level = quick ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      x86_target().createTargetMachine(llvm::Triple(target.triple), target.cpu, target.features, options, relocation, llvm::CodeModel::Small, level));
   BNC_CHECK(machine, "no code generator for " + target.triple);
   return machine;
 }

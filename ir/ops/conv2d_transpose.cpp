@@ -66,7 +66,10 @@ void check_output_padding(const InferContext& cx) {
 std::vector<TensorType> infer_transposed(const InferContext& cx) {
   ops::require_bias(cx, new_transposed_bias(cx));
   check_output_padding(cx);
-  const TensorType &x = cx.type(0), &weight = cx.type(1), y{DType::f32, transposed(cx.attributes, x.shape, weight.shape).y};
+  const TensorType &x = cx.type(0), &weight = cx.type(1);
+  const Transposed form = transposed(cx.attributes, x.shape, weight.shape);
+  ops::require_padding(cx, ops::window_fits, ops::windows_of(form.window, x.shape[1].factor, x.shape[2].factor, weight.shape[0].factor, weight.shape[1].factor));
+  const TensorType y{DType::f32, form.y};
   for (int axis : {1, 2, 3})
     if (y.shape[axis].factor < 1 || y.shape[axis].factor >= ops::window_limit)
       ops::fail(cx, ops::window_fits, fmt::format("the result would be {}", cx.show(y)),

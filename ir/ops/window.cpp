@@ -43,7 +43,15 @@ IntList checked_integers(const InferContext& cx, int constraint, const std::stri
   return list;
 }
 
+void require_padding(const InferContext& cx, int constraint, const Windows& windows) {
+  const int64_t most = std::max({windows.height.before, windows.height.after, windows.width.before, windows.width.after});
+  if (most >= window_limit)
+    fail(cx, constraint, fmt::format("a window of {} x {} would have {} zeros beside the image, which must be below 2^31", windows.height.span(), windows.width.span(), most),
+         "take a smaller kernel or dilation");
+}
+
 void require_fit(const InferContext& cx, int constraint, const Windows& windows, const TensorType& x) {
+  require_padding(cx, constraint, windows);
   const Window &h = windows.height, &w = windows.width;
   if (h.span() <= h.padded() && w.span() <= w.padded()) return;
   auto size = [&](int64_t height, int64_t width) { return x.rank() == 3 ? fmt::format("{}", width) : fmt::format("{} x {}", height, width); };

@@ -31,6 +31,8 @@ void require_image(const InferContext& cx, int constraint, const std::string& na
 // The integers of an attribute, which may also be given as one; fails unless there are as many as one of `counts`, from
 // `least` to window_limit.
 IntList checked_integers(const InferContext& cx, int constraint, const std::string& attribute, std::initializer_list<int> counts, int64_t least);
+// Fails unless what `same` comes to is below window_limit too.
+void require_padding(const InferContext& cx, int constraint, const Windows& windows);
 // Fails unless the windows fit into the padded image of type `x`.
 void require_fit(const InferContext& cx, int constraint, const Windows& windows, const TensorType& x);
 

@@ -85,7 +85,7 @@ IntList draw_integers(const Attribute* before, const Call& call, const Limits& l
   const IntList* old = before ? before->get_if<IntList>() : nullptr;
   const int64_t kind = random.below(100);
   if (kind < 15) return draw_axes(call, false, random);
-  if (kind < 22) return draw_axes(call, true, random);
+  if (kind < 30) return draw_axes(call, true, random);
   if (old && kind < 60 && !old->empty()) {
     IntList changed = *old;
     int64_t& one = changed[static_cast<size_t>(random.below(static_cast<int64_t>(changed.size())))];

@@ -36,7 +36,10 @@ Call parse_example(const OpDefinition& op) {
   return call;
 }
 
-int64_t draw_extent(Random& random) {
+// Sums are cut into parts of 128 or 192 numbers, and a product's operands are packed from a depth of 512 on.
+int64_t draw_extent(const Limits& limits, Random& random) {
+  static const std::vector<int64_t> long_ones = {48, 63, 96, 97, 127, 128, 129, 130, 160, 191, 193, 200, 256, 257, 300, 385, 512, 513, 520, 600};
+  if (random.chance(limits.large ? 0.5 : 0.02)) return random.pick(long_ones);
   static const std::vector<int64_t> odd = {5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33, 37, 64, 65};
   const int64_t kind = random.below(100);
   if (kind < 20) return 1;
@@ -45,13 +48,13 @@ int64_t draw_extent(Random& random) {
 }
 
 // A dimension of another operand, or a new one.
-Dim draw_dim(const Call& call, bool first, Random& random) {
+Dim draw_dim(const Call& call, bool first, const Limits& limits, Random& random) {
   if (first && random.chance(0.3)) return Dim{1, true};
   if (random.chance(0.4)) {
     const auto& type = random.pick(call.operands);
     if (type && type->rank() > 0) return random.pick(type->shape);
   }
-  return Dim{draw_extent(random)};
+  return Dim{draw_extent(limits, random)};
 }
 
 // Where dimensions go when an operand's type changes; those of the example that became two different ones keep the first.
@@ -89,7 +92,7 @@ void rename_attributes(Call& call, const Renaming& renaming, Random& random) {
 }
 
 // The example with the pinned types, and the types of the others changed in the same way.
-Call adapted_example(const OpDefinition& op, const Pinned& pinned, Random& random) {
+Call adapted_example(const OpDefinition& op, const Pinned& pinned, const Limits& limits, Random& random) {
   Call call = example_of(op);
   const Call example = call;
   Renaming renaming;
@@ -109,7 +112,7 @@ Call adapted_example(const OpDefinition& op, const Pinned& pinned, Random& rando
       const Dim from = dim;
       dim = renamed(renaming, from);
       if (!(dim == from) || from.batch) continue;
-      dim = Dim{draw_extent(random)};
+      dim = Dim{draw_extent(limits, random)};
       if (together) renaming.emplace_back(from, dim);
     }
   }
@@ -125,25 +128,25 @@ std::optional<size_t> free_operand(const Call& call, const Pinned& pinned, Rando
   return free.empty() ? std::nullopt : std::optional(random.pick(free));
 }
 
-void change_extent_everywhere(Call& call, const Pinned& pinned, size_t operand, Random& random) {
+void change_extent_everywhere(Call& call, const Pinned& pinned, size_t operand, const Limits& limits, Random& random) {
   const Shape shape = call.operands[operand]->shape;
   if (shape.empty()) return;
   const Dim from = random.pick(shape);
-  const Renaming renaming = {{from, from.batch ? from : Dim{draw_extent(random)}}};
+  const Renaming renaming = {{from, from.batch ? from : Dim{draw_extent(limits, random)}}};
   for (size_t k = 0; k < call.operands.size(); ++k)
     if (call.operands[k] && (k >= pinned.size() || !pinned[k]))
       for (Dim& dim : call.operands[k]->shape) dim = renamed(renaming, dim);
   rename_attributes(call, renaming, random);
 }
 
-void change_operand(Call& call, const Pinned& pinned, Random& random) {
+void change_operand(Call& call, const Pinned& pinned, const Limits& limits, Random& random) {
   const std::optional<size_t> operand = free_operand(call, pinned, random);
   if (!operand) return;
   std::optional<TensorType>& type = call.operands[*operand];
   const OperandSpec& spec = call.spec(*operand);
   if (spec.optional && random.chance(0.3)) {
     if (type) type.reset();
-    else type = TensorType{random.chance(0.2) ? DType::i32 : DType::f32, random.chance(0.5) ? Shape{} : Shape{draw_dim(call, false, random)}};
+    else type = TensorType{random.chance(0.2) ? DType::i32 : DType::f32, random.chance(0.5) ? Shape{} : Shape{draw_dim(call, false, limits, random)}};
     return;
   }
   if (!type) return;
@@ -152,19 +155,19 @@ void change_operand(Call& call, const Pinned& pinned, Random& random) {
   const int64_t at = rank == 0 ? 0 : random.below(rank);
   switch (random.below(8)) {
     case 0:
-    case 1: change_extent_everywhere(call, pinned, *operand, random); break;
+    case 1: change_extent_everywhere(call, pinned, *operand, limits, random); break;
     case 2:
     case 3:
-      if (rank > 0) shape[static_cast<size_t>(at)] = draw_dim(call, at == 0, random);
+      if (rank > 0) shape[static_cast<size_t>(at)] = draw_dim(call, at == 0, limits, random);
       break;
     case 4:
       if (rank > 0) shape.erase(shape.begin() + at);
       break;
-    case 5: shape.insert(shape.begin() + at, draw_dim(call, at == 0, random)); break;
+    case 5: shape.insert(shape.begin() + at, draw_dim(call, at == 0, limits, random)); break;
     case 6:
       if (const auto& other = random.pick(call.operands)) shape = other->shape;
       break;
-    default: shape = {draw_dim(call, false, random)}; break;
+    default: shape = {draw_dim(call, false, limits, random)}; break;
   }
 }
 
@@ -191,6 +194,19 @@ bool within(const Limits& limits, const Call& call, const std::vector<TensorType
   return std::all_of(results.begin(), results.end(), [&](const TensorType& type) { return fuzz::within(limits, type); });
 }
 
+// Operands that a layer makes for some attributes only, such as a count of steps.
+void settle_wanted(Call& call, const Pinned& pinned) {
+  static const std::string batch_symbol = "N";
+  for (size_t k = 0; k < call.operands.size(); ++k) {
+    const auto& rule = call.spec(k).parameter;
+    if (!rule || !rule->wanted || (k < pinned.size() && pinned[k])) continue;
+    const Operands operands(call);
+    const InferContext context(*call.op, operands.values, call.attributes, {}, batch_symbol);
+    call.operands[k].reset();
+    if (rule->wanted(context)) call.operands[k] = rule->type(context);
+  }
+}
+
 bool is_valid(const Call& call, const Limits& limits) {
   const auto results = results_of(call);
   return results && within(limits, call, *results);
@@ -200,7 +216,8 @@ bool is_valid(const Call& call, const Limits& limits) {
 
 bool within(const Limits& limits, const TensorType& type) {
   const std::optional<Dim> count = element_count(type.shape);
-  return count && count->factor > 0 && count->factor <= limits.elements && count->at(limits.batch) <= limits.elements;
+  const bool uses_batch = std::any_of(type.shape.begin(), type.shape.end(), [](const Dim& dim) { return dim.batch; });
+  return count && (limits.symbolic || !uses_batch) && count->factor > 0 && count->factor <= limits.elements && count->at(limits.batch) <= limits.elements;
 }
 
 std::optional<std::vector<TensorType>> results_of(const Call& call) {
@@ -223,16 +240,17 @@ const Call& example_of(const OpDefinition& op) {
 void change(Call& call, const Pinned& pinned, const Limits& limits, Random& random) {
   const int64_t kind = random.below(100);
   if (kind < 45) change_attribute(call, limits, random);
-  else if (kind < 95) change_operand(call, pinned, random);
+  else if (kind < 95) change_operand(call, pinned, limits, random);
   else change_count(call, pinned, random);
+  settle_wanted(call, pinned);
 }
 
 std::optional<Call> draw_call(const OpDefinition& op, const Pinned& pinned, const Limits& limits, Random& random) {
   constexpr int attempts = 40;
-  Call call = adapted_example(op, pinned, random);
+  Call call = adapted_example(op, pinned, limits, random);
   bool valid = is_valid(call, limits);
   for (int attempt = 0; attempt < attempts && !valid; ++attempt) {
-    Call tried = attempt % 8 == 7 ? adapted_example(op, pinned, random) : call;
+    Call tried = attempt % 8 == 7 ? adapted_example(op, pinned, limits, random) : call;
     for (int64_t changes = random.between(1, 4); changes > 0; --changes) change(tried, pinned, limits, random);
     valid = is_valid(tried, limits);
     if (valid) call = std::move(tried);

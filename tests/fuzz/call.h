@@ -25,6 +25,8 @@ const Call& example_of(const OpDefinition& op);
 
 struct Limits {
   int64_t elements = 3000;   // of each tensor
+  bool large = false;        // extents are rather so large that sums are cut into parts, and products packed
+  bool symbolic = true;      // some dimension is the batch
   int64_t batch = 1;
 };
 bool within(const Limits& limits, const TensorType& type);

@@ -1,6 +1,7 @@
 // Networks grow from their inputs, an op at a time: each reads what is there already, and its results are looked at before it stays.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -15,10 +16,10 @@ namespace {
 
 // How often an op is drawn, relative to others.
 double weight_of(const OpDefinition& op) {
-  if (op.name == "batch_norm") return 6;
+  if (op.name == "batch_norm") return 8;
   switch (op.category) {
     case OpCategory::source: return 0;
-    case OpCategory::linear: return 2;
+    case OpCategory::linear: return 3;
     case OpCategory::pooling: return 1.5;
     case OpCategory::loss:
     case OpCategory::gradient: return 0.5;
@@ -27,11 +28,7 @@ double weight_of(const OpDefinition& op) {
 }
 
 const OpDefinition& draw_op(Random& random) {
-  static const double total = [] {
-    double sum = 0;
-    for (const OpDefinition& op : all_ops()) sum += weight_of(op);
-    return sum;
-  }();
+  static const double total = std::accumulate(all_ops().begin(), all_ops().end(), 0.0, [](double sum, const OpDefinition& op) { return sum + weight_of(op); });
   double rest = random.uniform(0, total);
   for (const OpDefinition& op : all_ops()) {
     rest -= weight_of(op);
@@ -40,31 +37,48 @@ const OpDefinition& draw_op(Random& random) {
   return all_ops().back();
 }
 
+const OpDefinition& draw_op(OpCategory category, Random& random) {
+  std::vector<const OpDefinition*> ops;
+  for (const OpDefinition& op : all_ops())
+    if (op.category == category) ops.push_back(&op);
+  return *random.pick(ops);
+}
+
+// Multiply-adds of a product of the first two operands, as the reference evaluator does them one by one.
+double products_of(const Call& call, const TensorType& result, int64_t batch) {
+  if (call.operands.size() < 2 || !call.operands[1] || result.rank() == 0) return 0;
+  const auto count = [&](const TensorType& type) { return static_cast<double>(element_count(type.shape)->at(batch)); };
+  return count(result) * count(*call.operands[1]) / static_cast<double>(result.shape.back().at(batch));
+}
+
 class Drawing {
  public:
   Drawing(Case& drawn, Graph& graph, uint64_t seed) : drawn_(drawn), graph_(graph), builder_(graph), random_(seed, "network") {}
 
   void run() {
     drawn_.batch = random_.pick(std::vector<int64_t>{1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 13});
-    limits_ = {random_.chance(0.1) ? 20000 : 2500, drawn_.batch};
-    symbolic_ = random_.chance(0.85);
+    const double size = random_.uniform(0, 1);
+    limits_ = {.elements = size < 0.03 ? 120000 : size < 0.13 ? 20000 : 2500, .large = size < 0.03, .batch = drawn_.batch};
+    limits_.symbolic = random_.chance(0.85);
     add_input();
     if (random_.chance(0.15)) add_input();
     static const std::vector<int64_t> sizes = {1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11, 15};
-    const int64_t wanted = random_.pick(sizes);
+    const int64_t wanted = std::min<int64_t>(random_.pick(sizes), limits_.large ? 3 : 15);
     int64_t made = 0;
-    for (int64_t attempt = 0; attempt < 8 * wanted && made < wanted; ++attempt) made += add_node() ? 1 : 0;
+    for (int64_t attempt = 0; attempt < 8 * wanted && made < wanted; ++attempt) made += grow(wanted - made);
     choose_outputs();
   }
 
  private:
   void add_input() {
     Shape shape;
-    if (symbolic_) shape.push_back(Dim{1, true});
+    if (limits_.symbolic) shape.push_back(Dim{1, true});
     else shape.push_back(Dim{random_.between(1, 6)});
     const int64_t kind = random_.below(100);
     const auto extent = [&](int64_t most) { return Dim{random_.chance(0.15) ? 1 : random_.between(1, most)}; };
-    if (kind < 50) shape.insert(shape.end(), {extent(9), extent(9), extent(random_.chance(0.2) ? 33 : 8)});
+    if (limits_.large && kind < 70) shape = {random_.chance(0.5) ? shape[0] : Dim{random_.between(2, 70)}, Dim{random_.between(120, 640)}};
+    else if (limits_.large) shape.insert(shape.end(), {extent(20), extent(20), extent(40)});
+    else if (kind < 50) shape.insert(shape.end(), {extent(9), extent(9), extent(random_.chance(0.2) ? 33 : 8)});
     else if (kind < 85) shape.push_back(extent(40));
     else if (kind < 97) shape.insert(shape.end(), {extent(12), extent(20)});
     const TensorType type{DType::f32, shape};
@@ -82,24 +96,102 @@ class Drawing {
     values_.push_back(value);
   }
 
-  bool add_node() {
-    const OpDefinition& op = draw_op(random_);
+  // Adds a few nodes, at most so many; returns how many there are now more.
+  int64_t grow(int64_t most) {
+    const int64_t kind = random_.below(100);
+    if (kind < 8) return add_twin() ? 1 : 0;
+    if (kind < 18) return add_views(most);
+    if (kind < 30 || (limits_.large && kind < 70)) return add_normalized_product(most);
+    return add_node(draw_op(random_)) ? 1 : 0;
+  }
+
+  // The op of a node that is there, once more: with operands exchanged, another operand or another attribute, so that the two are nearly the same.
+  bool add_twin() {
+    std::vector<const Node*> computed;
+    for (const auto& node : graph_.nodes())
+      if (!node->op->lowering_as<SourceLowering>()) computed.push_back(node.get());
+    if (computed.empty()) return false;
+    const Node& node = *computed[static_cast<size_t>(random_.recent(static_cast<int64_t>(computed.size())))];
+    std::vector<Value> operands = node.operands;
+    AttributeMap attributes = node.attributes;
+    if (operands.empty()) return false;
+    const size_t one = static_cast<size_t>(random_.below(static_cast<int64_t>(operands.size()))), next = one + 1 < operands.size() ? one + 1 : 0;
+    const int64_t kind = random_.below(100);
+    if (kind < 50) {
+      if (operands[one] && operands[next]) std::swap(operands[one], operands[next]);
+    } else if (kind < 70 && operands[one]) {
+      if (const Value other = choose(operands[one].type())) operands[one] = other;
+    }
+    if (kind >= 70 && !node.op->attributes.empty()) {
+      const AttributeSpec& spec = random_.pick(node.op->attributes);
+      if (!spec.layer_only) attributes[spec.name] = draw_attribute(spec, call_of(*node.op, operands, attributes), limits_, random_);
+    }
+    if (operands == node.operands && attributes == node.attributes) return false;
+    return is_possible(call_of(*node.op, operands, attributes)) && add(*node.op, operands, attributes, sources_.size(), values_.size());
+  }
+
+  static Call call_of(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes) {
+    Call call{&op, {}, attributes};
+    for (const Value& operand : operands) call.operands.push_back(operand ? std::optional(operand.type()) : std::nullopt);
+    return call;
+  }
+
+  // A chain of ops that move numbers and compute none.
+  int64_t add_views(int64_t most) {
+    int64_t made = 0;
+    std::vector<Value> fitting;
+    for (const Value& value : values_)
+      if (value.type().rank() >= 2 && value.type().dtype == DType::f32) fitting.push_back(value);
+    Value last = fitting.empty() ? Value{} : fitting[static_cast<size_t>(random_.recent(static_cast<int64_t>(fitting.size())))];
+    for (int64_t length = std::min<int64_t>(most, random_.between(2, 4)); length > 0; --length) {
+      const OpDefinition& op = random_.chance(0.5) ? *find_op("transpose") : draw_op(OpCategory::shape, random_);
+      if (!add_node(op, last)) continue;
+      ++made;
+      last = values_.back();
+    }
+    return made;
+  }
+
+  // A product of tensors with a batch norm close behind it, which folds into it where it can.
+  int64_t add_normalized_product(int64_t most) {
+    int64_t made = add_node(draw_op(OpCategory::linear, random_)) ? 1 : 0;
+    if (made == 0 || most < 2) return made;
+    for (int64_t between = std::min(most - 2, random_.chance(0.5) ? 0 : random_.between(1, 2)); between > 0; --between)
+      made += add_node(draw_op(random_.chance(0.5) ? OpCategory::shape : OpCategory::activation, random_), values_.back()) ? 1 : 0;
+    return made + (random_.chance(0.8) && add_node(*find_op("batch_norm"), values_.back()) ? 1 : 0);
+  }
+
+  // A call of the op, whose first operand is `first` if given.
+  bool add_node(const OpDefinition& op, Value first = {}) {
     const Call& example = example_of(op);
     std::vector<Value> operands(example.operands.size());
     Pinned pinned(example.operands.size());
     for (size_t k = 0; k < example.operands.size(); ++k) {
       if (!example.operands[k] || example.spec(k).parameter || (k > 0 && !random_.chance(0.15))) continue;
-      operands[k] = choose(*example.operands[k]);
+      operands[k] = k == 0 && first ? first : choose(*example.operands[k]);
       if (operands[k]) pinned[k] = operands[k].type();
     }
     const std::optional<Call> call = draw_call(op, pinned, limits_, random_);
-    if (!call) return false;
+    if (!call || !is_possible(*call)) return false;
     operands.resize(call->operands.size());
     const size_t first_source = sources_.size(), first_value = values_.size();
     layer_.clear();
     for (size_t k = 0; k < operands.size(); ++k)
       if (!operands[k] && call->operands[k]) operands[k] = operand(*call, k);
-    Node* node = builder_.create(op.name, operands, call->attributes);
+    return add(op, operands, call->attributes, first_source, first_value);
+  }
+
+  // What is allowed, and not too much for the reference evaluator.
+  bool is_possible(const Call& call) const {
+    constexpr double most_products = 4e6;
+    const auto results = results_of(call);
+    return results && std::all_of(results->begin(), results->end(), [&](const TensorType& type) { return within(limits_, type); }) &&
+           products_of(call, results->front(), drawn_.batch) < most_products;
+  }
+
+  // Takes a node whose results are of no use away again, and the sources and values that were made for it.
+  bool add(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes, size_t first_source, size_t first_value) {
+    Node* node = builder_.create(op.name, operands, attributes);
     if (look_at(*node)) return true;
     graph_.erase(node);
     while (sources_.size() > first_source) {
@@ -218,7 +310,6 @@ class Drawing {
   GraphBuilder builder_;
   Random random_;
   Limits limits_;
-  bool symbolic_ = true;
   std::vector<Value> values_;
   std::vector<Node*> sources_;
   std::map<std::pair<const Node*, int>, Tensor> tensors_;

@@ -67,7 +67,7 @@ bool is_accepted(const TrainSection& train) {
 void draw_training(Case& drawn, uint64_t seed) {
   Random random(seed, "training");
   if (random.chance(0.2)) return;
-  const Limits limits{1000, drawn.batch};
+  const Limits limits{.elements = 1000, .batch = drawn.batch};
   Graph& graph = drawn.module.main();
   std::vector<const OpDefinition*> losses;
   for (const OpDefinition& op : all_ops())

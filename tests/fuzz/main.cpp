@@ -35,7 +35,7 @@ struct Settings {
   uint64_t seed = 1;
   double seconds = 0, limit = 30;
   int64_t count = 0;
-  int jobs = 1;
+  int jobs = 1, failures = 30;
   bool print_only = false, verbose = false;
   std::vector<std::string> replay;
 };
@@ -64,7 +64,7 @@ class Summary {
       failures_.push_back(report);
       fmt::print("seed {} fails: {}\n  {}\n", report.seed, report.kind, report.phase);
       std::fflush(stdout);
-      return failures_.size() < 30;
+      return failures_.size() < static_cast<size_t>(settings_.failures);
     }
     const Outcome& outcome = report.outcome;
     inferred_ += outcome.inferred ? 1 : 0;
@@ -153,7 +153,8 @@ int run(int argc, char** argv) {
       "seconds", po::value(&settings.seconds), "go on for so long; 60 by default")("count", po::value(&settings.count), "try so many networks")(
       "replay", po::value(&settings.replay)->multitoken(), "check these files instead, each in every way")(
       "jobs", po::value(&settings.jobs)->default_value(static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))), "processes at a time")(
-      "limit", po::value(&settings.limit)->default_value(30), "the seconds after which a network counts as hanging")("print", "only print the network of --seed")(
+      "limit", po::value(&settings.limit)->default_value(30), "the seconds after which a network counts as hanging")(
+      "failures", po::value(&settings.failures)->default_value(30), "stop behind so many failures")("print", "only print the network of --seed")(
       "verbose", "tell why networks were refused")("help", "this text");
   po::variables_map given;
   try {
@@ -170,7 +171,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   settings.verbose = given.count("verbose") > 0;
-  if (settings.jobs < 1 || settings.count < 0 || settings.seconds < 0) {
+  if (settings.jobs < 1 || settings.failures < 1 || settings.count < 0 || settings.seconds < 0) {
     fmt::print(stderr, "bnc-fuzz: numbers are positive\n");
     return 2;
   }

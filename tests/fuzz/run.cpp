@@ -61,6 +61,7 @@ Tensor load(loops::Scalar scalar, const unsigned char* from, size_t count) {
 
 std::string Variant::describe() const {
   std::string text = fmt::format("CPU {}, {} batch", cpu, fixed_batch ? "known" : "symbolic");
+  if (quick) text += ", compiled quickly";
   if (embed) text += ", weights embedded";
   if (l2_bytes) text += fmt::format(", l2 {} bytes", l2_bytes);
   if (cached_bytes) text += fmt::format(", results above {} bytes streamed", *cached_bytes);
@@ -92,7 +93,7 @@ const std::vector<std::string>& levels() {
 }
 
 Compiled::Compiled(loops::Program program, const Variant& variant) : program_(std::move(program)), variant_(variant) {
-  code_ = codegen::jit(program_, variant.target(), {.threads = 1});
+  code_ = codegen::jit(program_, variant.target(), {.threads = 1, .quick = variant.quick});
 }
 
 Tensors Compiled::run(const Bindings& bindings, int64_t batch, int threads) const {

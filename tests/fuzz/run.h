@@ -18,6 +18,7 @@ struct Variant {
   bool embed = false;                   // frozen, with the weights as constants of the program
   int64_t l2_bytes = 0;                 // a cache of another size than the target's
   std::optional<int64_t> cached_bytes;
+  bool quick = false;                   // to compile
   int64_t argument_offset = 0;          // bytes from the beginning of a cache line to that of each argument
 
   std::string describe() const;

@@ -118,12 +118,12 @@ void plainer_attributes(const Sketch& sketch, Sketches& all) {
       };
       if (spec.fallback) offer(*spec.fallback);
       if (const int64_t* number = found->second.get_if<int64_t>(); number && *number > 1) {
-        for (const int64_t smaller : {int64_t{1}, *number / 2, *number - 1}) offer(smaller);
+        for (const int64_t smaller : {int64_t{1}, *number / 2, *number < 100 ? *number - 1 : *number / 4 * 3}) offer(smaller);
       }
       if (found->second.get_if<double>() && found->second.number() != 1) offer(1.0);
       if (const IntList* list = found->second.get_if<IntList>()) {
         for (size_t i = 0; i < list->size(); ++i) {
-          for (const int64_t smaller : {int64_t{0}, int64_t{1}, (*list)[i] - 1}) {
+          for (const int64_t smaller : {int64_t{0}, int64_t{1}, (*list)[i] / 2, std::abs((*list)[i]) < 100 ? (*list)[i] - 1 : (*list)[i] / 4 * 3}) {
             IntList changed = *list;
             changed[i] = smaller;
             if (std::abs(smaller) < std::abs((*list)[i])) offer(changed);
@@ -175,7 +175,7 @@ void smaller_extents(const Sketch& sketch, Sketches& all) {
     for (const TensorType& type : node.results)
       for (const Dim& d : type.shape) extents.insert(d.factor);
   for (const int64_t extent : extents) {
-    for (const int64_t smaller : std::set<int64_t>{1, 2, 3, extent / 2, extent - 1}) {
+    for (const int64_t smaller : std::set<int64_t>{1, 2, 3, extent / 2, extent / 4 * 3, extent - 1}) {
       if (smaller < 1 || smaller >= extent) continue;
       for (const bool attributes : {false, true}) {
         all.push_back(sketch);

@@ -130,6 +130,10 @@ void add_convolutions(std::vector<Refusal>& all) {
   all.push_back({"conv2d", 6, {image, f32({{2}, {3}, {6}, {8}})}, {{"dilation", IntList{1, 4}}, {"padding", IntList{0, 1}}}, {"2 x 9", "4 x 7"}});
   all.push_back({"conv1d", 5, {line, weight}, {}, {"f32[kernel, 6, filters]"}});
   all.push_back({"conv1d", 6, {line, line_weight}, {{"padding", "valid"}, {"dilation", IntList{3}}}, {"a window of 7", "f32[N, 5, 6]", "5"}});
+  const AttributeMap far = {{"dilation", IntList{(int64_t{1} << 31) - 1}}};
+  all.push_back({"conv2d", 6, {image, f32({{5}, {2}, {6}, {8}})}, far, {"8589934589 x 2147483648", "zeros beside", "below 2^31"}});
+  all.push_back({"conv1d", 6, {line, f32({{5}, {6}, {8}})}, far, {"8589934589", "below 2^31"}});
+  all.push_back({"conv2d_transpose", 6, {result, f32({{5}, {2}, {6}, {8}})}, far, {"8589934589", "below 2^31"}});
   all.push_back({"conv2d", 7, {image, weight, c5}, {}, {"f32[8]", "f32[5]"}});
   all.push_back({"conv1d", 7, {line, line_weight, c5}, {}, {"f32[8]", "f32[5]"}});
   all.push_back({"conv2d_transpose", 7, {result, weight, c5}, {}, {"f32[6]", "f32[5]"}});
