@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/builder.h"
 #include "ir/op.h"
 #include "passes/optimizers/optimizer.h"
 #include "tests/fuzz/call.h"
@@ -54,6 +55,20 @@ Symbol draw_optimizer(const Limits& limits, Random& random) {
   return optimizer;
 }
 
+// Lets the loss depend on all outputs: the mean of what a tanh makes of each is added to the first one. (The mean itself would have no
+// gradient behind a batch norm.)
+void join_outputs(Graph& graph) {
+  GraphBuilder builder(graph);
+  Output& first = graph.outputs.front();
+  for (const Output& other : graph.outputs) {
+    if (other.value == first.value || other.value.type().dtype != DType::f32) continue;
+    Value joined = other.value;
+    if (joined.type().rank() > 0) joined = builder.value("reduce_mean", {builder.value("tanh", {joined})});
+    first.value = builder.add(first.value, joined);
+  }
+  first.name = first.value.name();
+}
+
 bool is_accepted(const TrainSection& train) {
   try {
     return OptimizerSettings(train).definition().update != nullptr;
@@ -79,6 +94,7 @@ void draw_training(Case& drawn, uint64_t seed) {
     const std::optional<Symbol> loss = draw_loss(*random.pick(losses), prediction, limits, random);
     if (!loss) continue;
     std::swap(graph.outputs.front(), graph.outputs[chosen]);
+    if (random.chance(0.7)) join_outputs(graph);
     TrainSection train{.network = graph.name, .loss = *loss, .batch = drawn.batch};
     train.steps = 1000;
     do {
