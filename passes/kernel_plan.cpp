@@ -41,6 +41,10 @@ Shape common_units(const Shape& a, const Shape& b) {
   return common;
 }
 
+bool has_batch(const Shape& shape) {
+  return std::any_of(shape.begin(), shape.end(), [](const Dim& dim) { return dim.batch; });
+}
+
 }  // namespace
 
 bool is_scalar_element(const Node& node) { return node.results[0].type.shape.empty() && node.op->lowering_as<ElementLowering>(); }
@@ -132,6 +136,9 @@ Shape KernelPlan::units_with(const Node& node) const {
     const size_t own = static_cast<size_t>(access.leading) + (access.blocked ? 1 : 0);
     units.resize(reduces_rows(read) ? 0 : std::min(units.size(), own));
   });
+  // Of an unknown batch a unit has a number of rows that is known: all stages are split along the batch, or none is.
+  const bool split = has_batch(units);
+  if (!batch_ && (split != has_batch(row_dims(space)) || (shaped_ && split != has_batch(units_)))) return {};
   return units;
 }
 

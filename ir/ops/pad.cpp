@@ -51,6 +51,7 @@ std::vector<Tensor> evaluate_pad(const EvaluateContext& cx) {
 
 // The ends of x within the last axis.
 std::vector<int64_t> pad_breaks(const Node& node) {
+  if (node.results[0].type.shape.empty()) return {};
   const size_t last = node.results[0].type.shape.size() - 1;
   const Dim inner = node.operands[0].type().shape[last];
   if (inner == node.results[0].type.shape[last]) return {};

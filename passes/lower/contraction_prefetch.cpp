@@ -99,9 +99,7 @@ std::vector<int> RowContraction::read_beside() {
   std::vector<int> all;
   for (Node* root : stage_.roots) {
     if (root == &node_ || root->results[0].type.shape != form_.result) continue;
-    for (const Value& operand : root->operands) {
-      if (operand && operand.type().shape == form_.result) append_new(all, sources_of(operand));
-    }
+    append_new(all, sources_of_operands(*root, form_.result));
   }
   return all;
 }
@@ -204,9 +202,15 @@ void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines
 std::vector<int> RowContraction::sources_of(Value value) {
   if (value.node->is("constant") || std::find(stage_.roots.begin(), stage_.roots.end(), value.node) != stage_.roots.end()) return {};
   if (!lowering_.inlined.count(value.node)) return {lowering_.buffer_of(value)};
+  return sources_of_operands(*value.node, value.type().shape);
+}
+
+// Of the operands of that shape; some are there for their shape alone.
+std::vector<int> RowContraction::sources_of_operands(const Node& node, const Shape& shape) {
   std::vector<int> all;
-  for (const Value& operand : value.node->operands) {
-    if (operand && operand.type().shape == value.type().shape) append_new(all, sources_of(operand));
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    const Value operand = node.operands[k];
+    if (operand && operand.type().shape == shape && lowering_.accesses.of(node, static_cast<int>(k)).reads) append_new(all, sources_of(operand));
   }
   return all;
 }

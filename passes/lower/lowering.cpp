@@ -70,7 +70,7 @@ int Lowering::buffer_of(Value value) {
   if (auto it = buffers.find(value); it != buffers.end()) return it->second;
   const Node& node = *value.node;
   BNC_CHECK(node.is("constant"), "no buffer for " + value.name());
-  const int id = add_buffer(value.name(), DType::f32, value.type().shape, loops::BufferKind::constant);
+  const int id = add_buffer(value.name(), value.type().dtype, value.type().shape, loops::BufferKind::constant);
   const auto numbers = node.attribute("value").numbers();
   program.buffers[id].data = std::vector<float>(numbers.begin(), numbers.end());
   return buffers[value] = id;

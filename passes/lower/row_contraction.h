@@ -165,6 +165,7 @@ class RowContraction {
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
   static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out);
   std::vector<int> sources_of(Value value);
+  std::vector<int> sources_of_operands(const Node& node, const Shape& shape);
   std::vector<int> read_beside();
   int64_t distance_to_next() const;
 

@@ -120,7 +120,7 @@ void check_statistics(const Case& tried, const Expected& expected) {
     const int64_t m = element_count(concrete(node->operands[0].type().shape, expected.batch)) / element_count(concrete(node->results[1].type.shape, expected.batch));
     for (const int k : {1, 2}) {
       const Value stored = node->operands[static_cast<size_t>(k + 2)];
-      const bool own = stored.node->is("state") && readers[stored.node] == 1 && (!count || readers[count.node] == 1);
+      const bool own = stored.node->is("state") && readers[stored.node] == 1 && (!count || (count.node->is("state") && readers[count.node] == 1));
       const auto update = expected.reference.values.find(stored.name());
       if (!own || update == expected.reference.values.end()) continue;
       const double steps = count ? expected.bindings.at(count.name()).data[0] + 1 : 0, decay = stats.number("decay", 0.9);

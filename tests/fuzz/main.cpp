@@ -36,7 +36,7 @@ struct Settings {
   double seconds = 0, limit = 30;
   int64_t count = 0;
   int jobs = 1, failures = 30;
-  bool print_only = false, verbose = false;
+  bool sampled = false, verbose = false;
   std::vector<std::string> replay;
 };
 
@@ -134,7 +134,7 @@ int replay(const Settings& settings) {
   int failed = 0;
   size_t begun = 0;
   const auto next = [&]() -> std::optional<uint64_t> { return begun < settings.replay.size() ? std::optional<uint64_t>(begun++) : std::nullopt; };
-  const auto work = [&](uint64_t k) { return check(parse_case(read_file(settings.replay[k]), settings.replay[k]), Extent::everything); };
+  const auto work = [&](uint64_t k) { return check(parse_case(read_file(settings.replay[k]), settings.replay[k]), settings.sampled ? Extent::sampled : Extent::everything); };
   run_children(settings.jobs, settings.limit, next, work, [&](const Report& report) {
     const std::string& path = settings.replay[report.seed];
     failed += report.failed() ? 1 : 0;
@@ -154,7 +154,7 @@ int run(int argc, char** argv) {
       "replay", po::value(&settings.replay)->multitoken(), "check these files instead, each in every way")(
       "jobs", po::value(&settings.jobs)->default_value(static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))), "processes at a time")(
       "limit", po::value(&settings.limit)->default_value(30), "the seconds after which a network counts as hanging")(
-      "failures", po::value(&settings.failures)->default_value(30), "stop behind so many failures")("print", "only print the network of --seed")(
+      "failures", po::value(&settings.failures)->default_value(30), "stop behind so many failures")("sampled", "check files only in the ways that were drawn for the network they come from")("print", "only print the network of --seed")(
       "verbose", "tell why networks were refused")("help", "this text");
   po::variables_map given;
   try {
@@ -170,6 +170,7 @@ int run(int argc, char** argv) {
     fmt::print("{}{}", purpose, text.str());
     return 0;
   }
+  settings.sampled = given.count("sampled") > 0;
   settings.verbose = given.count("verbose") > 0;
   if (settings.jobs < 1 || settings.failures < 1 || settings.count < 0 || settings.seconds < 0) {
     fmt::print(stderr, "bnc-fuzz: numbers are positive\n");
