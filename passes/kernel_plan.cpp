@@ -11,7 +11,7 @@ constexpr double small_work = 4e5;     // operations that one task does about as
 constexpr double single_work = 1e5;    // operations not worth more than one task
 constexpr double barrier_work = 2e5;   // operations in the time that a barrier takes
 constexpr int64_t nominal_batch = 32;  // stands in for a batch size that is not known
-constexpr size_t most_nodes = 1024;    // of a kernel, which is one function: making it takes more than linear time, and stack
+constexpr size_t most_nodes = 384;    // of a kernel, which is one function: making it takes more than linear time, and stack
 
 double elements(const Shape& shape, int64_t batch) {
   double count = 1;
