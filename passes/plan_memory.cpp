@@ -42,7 +42,72 @@ struct Interval {
   int64_t bytes, offset = 0;
 };
 
-bool overlap_in_time(const Interval& a, const Interval& b) { return a.first <= b.last && b.first <= a.last; }
+// Ranges of addresses, merged where they touch.
+class Ranges {
+ public:
+  void add(int64_t begin, int64_t end) {
+    auto next = ends_.upper_bound(begin);
+    if (next != ends_.begin() && std::prev(next)->second >= begin) --next;
+    while (next != ends_.end() && next->first <= end) {
+      begin = std::min(begin, next->first);
+      end = std::max(end, next->second);
+      next = ends_.erase(next);
+    }
+    ends_.emplace_hint(next, begin, end);
+  }
+
+  // Where the first range ends that shares an address with [begin, end); `begin` if none does.
+  int64_t behind_overlap(int64_t begin, int64_t end) const {
+    auto next = ends_.upper_bound(begin);
+    if (next != ends_.begin() && std::prev(next)->second > begin) --next;
+    return next != ends_.end() && next->first < end ? next->second : begin;
+  }
+
+ private:
+  std::map<int64_t, int64_t> ends_;   // by where they begin
+};
+
+// Which addresses are taken when. Each buffer is noted at the nodes of a binary tree over the kernels that make up its life, so that
+// placing one costs a logarithm of their number and what cannot be merged.
+class Occupied {
+ public:
+  explicit Occupied(size_t kernels) : kernels_(kernels), whole_(4 * kernels), within_(4 * kernels) {}
+
+  void take(const Interval& interval) {
+    const int64_t end = interval.offset + interval.bytes;
+    visit(interval, [&](size_t node, bool covered) {
+      within_[node].add(interval.offset, end);
+      if (covered) whole_[node].add(interval.offset, end);
+    });
+  }
+
+  int64_t lowest_free(const Interval& interval) const {
+    std::vector<const Ranges*> taken;
+    visit(interval, [&](size_t node, bool covered) { taken.push_back(covered ? &within_[node] : &whole_[node]); });
+    int64_t offset = 0;
+    for (size_t k = 0, free = 0; free < taken.size(); k = (k + 1) % taken.size()) {
+      const int64_t behind = taken[k]->behind_overlap(offset, offset + interval.bytes);
+      free = behind == offset ? free + 1 : 0;
+      offset = behind;
+    }
+    return offset;
+  }
+
+ private:
+  // The nodes whose kernels all belong to the life of a buffer, and those above them.
+  template <class Function> void visit(const Interval& interval, const Function& function) const { visit(interval, function, 1, 0, kernels_); }
+  template <class Function> void visit(const Interval& interval, const Function& function, size_t node, size_t begin, size_t end) const {
+    if (interval.last < begin || end <= interval.first) return;
+    const bool covered = interval.first <= begin && end <= interval.last + 1;
+    function(node, covered);
+    if (covered) return;
+    visit(interval, function, 2 * node, begin, (begin + end) / 2);
+    visit(interval, function, 2 * node + 1, (begin + end) / 2, end);
+  }
+
+  size_t kernels_;
+  std::vector<Ranges> whole_, within_;   // by node: of buffers that live through all its kernels; of those that live in any
+};
 
 // The arena's buffers in order of their numbers: those of constant size, or those that grow with the batch.
 std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
@@ -64,17 +129,13 @@ std::vector<Interval> intervals_of(const loops::Program& program, bool batch) {
 // Places the intervals and returns the size of the area.
 int64_t place(std::vector<Interval>& intervals, const loops::Program& program) {
   std::stable_sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.bytes > b.bytes; });
-  std::vector<Interval> placed;   // by offset
+  Occupied occupied(program.kernels.size());
   int64_t size = 0;
   for (Interval& interval : intervals) {
-    for (const Interval& other : placed) {
-      if (!overlap_in_time(interval, other)) continue;
-      if (interval.offset + interval.bytes <= other.offset) break;
-      interval.offset = std::max(interval.offset, other.offset + other.bytes);
-    }
+    interval.offset = occupied.lowest_free(interval);
     size = std::max(size, interval.offset + interval.bytes);
     if (size > most) fail_too_large(program);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), interval, [](const Interval& a, const Interval& b) { return a.offset < b.offset; }), interval);
+    occupied.take(interval);
   }
   return size;
 }

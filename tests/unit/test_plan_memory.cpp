@@ -1,6 +1,10 @@
 // plan-memory: where buffers lie.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <numeric>
+
+#include "ir/random.h"
 #include "passes/pass.h"
 
 using namespace bnc;
@@ -50,6 +54,45 @@ TEST_CASE("elements of eight bytes take eight bytes") {
   PassContext context;
   plan_memory(program, context);
   CHECK(program.arena_bytes == 128 + 64);
+}
+
+// The same rule without the trees: the lowest place that no buffer takes which was placed before and lives at the same time.
+TEST_CASE("each buffer, largest first, takes the lowest place that is free as long as it lives") {
+  for (const uint64_t seed : {1, 2, 3, 4, 5, 6}) {
+    RandomStream random(seed, "lives");
+    const auto below = [&](int64_t limit) { return static_cast<int64_t>(random.uniform() * static_cast<double>(limit)); };
+    const int kernels = static_cast<int>(1 + below(60)), buffers = 150;
+    Program program{.name = "lives"};
+    for (int k = 0; k < kernels; ++k) program.kernels.push_back({.name = "k" + std::to_string(k), .tasks = 1, .task_variable = "task"});
+    std::vector<std::pair<int64_t, int64_t>> lives;
+    for (int b = 0; b < buffers; ++b) {
+      program.buffers.push_back({.name = "b" + std::to_string(b), .elements = {1 + below(seed % 2 ? 400 : 40)}});
+      const int64_t first = below(kernels), last = std::min<int64_t>(kernels - 1, first + below(b % 10 == 0 ? kernels : 6));
+      lives.emplace_back(first, last);
+      program.kernels[static_cast<size_t>(first)].writes.push_back(b);
+      program.kernels[static_cast<size_t>(last)].reads.push_back(b);
+    }
+    PassContext context;
+    plan_memory(program, context);
+
+    const auto bytes = [&](int b) { return (4 * program.buffers[static_cast<size_t>(b)].elements.factor + 63) / 64 * 64; };
+    std::vector<int> order(buffers), placed;
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bytes(a) > bytes(b); });
+    for (const int b : order) {
+      const auto is_free = [&](int64_t offset) {
+        return std::none_of(placed.begin(), placed.end(), [&](int other) {
+          const int64_t begin = program.buffers[static_cast<size_t>(other)].offset;
+          const bool in_time = lives[static_cast<size_t>(b)].first <= lives[static_cast<size_t>(other)].second && lives[static_cast<size_t>(other)].first <= lives[static_cast<size_t>(b)].second;
+          return in_time && offset < begin + bytes(other) && begin < offset + bytes(b);
+        });
+      };
+      int64_t offset = 0;
+      while (!is_free(offset)) offset += 64;
+      CHECK(program.buffers[static_cast<size_t>(b)].offset == offset);
+      placed.push_back(b);
+    }
+  }
 }
 
 TEST_CASE("more memory than 64 bits count is an error") {
