@@ -4,7 +4,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <set>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -14,7 +14,7 @@ namespace bnc {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;   // finds a key in logarithmic time, as the ordered one does not
 
 constexpr uint64_t longest_header = 100'000'000;
 // Of one element.
@@ -27,23 +27,50 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
-Json parse_header(Bytes text, const std::string& path) {
-  std::set<std::string> names;
-  std::optional<std::string> twice;
-  const auto check_names = [&](int depth, Json::parse_event_t event, Json& key) {
-    if (event == Json::parse_event_t::key && depth == 1 && !names.insert(key.get<std::string>()).second && !twice) twice = key.get<std::string>();
+// Collects the keys of the outermost object, in their order.
+struct Keys : nlohmann::json_sax<Json> {
+  std::vector<std::string> names;
+  int depth = 0;
+
+  bool key(std::string& name) override {
+    if (depth == 1) names.push_back(name);
     return true;
-  };
-  Json header;
+  }
+  bool start_object(size_t) override { return ++depth; }
+  bool end_object() override { return depth--; }
+  bool start_array(size_t) override { return ++depth; }
+  bool end_array() override { return depth--; }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+};
+
+struct Header {
+  Json object;
+  std::vector<std::string> names;   // as they stand in the file
+};
+
+Header parse_header(Bytes text, const std::string& path) {
+  Header header;
   try {
-    header = Json::parse(text.begin(), text.end(), check_names);
+    header.object = Json::parse(text.begin(), text.end());
   } catch (const Json::parse_error& error) {
     fail("{}: not a safetensors file: its header is no valid JSON at byte {}", path, error.byte);
   } catch (const Json::exception&) {
     fail("{}: not a safetensors file: its header is no valid JSON: a number in it is too large", path);
   }
-  if (!header.is_object()) fail("{}: not a safetensors file: its header is no JSON object", path);
-  if (twice) fail("{}: tensor `{}` stands in the header twice", path, *twice);
+  if (!header.object.is_object()) fail("{}: not a safetensors file: its header is no JSON object", path);
+  Keys keys;
+  Json::sax_parse(text.begin(), text.end(), &keys);
+  std::unordered_set<std::string> seen;
+  for (const std::string& name : keys.names)
+    if (!seen.insert(name).second) fail("{}: tensor `{}` stands in the header twice", path, name);
+  header.names = std::move(keys.names);
   return header;
 }
 
@@ -117,16 +144,16 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   if (header_bytes > longest_header) fail("{}: not a safetensors file: it claims a header of {} bytes", path, header_bytes);
   if (header_bytes > bytes.size() - 8) fail("{}: truncated: its header takes {} bytes, but {} follow", path, header_bytes, bytes.size() - 8);
 
-  const Json header = parse_header(bytes.subspan(8, header_bytes), path);
+  const Header header = parse_header(bytes.subspan(8, header_bytes), path);
   std::vector<Entry> entries;
-  for (const auto& [name, json] : header.items()) {
-    if (name != "__metadata__") entries.push_back(parse_entry(name, json, path));
+  for (const std::string& name : header.names) {
+    if (name != "__metadata__") entries.push_back(parse_entry(name, header.object.at(name), path));
   }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   const Bytes data = bytes.subspan(8 + header_bytes);
   check_layout(entries, data.size(), path);
 
-  WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header, path), .others = {}, .path = path};
+  WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header.object, path), .others = {}, .path = path};
   for (const Entry& entry : entries) {
     if (entry.dtype != "F32") {
       result.others.push_back({entry.name, entry.dtype, entry.dims});
@@ -146,15 +173,16 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
 }
 
 std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
-  Json header = Json::object();
-  if (const auto entries = metadata.entries(); !entries.empty()) header["__metadata__"] = entries;
+  std::string text = "{";
+  const auto add = [&](const std::string& name, const std::string& value) { text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(name).dump(), value); };
+  if (const auto entries = metadata.entries(); !entries.empty()) add("__metadata__", Json(entries).dump());
   uint64_t position = 0;
   for (const auto& [name, weight] : weights.entries()) {
     const uint64_t end = position + weight.data.size_bytes();
-    header[name] = {{"dtype", "F32"}, {"shape", weight.dims}, {"data_offsets", {position, end}}};
+    add(name, fmt::format(R"({{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})", fmt::join(weight.dims, ","), position, end));
     position = end;
   }
-  std::string text = header.dump();
+  text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');
   const uint64_t header_bytes = text.size();
   std::string bytes(8, '\0');
