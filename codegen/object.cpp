@@ -4,6 +4,7 @@
 #include <llvm/Support/raw_ostream.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "codegen/arguments.h"
 #include "codegen/llvm_support.h"
@@ -13,17 +14,19 @@ namespace bnc::codegen {
 
 std::vector<const loops::Buffer*> object_arguments(const loops::Program& program, const ObjectOptions& object) {
   std::vector<const loops::Buffer*> arguments;
+  std::unordered_map<std::string, const loops::Buffer*> known;
+  for (const loops::Buffer& buffer : program.buffers) {
+    if (buffer.kind == loops::BufferKind::argument) known.emplace(buffer.name, &buffer);
+  }
   for (const std::vector<std::string>* names : {&object.inputs, &object.outputs}) {
     for (const std::string& name : *names) {
-      int id = program.find_buffer(name);
-      BNC_CHECK(id >= 0 && program.buffers[id].kind == loops::BufferKind::argument, "no argument buffer '" + name + "'");
-      arguments.push_back(&program.buffers[id]);
+      const auto found = known.find(name);
+      BNC_CHECK(found != known.end(), "no argument buffer '" + name + "'");
+      arguments.push_back(found->second);
     }
   }
-  for (const loops::Buffer& buffer : program.buffers) {
-    bool listed = std::ranges::find(arguments, &buffer) != arguments.end();
-    BNC_CHECK(listed || buffer.kind != loops::BufferKind::argument, "argument '" + buffer.name + "' is no input or output of the object");
-  }
+  for (const loops::Buffer* listed : arguments) known.erase(listed->name);
+  BNC_CHECK(known.empty(), "argument '" + known.begin()->first + "' is no input or output of the object");
   return arguments;
 }
 

@@ -1,5 +1,6 @@
 // What became of every batch norm and dropped bias, and how contractions are computed, from the remarks of the passes.
 #include <set>
+#include <unordered_map>
 
 #include "passes/rewrite.h"
 #include "runtime/error.h"
@@ -24,20 +25,22 @@ Explanation::Entry entry_at(const std::string& op, const std::string& path, cons
   return entry;
 }
 
-// The last word that fold-batch-norm had on a node: a later sweep may fold what an earlier one could not.
-const Remark* last_remark(const std::vector<Remark>& remarks, const std::string& pass, const std::string& subject) {
-  const Remark* last = nullptr;
+// The last word that a pass had on each node: a later sweep may fold what an earlier one could not.
+std::unordered_map<std::string, const Remark*> last_remarks(const std::vector<Remark>& remarks, const std::string& pass) {
+  std::unordered_map<std::string, const Remark*> last;
   for (const Remark& remark : remarks) {
-    if (remark.pass == pass && remark.subject == subject) last = &remark;
+    if (remark.pass == pass) last[remark.subject] = &remark;
   }
   return last;
 }
 
 std::vector<Explanation::Entry> batch_norm_entries(const Graph& parsed, Mode mode, const std::vector<Remark>& remarks) {
   std::vector<Explanation::Entry> entries;
+  const auto last = last_remarks(remarks, "fold-batch-norm");
   for (const Node* node : parsed.nodes_of("batch_norm")) {
     Explanation::Entry entry = entry_at("batch_norm", layer_path(*node), node->range);
-    const Remark* remark = last_remark(remarks, "fold-batch-norm", "batch_norm " + node->results[0].name);
+    const auto found = last.find("batch_norm " + node->results[0].name);
+    const Remark* remark = found == last.end() ? nullptr : found->second;
     entry.folded = remark && remark->kind == Remark::Kind::done;
     if (remark) entry.what = entry.folded ? remark->text : "stayed: " + remark->text;
     else if (mode == Mode::train) entry.what = "stayed: training normalizes with the statistics of each batch";

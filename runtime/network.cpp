@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "codegen/codegen.h"
 #include "frontend/frontend.h"
@@ -101,18 +103,23 @@ WeightStore Network::initialize(uint64_t seed) const {
 void Network::check_weights(const WeightStore& store) const {
   const Weights& weights = store.data().weights;
   std::vector<std::string> problems, known;
+  std::unordered_map<std::string, const OtherTensor*> others;
+  for (const OtherTensor& other : store.data().others) others.emplace(other.name, &other);
   for (const TensorInfo& info : parameters()) {
     known.push_back(info.name);
     const Weight* weight = weights.find(info.name);
-    const auto other = std::find_if(store.data().others.begin(), store.data().others.end(), [&](const OtherTensor& each) { return each.name == info.name; });
-    if (!weight && other != store.data().others.end()) problems.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->dtype));
+    const auto other = others.find(info.name);
+    if (!weight && other != others.end()) problems.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->second->dtype));
     else if (!weight) problems.push_back(fmt::format("missing: `{}` {}", info.name, info.type));
     else if (weight->dims != info.dims) problems.push_back(fmt::format("misshapen: `{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
   }
   if (problems.empty()) return;
+  constexpr size_t most_suggestions = 100;   // each compares a name with all others
+  const std::unordered_set<std::string> is_known(known.begin(), known.end());
+  size_t unknown = 0;
   for (const auto& [name, weight] : weights.entries()) {   // perhaps what is missing, by another name
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    const std::string near = nearest_name(name, known);
+    if (is_known.count(name)) continue;
+    const std::string near = ++unknown <= most_suggestions ? nearest_name(name, known) : "";
     problems.push_back(fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
   }
   const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";

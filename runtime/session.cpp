@@ -39,6 +39,14 @@ Dim elements_of(const TensorType& type) {
   return *count;
 }
 
+// Inputs, parameters and states, by name.
+std::unordered_map<std::string, const Node*> sources_of(const Graph& graph) {
+  std::unordered_map<std::string, const Node*> sources;
+  for (const char* kind : {"input", "parameter", "state"})
+    for (const Node* node : graph.nodes_of(kind)) sources.emplace(node->results[0].name, node);
+  return sources;
+}
+
 }  // namespace
 
 Session::Data::Data(const Network::Data& network, const CompileOptions& options, const WeightStore& initial, bool fold)
@@ -81,19 +89,24 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
     if (slots.size() <= position) slots.resize(position + 1);
     slots[position].name = buffer.name;
   }
+  const std::unordered_map<std::string, const Node*> sources = sources_of(graph);
+  std::unordered_map<std::string, const Output*> outputs;
+  for (const Output& output : graph.outputs) {
+    const bool is_output = output.role == Output::Role::output, is_gradient = output.role == Output::Role::gradient;
+    if (output.role != Output::Role::update) outputs.emplace(is_output ? "output/" + output.name : is_gradient ? "grad/" + output.name : "loss", &output);
+  }
   for (Slot& slot : slots) {
-    if (const Value source = graph.find(slot.name); source && (source.node->is("input") || source.node->is("parameter") || source.node->is("state"))) {
-      slot.kind = source.node->is("input") ? Slot::Kind::input : source.node->is("parameter") ? Slot::Kind::parameter : Slot::Kind::state;
-      slot.type = source.type();
-      slot.classes = label_classes(graph, source.node);
+    if (const auto found = sources.find(slot.name); found != sources.end()) {
+      const Node& source = *found->second;
+      slot.kind = source.is("input") ? Slot::Kind::input : source.is("parameter") ? Slot::Kind::parameter : Slot::Kind::state;
+      slot.type = source.results[0].type;
+      if (source.is("input")) slot.classes = label_classes(graph, &source);
     } else {
-      const bool is_output = slot.name.starts_with("output/"), is_gradient = slot.name.starts_with("grad/");
-      const Output* output = is_output     ? graph.output(Output::Role::output, slot.name.substr(7))
-                             : is_gradient ? graph.output(Output::Role::gradient, slot.name.substr(5))
-                                           : graph.output(Output::Role::loss);
-      BNC_CHECK(output, "the argument buffer " + slot.name + " is nothing the graph hands out");
-      slot.type = output->value.type();
+      const auto output = outputs.find(slot.name);
+      BNC_CHECK(output != outputs.end(), "the argument buffer " + slot.name + " is nothing the graph hands out");
+      slot.type = output->second->value.type();
     }
+    (slot.kind == Slot::Kind::result ? results_ : others_).emplace(slot.name, &slot);
     if (!elements_of(slot.type).batch) slot.batch = slot.kind == Slot::Kind::input ? 0 : -1;
   }
   arguments.resize(slots.size());
@@ -119,6 +132,7 @@ void Session::Data::allocate(int64_t wanted, bool by_batch) {
 }
 
 void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
+  const std::unordered_map<std::string, const Node*> sources = sources_of(graph);
   for (Slot& slot : slots) {
     if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
     if (const Weight* weight = values.find(slot.name)) {
@@ -127,7 +141,7 @@ void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
       continue;
     }
     // Made by a pass: momenta, the step counter. They start the same way in every run.
-    const Symbol& initializer = graph.find(slot.name).node->attribute("initializer").symbol();
+    const Symbol& initializer = sources.at(slot.name)->attribute("initializer").symbol();
     if (initializer.name == "zeros") continue;   // as the memory comes
     const Tensor start = initialize(slot.name, slot.type, initializer, 0);
     if (slot.type.dtype == DType::f32) std::copy(start.data.begin(), start.data.end(), slot.floats());
@@ -147,11 +161,15 @@ void Session::Data::set_batch(int64_t wanted) {
   capacity = wanted;
 }
 
+Slot* Session::Data::named(const std::string& buffer, bool is_result) const {
+  const auto& slots_by_name = is_result ? results_ : others_;
+  const auto found = slots_by_name.find(buffer);
+  return found == slots_by_name.end() ? nullptr : found->second;
+}
+
 Slot* Session::Data::find(const std::string& name, Slot::Kind kind) {
-  for (Slot& slot : slots) {
-    if (slot.kind == kind && slot.name == name) return &slot;
-  }
-  return nullptr;
+  Slot* slot = named(name, kind == Slot::Kind::result);
+  return slot && slot->kind == kind ? slot : nullptr;
 }
 
 Slot& Session::Data::input(const std::string& name) {
@@ -167,17 +185,12 @@ Slot& Session::Data::input(const std::string& name) {
 }
 
 const Slot* Session::Data::result(const std::string& name) const {
-  const auto named = [&](const std::string& buffer, bool is_result) -> const Slot* {
-    for (const Slot& slot : slots) {
-      if (slot.name == buffer && (slot.kind == Slot::Kind::result) == is_result) return &slot;
-    }
-    return nullptr;
-  };
   if (const Slot* output = named("output/" + name, true)) return output;
   if (name == "loss" || name.starts_with("grad/")) return named(name, true);
   if (mode != Mode::train || !name.starts_with("state/")) return nullptr;
   const std::string state = name.substr(6);
-  return std::find(statistics.begin(), statistics.end(), state) == statistics.end() ? nullptr : named(state, false);
+  const Slot* slot = named(state, false);
+  return slot && slot->kind == Slot::Kind::state && weights.find(state) ? slot : nullptr;   // one of the network's, not of a pass
 }
 
 void Session::Data::lend(const std::string& name, const void* memory) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bnc/bnc.h"
@@ -40,6 +41,11 @@ struct Session::Data {
   Slot* find(const std::string& name, Slot::Kind kind);
   // The input of that name, reading its own memory again if it was lent another. Error with a suggestion for an unknown name.
   Slot& input(const std::string& name);
+  // A parameter or state, if it is in memory.
+  const Slot* weight(const std::string& name) const {
+    const Slot* slot = named(name, false);
+    return slot && slot->kind != Slot::Kind::input ? slot : nullptr;
+  }
   const Slot* result(const std::string& name) const;   // by its public name; null where there is none
   // Makes the step read an input from memory of the caller, aligned to 64 bytes, until it is lent or bound another. Fixed batch size only.
   void lend(const std::string& input, const void* memory);
@@ -70,9 +76,12 @@ struct Session::Data {
 
  private:
   void prepare_run();
+  Slot* named(const std::string& buffer, bool is_result) const;
   void make_slots(const loops::Program& program, const Graph& graph);
   void allocate(int64_t wanted, bool by_batch);
   void fill_slots(const Graph& graph, const Weights& values);
+
+  std::unordered_map<std::string, Slot*> results_, others_;   // slots by name
 };
 
 // A session whose batch norms and biases are not folded into the weights, so that restore() may change them.

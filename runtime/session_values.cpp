@@ -99,7 +99,7 @@ std::vector<std::string> Session::readable() const {
     if (slot.name.starts_with("grad/") && slot.kind == Slot::Kind::result) names.push_back(slot.name);
   }
   for (const auto& [name, type] : data_->gradient_types) {
-    if (std::find(names.begin(), names.end(), "grad/" + name) == names.end()) names.push_back("grad/" + name);
+    if (!data_->result("grad/" + name)) names.push_back("grad/" + name);
   }
   for (const std::string& name : data_->statistics) {
     if (data_->result("state/" + name)) names.push_back("state/" + name);
@@ -133,8 +133,8 @@ WeightStore Session::weights() const {
     Weights weights;
     for (const std::string& name : data_->weight_order) {
       const Weight& given = *data_->weights.find(name);
-      const auto slot = std::find_if(data_->slots.begin(), data_->slots.end(), [&](const Slot& candidate) { return candidate.name == name; });
-      if (slot == data_->slots.end()) weights.set(name, given);
+      const Slot* slot = data_->weight(name);
+      if (!slot) weights.set(name, given);
       else weights.set(name, Weight::owned(given.dims, std::vector<float>(slot->floats(), slot->floats() + given.data.size())));
     }
     return make_store(std::move(weights), data_->metadata);
@@ -180,6 +180,8 @@ static constexpr const char* same_optimizer = "help: go on with the network and 
 void Session::restore(const WeightStore& weights, const NamedArrays& hidden_state) {
   at_boundary([&] {
     if (data_->embedded) fail("the weights of frozen network `{}` were folded into its code: compile it again", data_->network_name);
+    std::unordered_map<std::string, const Array*> hidden;
+    for (const auto& [name, array] : hidden_state) hidden.emplace(name, &array);
     for (Slot& slot : data_->slots) {
       if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
       if (!is_hidden(*data_, slot)) {
@@ -188,9 +190,9 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
         std::memcpy(slot.pointer, weight->data.data(), weight->data.size_bytes());
         continue;
       }
-      const auto found = std::find_if(hidden_state.begin(), hidden_state.end(), [&](const auto& entry) { return entry.first == slot.name; });
-      if (found == hidden_state.end()) fail("the state to restore lacks `{}`\n{}", slot.name, same_optimizer);
-      const Array& value = found->second;
+      const auto found = hidden.find(slot.name);
+      if (found == hidden.end()) fail("the state to restore lacks `{}`\n{}", slot.name, same_optimizer);
+      const Array& value = *found->second;
       const bool fits = value.is_float() == (slot.type.dtype == DType::f32) && value.dims() == concrete(slot.type.shape, 1);
       if (!fits) fail("`{}` to restore does not fit: the network has {}", slot.name, to_string(slot.type, data_->batch_symbol));
       if (value.is_float()) std::copy(value.floats().begin(), value.floats().end(), slot.floats());
