@@ -328,7 +328,7 @@ class Planner : ContractionSpace {
     if (plan.stage_right) plan.panels = scratch(".panels", panels);
     else if (!plan.long_reduction) plan.packed_right = pack_right(lowering_, node_, form_, width);
     if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
-    if (has_long_sums(plan)) plan.totals = scratch(".totals", int64_t{plan.tile.rows} * plan.tile_lines * width);
+    if (has_long_sums(plan)) plan.totals = scratch(".totals", 0);   // as many as a tile needs
     if (plan.slices > 1) plan.slice_sums = lowering_.arena_buffer(name + ".slices", Dim{plan.slices * *lowering_.fixed(*element_count(form_.result))});
     describe(plan, window_bytes);
   }

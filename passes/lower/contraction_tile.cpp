@@ -108,6 +108,9 @@ Stmt RowContraction::loop_of(const ReductionLoops& sum, size_t d, std::vector<St
 void RowContraction::add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const Expr zero = loops::constant_of(type, 0);
+  // The parts of a contraction have lines of their own length, and so tiles of their own size.
+  int64_t& room = lowering_.program.buffers[static_cast<size_t>(plan_.totals)].elements.factor;
+  room = std::max(room, int64_t{tile.rows()} * run_.vectors * run_.lanes);
   auto load = [&](const Expr& total) { return loops::load(plan_.totals, loops::Scalar::f32, total); };
   auto write = [&](const Expr& position, Expr value) { return loops::write_register(registers.acc, position, std::move(value)); };
   sum.end_part = over_totals(tile, registers, [&](const Expr& position, const Expr& total) {
