@@ -30,15 +30,35 @@ class CompiledProgram {
  public:
   virtual ~CompiledProgram() = default;
   virtual StepFunction step() const = 0;
+  // Of a program compiled with Checks::bounds: InternalError that names kernel, buffer, index and extent where a step since the
+  // last call left a buffer. To be called when no thread is in a step.
+  virtual void raise_fault() = 0;
 };
+
+// Checks in generated code, for what only a bug of ours can do. They cost nothing where they are off.
+struct Checks {
+  // Each load and store is held against its buffer's extent, active lanes only; prefetches may go anywhere. One that lies outside goes to
+  // memory that nobody uses.
+  bool bounds = false;
+  // What nobody has written holds a signalling NaN (poison_bits): an arena buffer before the first kernel that lists it, scratch
+  // where a task finds undefined contents, registers where they are declared.
+  bool poison = false;
+};
+// Arithmetic hands it on as the quiet NaN 0x7fe5a5a5; of 8 bytes: poison_bits_64. A boolean of poison is true.
+inline constexpr uint32_t poison_bits = 0x7fa5a5a5;
+inline constexpr uint64_t poison_bits_64 = 0x7ff5a5a5a5a5a5a5;
+
+// Fills `elements` numbers of `bytes` bytes each.
+void fill_with_poison(void* memory, int64_t elements, int64_t bytes);
 
 // Told how long each stage of code generation took; where threads share it, the longest time of one.
 using OnTime = std::function<void(const std::string& stage, double milliseconds)>;
 
 struct JitOptions {
   int threads = 0;       // that compile; 0: as many as this machine has, four at most
-  bool profile = false;  // every thread calls the barrier behind each kernel, even where it is alone
+  bool profile = false;  // every thread calls the barrier behind each kernel, even where it is alone; not with Checks::poison
   bool quick = false;    // to compile: the code is slower, as LLVM neither schedules it nor keeps much in registers
+  Checks checks = {};
   OnTime on_time = {};
 };
 
@@ -50,6 +70,9 @@ struct ObjectOptions {
   std::string function_name;                // NAME
   std::vector<std::string> inputs, outputs; // argument buffers by name, in the order of the C parameters
   bool position_independent = true;
+  // From so many bytes on the constants lie in a section that may be any distance from the code: nearer than 2 GiB is only where
+  // the code and all small data of a program are together.
+  int64_t large_constants = int64_t{16} << 20;
   OnTime on_time = {};
 };
 

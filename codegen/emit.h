@@ -4,6 +4,7 @@
 
 #include <llvm/IR/IRBuilder.h>
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -83,8 +84,44 @@ class ExpressionEmitter {
   llvm::Value* emit_reduction(const loops::ExprNode& x);
 };
 
+// Checks::bounds: what lies outside of its buffer is noted, and goes elsewhere instead. No branches: they would keep multiplications
+// and additions from being fused.
+class BoundsChecker {
+ public:
+  BoundsChecker(ExpressionEmitter& emitter, FaultRecord* record);
+
+  struct Access {
+    int position = 0;                // of the buffer in its kernel, scratch behind the others
+    bool store = false;
+    llvm::Value* extent = nullptr;   // of the buffer
+  };
+  // Which accesses are diverted: one boolean for all lanes or one each; null where nothing is checked.
+  class Guard {
+   public:
+    llvm::Value* pointer(llvm::IRBuilder<>& builder, llvm::Value* wanted) const { return outside ? builder.CreateSelect(outside, elsewhere, wanted) : wanted; }
+    llvm::Value* mask(llvm::IRBuilder<>& builder, llvm::Value* wanted) const;
+
+    llvm::Value *outside = nullptr, *elsewhere = nullptr;
+  };
+  Guard check(const Access& access, const loops::Expr& index, const loops::Expr& predicate);
+  // Reports what was noted, at an end of the kernel.
+  void report(llvm::Value* kernel, llvm::Value* n);
+
+ private:
+  void note(llvm::Value* any, const Access& access, llvm::Value* index);
+
+  ExpressionEmitter& emitter_;
+  FaultRecord* record_;
+  llvm::AllocaInst *access_ = nullptr, *index_ = nullptr;   // of the last one outside; -1: there was none
+};
+
+// Checks::poison: a call that fills memory with it, and the number that it is.
+void emit_poison(llvm::IRBuilder<>& builder, llvm::Value* memory, llvm::Value* elements, loops::Scalar scalar);
+llvm::Constant* poison_of(llvm::Type* scalar);
+
 // The function `void kernel(ptr scratch, i64 n, i64 first_task, i64 last_task, ptr buffer...)`, with the buffers as
 // KernelFunctions lists them: internal, or shared with the other modules of a program in several parts, which declare it.
+// Where bounds are checked, the buffers' extents and the number of the kernel follow, each an i64.
 llvm::Function* declare_kernel(const ModuleContext& context, size_t kernel);
 void emit_kernel(const ModuleContext& context, size_t kernel, llvm::Function* function);
 

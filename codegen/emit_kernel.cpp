@@ -30,12 +30,16 @@ class KernelEmitter : public ExpressionEmitter {
  public:
   KernelEmitter(const ModuleContext& context, size_t kernel, llvm::Function* function)
       : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)),
-        kernel_(context.program.kernels[kernel]), buffers_(context.options.functions->buffers[kernel]), function_(function) {}
+        kernel_(context.program.kernels[kernel]), buffers_(context.options.functions->buffers[kernel]), scratch_(context.options.functions->scratch[kernel]),
+        function_(function) {
+    if (context.options.checks.bounds) bounds_.emplace(*this, context.options.faults);
+  }
 
   void run() {
     llvm::Value* n = function_->getArg(1);
     if (context_.program.batch) n = builder_.getInt64(*context_.program.batch);
     define(loops::batch_variable, {n});
+    n_ = n;
     locate_buffers();
     find_streamed(kernel_.body);
     entry_ = builder_.GetInsertBlock();
@@ -62,6 +66,8 @@ class KernelEmitter : public ExpressionEmitter {
   // Where a buffer lies during this kernel, and what its accesses cannot overlap.
   struct Location {
     llvm::Value* pointer = nullptr;
+    llvm::Value* extent = nullptr;   // of scratch, and where bounds are checked
+    int position = 0;                // among the buffers of the kernel, scratch behind the others
     llvm::MDNode* scope = nullptr;
     llvm::MDNode* others = nullptr;
   };
@@ -69,6 +75,8 @@ class KernelEmitter : public ExpressionEmitter {
   void emit_tasks(llvm::BasicBlock* block);
   void locate_buffers();
   void annotate_locations();
+  BoundsChecker::Guard guard(int buffer, const Expr& index, const Expr& predicate, bool store);
+  void poison_scratch();
   void find_streamed(const Stmt& s);
   llvm::Value* streamed_arguments_are_aligned();
 
@@ -80,7 +88,7 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::Align alignment(int buffer, const Expr& index) const;
   llvm::Instruction* annotate(llvm::Instruction* access, int buffer);
   llvm::Value* read(int buffer, loops::Type type, const Expr& index, const Expr& predicate);
-  llvm::Value* read_lanes(int buffer, loops::Type type, const ExprNode& ramp);
+  llvm::Value* read_lanes(int buffer, loops::Type type, const ExprNode& ramp, const BoundsChecker::Guard& guard);
   void write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate, bool streamed);
   llvm::Value* reversed(llvm::Value* vector, int lanes);
   llvm::Value* mask_of(const Expr& predicate, int lanes);
@@ -100,9 +108,11 @@ class KernelEmitter : public ExpressionEmitter {
   llvm::BasicBlock* new_block(const char* name) { return llvm::BasicBlock::Create(function_->getContext(), name, function_); }
 
   const Kernel& kernel_;
-  const std::vector<int>& buffers_;
+  const std::vector<int>&buffers_, &scratch_;
   llvm::Function* function_;
+  llvm::Value* n_ = nullptr;
   llvm::BasicBlock* entry_ = nullptr;
+  std::optional<BoundsChecker> bounds_;
   std::map<int, Location> locations_;
   std::set<int> streamed_;               // buffers
   bool lines_begin_arguments_ = false;   // of those that are streamed
@@ -114,10 +124,16 @@ class KernelEmitter : public ExpressionEmitter {
 void KernelEmitter::emit_tasks(llvm::BasicBlock* block) {
   builder_.SetInsertPoint(block);
   emitted_.clear();
-  if (!kernel_.first_task_variable.empty()) define(kernel_.first_task_variable, {function_->getArg(2)});
-  emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] { emit_statement(kernel_.body); });
+  const bool hands_on = !kernel_.first_task_variable.empty();
+  if (hands_on) define(kernel_.first_task_variable, {function_->getArg(2)});
+  if (hands_on) poison_scratch();
+  emit_loop(kernel_.task_variable, {function_->getArg(2)}, function_->getArg(3), 1, [&] {
+    if (!hands_on) poison_scratch();
+    emit_statement(kernel_.body);
+  });
   // Unlike other stores, those past the caches are not ordered before what tells other threads that the kernel has ended.
   if (!streamed_.empty()) builder_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, llvm::ArrayRef<llvm::Type*>{}, {});
+  if (bounds_) bounds_->report(function_->getArg(static_cast<unsigned>(function_->arg_size()) - 1), n_);
   builder_.CreateRetVoid();
 }
 
@@ -128,14 +144,18 @@ void KernelEmitter::locate_buffers() {
     llvm::Argument* pointer = function_->getArg(4 + k);
     pointer->setName(context_.program.buffers[buffers_[k]].name);
     locations_[buffers_[k]].pointer = pointer;
+    locations_[buffers_[k]].position = static_cast<int>(k);
+    if (context_.options.checks.bounds) locations_[buffers_[k]].extent = function_->getArg(4 + buffers_.size() + k);
   }
   for (const std::vector<int>* list : {&kernel_.reads, &kernel_.writes}) {
     for (int id : *list) {
       const Buffer& buffer = context_.program.buffers[id];
       if (buffer.kind != BufferKind::scratch || locations_.contains(id)) continue;
       locations_[id].pointer = builder_.CreateConstInBoundsGEP1_64(builder_.getInt8Ty(), function_->getArg(0), buffer.offset, buffer.name);
+      locations_[id].extent = builder_.getInt64(buffer.elements.factor);
     }
   }
+  for (size_t k = 0; k < scratch_.size(); ++k) locations_.at(scratch_[k]).position = static_cast<int>(buffers_.size() + k);
   annotate_locations();
 }
 
@@ -205,6 +225,16 @@ llvm::Value* KernelEmitter::element(int buffer, const Expr& index) {
   return constant ? builder_.CreateInBoundsGEP(type, pointer, builder_.getInt64(constant)) : pointer;
 }
 
+BoundsChecker::Guard KernelEmitter::guard(int buffer, const Expr& index, const Expr& predicate, bool store) {
+  const Location& location = locations_.at(buffer);
+  return bounds_ ? bounds_->check({location.position, store, location.extent}, index, predicate) : BoundsChecker::Guard();
+}
+
+void KernelEmitter::poison_scratch() {
+  if (!context_.options.checks.poison) return;
+  for (int id : scratch_) emit_poison(builder_, locations_.at(id).pointer, locations_.at(id).extent, context_.program.buffers[id].scalar);
+}
+
 // Arena, scratch and constants begin at multiples of 64 bytes; of arguments only the elements are aligned, unless it was asked.
 llvm::Align KernelEmitter::alignment(int buffer, const Expr& index) const {
   const Buffer& b = context_.program.buffers[buffer];
@@ -233,30 +263,31 @@ llvm::Value* KernelEmitter::emit_load(const ExprNode& x) {
 
 llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index, const Expr& predicate) {
   llvm::Type* memory = memory_type(type);
+  const BoundsChecker::Guard guard = this->guard(buffer, index, predicate, false);
   int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : type.lanes == 1 ? 1 : 0;
   if (stride == 1) {
     llvm::Value* pointer = element(buffer, type.lanes == 1 ? index : index->args[0]);
     llvm::Align align = alignment(buffer, index);
-    if (!predicate) return annotate(builder_.CreateAlignedLoad(memory, pointer, align), buffer);
+    if (!predicate) return annotate(builder_.CreateAlignedLoad(memory, guard.pointer(builder_, pointer), align), buffer);
     llvm::Type* vector = type.lanes == 1 ? llvm::FixedVectorType::get(memory, 1) : memory;
-    llvm::Value* value = annotate(builder_.CreateMaskedLoad(vector, pointer, align, mask_of(predicate, type.lanes), llvm::Constant::getNullValue(vector)), buffer);
+    llvm::Value* value = annotate(builder_.CreateMaskedLoad(vector, pointer, align, guard.mask(builder_, mask_of(predicate, type.lanes)), llvm::Constant::getNullValue(vector)), buffer);
     return type.lanes == 1 ? builder_.CreateExtractElement(value, uint64_t(0)) : value;
   }
   if (stride == -1 && !predicate) {
-    llvm::Value* last = element(buffer, index->args[0] + (1 - type.lanes));
+    llvm::Value* last = guard.pointer(builder_, element(buffer, index->args[0] + (1 - type.lanes)));
     return reversed(annotate(builder_.CreateAlignedLoad(memory, last, alignment(buffer, Expr(1))), buffer), type.lanes);
   }
-  if (stride != 0 && !predicate) return read_lanes(buffer, type, *index);
+  if (stride != 0 && !predicate) return read_lanes(buffer, type, *index, guard);
   llvm::Value* pointers = builder_.CreateInBoundsGEP(memory->getScalarType(), locations_.at(buffer).pointer, emit(index));
-  return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), mask_of(predicate, type.lanes), llvm::Constant::getNullValue(memory)), buffer);
+  return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), guard.mask(builder_, mask_of(predicate, type.lanes)), llvm::Constant::getNullValue(memory)), buffer);
 }
 
 // A ramp of any other stride: scalar loads at constant distances.
-llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprNode& ramp) {
+llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprNode& ramp, const BoundsChecker::Guard& guard) {
   llvm::Type* memory = memory_type(type);
   llvm::Value* vector = llvm::PoisonValue::get(memory);
   for (int i = 0; i < type.lanes; ++i) {
-    llvm::Value* pointer = element(buffer, ramp.args[0] + i * ramp.integer_value);
+    llvm::Value* pointer = guard.pointer(builder_, element(buffer, ramp.args[0] + i * ramp.integer_value));
     llvm::Value* lane = annotate(builder_.CreateAlignedLoad(memory->getScalarType(), pointer, alignment(buffer, Expr(1))), buffer);
     vector = builder_.CreateInsertElement(vector, lane, uint64_t(i));
   }
@@ -264,30 +295,31 @@ llvm::Value* KernelEmitter::read_lanes(int buffer, loops::Type type, const ExprN
 }
 
 void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, const Expr& predicate, bool streamed) {
+  const BoundsChecker::Guard guard = this->guard(buffer, index, predicate, true);
   int lanes = index->type.lanes;
   int64_t stride = index->kind == ExprKind::ramp ? index->integer_value : lanes == 1 ? 1 : 0;
   if (stride == 1) {
     llvm::Value* pointer = element(buffer, lanes == 1 ? index : index->args[0]);
     llvm::Align align = alignment(buffer, index);
     if (!predicate) {
-      llvm::Instruction* store = annotate(builder_.CreateAlignedStore(value, pointer, align), buffer);
+      llvm::Instruction* store = annotate(builder_.CreateAlignedStore(value, guard.pointer(builder_, pointer), align), buffer);
       const bool whole_line = align.value() == 64 && lanes * loops::size_of(context_.program.buffers[buffer].scalar) == 64;
       if (streamed && whole_line) store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(store->getContext(), {llvm::ConstantAsMetadata::get(builder_.getInt32(1))}));
       return;
     }
     if (lanes == 1) value = builder_.CreateVectorSplat(1, value);
-    annotate(builder_.CreateMaskedStore(value, pointer, align, mask_of(predicate, lanes)), buffer);
+    annotate(builder_.CreateMaskedStore(value, pointer, align, guard.mask(builder_, mask_of(predicate, lanes))), buffer);
     return;
   }
   if (stride != 0 && !predicate) {
     for (int i = 0; i < lanes; ++i) {
-      llvm::Value* pointer = element(buffer, index->args[0] + i * stride);
+      llvm::Value* pointer = guard.pointer(builder_, element(buffer, index->args[0] + i * stride));
       annotate(builder_.CreateAlignedStore(builder_.CreateExtractElement(value, uint64_t(i)), pointer, alignment(buffer, Expr(1))), buffer);
     }
     return;
   }
   llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), locations_.at(buffer).pointer, emit(index));
-  annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), mask_of(predicate, lanes)), buffer);
+  annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), guard.mask(builder_, mask_of(predicate, lanes))), buffer);
 }
 
 // ------------------------------------------------------------------------------------------------ statements
@@ -420,6 +452,8 @@ void KernelEmitter::declare_registers(const StmtNode& s) {
   auto& slots = registers_[s.name];
   slots.clear();
   for (int64_t i = 0; i < s.count; ++i) slots.push_back(entry.CreateAlloca(type_of(s.type), nullptr, s.name));
+  if (!context_.options.checks.poison) return;
+  for (llvm::AllocaInst* slot : slots) builder_.CreateStore(splat(poison_of(llvm_type(builder_.getContext(), s.type.scalar)), s.type.lanes), slot);
 }
 
 llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const Expr& index) {
@@ -435,7 +469,9 @@ llvm::Function* declare_kernel(const ModuleContext& context, size_t kernel) {
   llvm::LLVMContext& llvm = context.module.getContext();
   llvm::Type *pointer = llvm::PointerType::getUnqual(llvm), *index = llvm::Type::getInt64Ty(llvm);
   std::vector<llvm::Type*> parameters{pointer, index, index, index};
-  parameters.insert(parameters.end(), context.options.functions->buffers[kernel].size(), pointer);
+  const size_t buffers = context.options.functions->buffers[kernel].size();
+  parameters.insert(parameters.end(), buffers, pointer);
+  if (context.options.checks.bounds) parameters.insert(parameters.end(), buffers + 1, index);
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), parameters, false);
   return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + context.program.kernels[kernel].name, context.module);
 }

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "codegen/arguments.h"
 #include "codegen/emit.h"
 #include "ir/diagnostic.h"
+#include "ir/loops_placement.h"
 
 namespace bnc::codegen {
 
@@ -48,16 +50,7 @@ bool may_overlap(const Program& program, int a, int b) {
   const Buffer &x = program.buffers[a], &y = program.buffers[b];
   if (x.kind != y.kind || x.kind == BufferKind::constant || x.kind == BufferKind::scratch) return false;  // each thread has its own scratch
   if (a == b) return true;
-  if (x.kind == BufferKind::argument) return x.elements == y.elements;
-  // Bytes from the end of `low` to the begin of `high` are `fixed + each * N`.
-  auto apart = [&](const Buffer& low, const Buffer& high) {
-    int64_t size = loops::size_of(low.scalar);
-    int64_t fixed = high.offset - low.offset - (low.elements.batch ? 0 : size * low.elements.factor);
-    int64_t each = high.batch_offset - low.batch_offset - (low.elements.batch ? size * low.elements.factor : 0);
-    if (program.batch) return fixed + each * *program.batch >= 0;
-    return each >= 0 && fixed + each >= 0;
-  };
-  return !apart(x, y) && !apart(y, x);
+  return x.kind == BufferKind::argument ? x.elements == y.elements : loops::overlap_in_arena(program, x, y);
 }
 
 // What was read and written since the last barrier.
@@ -109,9 +102,12 @@ class ModuleEmitter {
   struct Frame {
     llvm::Value *arguments, *arena, *scratch, *n;
   };
-  llvm::Constant* constant(int id);
+  llvm::Value* constant(llvm::IRBuilder<>& builder, int id);
+  llvm::Constant* constant_block();
+  llvm::Value* far_block(llvm::IRBuilder<>& builder);
   llvm::Constant* make_constant(int id);
   llvm::Value* locate(llvm::IRBuilder<>& builder, const Frame& frame, int id);
+  llvm::Value* extent(llvm::IRBuilder<>& builder, const Frame& frame, int id);
   void call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, size_t kernel, llvm::Value* first, llvm::Value* last);
   llvm::Function* function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters);
   llvm::Value* scratch_of(llvm::IRBuilder<>& builder, llvm::Value* arena, llvm::Value* n, llvm::Value* thread);
@@ -122,6 +118,7 @@ class ModuleEmitter {
   void emit_shares(llvm::Function* step, size_t first, size_t last, Dependences& pending);
   void emit_calls(ExpressionEmitter& emitter, llvm::Value* arguments, llvm::Value* arena, llvm::Value* n, size_t first, size_t last);
   void emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::Function* step, const Frame& frame);
+  void poison_arena(llvm::IRBuilder<>& builder, size_t kernel, llvm::Function* step, const Frame& frame, Dependences& pending);
   void emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
   void call_barrier(llvm::IRBuilder<>& builder, llvm::Function* step);
   void emit_workspace_function(const ObjectOptions& object);
@@ -135,11 +132,16 @@ class ModuleEmitter {
   llvm::Type *pointer_, *index_;
   std::vector<llvm::Function*> kernels_;
   std::map<int, llvm::Constant*> constants_;
-  llvm::GlobalVariable* block_ = nullptr;
+  llvm::GlobalVariable *block_ = nullptr, *distance_ = nullptr;
+  std::set<int> poisoned_;   // arena buffers
 };
 
 // Only constants that a kernel reads get here.
-llvm::Constant* ModuleEmitter::constant(int id) {
+llvm::Value* ModuleEmitter::constant(llvm::IRBuilder<>& builder, int id) {
+  if (const ConstantBlock* block = context_.options.block) {
+    llvm::Value* begin = block->large ? far_block(builder) : constant_block();
+    return builder.CreateConstInBoundsGEP1_64(builder.getInt8Ty(), begin, static_cast<uint64_t>(block->offsets[static_cast<size_t>(id)]));
+  }
   auto [found, added] = constants_.emplace(id, nullptr);
   if (added) found->second = make_constant(id);
   return found->second;
@@ -150,16 +152,6 @@ llvm::Constant* ModuleEmitter::make_constant(int id) {
   if (!context_.options.constant_addresses.empty()) {
     auto address = reinterpret_cast<uintptr_t>(context_.options.constant_addresses[id]);
     return llvm::ConstantExpr::getIntToPtr(llvm::ConstantInt::get(index_, address), pointer_);
-  }
-  if (const ConstantBlock* block = context_.options.block) {
-    if (!block_) {
-      auto* type = llvm::ArrayType::get(llvm::Type::getInt8Ty(llvm_), static_cast<uint64_t>(block->bytes));
-      block_ = new llvm::GlobalVariable(context_.module, type, true, llvm::GlobalValue::InternalLinkage, llvm::Constant::getNullValue(type), context_.program.name + ".constants");
-      block_->setSection(constant_section);
-      block_->setAlignment(llvm::Align(64));
-      block_->setDSOLocal(true);
-    }
-    return llvm::ConstantExpr::getInBoundsGetElementPtr(llvm::Type::getInt8Ty(llvm_), block_, llvm::ConstantInt::get(index_, block->offsets[static_cast<size_t>(id)]));
   }
   auto* element = llvm_type(llvm_, buffer.scalar);
   std::string bytes(buffer.data.size() * sizeof(float), '\0');
@@ -172,6 +164,30 @@ llvm::Constant* ModuleEmitter::make_constant(int id) {
   return global;
 }
 
+llvm::Constant* ModuleEmitter::constant_block() {
+  if (block_) return block_;
+  const ConstantBlock& block = *context_.options.block;
+  auto* type = llvm::ArrayType::get(llvm::Type::getInt8Ty(llvm_), static_cast<uint64_t>(block.bytes));
+  block_ = new llvm::GlobalVariable(context_.module, type, true, llvm::GlobalValue::InternalLinkage, llvm::Constant::getNullValue(type), context_.program.name + ".constants");
+  block_->setSection(block.section());
+  block_->setAlignment(llvm::Align(64));
+  block_->setDSOLocal(true);
+  return block_;
+}
+
+// Instructions reach 2 GiB only. A number beside the code tells how far the block is from it; the linker fills it in, in 64 bits.
+llvm::Value* ModuleEmitter::far_block(llvm::IRBuilder<>& builder) {
+  if (!distance_) {
+    distance_ = new llvm::GlobalVariable(context_.module, index_, true, llvm::GlobalValue::InternalLinkage, nullptr, context_.program.name + ".distance");
+    distance_->setInitializer(llvm::ConstantExpr::getSub(llvm::ConstantExpr::getPtrToInt(constant_block(), index_), llvm::ConstantExpr::getPtrToInt(distance_, index_)));
+    distance_->setExternallyInitialized(true);   // or the two addresses would cancel out
+    distance_->setDSOLocal(true);
+  }
+  llvm::LoadInst* distance = builder.CreateLoad(index_, distance_);
+  distance->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(llvm_, {}));
+  return builder.CreateIntToPtr(builder.CreateAdd(builder.CreatePtrToInt(distance_, index_), distance), pointer_);
+}
+
 llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters) {
   auto* made = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false), llvm::Function::ExternalLinkage, name, context_.module);
   add_function_attributes(*made, context_.target);
@@ -181,16 +197,27 @@ llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* res
 
 llvm::Value* ModuleEmitter::locate(llvm::IRBuilder<>& builder, const Frame& frame, int id) {
   const Buffer& buffer = context_.program.buffers[id];
-  if (buffer.kind == BufferKind::constant) return constant(id);
+  if (buffer.kind == BufferKind::constant) return constant(builder, id);
   if (buffer.kind == BufferKind::argument) return builder.CreateLoad(pointer_, builder.CreateConstInBoundsGEP1_64(pointer_, frame.arguments, buffer.argument), buffer.name);
   BNC_CHECK(buffer.kind == BufferKind::arena, "kernels find their scratch themselves");
   llvm::Value* offset = builder.CreateAdd(builder.getInt64(buffer.offset), builder.CreateMul(builder.getInt64(buffer.batch_offset), frame.n));
   return builder.CreateInBoundsGEP(builder.getInt8Ty(), frame.arena, offset, buffer.name);
 }
 
+// How many elements it has.
+llvm::Value* ModuleEmitter::extent(llvm::IRBuilder<>& builder, const Frame& frame, int id) {
+  const Dim& elements = context_.program.buffers[id].elements;
+  llvm::Value* factor = builder.getInt64(elements.factor);
+  return elements.batch ? builder.CreateMul(factor, frame.n) : factor;
+}
+
 void ModuleEmitter::call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, size_t kernel, llvm::Value* first, llvm::Value* last) {
   std::vector<llvm::Value*> arguments{frame.scratch, frame.n, first, last};
   for (int id : context_.options.functions->buffers[kernel]) arguments.push_back(locate(builder, frame, id));
+  if (context_.options.checks.bounds) {
+    for (int id : context_.options.functions->buffers[kernel]) arguments.push_back(extent(builder, frame, id));
+    arguments.push_back(builder.getInt64(static_cast<int64_t>(kernel)));
+  }
   builder.CreateCall(kernels_[kernel], arguments);
 }
 
@@ -218,6 +245,7 @@ void ModuleEmitter::emit_shares(llvm::Function* step, size_t first, size_t last,
   const Frame frame{step->getArg(0), step->getArg(1), scratch_of(emitter.builder(), step->getArg(1), n, step->getArg(3)), n};
   for (size_t i = first; i < last; ++i) {
     const Kernel& kernel = context_.program.kernels[i];
+    if (context_.options.checks.poison) poison_arena(emitter.builder(), i, step, frame, pending);
     if (!context_.options.profile && pending.conflict(kernel)) {
       emit_barrier(emitter.builder(), step);
       pending.clear();
@@ -262,6 +290,30 @@ void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::
     last = builder.CreateUDiv(builder.CreateMul(count, builder.CreateAdd(thread, builder.getInt64(1))), threads);
   }
   call_kernel(builder, frame, kernel, first, last);
+}
+
+// Each thread fills its share of the arena buffers that no kernel before this one lists. It is a kernel that writes them.
+void ModuleEmitter::poison_arena(llvm::IRBuilder<>& builder, size_t kernel, llvm::Function* step, const Frame& frame, Dependences& pending) {
+  Kernel fill;
+  for (const std::vector<int>* list : {&context_.program.kernels[kernel].writes, &context_.program.kernels[kernel].reads}) {
+    for (int id : *list) {
+      if (context_.program.buffers[id].kind == BufferKind::arena && poisoned_.insert(id).second) fill.writes.push_back(id);
+    }
+  }
+  if (fill.writes.empty()) return;
+  if (pending.conflict(fill)) {
+    emit_barrier(builder, step);
+    pending.clear();
+  }
+  pending.add(fill);
+  for (int id : fill.writes) {
+    const loops::Scalar scalar = context_.program.buffers[id].scalar;
+    llvm::Value *elements = extent(builder, frame, id), *thread = step->getArg(3), *threads = step->getArg(4);
+    llvm::Value* first = builder.CreateUDiv(builder.CreateMul(elements, thread), threads);
+    llvm::Value* last = builder.CreateUDiv(builder.CreateMul(elements, builder.CreateAdd(thread, builder.getInt64(1))), threads);
+    llvm::Value* begin = builder.CreateInBoundsGEP(builder.getInt8Ty(), locate(builder, frame, id), builder.CreateMul(first, builder.getInt64(loops::size_of(scalar))));
+    emit_poison(builder, begin, builder.CreateSub(last, first), scalar);
+  }
 }
 
 void ModuleEmitter::emit_barrier(llvm::IRBuilder<>& builder, llvm::Function* step) {

@@ -29,10 +29,11 @@ class Canonical {
   }
 
   std::string take_text() { return std::move(text_); }
-  std::vector<int> buffers() const {
-    std::vector<int> passed;
-    std::ranges::copy_if(used_, std::back_inserter(passed), [&](int id) { return program_.buffers[id].kind != BufferKind::scratch; });
-    return passed;
+  // Those used, without scratch or nothing but scratch.
+  std::vector<int> buffers(bool scratch) const {
+    std::vector<int> chosen;
+    std::ranges::copy_if(used_, std::back_inserter(chosen), [&](int id) { return (program_.buffers[id].kind == BufferKind::scratch) == scratch; });
+    return chosen;
   }
 
  private:
@@ -90,7 +91,7 @@ class Canonical {
     const Buffer& buffer = program_.buffers[id];
     put(buffer.scalar);
     put(buffer.kind);
-    if (buffer.kind == BufferKind::scratch) put(buffer.offset);
+    if (buffer.kind == BufferKind::scratch) put(std::pair(buffer.offset, buffer.elements.factor));
     for (int other : used_) put(may_share_memory(program_, kernel_, id, other));
   }
 
@@ -117,7 +118,8 @@ KernelFunctions find_equal_kernels(const Program& program) {
   std::unordered_map<std::string, int> first;
   for (const Kernel& kernel : program.kernels) {
     Canonical canonical(program, kernel);
-    result.buffers.push_back(canonical.buffers());
+    result.buffers.push_back(canonical.buffers(false));
+    result.scratch.push_back(canonical.buffers(true));
     result.function.push_back(first.emplace(canonical.take_text(), static_cast<int>(result.function.size())).first->second);
   }
   return result;

@@ -10,6 +10,7 @@ namespace bnc::codegen {
 struct KernelFunctions {
   std::vector<int> function;              // for each kernel: the first kernel whose code it shares; itself when there is none before it
   std::vector<std::vector<int>> buffers;  // for each kernel: the buffers its function is called with, in order of first use; no scratch
+  std::vector<std::vector<int>> scratch;  // for each kernel: its scratch, in order of first use
 };
 
 // Kernels share a function when they differ in nothing but the names of variables, the number of tasks and which buffers

@@ -15,6 +15,7 @@
 #include "codegen/llvm_support.h"
 #include "codegen/partition.h"
 #include "ir/diagnostic.h"
+#include "ir/loops_placement.h"
 
 namespace bnc::codegen {
 
@@ -78,6 +79,7 @@ CompiledPart compile_part(const loops::Program& program, const TargetDescription
   llvm::LLVMContext context;
   auto machine = make_target_machine(target, /*position_independent=*/true, quick);
   auto module = build_module(context, program, target, *machine, options);
+  if (options.checks.bounds) check_module(*module);
   part.emit = watch.lap();
   optimize(*module, *machine);
   part.optimize = watch.lap();
@@ -94,12 +96,17 @@ class JitProgram : public CompiledProgram {
     };
     Stopwatch watch;
     loops::verify(program);
+    loops::verify_placement(program);
     tell("verify loops", watch.lap());
     const KernelFunctions functions = find_equal_kernels(program);
     tell("find equal kernels", watch.lap());
     ModuleOptions options;
     options.functions = &functions;
     options.profile = jit_options.profile;
+    BNC_CHECK(!(jit_options.profile && jit_options.checks.poison), "a profile of poisoned memory");
+    options.checks = jit_options.checks;
+    if (options.checks.bounds) faults_ = std::make_unique<FaultRecord>(program, functions);
+    options.faults = faults_.get();
     keep_constants(program, functions, options.constant_addresses);
     tell("copy constants", watch.lap());
 
@@ -117,6 +124,9 @@ class JitProgram : public CompiledProgram {
   }
 
   StepFunction step() const override { return step_; }
+  void raise_fault() override {
+    if (faults_) faults_->raise();
+  }
 
  private:
   static constexpr int most_threads = 4;
@@ -164,6 +174,7 @@ class JitProgram : public CompiledProgram {
   }
 
   std::vector<SharedNumbers> constants_;
+  std::unique_ptr<FaultRecord> faults_;
   std::unique_ptr<LoadedObject> object_;
   StepFunction step_ = nullptr;
 };

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/checks.h"
 #include "codegen/codegen.h"
 #include "codegen/equal_kernels.h"
 
@@ -25,6 +26,8 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription
 struct ConstantBlock {
   std::vector<int64_t> offsets;  // by buffer number; -1: not there
   int64_t bytes = 0;
+  bool large = false;            // it may lie 2 GiB and more from the code
+  const char* section() const { return large ? ".lrodata.constants" : ".rodata.constants"; }
 };
 
 // What a module is built for: the JIT, where `constant_addresses` has the data of each constant buffer, or an object.
@@ -34,13 +37,12 @@ struct ModuleOptions {
   std::vector<const void*> constant_addresses;  // by buffer number; empty: constants are in the module
   const ConstantBlock* block = nullptr;         // the module leaves room for the constants, filled with zeros; null: it holds them
   bool profile = false;
+  Checks checks = {};                           // of the JIT only
+  FaultRecord* faults = nullptr;                // where Checks::bounds reports to
   // Which kernels this module holds: those of `part`; the others are declared. Part 0 has the step function. Empty: all.
   std::vector<int> kernel_parts;
   int part = 0;
 };
-
-// The name of the ELF section of a ConstantBlock.
-inline constexpr const char* constant_section = ".rodata.constants";
 
 // Name of the function of type StepFunction in a module built without `object`.
 std::string step_function_name(const loops::Program& program);
@@ -48,6 +50,9 @@ std::string step_function_name(const loops::Program& program);
 // LLVM IR of a verified program, not yet optimized.
 std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const loops::Program& program, const TargetDescription& target,
                                            llvm::TargetMachine& machine, const ModuleOptions& options);
+
+// InternalError where LLVM's verifier finds fault with it.
+void check_module(const llvm::Module& module);
 
 // The pipeline of passes that follows; see optimize.cpp.
 void optimize(llvm::Module& module, llvm::TargetMachine& machine);

@@ -1,5 +1,4 @@
 // Ahead-of-time output: LLVM IR, assembly and ELF objects.
-#include <llvm/IR/Verifier.h>
 #include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/raw_ostream.h>
 
@@ -9,6 +8,7 @@
 #include "codegen/arguments.h"
 #include "codegen/llvm_support.h"
 #include "ir/diagnostic.h"
+#include "ir/loops_placement.h"
 
 namespace bnc::codegen {
 
@@ -57,6 +57,7 @@ struct Compilation {
     };
     Stopwatch watch;
     loops::verify(program);
+    loops::verify_placement(program);
     tell("verify loops", watch.lap());
     machine = make_target_machine(target, !object || object->position_independent);
     ModuleOptions options;
@@ -65,9 +66,7 @@ struct Compilation {
     options.block = block;
     module = build_module(context, program, target, *machine, options);
     tell("emit LLVM IR", watch.lap());
-    std::string problems;
-    llvm::raw_string_ostream stream(problems);
-    BNC_CHECK(!llvm::verifyModule(*module, &stream), problems);
+    check_module(*module);
     optimize(*module, *machine);
     tell("optimize", watch.lap());
   }
@@ -89,10 +88,10 @@ ConstantBlock plan_constants(const loops::Program& program, const KernelFunction
 }
 
 // Where the section of constants begins in an ELF object.
-size_t offset_of_constants(const std::string& object) {
+size_t offset_of_constants(const std::string& object, const ConstantBlock& block) {
   auto file = value_or_raise(llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "object")), "reading the object back");
   for (const llvm::object::ELFSectionRef section : file->sections()) {
-    if (value_or_raise(section.getName(), "reading the object back") == constant_section) return section.getOffset();
+    if (value_or_raise(section.getName(), "reading the object back") == block.section()) return section.getOffset();
   }
   throw InternalError("the object has no section of constants");
 }
@@ -118,13 +117,14 @@ std::string emit_assembly(const loops::Program& program, const TargetDescription
 std::string emit_object(const loops::Program& program, const TargetDescription& target, const ObjectOptions& object) {
   constexpr int64_t room_for_code = 1 << 20;
   const KernelFunctions functions = find_equal_kernels(program);
-  const ConstantBlock block = plan_constants(program, functions);
+  ConstantBlock block = plan_constants(program, functions);
+  block.large = block.bytes >= object.large_constants;
   Compilation compilation(program, target, &object, functions, &block, object.on_time);
   Stopwatch watch;
   std::string bytes = emit_file(*compilation.module, *compilation.machine, llvm::CodeGenFileType::ObjectFile, block.bytes + room_for_code);
   if (object.on_time) object.on_time("generate machine code", watch.lap());
   if (block.bytes == 0) return bytes;
-  const size_t begin = offset_of_constants(bytes);
+  const size_t begin = offset_of_constants(bytes, block);
   for (size_t id = 0; id < program.buffers.size(); ++id) {
     if (block.offsets[id] >= 0) write_constant(program.buffers[id], bytes.data() + begin + block.offsets[id]);
   }

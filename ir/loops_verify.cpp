@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <unordered_set>
+#include <utility>
 
 #include "ir/diagnostic.h"
 #include "ir/loops.h"
+#include "ir/loops_values.h"
 
 namespace bnc::loops {
 
@@ -18,10 +21,11 @@ class Verifier {
   Verifier(const Program& program, const Kernel& kernel) : program_(program), kernel_(kernel) {}
 
   void run() {
-    variables_[batch_variable] = {Type{Scalar::i64, 1}, program_.batch.has_value()};
+    lists();
+    variables_[batch_variable] = {Type{Scalar::i64, 1}, program_.batch.has_value(), program_.batch ? share(Progression{*program_.batch, {}}) : nullptr};
     require(kernel_.tasks && kernel_.tasks->type == Type{Scalar::i64, 1}, "the number of tasks is an i64");
     expression(kernel_.tasks);
-    variables_[kernel_.task_variable] = {Type{Scalar::i64, 1}, false};
+    variables_[kernel_.task_variable] = {Type{Scalar::i64, 1}, false, counted(Expr(0), kernel_.tasks, 1)};
     if (!kernel_.first_task_variable.empty()) variables_[kernel_.first_task_variable] = {Type{Scalar::i64, 1}, false};
     require(kernel_.body != nullptr, "it has a body");
     statement(kernel_.body);
@@ -41,14 +45,19 @@ class Verifier {
   }
 
  private:
-  // `fixed`: the value is known once loops are unrolled.
+  using SharedProgression = std::shared_ptr<const Progression>;
+  static SharedProgression share(std::optional<Progression> x) { return x ? std::make_shared<const Progression>(std::move(*x)) : nullptr; }
+
+  // `fixed`: the value is known once loops are unrolled. `values`: those it takes, where that is certain.
   struct Variable {
     Type type;
     bool fixed;
+    SharedProgression values = {};
   };
   struct Registers {
     Type type;
     int64_t count;
+    int number;   // of the declaration
   };
 
   // The message is put together only where the rule is broken.
@@ -59,6 +68,27 @@ class Verifier {
   }
 
   std::string place() const { return stored_ < 0 ? "" : fmt::format(" (store to '{}')", program_.buffers[stored_].name); }
+
+  // What it reads and writes, before anybody looks it up.
+  void lists() const {
+    for (const std::vector<int>* ids : {&kernel_.reads, &kernel_.writes}) {
+      for (int id : *ids) buffer(id);
+    }
+  }
+
+  std::optional<Progression> values_of(const Expr& x) const {
+    return progression_of(x, [&](const std::string& name) {
+      auto found = variables_.find(name);
+      return found == variables_.end() ? nullptr : found->second.values.get();
+    });
+  }
+
+  // The values of a variable that counts from `begin` to below `end`, where it takes the same number of steps each time.
+  SharedProgression counted(const Expr& begin, const Expr& end, int64_t step) {
+    const auto first = values_of(begin), length = difference(values_of(end), first);
+    if (!length || !length->is_constant() || length->constant <= 0) return nullptr;
+    return share(counters_.count(*first, step, (length->constant - 1) / step));
+  }
 
   void statements(const std::vector<Stmt>& body) {
     auto variables = variables_;
@@ -82,21 +112,22 @@ class Verifier {
       case StmtKind::store: store(*s); break;
       case StmtKind::let:
         expression(s->value);
-        declare(s->name, {s->value->type, fixed(s->value)});
+        declare(s->name, {s->value->type, fixed(s->value), share(values_of(s->value))});
         break;
       case StmtKind::declare_registers:
         require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, "register array '{}' is declared once and not empty", s->name);
-        registers_[s->name] = {s->type, s->count};
+        registers_[s->name] = {s->type, s->count, declarations_++};
         break;
       case StmtKind::write_register:
         expression(s->value);
         register_element(s->name, s->index, s->value->type);
+        written_.insert(registers_.at(s->name).number);
         break;
       case StmtKind::conditional:
         expression(s->predicate);
         require(s->predicate->type == Type{Scalar::boolean, 1}, "a condition is one boolean");
         rare_ += s->frequency == Frequency::rare;
-        statements(s->body);
+        perhaps(s->body);
         rare_ -= s->frequency == Frequency::rare;
         break;
       case StmtKind::prefetch: prefetch(*s); break;
@@ -111,9 +142,30 @@ class Verifier {
     bool unrolled = s.loop_kind == LoopKind::unrolled;
     require(!unrolled || (fixed(s.begin) && fixed(s.end)), "the unrolled loop '{}' has constant bounds", s.name);
     auto outer = variables_;
-    declare(s.name, {Type{Scalar::i64, 1}, unrolled});
-    statements(s.body);
+    const SharedProgression values = counted(s.begin, s.end, s.step);
+    declare(s.name, {Type{Scalar::i64, 1}, unrolled, values});
+    if (values) statements(s.body);
+    else perhaps(s.body);
     variables_ = std::move(outer);
+  }
+
+  // What may never be run.
+  void perhaps(const std::vector<Stmt>& body) {
+    const bool outside = std::exchange(certain_, false);
+    statements(body);
+    certain_ = outside;
+  }
+
+  // Only where it is certain that the access is made with all values of the index.
+  void extent(const Expr& index, const Expr& predicate, const Buffer& accessed) const {
+    if (!certain_ || predicate || (accessed.elements.batch && !program_.batch)) return;
+    const bool vector = index->kind == ExprKind::ramp || index->kind == ExprKind::broadcast;
+    const auto values = values_of(vector ? index->args[0] : index);
+    const auto ends = values ? counters_.ends(*values) : std::nullopt;
+    if (!ends) return;
+    const int64_t reach = index->kind == ExprKind::ramp ? index->integer_value * (index->type.lanes - 1) : 0;
+    const int64_t low = ends->first + std::min<int64_t>(reach, 0), high = ends->second + std::max<int64_t>(reach, 0), elements = accessed.elements.at(program_.batch.value_or(1));
+    require(low >= 0 && high < elements, "the index {} into '{}' lies inside: it goes from {} to {} of {} elements", to_string(index, &program_), accessed.name, low, high, elements);
   }
 
   void store(const StmtNode& s) {
@@ -130,6 +182,7 @@ class Verifier {
       expression(s.predicate);
       require(s.predicate->type == Type{Scalar::boolean, s.index->type.lanes}, "a predicate has a boolean for each lane");
     }
+    extent(s.index, s.predicate, target);
     stored_ = -1;
   }
 
@@ -176,7 +229,9 @@ class Verifier {
     for (const Expr& arg : x->args) {
       if (x->kind != ExprKind::read_register) expression(arg);
     }
-    auto arg = [&](size_t i) { return x->args.at(i)->type; };
+    const auto [least, most] = operands_of(x->kind);
+    require(x->args.size() >= least && x->args.size() <= most, "an expression has its operands: {} of kind {}", x->args.size(), static_cast<int>(x->kind));
+    auto arg = [&](size_t i) { return x->args[i]->type; };
     auto rule = [&](bool condition, const char* text) {
       if (!condition) require(false, "{}: {}", text, to_string(x, &program_));
     };
@@ -201,8 +256,25 @@ class Verifier {
       case ExprKind::load: load(*x); break;
       case ExprKind::ramp: rule(arg(0) == type.with_lanes(1) && !type.is_float() && type.lanes > 1, "a ramp counts up from a scalar integer"); break;
       case ExprKind::broadcast: rule(arg(0) == type.with_lanes(1), "a broadcast repeats a scalar"); break;
-      case ExprKind::read_register: register_element(x->name, x->args.at(0), type); break;
-      case ExprKind::reduce_lanes: rule(arg(0).scalar == type.scalar && type.lanes == 1, "a reduction over lanes gives a scalar"); break;
+      case ExprKind::read_register:
+        register_element(x->name, x->args[0], type);
+        require(written_.contains(registers_.at(x->name).number), "register array '{}' is written before it is read", x->name);
+        break;
+      case ExprKind::reduce_lanes:
+        rule(arg(0).scalar == type.scalar && type.lanes == 1, "a reduction over lanes gives a scalar");
+        rule(x->binary_op == BinaryOp::add || x->binary_op == BinaryOp::minimum || x->binary_op == BinaryOp::maximum, "a reduction adds, or finds an extremum");
+        break;
+    }
+  }
+
+  // The least and the greatest number of operands.
+  static std::pair<size_t, size_t> operands_of(ExprKind kind) {
+    switch (kind) {
+      case ExprKind::integer: case ExprKind::real: case ExprKind::variable: return {0, 0};
+      case ExprKind::binary: return {2, 2};
+      case ExprKind::fma: case ExprKind::select: return {3, 3};
+      case ExprKind::load: return {1, 2};
+      default: return {1, 1};
     }
   }
 
@@ -219,6 +291,9 @@ class Verifier {
     require(a == x.args.at(1)->type, "operands have one type");
     bool comparison = is_comparison(x.binary_op);
     require(x.type == (comparison ? Type{Scalar::boolean, a.lanes} : a), "the result of a binary operation has the type of its operands");
+    const bool divides = x.binary_op == BinaryOp::modulo || (x.binary_op == BinaryOp::divide && !a.is_float());
+    const auto divisor = divides ? as_integer(x.args[1]) : std::nullopt;
+    require(!divisor || *divisor > 0, "a divisor is positive, not {}", divisor.value_or(0));
     switch (x.binary_op) {
       case BinaryOp::logical_and: case BinaryOp::logical_or: require(a.scalar == Scalar::boolean, "'and' and 'or' take booleans"); break;
       case BinaryOp::modulo: case BinaryOp::bit_and: case BinaryOp::bit_or: case BinaryOp::bit_xor: case BinaryOp::shift_left: case BinaryOp::shift_right_logical:
@@ -237,21 +312,43 @@ class Verifier {
     Type index = x.args.at(0)->type;
     require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, "the index into '{}' is an integer for each lane", source.name);
     if (x.args.size() > 1) require(x.args[1]->type == Type{Scalar::boolean, x.type.lanes}, "a predicate has a boolean for each lane");
+    require(source.kind != BufferKind::constant || source.data.size() == static_cast<size_t>(source.elements.factor), "the constant '{}' has {} numbers, not {}", source.name,
+            source.elements.factor, source.data.size());
+    extent(x.args[0], x.args.size() > 1 ? x.args[1] : Expr(), source);
   }
 
   const Program& program_;
   const Kernel& kernel_;
   std::map<std::string, Variable> variables_;
   std::map<std::string, Registers> registers_;
+  Counters counters_;
+  bool certain_ = true;         // what is looked at is run by every task
+  int declarations_ = 0;        // of register arrays
+  std::unordered_set<int> written_;   // those of them, up to here
   int stored_ = -1;  // the buffer of the store that is looked at
   std::set<int> streamed_, read_often_;   // buffers stored past the caches, and read outside of rare branches
   int rare_ = 0;     // of the conditionals around
   std::unordered_set<const ExprNode*> checked_;  // in this statement
 };
 
+void verify_buffers(const Program& program) {
+  std::unordered_set<int> arguments;
+  const auto require = [&](bool condition, const Buffer& buffer, const char* rule) {
+    if (!condition) throw InternalError(fmt::format("loop program '{}': buffer '{}' {}", program.name, buffer.name, rule));
+  };
+  for (const Buffer& buffer : program.buffers) {
+    require(buffer.elements.factor >= 0, buffer, "has no negative number of elements");
+    const bool is_argument = buffer.kind == BufferKind::argument, is_constant = buffer.kind == BufferKind::constant;
+    require(!is_argument || (buffer.argument >= 0 && arguments.insert(buffer.argument).second), buffer, "has a place of its own among the arguments");
+    require(!is_constant || !buffer.elements.batch, buffer, "is a constant of constant size");
+    require(!is_constant || buffer.scalar == Scalar::f32 || buffer.scalar == Scalar::i32, buffer, "is a constant of f32 or i32");
+  }
+}
+
 }  // namespace
 
 void verify(const Program& program) {
+  verify_buffers(program);
   std::map<int, const Kernel*> owners;  // of scratch
   for (const Kernel& kernel : program.kernels) {
     Verifier verifier(program, kernel);

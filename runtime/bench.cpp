@@ -114,6 +114,7 @@ BenchResult bench(const Network& network, const BenchOptions& options, const Wei
     compile.threads = options.threads;
     compile.cpu = options.cpu;
     compile.on_time = options.on_time;
+    compile.checks = options.checks;
     Session session = ready_session(network, compile, weights);
     compile.on_time = {};
     std::optional<Session> other;

@@ -70,6 +70,19 @@ bool has_extension(const std::string& path, std::string_view extension) {
                     [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); });
 }
 
+std::vector<std::string> folder_files(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const std::string stem : {"train", "t10k"}) {
+    for (const char* name : {"-images-idx3-ubyte", "-labels-idx1-ubyte"}) {
+      if (std::string file = find_file(folder, stem + name); !file.empty()) files.push_back(file);
+    }
+  }
+  for (const char* split : {"train", "test"}) {
+    for (std::string& file : cifar10_files(folder, split)) files.push_back(std::move(file));
+  }
+  return files;
+}
+
 void read_specification(const Specification& spec, Dataset::Data& data) {
   std::error_code ignored;
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
@@ -101,6 +114,15 @@ Dataset::Dataset(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 Dataset::Dataset(Dataset&&) noexcept = default;
 Dataset& Dataset::operator=(Dataset&&) noexcept = default;
 Dataset::~Dataset() = default;
+
+std::vector<std::string> Dataset::files(const std::string& spec) {
+  return at_boundary([&] {
+    const std::string source = parse_specification(spec, "").source;
+    std::error_code ignored;
+    if (fs::is_directory(source, ignored)) return folder_files(source);
+    return fs::exists(source, ignored) ? std::vector<std::string>{source} : std::vector<std::string>{};
+  });
+}
 
 Dataset Dataset::open(const std::string& spec, const std::string& default_split) {
   return at_boundary([&] {

@@ -71,6 +71,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
     compile.threads = options.threads;
     compile.batch_statistics = options.batch_statistics;
     compile.on_warning = options.on_warning;
+    compile.checks = options.checks;
     Session session = network.compile(compile, weights);
     return *evaluate_session(session, objective, data, std::min(options.batch, data.count()), {.on_progress = options.on_progress});
   });

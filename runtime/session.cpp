@@ -58,7 +58,10 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   // Frozen weights never change: what reads them is made for them, like packed panels.
   embedded = options.mode == Mode::infer && compilation.context.weights;
   const loops::Program program = compilation.lower(embedded);
-  code = codegen::jit(program, compilation.context.target, {.threads = options.threads, .profile = options.profile, .on_time = options.on_time});
+  if (options.profile && options.checks.poison) fail("code that poisons memory is not profiled");
+  poison = options.checks.poison;
+  code = codegen::jit(program, compilation.context.target,
+                      {.threads = options.threads, .profile = options.profile, .checks = {options.checks.bounds, options.checks.poison}, .on_time = options.on_time});
 
   fixed_batch = compilation.context.batch;
   for (const loops::Kernel& kernel : program.kernels) {
@@ -203,6 +206,7 @@ void Session::Data::lend(const std::string& name, const void* memory) {
 void Session::Data::run() {
   prepare_run();
   pool->run(code->step(), arguments.data(), workspace.get(), batch);
+  code->raise_fault();
 }
 
 std::vector<double> Session::Data::time_kernels() {
@@ -210,6 +214,7 @@ std::vector<double> Session::Data::time_kernels() {
   ThreadPool::Stamps stamps;
   stamps.reserve(info.kernels.size() + 1);
   pool->run(code->step(), arguments.data(), workspace.get(), batch, &stamps);
+  code->raise_fault();
   BNC_CHECK(stamps.size() == info.kernels.size() + 1, "the step is compiled to be profiled");
   std::vector<double> times;
   for (size_t k = 0; k + 1 < stamps.size(); ++k) times.push_back(std::chrono::duration<double, std::milli>(stamps[k + 1] - stamps[k]).count());
@@ -230,6 +235,10 @@ void Session::Data::prepare_run() {
   const int64_t examples = first ? first->batch : fixed_batch.value_or(1);
   if (examples == 1 && !refusal_of_one.empty()) throw Error(refusal_of_one);
   set_batch(examples);
+  if (!poison) return;
+  for (Slot& slot : slots) {
+    if (slot.kind == Slot::Kind::result) codegen::fill_with_poison(slot.pointer, elements_of(slot.type).at(batch), 4);
+  }
 }
 
 Session make_unfolded_session(const Network& network, const CompileOptions& options, const WeightStore& weights) {

@@ -66,6 +66,7 @@ struct Session::Data {
   AlignedBuffer workspace;
   bool embedded = false;                 // frozen weights are part of the code
   std::string refusal_of_one;            // why a batch of one example is refused; empty where it is not
+  bool poison = false;                   // results are, before each run
   std::unique_ptr<codegen::CompiledProgram> code;
   std::unique_ptr<ThreadPool> pool;
   Weights weights;                       // the network's, as given; the slots hold what has changed since

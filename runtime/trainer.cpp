@@ -37,15 +37,24 @@ void prepare_folder(const std::string& folder) {
   ::unlink(probe.c_str());
 }
 
+}  // namespace
+
+std::vector<std::string> run_files() {
+  return {"history.csv", "distributions.csv", "report.html", "report.json", "weights.safetensors", "weights.best.safetensors"};
+}
+
+namespace {
+
 // What a run killed while it replaced one of its files has left beside it.
 void remove_leftovers(const fs::path& folder) {
   constexpr size_t suffix = 7;  // .XXXXXX
+  const std::vector<std::string> files = run_files();
   std::error_code ignored;
   for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
     const std::string name = entry->path().filename().string();
     if (name.size() <= suffix || name[name.size() - suffix] != '.') continue;
     const std::string stem = name.substr(0, name.size() - suffix);
-    if (stem == "history.csv" || stem == "distributions.csv" || stem == "report.html" || stem == "report.json" || stem == "weights.safetensors" || stem == "weights.best.safetensors") fs::remove(entry->path(), ignored);
+    if (std::find(files.begin(), files.end(), stem) != files.end()) fs::remove(entry->path(), ignored);
   }
 }
 
@@ -180,6 +189,7 @@ CompileOptions Trainer::compile_options() const {
   CompileOptions compile;
   compile.cpu = options_.cpu;
   compile.threads = options_.threads;
+  compile.checks = options_.checks;
   compile.mode = Mode::train;
   compile.batch = batch_;
   compile.run_steps = steps_;
@@ -193,6 +203,7 @@ void Trainer::compile() {
   CompileOptions test;
   test.cpu = options_.cpu;
   test.threads = options_.threads;
+  test.checks = options_.checks;
   if (watched()) tester_.emplace(make_unfolded_session(network_, test, state_.weights));
   session_.emplace(network_.compile(compile_options(), state_.weights));
   if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
@@ -215,6 +226,7 @@ void Trainer::begin() {
   CompileOptions compile;
   compile.cpu = options_.cpu;
   compile.threads = options_.threads;
+  compile.checks = options_.checks;
   probe_.emplace(network_, objective_, data_, compile, seed_, state_.weights);
   if (state_.step == 0) sample_distributions();
   save_checkpoint();

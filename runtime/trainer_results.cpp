@@ -58,6 +58,7 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
   CompileOptions compile;
   compile.cpu = options_.cpu;
   compile.threads = options_.threads;
+  compile.checks = options_.checks;
   Session frozen = network_.compile(compile, weights);
   for (const auto& [data, figures] : {std::pair(&validation_, &result.validation), std::pair(&test_, &result.test)}) {
     if (!*data) continue;

@@ -44,6 +44,8 @@ int run(const Arguments& arguments) {
   options.seconds = arguments.positive("seconds", options.seconds);
   options.threads = arguments.threads();
   options.cpu = arguments.cpu();
+  options.checks = arguments.checks();
+  if (options.checks.poison && arguments.flag("profile")) throw UsageError("give `--poison` or `--profile`, not both");
   options.profile = arguments.flag("profile");
   options.on_time = arguments.print_time();
   std::optional<Network> other;
@@ -80,11 +82,12 @@ Command bench_command() {
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: forward, backward and update")
       ("batch", po::value<int64_t>()->value_name("N"), "examples a run (default 1)")
       ("seconds", po::value<double>()->value_name("S"), "how long to measure (default 3)")
-      ("against", po::value<std::string>()->value_name("OTHER.bn"), "time another network in turns with it, run after run, and tell the ratio; its weights are fresh ones")
+      ("against", input_file("OTHER.bn"), "time another network in turns with it, run after run, and tell the ratio; its weights are fresh ones")
       ("profile", po::bool_switch(), "time each kernel, in runs of their own with a barrier behind each")
       ("time-passes", po::bool_switch(), time_passes_help)
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (default: fresh ones); the data are random");
+      ("weights,w", input_file("W"), "the weights (default: fresh ones); the data are random");
   add_cpu_option(options);
+  add_check_options(options);
   command.options.add(options);
   return command;
 }

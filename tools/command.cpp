@@ -86,6 +86,7 @@ CompileOptions Arguments::compile_options() const {
   options.batch = integer("batch");
   options.cpu = cpu();
   options.threads = threads();
+  options.checks = checks();
   options.verify_each = flag("verify-each");
   options.stop_after = text("stop-after");
   options.on_warning = message;
@@ -114,6 +115,12 @@ po::options_description pass_options() {
 void add_cpu_option(po::options_description& options) {
   options.add_options()("cpu", po::value<std::string>()->value_name("NAME"),
                         "the CPU to generate code for, by LLVM's name; `baseline` is any x86-64 (default: this machine's)");
+}
+
+void add_check_options(po::options_description& options) {
+  options.add_options()
+      ("check-bounds", po::bool_switch(), "hold each access of generated code against its buffer, to find bugs of bnc (slow); exit 70 where one lies outside")
+      ("poison", po::bool_switch(), "fill memory with NaN before it is written, so that reading it too early shows in the results (slow)");
 }
 
 namespace {
@@ -189,11 +196,6 @@ std::string help_text(const Command& command) {
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw Error(fmt::format("error: cannot write to standard output: {}", std::strerror(errno)));
-}
-
-void write_output(const std::string& path, std::string_view bytes) {
-  if (path == "-") print(bytes);
-  else write_file(path, bytes);
 }
 
 void print_json(const Json& object) { print(object.dump() + "\n"); }

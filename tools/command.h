@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bnc/bnc.h"
+#include "tools/files.h"
 
 namespace bnc::tools {
 
@@ -40,6 +41,8 @@ class Arguments {
   const std::string& required(const std::string& option) const;
   // The text of an option, or an empty string.
   std::string text(const std::string& option) const;
+  // The path of an output_file; that of stdout where it is `-`.
+  std::string output(const std::string& option) const { return text(option) == "-" ? "/dev/stdout" : text(option); }
   // All words of an option that may be given several times.
   std::vector<std::string> texts(const std::string& option) const;
   // A whole number not below `least`.
@@ -62,6 +65,7 @@ class Arguments {
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
   WeightStore required_weights(const Network& network) const;   // UsageError where they are not given
+  CodeChecks checks() const { return {flag("check-bounds"), flag("poison")}; }
   // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
   std::function<void(const std::string& phase, double milliseconds)> print_time() const;
   // `--mode`, `--batch`, `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`, as far as the command has them.
@@ -78,7 +82,8 @@ struct Command {
   po::options_description options;
   std::vector<std::string> positional;
   int (*run)(const Arguments&);
-  bool several = false;   // of its (only) positional argument
+  bool several = false;   // of its (only) positional argument, which then names folders of runs
+  std::vector<ImpliedOutput> (*implied_outputs)(const Arguments&) = nullptr;
 };
 
 // Options that several commands share.
@@ -87,6 +92,8 @@ inline constexpr const char* data_help = "fashion-mnist, a folder of IDX files o
                                          "the last one;\nSPEC:train and SPEC:test name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
+// `--check-bounds` and `--poison`, for commands that run code.
+void add_check_options(po::options_description& options);
 
 // Parses what follows the subcommand; UsageError with a suggestion where that fails.
 Arguments parse_arguments(const Command& command, const std::vector<std::string>& words);
@@ -94,8 +101,6 @@ std::string help_text(const Command& command);
 
 // Text to stdout; Error when it cannot be written.
 void print(std::string_view text);
-// To a file, or to stdout where the path is `-`.
-void write_output(const std::string& path, std::string_view bytes);
 // One JSON object on a line of its own.
 void print_json(const Json& object);
 // A line to stderr.

@@ -68,13 +68,26 @@ std::string link_shared(const std::string& object) {
   return read_whole(shared_path);
 }
 
+bool is_text(const std::string& stage) { return stage != "obj" && stage != "shared"; }
+
+// Of an object: M.o in the current folder.
+std::string default_output(const Arguments& arguments) {
+  const std::string extension = arguments.choice("emit", stages) == "shared" ? ".so" : ".o";
+  return std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
+}
+
+std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
+  if (arguments.has("output") || is_text(arguments.choice("emit", stages))) return {};
+  return {{"the object", default_output(arguments)}};
+}
+
 int compile_text(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
   static const std::map<std::string, Stage> text_stages = {
       {"ast", Stage::ast}, {"graph", Stage::graph}, {"loops", Stage::loops}, {"llvm", Stage::llvm}, {"asm", Stage::assembly}};
   if (arguments.has("header")) throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   const std::optional<WeightStore> weights = arguments.weights(network);
   const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
-  if (arguments.has("output")) write_output(arguments.text("output"), text);
+  if (arguments.has("output")) write_file(arguments.output("output"), text);
   else if (!arguments.json()) print(text);
   if (arguments.json()) {
     Json object = {{"model", network.name()}, {"stage", stage}};
@@ -93,11 +106,10 @@ int compile_object(const Arguments& arguments, const Network& network, const std
     weights = network.initialize(0);
   }
   ObjectFiles files = network.compile_object(options, *weights);
-  const std::string extension = stage == "shared" ? ".so" : ".o";
   if (stage == "shared") files.object = link_shared(files.object);
-  const std::string output = arguments.has("output") ? arguments.text("output") : std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
-  write_output(output, files.object);
-  if (arguments.has("header")) write_file(arguments.text("header"), files.header);
+  const std::string output = arguments.has("output") ? arguments.output("output") : default_output(arguments);
+  write_file(output, files.object);
+  if (arguments.has("header")) write_file(arguments.output("header"), files.header);
   if (arguments.json()) {
     Json object = {{"model", network.name()}, {"stage", stage}, {"output", output}, {"bytes", files.object.size()}};
     if (arguments.has("header")) object["header"] = arguments.text("header");
@@ -113,9 +125,8 @@ int run(const Arguments& arguments) {
   const Network network = arguments.network();
   CompileOptions options = arguments.compile_options();
   options.object_name = arguments.text("name");
-  const bool is_text = stage != "obj" && stage != "shared";
-  if (is_text && arguments.has("name")) throw UsageError(fmt::format("`--name` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
-  return is_text ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
+  if (is_text(stage) && arguments.has("name")) throw UsageError(fmt::format("`--name` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
+  return is_text(stage) ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
 }
 
 }  // namespace
@@ -125,15 +136,16 @@ Command compile_command() {
                   "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write, `-` for stdout; text stages go there without it")
+      ("output,o", output_file("OUT"), "where to write, `-` for stdout; text stages go there without it")
       ("emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors), embedded in the object")
+      ("weights,w", input_file("W"), "the weights (safetensors), embedded in the object")
       ("name", po::value<std::string>()->value_name("NAME"), "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")
-      ("header", po::value<std::string>()->value_name("H.h"), "write the object's C header too")
+      ("header", output_file("H.h"), "write the object's C header too")
       ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
   add_cpu_option(options);
   command.options.add(options).add(pass_options());
+  command.implied_outputs = implied_outputs;
   return command;
 }
 

@@ -36,8 +36,8 @@ class DataPass {
 inline po::options_description data_pass_options(const std::string& data, const std::string& batch) {
   po::options_description options("Options");
   options.add_options()
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("data", po::value<std::string>()->value_name("SPEC"), data.c_str())
+      ("weights,w", input_file("W"), "the weights (safetensors)")
+      ("data", input_data("SPEC"), data.c_str())
       ("batch", po::value<int64_t>()->value_name("B"), batch.c_str());
   add_cpu_option(options);
   return options;

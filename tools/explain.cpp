@@ -73,7 +73,7 @@ Command explain_command() {
   po::options_description options("Options");
   options.add_options()
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default) or train")
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
+      ("weights,w", input_file("W"), "the weights (safetensors)")
       ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size")
       ("require-folded", po::bool_switch(), "exit 1 if any batch norm is left in the frozen graph");
   add_cpu_option(options);

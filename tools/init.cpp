@@ -8,7 +8,8 @@ namespace {
 
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
-  const std::string output = arguments.required("output");
+  arguments.required("output");
+  const std::string output = arguments.output("output");
   const WeightStore weights = network.initialize(static_cast<uint64_t>(arguments.integer("seed", 0).value_or(0)));
   weights.save(output);
   int64_t numbers = 0;
@@ -26,7 +27,7 @@ Command init_command() {
   po::options_description options("Options");
   options.add_options()
       ("seed", po::value<int64_t>()->value_name("S"), "same seed, same bits (default 0)")
-      ("output,o", po::value<std::string>()->value_name("W"), "where to write the weights (safetensors)");
+      ("output,o", output_file("W"), "where to write the weights (safetensors)");
   command.options.add(options);
   return command;
 }

@@ -70,6 +70,7 @@ int dispatch(const std::vector<std::string>& words, std::string& command_name) {
     print(list_of_passes());
     return exit_done;
   }
+  check_files(command, arguments);
   return command.run(arguments);
 }
 

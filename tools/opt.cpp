@@ -23,7 +23,7 @@ int run(const Arguments& arguments) {
   const std::vector<std::string> names = arguments.list("passes");
   const CompileOptions options = arguments.compile_options();
   const std::string text = network.optimize(names, options, weights ? &*weights : nullptr);
-  if (arguments.has("output")) write_output(arguments.text("output"), text);
+  if (arguments.has("output")) write_file(arguments.output("output"), text);
   else if (!arguments.json()) print(text);
   else print_json({{"model", network.name()}, {"passes", names}, {"text", text}});
   if (!arguments.flag("check-equivalence")) return exit_done;
@@ -39,9 +39,9 @@ Command opt_command() {
   po::options_description options("Options");
   options.add_options()
       ("passes", po::value<std::string>()->value_name("a,b,c"), "the passes to run, in order")
-      ("weights,w", po::value<std::string>()->value_name("W"), "weights (safetensors) that constant-fold may compute with")
+      ("weights,w", input_file("W"), "weights (safetensors) that constant-fold may compute with")
       ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size")
-      ("output,o", po::value<std::string>()->value_name("OUT"), "write to OUT instead of stdout, `-`")
+      ("output,o", output_file("OUT"), "write to OUT instead of stdout, `-`")
       ("check-equivalence", po::bool_switch(), "evaluate the network before and after on random data; exit 1 where the two differ")
       ("seed", po::value<int64_t>()->value_name("S"), "seed of that data (default 1)");
   add_cpu_option(options);

@@ -8,7 +8,8 @@ namespace {
 
 int run(const Arguments& arguments) {
   arguments.required("data");
-  const std::string& output = arguments.required("output");
+  arguments.required("output");
+  const std::string output = arguments.output("output");
   DataPass pass(arguments, "restat", false);
   restat(pass.network, pass.weights, pass.options<RestatOptions>()).save(output);
   pass.display.finish();
@@ -22,7 +23,7 @@ Command restat_command() {
   Command command{"restat", "estimates the stored statistics of batch norms again, over a whole data set", "M.bn --weights W --data SPEC -o W2 [options]",
                   "bnc restat examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist -o restat.safetensors", {}, {"model"}, run};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: train)", data_help), normalized_together_help);
-  options.add_options()("output,o", po::value<std::string>()->value_name("W2"), "the file to write: the same weights with new means and variances");
+  options.add_options()("output,o", output_file("W2"), "the file to write: the same weights with new means and variances");
   command.options.add(options);
   return command;
 }

@@ -43,7 +43,8 @@ bool is_taken(const Network& network, Mode mode, const std::string& name) {
 
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
-  const std::string input = arguments.required("input"), output = arguments.required("output");
+  arguments.required("output");
+  const std::string input = arguments.required("input"), output = arguments.output("output");
   const WeightStore weights = arguments.required_weights(network);
   CompileOptions options = arguments.compile_options();
   const NamedArrays arrays = network.load_inputs(input, weights, options.mode);
@@ -73,13 +74,14 @@ Command run_command() {
                   "bnc run examples/mnist_mlp.bn --weights run/weights.safetensors --input images.npz --output predictions.npz", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("input,i", po::value<std::string>()->value_name("IN"),
+      ("weights,w", input_file("W"), "the weights (safetensors)")
+      ("input,i", input_file("IN"),
        "an .npz with one array an input, by name, bytes taken as `bnc eval` does; for training also the targets, as the loss names them (`labels`)")
-      ("output,o", po::value<std::string>()->value_name("OUT"), "where to write the results (.npz)")
+      ("output,o", output_file("OUT"), "where to write the results (.npz)")
       ("mode", po::value<std::string>()->value_name("MODE"),
        "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");
   add_cpu_option(options);
+  add_check_options(options);
   command.options.add(options).add(pass_options());
   return command;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -23,6 +24,20 @@ void catch_stop_signals() {
   for (int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
+// Where the run is kept; empty where it is not.
+std::string folder_of(const Arguments& arguments) { return arguments.has("out") ? arguments.text("out") : arguments.text("resume"); }
+
+std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
+  std::vector<ImpliedOutput> outputs;
+  const std::filesystem::path folder = folder_of(arguments);
+  if (folder.empty()) return outputs;
+  const auto add = [&](const std::filesystem::path& file) { outputs.push_back({"a file that the run writes", file.string()}); };
+  for (const std::string& name : run_files()) add(folder / name);
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "checkpoint", none)) add(entry.path());
+  return outputs;
+}
+
 TrainOptions train_options(const Arguments& arguments) {
   TrainOptions options;
   options.data = arguments.required("data");
@@ -38,12 +53,13 @@ TrainOptions train_options(const Arguments& arguments) {
   options.weights = arguments.text("weights");
   options.resume = arguments.text("resume");
   options.allow_changes = arguments.flag("allow-changes");
-  options.out = arguments.has("out") ? arguments.text("out") : arguments.text("resume");
+  options.out = folder_of(arguments);
   options.checkpoint_seconds = arguments.positive("checkpoint-every", options.checkpoint_seconds);
   options.tensorboard = arguments.flag("tensorboard");
   options.restat = arguments.flag("restat");
   options.threads = arguments.threads();
   options.cpu = arguments.cpu();
+  options.checks = arguments.checks();
   options.stop = [] { return stop_requested != 0; };
   return options;
 }
@@ -162,10 +178,10 @@ Command train_command() {
                   "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("data", po::value<std::string>()->value_name("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())
-      ("test", po::value<std::string>()->value_name("SPEC"), "the data to test on while training and at the end (default split: test)")
+      ("data", input_data("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())
+      ("test", input_data("SPEC"), "the data to test on while training and at the end (default split: test)")
       ("validate", po::value<double>()->value_name("SHARE"), "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")
-      ("weights,w", po::value<std::string>()->value_name("W"), "begin with these weights (safetensors), in place of fresh ones, and with their `preprocess`")
+      ("weights,w", input_file("W"), "begin with these weights (safetensors), in place of fresh ones, and with their `preprocess`")
       ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")
       ("steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")
       ("patience", po::value<int64_t>()->value_name("E"), "stop when the tests have not improved for E epochs (default: the train section's)")
@@ -180,7 +196,9 @@ Command train_command() {
       ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")
       ("profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);
+  add_check_options(options);
   command.options.add(options);
+  command.implied_outputs = implied_outputs;
   return command;
 }
 

@@ -68,8 +68,8 @@ Command verify_command() {
                   "bnc verify examples/mnist_mlp.bn --weights run/weights.safetensors", {}, {"model"}, run};
   po::options_description options("Options");
   options.add_options()
-      ("weights,w", po::value<std::string>()->value_name("W"), "the weights (safetensors)")
-      ("input,i", po::value<std::string>()->value_name("IN"), "an .npz with one array an input, by name (default: random numbers)")
+      ("weights,w", input_file("W"), "the weights (safetensors)")
+      ("input,i", input_file("IN"), "an .npz with one array an input, by name (default: random numbers)")
       ("batch", po::value<int64_t>()->value_name("N"), "compile for batches of N examples (default: for any; 4 random ones, or 1 of a large network)")
       ("seed", po::value<int64_t>()->value_name("S"), "seed of the random numbers (default 1)")
       ("bound", po::value<double>()->value_name("B"), "exit 1 where an error is larger, relative to the layer's largest number (default 1e-4)");

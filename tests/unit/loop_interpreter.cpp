@@ -43,7 +43,7 @@ void Interpreter::run() {
 // What another task left there means nothing.
 void Interpreter::forget_scratch() {
   for (size_t b = 0; b < memory.size(); ++b) {
-    if (program_.buffers[b].kind == BufferKind::scratch) std::fill(memory[b].begin(), memory[b].end(), Lane{NAN, INT32_MIN});
+    if (program_.buffers[b].kind == BufferKind::scratch) std::fill(memory[b].begin(), memory[b].end(), unwritten);
   }
 }
 
@@ -71,7 +71,7 @@ void Interpreter::execute(const Stmt& s) {
       break;
     }
     case StmtKind::let: variables_[s->name] = evaluate(s->value); break;
-    case StmtKind::declare_registers: registers_[s->name].assign(s->count, Lanes(s->type.lanes)); break;
+    case StmtKind::declare_registers: registers_[s->name].assign(s->count, Lanes(s->type.lanes, unwritten)); break;
     case StmtKind::write_register: registers_.at(s->name).at(evaluate(s->index)[0].integer) = evaluate(s->value); break;
     case StmtKind::conditional:
       if (evaluate(s->predicate)[0].integer) execute_all(s->body);

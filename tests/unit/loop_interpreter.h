@@ -17,11 +17,13 @@ struct Lane {
   int64_t integer = 0;
 };
 using Lanes = std::vector<Lane>;
+inline constexpr Lane unwritten{NAN, INT32_MIN};
 
 class Interpreter {
  public:
   Interpreter(const Program& program, int64_t n) : program_(program), variables_{{batch_variable, {{0, n}}}}, n_(n) {
-    for (const Buffer& b : program.buffers) memory.emplace_back(b.elements.at(n));
+    // What nobody has written is no number.
+    for (const Buffer& b : program.buffers) memory.emplace_back(b.elements.at(n), b.kind == BufferKind::argument ? Lane{} : unwritten);
     for (size_t i = 0; i < program.buffers.size(); ++i) {
       std::span<const float> numbers = program.buffers[i].data.view();
       for (size_t j = 0; j < numbers.size(); ++j) memory[i][j] = {numbers[j], static_cast<int64_t>(numbers[j])};

@@ -157,6 +157,29 @@ TEST_CASE("an object's workspace has room for the scratch of one thread") {
   CHECK(run(folder, "cc main.c small.o -o program -lm && ./program") == "exit 0\n");
 }
 
+TEST_CASE("large constants lie in a section that may be far from the code") {
+  for (const bool position_independent : {true, false}) {
+    codegen::ObjectOptions object = options;
+    object.position_independent = position_independent;
+    object.large_constants = 1;
+    Folder folder;
+    folder.write("small.o", codegen::emit_object(small_program({}), codegen::target_for("native", true), object));
+    folder.write("small.h", codegen::emit_header(small_program({}), object, "a test"));
+    folder.write("main.c", caller);
+    // Flag `l`: linkers place it behind all that code reaches in 2 GiB. The only address that goes there has 64 bits.
+    CHECK(run(folder, "readelf -SW small.o | grep 'lrodata.constants .* Al '").ends_with("exit 0\n"));
+    const std::string relocations = run(folder, "readelf -rW small.o | grep constants");
+    CHECK(relocations.find("R_X86_64_PC64") != std::string::npos);
+    CHECK(relocations.find("PC32") == std::string::npos);
+    CHECK(relocations.find("R_X86_64_32") == std::string::npos);
+    CHECK(symbols(folder, "--undefined-only") == "exit 0\n");
+    const std::string flags = position_independent ? "" : "-no-pie";
+    CHECK(run(folder, "cc " + flags + " main.c small.o -o program -lm && ./program") == "exit 0\n");
+    CHECK(run(folder, "cc -static " + flags + " main.c small.o -o static_program -lm && ./static_program") == "exit 0\n");
+    if (position_independent) CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") == "exit 0\n");
+  }
+}
+
 TEST_CASE("an object defines its two functions and needs nothing") {
   Folder folder;
   folder.write("small.o", codegen::emit_object(small_program({}), codegen::target_for("native"), options));

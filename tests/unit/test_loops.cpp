@@ -1,10 +1,12 @@
 // The loop IR's constructors, printer and verifier.
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <random>
 
 #include "ir/diagnostic.h"
 #include "ir/loops.h"
+#include "ir/loops_placement.h"
 #include "tests/unit/loop_interpreter.h"
 
 using namespace bnc;
@@ -235,6 +237,91 @@ TEST_CASE("an index is known not to be negative as far as its form tells") {
   CHECK(!bounds_of(binary(BinaryOp::minimum, low, any)));
 }
 
+TEST_CASE("the verifier knows which values an index takes, where that is certain") {
+  const Expr i = variable("i"), j = variable("j"), value = real(0), row = variable("row");
+  auto message = [](Stmt body, int64_t tasks = 3, std::optional<int64_t> batch = 4) -> std::string {
+    Program program = copy_program();   // the result has 16 * N elements
+    program.batch = batch;
+    program.kernels[0].tasks = Expr(tasks);
+    program.kernels[0].body = block({body});
+    try {
+      verify(program);
+    } catch (const InternalError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto outside = [&](Stmt body, const char* ends, int64_t tasks = 3) { return message(body, tasks).find(ends) != std::string::npos; };
+  CHECK(message(store(2, Expr(63), value)) == "");
+  CHECK(outside(store(2, Expr(64), value), "goes from 64 to 64 of 64 elements"));
+  CHECK(outside(store(2, Expr(-1), value), "goes from -1 to -1"));
+  CHECK(message(store(2, ramp(56, 1, 8), broadcast(value, 8))) == "");
+  CHECK(outside(store(2, ramp(57, 1, 8), broadcast(value, 8)), "goes from 57 to 64"));
+  CHECK(outside(store(2, ramp(6, -1, 8), broadcast(value, 8)), "goes from -1 to 6"));
+  CHECK(outside(store(2, broadcast(Expr(64), 8), broadcast(value, 8)), "goes from 64 to 64"));
+  // Loops and tasks: row is 0 to 2, i is 0, 5 or 10.
+  CHECK(message(loop("i", 0, 11, 5, {store(2, row * 26 + i + 1, value)})) == "");
+  CHECK(outside(loop("i", 0, 11, 5, {store(2, row * 27 + i, value)}), "goes from 0 to 64"));
+  CHECK(outside(loop("i", 0, 11, 5, {store(2, Expr(9) - i, value)}), "goes from -1 to 9"));
+  // A loop that begins where another variable is, and a variable of its own.
+  CHECK(message(loop("i", row * 8, row * 8 + 8, 1, {store(2, i + 40, value)})) == "");
+  CHECK(outside(loop("i", row * 8, row * 8 + 8, 1, {store(2, i + 41, value)}), "goes from 41 to 64"));
+  CHECK(message(loop("i", row * 8, row * 8 + 8, 1, {store(2, i - row * 8 + 56, value)})) == "");
+  CHECK(outside(block({let("j", row * 30), store(2, j + 5, value)}), "goes from 5 to 65"));
+  // Nothing is certain under a condition or a mask, of a loop that may be empty, or where the batch size is not known.
+  CHECK(message(conditional(row < Expr(1), {store(2, row * 40, value)})) == "");
+  CHECK(message(store(2, row * 40, value, row < Expr(1))) == "");
+  CHECK(message(loop("i", 0, row, 1, {store(2, i + 64, value)})) == "");
+  CHECK(message(store(2, Expr(64), value), 3, std::nullopt) == "");
+  CHECK(message(store(2, row * row * 100, value)) == "");
+}
+
+TEST_CASE("the verifier of the placement finds what lies where it may not") {
+  Program program = copy_program();
+  program.kernels[0].body = block({program.kernels[0].body, store(1, variable("row") * 16, real(0))});
+  program.kernels[0].writes = {1, 2};
+  program.arena_bytes = 64, program.arena_bytes_per_example = 128;
+  program.buffers.push_back({.name = "u", .elements = {16}});
+  auto message = [&](const std::function<void(Program&)>& change) -> std::string {
+    Program changed = program;
+    change(changed);
+    try {
+      verify_placement(changed);
+    } catch (const InternalError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto has = [&](const std::function<void(Program&)>& change, const char* part) { return message(change).find(part) != std::string::npos; };
+  CHECK(message([](Program&) {}) == "");
+  CHECK(has([](Program& p) { p.buffers[1].offset = 32; }, "'t' begins at a cache line"));
+  CHECK(has([](Program& p) { p.buffers[1].offset = 128; }, "'t' ends inside of its memory"));
+  CHECK(has([](Program& p) { p.arena_bytes_per_example = 0; }, "'t' ends inside of its memory"));
+  CHECK(message([](Program& p) { p.kernels[0].reads.push_back(3); }) == "");
+  CHECK(has([](Program& p) { p.batch = 1, p.kernels[0].reads.push_back(3), p.buffers[3].offset = 192; }, "'u' ends inside of its memory"));
+  CHECK(has([](Program& p) { p.kernels[0].reads.push_back(3), p.buffers[1].offset = p.buffers[1].batch_offset = 0; }, "'t' lies apart from 'u'"));
+}
+
+TEST_CASE("the verifier looks at buffers by themselves") {
+  Program program = copy_program();
+  auto message = [&](const std::function<void(Program&)>& change) -> std::string {
+    Program changed = program;
+    change(changed);
+    try {
+      verify(changed);
+    } catch (const InternalError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto has = [&](const std::function<void(Program&)>& change, const char* part) { return message(change).find(part) != std::string::npos; };
+  CHECK(has([](Program& p) { p.buffers[1].elements = {-1}; }, "'t' has no negative number of elements"));
+  CHECK(has([](Program& p) { p.buffers[2].argument = 0; }, "'y' has a place of its own among the arguments"));
+  CHECK(has([](Program& p) { p.buffers[0].kind = BufferKind::constant; }, "'x' is a constant of constant size"));
+  CHECK(has([](Program& p) { p.kernels[0].reads.push_back(-1); }, "buffer -1 exists"));
+  CHECK(has([](Program& p) { p.buffers[0].kind = BufferKind::constant, p.buffers[0].elements = {17}; }, "the constant 'x' has 17 numbers, not 0"));
+}
+
 TEST_CASE("the verifier accepts what is right and names what is wrong") {
   CHECK_NOTHROW(verify(copy_program()));
   auto message = [](Stmt body, Expr tasks = 1) -> std::string {
@@ -264,4 +351,13 @@ TEST_CASE("the verifier accepts what is right and names what is wrong") {
   CHECK(has(block({block({let("k", Expr(1))}), store(2, variable("k"), value)}), "variable 'k' is declared before its use"));
   CHECK(has(let("k", variable("row", {Scalar::i32, 1})), "keeps its type"));
   CHECK(message(block({}), real(1)).find("number of tasks") != std::string::npos);
+  CHECK(has(store(-1, Expr(0), value), "buffer -1 exists"));
+  const Type f32{Scalar::f32, 1};
+  CHECK(has(block({declare_registers("r", f32, 2), store(2, Expr(0), read_register("r", f32, 0)), write_register("r", 0, value)}), "'r' is written before it is read"));
+  ExprNode lame{.kind = ExprKind::binary, .type = f32};
+  CHECK(has(store(2, Expr(0), Expr(std::make_shared<const ExprNode>(lame))), "an expression has its operands"));
+  ExprNode division{.kind = ExprKind::binary, .type = {Scalar::i64, 1}, .binary_op = BinaryOp::divide, .args = {variable("row"), Expr(0)}};
+  CHECK(has(store(2, Expr(std::make_shared<const ExprNode>(division)), value), "a divisor is positive, not 0"));
+  ExprNode product{.kind = ExprKind::reduce_lanes, .type = f32, .binary_op = BinaryOp::multiply, .args = {real(1, {Scalar::f32, 4})}};
+  CHECK(has(store(2, Expr(0), Expr(std::make_shared<const ExprNode>(product))), "a reduction adds"));
 }

@@ -56,8 +56,9 @@ class Array {
 
 using NamedArrays = std::vector<std::pair<std::string, Array>>;
 
-// Replaces a file as a whole: written to a temporary file beside `path` and renamed, so that a failure (full disk, no
-// permission) throws Error and leaves what was there. What is not a regular file (a pipe, /dev/stdout) is written to directly.
+// Replaces a file as a whole: written to a temporary file beside it and renamed, so that a failure (full disk, no
+// permission) throws Error and leaves what was there. Of a symbolic link the target is replaced. What is not a regular file (a pipe,
+// /dev/null) is written to directly, and so is an open file (/dev/stdout, /dev/fd/3).
 void write_file(const std::string& path, std::string_view bytes);
 
 // The candidate nearest to `name` by edit distance, for "did you mean ...?"; empty when none is near enough.
@@ -95,6 +96,15 @@ class WeightStore {
 enum class Mode { infer, train };
 enum class Stage { ast, graph, loops, llvm, assembly };
 
+// Checks in generated code, to find bugs of bnc; slow. Results may differ by a rounding, where the CPU fuses multiplications and additions.
+struct CodeChecks {
+  // Each access of memory lies in its buffer; where one does not, run() throws a std::logic_error that names kernel, buffer, index and extent,
+  // and the session is of no more use.
+  bool bounds = false;
+  // Memory that nobody has written holds NaNs, so that reading it shows in the results.
+  bool poison = false;
+};
+
 struct CompileOptions {
   Mode mode = Mode::infer;
   std::optional<int64_t> batch;      // fixed batch size; without one the code takes any (inference only)
@@ -112,7 +122,8 @@ struct CompileOptions {
   bool verify_each = false;
   std::function<void(const std::string& pass, const std::string& graph)> on_change = {};
   std::string object_name = {};           // objects: NAME of NAME_infer, a C identifier; empty: the network's name
-  bool profile = false;                   // compile so that the kernels can be timed one by one (`bench --profile`)
+  bool profile = false;                   // compile so that the kernels can be timed one by one (`bench --profile`); not with checks.poison
+  CodeChecks checks = {};                 // of code that runs in this process
   // Told how long the parser, each pass and each stage of code generation took.
   std::function<void(const std::string& phase, double milliseconds)> on_time = {};
   std::function<void(const std::string& warning)> on_warning = {};  // what is wrong with the weights, but not fatal
@@ -323,6 +334,8 @@ class Dataset {
  public:
   // SPEC of the command line; `default_split` is "train" or "test".
   static Dataset open(const std::string& spec, const std::string& default_split);
+  // The files that a specification is read from, of either split; empty where there are none.
+  static std::vector<std::string> files(const std::string& spec);
   Dataset(Dataset&&) noexcept;
   Dataset& operator=(Dataset&&) noexcept;
   ~Dataset();
@@ -362,6 +375,7 @@ struct TrainOptions {
   bool restat = false;                    // the weights written at the end have statistics estimated again (bn-restat)
   int threads = 0;
   std::string cpu = "native";
+  CodeChecks checks = {};
   std::function<void(const Progress&)> on_progress = {};
   std::function<bool()> stop = {};        // polled between steps and during tests; true ends the run with a checkpoint
   std::function<void(const std::string& warning)> on_warning = {};
@@ -407,6 +421,8 @@ class DivergenceError : public Error {
 // DivergenceError where the loss, a weight or the optimizer's state is no longer finite: the run ends at that step, and what it has kept
 // before stays as it is.
 TrainResult train(const Network& network, const TrainOptions& options);
+// The files that a run writes into its folder, beside those of its checkpoint and TensorBoard's.
+std::vector<std::string> run_files();
 
 // The HTML page of one run, from the folder it was written to (also while it goes on), or of several runs laid over one another. It is
 // one file that reads nothing else. Error where a folder holds no history of a run, or something damaged.
@@ -418,6 +434,7 @@ struct EvaluateOptions {
   bool batch_statistics = false;
   int threads = 0;
   std::string cpu = "native";
+  CodeChecks checks = {};
   std::function<void(const Progress&)> on_progress = {};
   std::function<void(const std::string& warning)> on_warning = {};
 };
@@ -460,6 +477,7 @@ struct BenchOptions {
   double seconds = 3;
   int threads = 0;
   std::string cpu = "native";
+  CodeChecks checks = {};
   bool profile = false;                // time each kernel too, in runs of their own
   const Network* against = nullptr;    // timed too, in turns, run after run: what slows the machine for a while slows both
   std::function<void(const std::string& phase, double milliseconds)> on_time = {};   // of compilation

@@ -32,6 +32,7 @@ struct CodeOptions {
   bool embed = false;            // parameters and states are constants of the program
   // Bytes from the beginning of a cache line to that of each argument; else the memory behind each cannot be read or written.
   std::optional<int64_t> argument_offset;
+  codegen::Checks checks = {};
 };
 
 // Memory that ends where the next page can be neither read nor written.
@@ -71,7 +72,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   loops::Program program = lower_to_loops(graph, context);
   plan_memory(program, context);
   INFO(loops::to_string(program));
-  const auto compiled = codegen::jit(program, context.target);
+  const auto compiled = codegen::jit(program, context.target, {.checks = options.checks});
 
   std::vector<std::shared_ptr<char>> storage(program.buffers.size());
   auto elements = [&](size_t b) { return storage[b].get(); };
@@ -82,6 +83,8 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     const int64_t count = buffer.elements.at(batch);
     const size_t bytes = static_cast<size_t>(count) * 4;
     storage[b] = options.argument_offset ? offset_memory(bytes, *options.argument_offset) : guarded_memory(bytes);
+    const bool is_result = buffer.name.starts_with("output/") || buffer.name.starts_with("grad/") || buffer.name == "loss";
+    if (is_result && options.checks.poison) codegen::fill_with_poison(elements(b), count, 4);
     if (auto it = bindings.find(buffer.name); it != bindings.end()) {
       for (int64_t i = 0; i < count; ++i) {
         const float real = static_cast<float>(it->second.data[i]);
@@ -102,6 +105,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     workers.emplace_back([&, thread] { compiled->step()(arguments.data(), base, batch, thread, options.threads, wait, &meeting); });
   }
   for (std::thread& worker : workers) worker.join();
+  compiled->raise_fault();
 
   std::map<std::string, Tensor> result;
   for (size_t b = 0; b < program.buffers.size(); ++b) {
@@ -120,19 +124,25 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   return result;
 }
 
-// Everything the graph hands out, generated against reference.
+// Everything the graph hands out, generated against reference; for this machine again with accesses held against their buffers and memory
+// poisoned.
 inline void check_generated(const Graph& graph, const Bindings& bindings, const CodeOptions& options = {}, double tolerance = 2e-6) {
   const Evaluation reference = evaluate(graph, bindings);
-  const auto got = run_generated(graph, bindings, options);
-  auto compare = [&](const std::string& name, const Tensor& expected) {
-    INFO("tensor ", name, ", cpu ", options.cpu, ", fixed batch ", options.fixed_batch);
-    REQUIRE(got.count(name) == 1);
-    CHECK(relative_error(got.at(name), expected) <= tolerance);
-  };
-  for (const auto& [name, tensor] : reference.outputs) compare("output/" + name, tensor);
-  for (const auto& [name, tensor] : reference.gradients) compare("grad/" + name, tensor);
-  for (const auto& [name, tensor] : reference.updates) compare(name, tensor);
-  if (graph.output(Output::Role::loss)) compare("loss", Tensor{DType::f32, {}, {reference.loss}});
+  const bool again = options.cpu == "native" && options.fixed_batch;
+  for (const bool checked : again ? std::vector{false, true} : std::vector{false}) {
+    CodeOptions with_checks = options;
+    if (checked) with_checks.checks = {.bounds = true, .poison = true};
+    const auto got = run_generated(graph, bindings, with_checks);
+    auto compare = [&](const std::string& name, const Tensor& expected) {
+      INFO("tensor ", name, ", cpu ", options.cpu, ", fixed batch ", options.fixed_batch, ", checks ", checked);
+      REQUIRE(got.count(name) == 1);
+      CHECK(relative_error(got.at(name), expected) <= tolerance);
+    };
+    for (const auto& [name, tensor] : reference.outputs) compare("output/" + name, tensor);
+    for (const auto& [name, tensor] : reference.gradients) compare("grad/" + name, tensor);
+    for (const auto& [name, tensor] : reference.updates) compare(name, tensor);
+    if (graph.output(Output::Role::loss)) compare("loss", Tensor{DType::f32, {}, {reference.loss}});
+  }
 }
 
 // The same on random inputs for every width of vectors, with the batch size known and not.

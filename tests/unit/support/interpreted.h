@@ -110,13 +110,19 @@ inline void check(const Program& program, int64_t n = 1, double relative = 0, co
   Interpreter want(program, n);
   fill(want, program, 1);
   if (prepare) prepare(want);
-  for (const TargetDescription& target : targets()) {
+  const std::vector<TargetDescription> all = targets();
+  for (const TargetDescription& target : all) {
     INFO("CPU " << target.cpu << ", " << program.name);
-    Memory memory(program, n, want);
-    codegen::jit(program, target)->step()(memory.arguments.data(), memory.arena, n, 0, 1, nullptr, nullptr);
     Interpreter expected = want;
     expected.run();
-    compare(program, expected, memory, relative);
+    for (const bool checked : {false, true}) {
+      if (checked && &target != &all.front()) continue;
+      Memory memory(program, n, want);
+      const auto compiled = codegen::jit(program, target, {.checks = {.bounds = checked, .poison = checked}});
+      compiled->step()(memory.arguments.data(), memory.arena, n, 0, 1, nullptr, nullptr);
+      compiled->raise_fault();
+      compare(program, expected, memory, relative);
+    }
   }
 }
 

@@ -1,0 +1,121 @@
+#include "tools/files.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "tools/command.h"
+
+namespace bnc::tools {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+enum class Use { input, data, output };
+
+// The value of an option, which remembers what the path is for.
+class FileValue : public po::typed_value<std::string> {
+ public:
+  FileValue(Use use, const char* placeholder) : typed_value(nullptr), use(use) { value_name(placeholder); }
+  const Use use;
+};
+
+struct File {
+  std::string what;   // "`--output`", "the model"
+  std::string path;
+  bool is_named = true;   // by an option
+};
+
+// What a positional argument names.
+std::string what_is(const std::string& positional) { return positional == "model" ? "the network's source" : "the input"; }
+
+// A folder of a training run stands for the files that a page is made of.
+void add_run(const std::string& folder, std::vector<File>& inputs) {
+  for (const std::string& name : run_files()) {
+    if (name != "report.html") inputs.push_back({"a file of the run " + folder, (fs::path(folder) / name).string()});
+  }
+}
+
+std::vector<File> inputs_of(const Command& command, const Arguments& arguments) {
+  std::vector<File> inputs;
+  for (const std::string& name : command.positional) {
+    if (!command.several) inputs.push_back({what_is(name), arguments.text(name)});
+    else for (const std::string& folder : arguments.texts(name)) add_run(folder, inputs);
+  }
+  for (const auto& option : command.options.options()) {
+    const auto* value = dynamic_cast<const FileValue*>(option->semantic().get());
+    const std::string& name = option->long_name();
+    if (!value || !arguments.has(name)) continue;
+    if (value->use == Use::input) inputs.push_back({fmt::format("the file of `--{}`", name), arguments.text(name)});
+    if (value->use != Use::data) continue;
+    for (const std::string& file : Dataset::files(arguments.text(name))) inputs.push_back({fmt::format("a file of `--{}`", name), file});
+  }
+  return inputs;
+}
+
+std::vector<File> outputs_of(const Command& command, const Arguments& arguments) {
+  std::vector<File> outputs;
+  for (const auto& option : command.options.options()) {
+    const auto* value = dynamic_cast<const FileValue*>(option->semantic().get());
+    const std::string& name = option->long_name();
+    if (value && value->use == Use::output && arguments.has(name)) outputs.push_back({fmt::format("`--{}`", name), arguments.output(name)});
+  }
+  if (command.implied_outputs) {
+    for (const ImpliedOutput& output : command.implied_outputs(arguments)) outputs.push_back({output.what, output.path, false});
+  }
+  return outputs;
+}
+
+// In full, also of a file that is not there yet.
+fs::path where_links_lead(fs::path path) {
+  constexpr int most_links = 40;   // as the system follows
+  std::error_code is_none;
+  for (int links = 0; links < most_links && !is_none; ++links) {
+    const fs::path next = fs::read_symlink(path, is_none);
+    if (!is_none) path = path.parent_path() / next;
+  }
+  std::error_code ignored;
+  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+}
+
+// The same file under whatever name. What is no regular file (/dev/null, a pipe) is never destroyed.
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(a, ignored);
+  if (fs::exists(status)) return fs::is_regular_file(status) && fs::equivalent(a, b, ignored);
+  return where_links_lead(a) == where_links_lead(b);
+}
+
+void check_place(const File& output) {
+  std::error_code ignored;
+  const fs::path path(output.path), folder = path.parent_path();
+  if (fs::is_directory(path, ignored)) throw Error(fmt::format("error: cannot write {}: Is a directory\nhelp: give {} the name of a file in it", output.path, output.what));
+  if (folder.empty() || fs::is_directory(folder, ignored)) return;
+  if (fs::exists(folder, ignored)) throw Error(fmt::format("error: cannot write {}: {} is no folder", output.path, folder.string()));
+  throw Error(fmt::format("error: cannot write {0}: No such file or directory\nhelp: there is no folder {1}: `mkdir -p {1}` makes it", output.path, folder.string()));
+}
+
+}  // namespace
+
+po::value_semantic* input_file(const char* placeholder) { return new FileValue(Use::input, placeholder); }
+po::value_semantic* input_data(const char* placeholder) { return new FileValue(Use::data, placeholder); }
+po::value_semantic* output_file(const char* placeholder) { return new FileValue(Use::output, placeholder); }
+
+void check_files(const Command& command, const Arguments& arguments) {
+  const std::vector<File> inputs = inputs_of(command, arguments), outputs = outputs_of(command, arguments);
+  for (const File& output : outputs) {
+    for (const File& input : inputs) {
+      if (!same_file(output.path, input.path)) continue;
+      throw Error(fmt::format("error: {} is {}, which would be lost: {}\nhelp: write to another file", output.what, input.what, output.path));
+    }
+    for (const File& other : outputs) {
+      if (&other == &output) break;
+      if (!same_file(output.path, other.path)) continue;
+      throw Error(fmt::format("error: {} and {} are one file, which can hold one of them: {}\nhelp: write to two files", other.what, output.what, output.path));
+    }
+    if (output.is_named) check_place(output);
+  }
+}
+
+}  // namespace bnc::tools

@@ -1,0 +1,28 @@
+// The files that a command reads and writes, so that no output destroys an input or another output.
+//
+// An option whose value is a path is declared with one of these values. What stands here is checked before a command begins.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <boost/program_options.hpp>
+
+namespace bnc::tools {
+
+class Arguments;
+struct Command;
+
+boost::program_options::value_semantic* input_file(const char* placeholder);    // it is read
+boost::program_options::value_semantic* input_data(const char* placeholder);    // a data specification, whose files are read
+boost::program_options::value_semantic* output_file(const char* placeholder);   // it is written; `-` is stdout
+
+// A file that a command writes though no option names it, and what it is, for errors.
+struct ImpliedOutput {
+  std::string what, path;
+};
+
+// Throws Error where an output is a file that the command reads or writes already, is a folder, or lies in none.
+void check_files(const Command& command, const Arguments& arguments);
+
+}  // namespace bnc::tools
