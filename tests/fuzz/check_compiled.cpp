@@ -11,6 +11,8 @@ namespace bnc::fuzz {
 
 namespace {
 
+constexpr codegen::Checks all_checks{.bounds = true, .poison = true};
+
 // Rounds to f32, and gives the parameters that folding made.
 Bindings with_folded(const Bindings& bindings, const Weights& weights) {
   Bindings all = bindings;
@@ -52,6 +54,7 @@ Variant draw_variant(Random& random, bool frozen) {
   if (random.chance(0.3)) variant.l2_bytes = int64_t{1024} << random.below(6);
   if (random.chance(0.15)) variant.cached_bytes = int64_t{256} << random.below(6);
   if (random.chance(0.15)) variant.argument_offset = 4 * random.between(1, 15);
+  if (random.chance(0.25)) variant.checks = all_checks;
   return variant;
 }
 
@@ -65,6 +68,7 @@ std::vector<Variant> all_variants(bool frozen) {
     }
   }
   variants.push_back({.cached_bytes = 512, .argument_offset = 4});
+  for (const bool fixed : {true, false}) variants.push_back({.fixed_batch = fixed, .l2_bytes = fixed ? 0 : 2048, .checks = all_checks});
   return variants;
 }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/diagnostic.h"
 #include "tests/fuzz/failure.h"
 
 namespace bnc::fuzz {
@@ -16,13 +17,12 @@ namespace {
 constexpr size_t guard_bytes = 256;
 constexpr unsigned char guard_byte = 0xff;   // as a float not a number
 
-// An argument between two guards.
+// Memory between two guards, not a number wherever nobody has written.
 class GuardedBuffer {
  public:
   GuardedBuffer(size_t bytes, int64_t offset) : storage_(bytes + 2 * guard_bytes + 128, guard_byte), bytes_(bytes) {
     const auto address = reinterpret_cast<uintptr_t>(storage_.data()) + guard_bytes;
     begin_ = guard_bytes + (64 - address % 64) % 64 + static_cast<size_t>(offset);
-    if (bytes > 0) std::memset(data(), 0, bytes);
   }
   unsigned char* data() { return storage_.data() + begin_; }
   size_t bytes() const { return bytes_; }
@@ -65,6 +65,8 @@ std::string Variant::describe() const {
   if (embed) text += ", weights embedded";
   if (l2_bytes) text += fmt::format(", l2 {} bytes", l2_bytes);
   if (cached_bytes) text += fmt::format(", results above {} bytes streamed", *cached_bytes);
+  if (checks.bounds) text += ", bounds checked";
+  if (checks.poison) text += ", memory poisoned";
   if (argument_offset) text += fmt::format(", arguments {} bytes behind a cache line's start", argument_offset);
   return text;
 }
@@ -93,7 +95,7 @@ const std::vector<std::string>& levels() {
 }
 
 Compiled::Compiled(loops::Program program, const Variant& variant) : program_(std::move(program)), variant_(variant) {
-  code_ = codegen::jit(program_, variant.target(), {.threads = 1, .quick = variant.quick});
+  code_ = codegen::jit(program_, variant.target(), {.threads = 1, .quick = variant.quick, .checks = variant.checks});
 }
 
 Tensors Compiled::run(const Bindings& bindings, int64_t batch, int threads) const {
@@ -110,9 +112,7 @@ Tensors Compiled::run(const Bindings& bindings, int64_t batch, int threads) cons
     arguments.resize(std::max(arguments.size(), static_cast<size_t>(buffer.argument) + 1));
     arguments[static_cast<size_t>(buffer.argument)] = buffers.back().data();
   }
-  // Not a number wherever nobody has written.
   GuardedBuffer workspace(static_cast<size_t>(program_.workspace_bytes(batch, threads)), 0);
-  std::memset(workspace.data(), guard_byte, workspace.bytes());
   std::barrier<> meeting(threads);
   const auto wait = [](void* context) { static_cast<std::barrier<>*>(context)->arrive_and_wait(); };
   const auto work = [&](int thread) { code_->step()(arguments.data(), workspace.data(), batch, thread, threads, wait, &meeting); };
@@ -121,6 +121,11 @@ Tensors Compiled::run(const Bindings& bindings, int64_t batch, int threads) cons
   work(0);
   for (std::thread& worker : workers) worker.join();
 
+  try {
+    code_->raise_fault();
+  } catch (const InternalError& fault) {
+    throw Failure("bounds", fmt::format("{}\n  {} threads, {}", fault.what(), threads, variant_.describe()));
+  }
   if (!workspace.is_intact()) throw Failure("memory", fmt::format("written outside of the workspace, {} threads", threads));
   Tensors results;
   size_t next = 0;

@@ -20,6 +20,7 @@ struct Variant {
   std::optional<int64_t> cached_bytes;
   bool quick = false;                   // to compile
   int64_t argument_offset = 0;          // bytes from the beginning of a cache line to that of each argument
+  codegen::Checks checks = {};
 
   std::string describe() const;
   TargetDescription target() const;
@@ -31,7 +32,7 @@ const std::vector<std::string>& levels();
 class Compiled {
  public:
   Compiled(loops::Program program, const Variant& variant);
-  // Every argument after one run, by its buffer's name. Throws Failure where the code wrote what it may not.
+  // Every argument after one run, by its buffer's name. Throws Failure where the code left a buffer.
   Tensors run(const Bindings& bindings, int64_t batch, int threads) const;
   const loops::Program& program() const { return program_; }
 
