@@ -203,14 +203,16 @@ std::vector<Tensor> evaluate_resize(const EvaluateContext& cx) {
     for (int64_t corner = 0; corner < int64_t{1} << spatial; ++corner) {
       std::vector<int64_t> source = index;
       double weight = 1;
+      bool reads = true;   // what it reads counts even with a weight of 0, which does not take the place of a number that is not finite
       for (size_t k = 0; k < spatial; ++k) {
         const Grid grid = make_grid(x.dims[1 + k], cx.node.results[0].type.shape[1 + k].factor, cx.node.attributes);
         const int64_t place = grid.place(index[1 + k]), upper = corner >> k & 1;
         const double fraction = grid.linear ? static_cast<double>(place % grid.denominator) / static_cast<double>(grid.denominator) : 0;
         source[1 + k] = std::min(place / grid.denominator + upper, grid.in - 1);
         weight *= upper ? fraction : 1 - fraction;
+        reads &= !upper || (grid.linear && x.dims[1 + k] != cx.node.results[0].type.shape[1 + k].factor);
       }
-      if (weight != 0) sum += weight * x.data[ops::position_of(source, x.dims)];
+      if (reads) sum += weight * x.data[ops::position_of(source, x.dims)];
     }
     return sum;
   });

@@ -94,8 +94,11 @@ class Planner : ContractionSpace {
     constexpr int64_t enough = 32;
     const FormPart& part = form_.parts.front();
     const auto channel = part.reduction.size() - 1;
+    if (channel == 0) return false;
+    // Pixels of a single channel lie side by side too.
+    for (size_t d = 0; d + 1 < form_.left.size(); ++d) if (part.left.reduction[d][channel] != 0) return false;
     return is_stored(lowering_, viewed(lowering_, node_.operands[0])) && !plan_.long_reduction && !vectors_of_left_ && form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows() &&
-           channel > 0 && part.left.flat_reduction(row_major(form_.left), channel) == 1 && lowering_.fixed(part.reduction[channel]).value_or(0) >= enough;
+           part.left.flat_reduction(row_major(form_.left), channel) == 1 && lowering_.fixed(part.reduction[channel]).value_or(0) >= enough;
   }
 
   int taps() const {

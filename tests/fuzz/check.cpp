@@ -103,7 +103,12 @@ void check_frozen(const Case& tried, Extent extent, Random& random, Outcome& out
     variant.embed &= embeds;
     check_compiled(expected.graph, order, variant, expected, outcome);
   }
-  if (extent == Extent::everything || random.chance(0.02)) {
+  if (extent == Extent::everything || random.chance(0.3)) {
+    Variant variant = draw_variant(random, true);
+    variant.embed &= embeds;
+    check_not_finite(tried.graph(), pipeline("inference"), variant, expected, random);
+  }
+  if (embeds && (extent == Extent::everything || random.chance(0.02))) {
     const Variant variant{.cpu = random.pick(levels()), .fixed_batch = random.chance(0.5)};
     tell_phase("frozen, an object file");
     const Tensors got = run_object(to_text(tried), weights_of(expected.graph, expected.bindings), expected.bindings, expected.batch, variant);

@@ -1,8 +1,10 @@
 // Compiled code and rewritten graphs against the reference.
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "ir/op.h"
 #include "ir/print.h"
 #include "tests/fuzz/check_parts.h"
 #include "tests/fuzz/children.h"
@@ -95,10 +97,12 @@ void check_each_pass(Graph& graph, const std::vector<std::string>& passes, const
   }
 }
 
-void check_compiled(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome) {
-  Graph graph = original.clone();
+namespace {
+
+// What the passes make of a graph, and the code made of that; `weights` gets the parameters that folding made.
+Compiled compile(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Graph& graph, Weights& weights) {
+  graph = original.clone();
   PassContext context = context_for(variant, expected);
-  Weights weights;
   if (variant.embed) {
     for (const auto& node : original.nodes())
       if (node->is("parameter") || node->is("state")) weights.set(node->results[0].name, Weight::from_tensor(expected.bindings.at(node->results[0].name)));
@@ -112,7 +116,15 @@ void check_compiled(const Graph& original, const std::vector<std::string>& passe
   loops::Program program = lower_to_loops(graph, context);
   plan_memory(program, context);
   loops::verify(program);
-  const Compiled compiled(std::move(program), variant);
+  return Compiled(std::move(program), variant);
+}
+
+}  // namespace
+
+void check_compiled(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome) {
+  Graph graph;
+  Weights weights;
+  const Compiled compiled = compile(original, passes, variant, expected, graph, weights);
   const Bindings bindings = with_folded(expected.bindings, weights);
   const Tensors one = compiled.run(bindings, expected.batch, 1);
   const auto where = [&] {
@@ -128,6 +140,53 @@ void check_compiled(const Graph& original, const std::vector<std::string>& passe
     const Tensors several = compiled.run(bindings, expected.batch, threads);
     if (const auto mismatch = compare_bits(one, several))
       throw Failure("threads", fmt::format("{} threads give other bits than one: {}\n  {}, {}", threads, mismatch->describe(), expected.what, variant.describe()));
+  }
+}
+
+namespace {
+
+// Whether a product takes its right operand from an input: the zeros around an image times a weight that is not finite are no numbers
+// where the code multiplies them, which the reference does not.
+bool multiplies_by_input(const Graph& graph) {
+  std::set<const Node*> reached;
+  for (const auto& node : graph.nodes()) {
+    if (node->is("input")) reached.insert(node.get());
+    for (size_t k = 0; k < node->operands.size(); ++k) {
+      if (!node->operands[k] || !reached.count(node->operands[k].node)) continue;
+      if (k > 0 && (node->op->category == OpCategory::linear || node->op->category == OpCategory::gradient)) return true;
+      reached.insert(node.get());
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+// Where float64 has no finite number the code has none, and where it has one the code has one. What f32 and float64 may see differently
+// is left out: numbers near the largest f32, and tensors that a small error moves a lot.
+void check_not_finite(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Random& random) {
+  constexpr double large = 1e30;
+  Graph graph;
+  Weights weights;
+  Bindings bindings = expected.bindings;
+  for (const auto& node : expected.graph.nodes()) {
+    if (!node->is("input") || node->results[0].type.dtype != DType::f32) continue;
+    std::vector<double>& numbers = bindings.at(node->results[0].name).data;
+    for (int64_t count = random.between(0, 2); count > 0; --count)
+      numbers[static_cast<size_t>(random.below(static_cast<int64_t>(numbers.size())))] = random.pick(std::vector<double>{NAN, NAN, INFINITY, -INFINITY});
+  }
+  const Tensors wanted = evaluate_handed_out(expected.graph, bindings, expected.batch);
+  const bool spreads = multiplies_by_input(expected.graph);
+  const Compiled compiled = compile(original, passes, variant, expected, graph, weights);
+  const Tensors got = compiled.run(with_folded(bindings, weights), expected.batch, 1);
+  for (const auto& [name, tensor] : wanted) {
+    if (!is_trusted(expected.reference.values.at(name), expected.reference.spread.at(name))) continue;
+    for (size_t k = 0; k < tensor.data.size(); ++k) {
+      const double x = tensor.data[k], y = got.at(name).data[k];
+      const bool finite = std::isfinite(x) && std::abs(x) <= large;
+      if (std::isnan(x) ? std::isnan(y) : finite ? spreads || std::isfinite(y) : !std::isfinite(y) || std::abs(y) > large) continue;
+      throw Failure("not finite", fmt::format("{}[{}] is {}, not {}, where inputs are not finite\n  {}, {}", name, k, y, x, expected.what, variant.describe()));
+    }
   }
 }
 

@@ -32,6 +32,8 @@ std::vector<Variant> all_variants(bool frozen);
 void check_each_pass(Graph& graph, const std::vector<std::string>& passes, const Expected& expected);
 // The graph behind `passes`, compiled and run with one thread and more.
 void check_compiled(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome);
+// The same with numbers among the inputs that are not finite: they come out where float64 has them come out, and nowhere else.
+void check_not_finite(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Random& random);
 // Compares, and looks more closely before it throws.
 void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where, Outcome& outcome);
 

@@ -60,13 +60,14 @@ Symbol draw_optimizer(const Limits& limits, Random& random) {
 void join_outputs(Graph& graph) {
   GraphBuilder builder(graph);
   Output& first = graph.outputs.front();
+  const Value alone = first.value;
   for (const Output& other : graph.outputs) {
     if (other.value == first.value || other.value.type().dtype != DType::f32) continue;
     Value joined = other.value;
     if (joined.type().rank() > 0) joined = builder.value("reduce_mean", {builder.value("tanh", {joined})});
     first.value = builder.add(first.value, joined);
   }
-  first.name = first.value.name();
+  if (first.value != alone) first.name = first.value.name();
 }
 
 bool is_accepted(const TrainSection& train) {
