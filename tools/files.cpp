@@ -1,5 +1,7 @@
 #include "tools/files.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -79,15 +81,21 @@ fs::path where_links_lead(fs::path path) {
   return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
 }
 
-// The same file under whatever name. What is no regular file (/dev/null, a pipe) is never destroyed.
+// The same file under whatever name. A device (/dev/null, a terminal) takes any number of outputs.
 bool same_file(const std::string& a, const std::string& b) {
+  struct stat first {}, second {};
+  if (::stat(a.c_str(), &first) != 0) return where_links_lead(a) == where_links_lead(b);
+  return !S_ISCHR(first.st_mode) && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// What is there and would be replaced: no pipe, from which nothing is lost.
+bool destroys(const File& output, const File& input) {
   std::error_code ignored;
-  const fs::file_status status = fs::status(a, ignored);
-  if (fs::exists(status)) return fs::is_regular_file(status) && fs::equivalent(a, b, ignored);
-  return where_links_lead(a) == where_links_lead(b);
+  return fs::is_regular_file(output.path, ignored) && same_file(output.path, input.path);
 }
 
 void check_place(const File& output) {
+  if (output.path.empty()) throw UsageError(fmt::format("give {} the name of a file", output.what));
   std::error_code ignored;
   const fs::path path(output.path), folder = path.parent_path();
   if (fs::is_directory(path, ignored)) throw Error(fmt::format("error: cannot write {}: Is a directory\nhelp: give {} the name of a file in it", output.path, output.what));
@@ -105,8 +113,10 @@ po::value_semantic* output_file(const char* placeholder) { return new FileValue(
 void check_files(const Command& command, const Arguments& arguments) {
   const std::vector<File> inputs = inputs_of(command, arguments), outputs = outputs_of(command, arguments);
   for (const File& output : outputs) {
+    if (output.is_named) check_place(output);
+    if (output.path == "/dev/stdout" && arguments.json()) throw UsageError(fmt::format("`--json` prints to stdout: give {} a file", output.what));
     for (const File& input : inputs) {
-      if (!same_file(output.path, input.path)) continue;
+      if (!destroys(output, input)) continue;
       throw Error(fmt::format("error: {} is {}, which would be lost: {}\nhelp: write to another file", output.what, input.what, output.path));
     }
     for (const File& other : outputs) {
@@ -114,7 +124,6 @@ void check_files(const Command& command, const Arguments& arguments) {
       if (!same_file(output.path, other.path)) continue;
       throw Error(fmt::format("error: {} and {} are one file, which can hold one of them: {}\nhelp: write to two files", other.what, output.what, output.path));
     }
-    if (output.is_named) check_place(output);
   }
 }
 

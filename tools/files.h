@@ -22,7 +22,8 @@ struct ImpliedOutput {
   std::string what, path;
 };
 
-// Throws Error where an output is a file that the command reads or writes already, is a folder, or lies in none.
+// Throws Error where an output is a file that the command reads or writes already, is a folder, or lies in none; UsageError where it has no
+// name, or is stdout beside `--json`.
 void check_files(const Command& command, const Arguments& arguments);
 
 }  // namespace bnc::tools

@@ -61,12 +61,12 @@ def check(name, problems):
         print("\n".join("    " + problem for problem in problems))
 
 
-def refused(name, words, kept, *parts):
-    """One error that says all of `parts`, exit 1, and the files `kept` as they were."""
+def refused(name, words, kept, *parts, code=1):
+    """One error that says all of `parts`, the exit code, and the files `kept` as they were."""
     before = {path: path.read_bytes() for path in kept}
     result = call(BNC, *words, cwd=HERE)
     problems = [f"does not say {part!r}: {result.stderr}" for part in parts if part not in result.stderr]
-    if result.returncode != 1 or result.stderr.count("error:") != 1:
+    if result.returncode != code or result.stderr.count("error:") != 1:
         problems.append(f"exit code {result.returncode}: {result.stderr}")
     problems += [f"{path} has changed" for path in kept if path.read_bytes() != before[path]]
     check(name, problems)
@@ -178,6 +178,8 @@ def links():
     refused("no such folder", [*words, HERE / "none" / "file"], [], "No such file", "mkdir -p")
     refused("a folder", [*words, deep], [], "Is a directory")
     refused("a file as folder", [*words, target / "file"], [], "is no folder")
+    refused("no name", [*words, ""], [], "the name of a file", code=2)
+    refused("a source that is not there", ["compile", HERE / "none.bn", "-o", HERE / "none.bn"], [], "none.bn")
 
 
 def shell(script):
@@ -201,8 +203,14 @@ def streams():
     ):
         result = shell(script)
         check(f"{name} as output", [] if result.stdout == wanted else [f"wrote {len(result.stdout)} bytes, not {len(wanted)}: {result.stderr.decode()}"])
-    result = shell('"$1" compile "$2" -o /dev/stdout --header out.o > out.o')
-    check("/dev/stdout and the file it is", [] if b"are one file" in result.stderr else [result.stderr.decode()])
+    for name, script in (
+        ("/dev/stdout and the file it is", '"$1" compile "$2" -o /dev/stdout --header out.o > out.o'),
+        ("two outputs to a pipe", '"$1" compile "$2" -o - --header /dev/stdout | cat'),
+    ):
+        result = shell(script)
+        check(name, [] if b"are one file" in result.stderr and not result.stdout else [result.stderr.decode()])
+    for command in (["compile", MODEL], ["compile", MODEL, "--emit", "graph"], ["opt", MODEL, "--passes", "dead-code"], ["init", MODEL]):
+        refused(f"{command[0]}: stdout beside --json", [*command, "-o", "-", "--json"], [MODEL], "prints to stdout", code=2)
 
 
 def main():
