@@ -72,7 +72,9 @@ void do_work(const Work& work, uint64_t seed) {
   } catch (const CompileError& error) {
     fail("refused: " + without_names(error.diagnostics().front().text), error.what());
   } catch (const InternalError& error) {
-    fail("internal error: " + without_names(error.what()), error.what());
+    // The loop IR's verifier names kernel, index and buffer, which are others in a smaller network.
+    const bool from_verifier = std::string_view(error.what()).starts_with("loop program");
+    fail(from_verifier ? "loop IR" : "internal error: " + without_names(error.what()), error.what());
   } catch (const std::exception& error) {
     fail("exception: " + without_names(error.what()), error.what());
   }
