@@ -142,7 +142,9 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
     if (vectors) window.stride[d - 1] = (window.stride[d - 1] + lanes - 1) / lanes * lanes;
     if (window.stride[d - 1] % conflicting_stride == 0) window.stride[d - 1] += cache_line;
   }
-  window.elements = window.stride[0] * window.extent[0] + 8 * lanes;
+  int64_t apart = 1;   // columns in the window
+  for (const FormPart& part : form.parts) if (part.left_has_columns()) apart = std::max(apart, window.space_stride(part, part.columns()));
+  window.elements = window.stride[0] * window.extent[0] + 8 * lanes * apart;
   return window;
 }
 

@@ -49,8 +49,9 @@ std::vector<std::string> random_order(bool frozen, Random& random) {
 }
 
 // The network's meaning when it is frozen (bn-mode): its batch norms normalize with what is stored, and nothing is dropped out.
-Expected frozen(const Case& tried) {
+Expected frozen(const Case& tried, const Weights& weights = {}) {
   Expected expected{.graph = tried.graph().clone(), .batch = tried.batch, .what = "frozen"};
+  for (const auto& [name, weight] : weights.entries()) expected.bindings[name] = weight.to_tensor();
   std::erase_if(expected.graph.outputs, [](const Output& output) { return output.role != Output::Role::output; });
   for (Node* node : expected.graph.nodes_of("batch_norm")) node->attributes["mode"] = "infer";
   for (Node* node : expected.graph.nodes_of("dropout")) node->operands[1] = {};
@@ -116,6 +117,22 @@ void check_frozen(const Case& tried, Extent extent, Random& random, Outcome& out
   }
 }
 
+// The public API: a step, and the weights that it leaves in a prediction, by a session and an object file.
+void check_session(const Case& tried, const Expected& step, Random& random, Outcome& outcome) {
+  tell_phase("training, a session");
+  const std::string text = to_text(tried);
+  const int threads = static_cast<int>(random.between(1, 3));
+  Weights afterwards;
+  const Tensors got = run_step(text, weights_of(tried.graph(), step.bindings), step.bindings, step.batch, threads, afterwards);
+  expect(got, step, "session", [&] { return fmt::format("a session's step, {} threads", threads); }, outcome);
+  const Expected expected = frozen(tried, afterwards);
+  if (!can_be_embedded(expected)) return;
+  const Variant variant{.cpu = random.pick(levels()), .fixed_batch = random.chance(0.5)};
+  tell_phase("training, a session's prediction");
+  expect(run_prediction(text, afterwards, expected.bindings, expected.batch, variant), expected, "prediction", [&] { return "a session's prediction behind a step, " + variant.describe(); }, outcome);
+  if (random.chance(0.3)) expect(run_object(text, afterwards, expected.bindings, expected.batch, variant), expected, "object", [&] { return "an object file behind a step, " + variant.describe(); }, outcome);
+}
+
 void check_training(const Case& tried, Extent extent, Random& random, Outcome& outcome) {
   Expected expected{.batch = tried.batch, .what = "training", .train = &*tried.module.train};
   PassContext context = context_for({}, expected);
@@ -148,6 +165,7 @@ void check_training(const Case& tried, Extent extent, Random& random, Outcome& o
     variant.fixed_batch = true;
     check_compiled(expected.graph, order, variant, expected, outcome);
   }
+  if (extent == Extent::everything || random.chance(0.06)) check_session(tried, expected, random, outcome);
 }
 
 // What is printed is the language: it reads back as the same.

@@ -50,11 +50,6 @@ std::string caller(const Network& network) {
       name, arguments);
 }
 
-Array array_of(const Tensor& tensor) {
-  if (tensor.dtype == DType::i32) return Array(tensor.dims, std::vector<int32_t>(tensor.data.begin(), tensor.data.end()));
-  return Array(tensor.dims, std::vector<float>(tensor.data.begin(), tensor.data.end()));
-}
-
 }  // namespace
 
 Tensors run_object(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, const Variant& variant) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "bnc/bnc.h"
 #include "codegen/codegen.h"
 #include "passes/pass.h"
 #include "tests/fuzz/values.h"
@@ -41,6 +42,14 @@ class Compiled {
   Variant variant_;
   std::unique_ptr<codegen::CompiledProgram> code_;
 };
+
+Array array_of(const Tensor& tensor);
+
+// One training step through the public API, with what was kept from earlier steps: outputs, loss, gradients, and everything that a step
+// changes. `afterwards` are the weights as they come back from a file.
+Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, int threads, Weights& afterwards);
+// The outputs of a frozen network through the public API.
+Tensors run_prediction(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, const Variant& variant);
 
 // The outputs of a frozen network's object file, linked as a shared library with the system's C compiler.
 Tensors run_object(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, const Variant& variant);
