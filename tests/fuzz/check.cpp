@@ -123,7 +123,7 @@ void check_session(const Case& tried, const Expected& step, Random& random, Outc
   const std::string text = to_text(tried);
   const int threads = static_cast<int>(random.between(1, 3));
   Weights afterwards;
-  const Tensors got = run_step(text, weights_of(tried.graph(), step.bindings), step.bindings, step.batch, threads, afterwards);
+  const Tensors got = run_step(text, weights_of(tried.graph(), step.bindings), step.bindings, step.train->batch, threads, afterwards);
   expect(got, step, "session", [&] { return fmt::format("a session's step, {} threads", threads); }, outcome);
   const Expected expected = frozen(tried, afterwards);
   if (!can_be_embedded(expected)) return;

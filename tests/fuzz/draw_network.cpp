@@ -217,9 +217,9 @@ class Drawing {
     const OperandSpec& spec = call.spec(k);
     std::vector<Value> same;
     for (const Value& value : values_)
-      if (value.type() == type && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
+      if (value.type() == type && !(type.dtype == DType::i32 && value.node->is("constant")) && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
     if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6)) return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
-    const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type);
+    const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type, call.op->target_type ? call.operands[0]->shape.back().factor : 4);
     keep(made);
     return made;
   }
@@ -252,10 +252,10 @@ class Drawing {
     return initializer;
   }
 
-  // What an operand without a rule reads, where nothing that is there is taken.
-  Value source(const TensorType& type) {
+  // What an operand without a rule reads, where nothing that is there is taken; integers are below `classes`.
+  Value source(const TensorType& type, int64_t classes) {
     const int64_t kind = random_.below(100);
-    if (type.dtype == DType::i32 && !has_batch(type) && kind < 30) return builder_.constant(static_cast<double>(random_.between(0, 3)), type);
+    if (type.dtype == DType::i32 && !has_batch(type) && kind < 30) return builder_.constant(static_cast<double>(random_.below(std::min<int64_t>(classes, 4))), type);
     if (type.dtype == DType::i32 || has_batch(type) || kind < 15) return builder_.input(graph_.fresh_name("x"), type);
     if (kind < 30) return constant(type);
     if (kind < 37) return builder_.state(graph_.fresh_name("s"), type, uniform(0.4, 2));
@@ -300,7 +300,10 @@ class Drawing {
     if (chosen.size() > 1 && random_.chance(0.5)) std::swap(chosen.front(), chosen.back());
     for (const Value& value : chosen) {
       std::string name = value.name();
-      for (int again = 2; graph_.output(Output::Role::output, name); ++again) name = fmt::format("{}_{}", value.name(), again);
+      for (int again = 2; graph_.output(Output::Role::output, name); ++again) {
+        name = fmt::format("{}_{}", value.name(), again);
+        std::replace(name.begin(), name.end(), '.', '_');   // a name that is given has no dots
+      }
       graph_.outputs.push_back({Output::Role::output, name, value});
     }
   }
@@ -320,6 +323,11 @@ class Drawing {
 }  // namespace
 
 Case draw_case(uint64_t seed) {
+  if (Random(seed, "kind").chance(0.15)) {
+    Case drawn = draw_layers(seed);
+    draw_training(drawn, seed);
+    return drawn;
+  }
   Case drawn;
   drawn.values = seed;
   Graph graph;
