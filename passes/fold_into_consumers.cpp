@@ -237,8 +237,7 @@ const std::map<std::string, ConsumerRule>& consumer_rules() {
 }
 
 ConsumerFolding fold_into_consumers(const FoldScope& scope, Value value, int axis) {
-  constexpr size_t most_seen = 10'000;   // where ways part and meet again there are ever more of them
-  if (scope.seen().size() > most_seen) return refuse(fmt::format("there are more than {} nodes on the ways from there", most_seen));
+  if (std::string reason = scope.too_far(); !reason.empty()) return refuse(std::move(reason));
   if (scope.uses.is_output(value)) return refuse(fmt::format("{} is an output of the network", describe(*value.node)));
   std::vector<ConsumerFolding> users;
   std::string place;

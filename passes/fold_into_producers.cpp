@@ -241,6 +241,7 @@ const std::map<std::string, ProducerRule>& producer_rules() {
 }
 
 ProducerFolding fold_into_producer(const FoldScope& scope, Value value, int axis) {
+  if (std::string reason = scope.too_far(); !reason.empty()) return refuse(std::move(reason));
   if (const std::string reason = scope.held_by(value); !reason.empty()) return refuse(reason);
   if (value.index != 0) return refuse(fmt::format("`{}` is a statistic of {}", value.name(), describe(*value.node)));
   const auto rule = producer_rules().find(value.node->op->name);

@@ -25,6 +25,11 @@ void FoldScope::consider(const Node& affine) {
   held_.clear();
 }
 
+std::string FoldScope::too_far() const {
+  constexpr size_t most_seen = 2000;
+  return seen_.size() > most_seen ? fmt::format("there are more than {} nodes on the ways from there", most_seen) : "";
+}
+
 // The first few by name.
 static std::string list_of(const std::vector<Node*>& nodes) {
   constexpr size_t most = 4;

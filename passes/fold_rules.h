@@ -36,6 +36,9 @@ class FoldScope {
   // of `held` have several readers.
   const std::vector<const Node*>& seen() const { return seen_; }
   const std::vector<const Node*>& held() const { return held_; }
+  // Why no rule looks further: where ways part and meet again there are ever more of them, and each node on one takes stack. Empty
+  // when there is no reason.
+  std::string too_far() const;
 
   // Known when freezing: depends on parameters, states and constants only.
   bool is_constant(Value value) const { return constant_.at(value.node); }

@@ -16,6 +16,7 @@
 namespace bnc {
 namespace {
 
+constexpr size_t most_nodes = 384;   // of a kernel, which is one function: making it takes more than linear time, and stack
 constexpr size_t most_tried = 256;   // nodes that read nothing of a kernel but might be computed beside it
 
 bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>() != nullptr; }
@@ -215,7 +216,7 @@ class Scheduler {
       KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
       fed_.clear();
       unrelated_.clear();
-      first_untried_ = tried_ = 0;
+      first_untried_ = tried_ = in_kernel_ = 0;
       while (Node* next = pick(kernel)) take(kernel, next);
       ++kernels_;
     }
@@ -246,6 +247,7 @@ class Scheduler {
   // tried again: a kernel only ever gets narrower.
   Node* pick(const KernelPlan& kernel) {
     if (kernel.empty()) return ready_.begin()->second;
+    if (in_kernel_ >= most_nodes) return nullptr;
     for (auto it = fed_.begin(); it != fed_.end();) {
       bool narrows = false;
       if (!kernel.fits(*it->second, work_with_group(*it->second), &narrows)) it = fed_.erase(it);
@@ -315,6 +317,7 @@ class Scheduler {
       if (operand && attached_.count(operand.node) && operand.node->kernel != kernels_) place(operand.node);
     }
     node->kernel = kernels_;
+    ++in_kernel_;
     result_.push_back(node);
   }
 
@@ -330,6 +333,7 @@ class Scheduler {
   // Of these, what may still join the kernel that is open: what it computes operands of, and others, from the front.
   std::map<size_t, Node*> fed_, unrelated_;
   size_t first_untried_ = 0, tried_ = 0;
+  size_t in_kernel_ = 0;   // nodes, with those that are computed where they are read
   std::vector<Node*> result_;
   int kernels_ = 0;
 };

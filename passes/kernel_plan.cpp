@@ -11,7 +11,6 @@ constexpr double small_work = 4e5;     // operations that one task does about as
 constexpr double single_work = 1e5;    // operations not worth more than one task
 constexpr double barrier_work = 2e5;   // operations in the time that a barrier takes
 constexpr int64_t nominal_batch = 32;  // stands in for a batch size that is not known
-constexpr size_t most_nodes = 384;    // of a kernel, which is one function: making it takes more than linear time, and stack
 
 double elements(const Shape& shape, int64_t batch) {
   double count = 1;
@@ -160,7 +159,6 @@ bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
 
 bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
   if (empty()) return true;
-  if (nodes_.size() >= most_nodes) return false;
   const Shape units = by_rows_ ? units_with(node) : Shape{};
   const bool columns = by_columns_ && columns_allow(node), rows = !units.empty() && !too_coarse(units, node);
   // A contraction over many rows decides how its kernel is split: by rows, and there is no other one.

@@ -25,9 +25,24 @@ bool has_large_shape(const TensorType& type, std::optional<int64_t> batch) {
   return shape.size() > 2 || (batch && shape.front().at(*batch) >= many_rows);
 }
 
+// Of scalars, with all that they are computed from but for what a step does once; at most one more than most_single_cost.
+std::unordered_map<const Node*, int> scalar_costs(const Graph& graph) {
+  std::unordered_map<const Node*, int> costs;
+  for (const auto& node : graph.nodes()) {
+    if (!is_scalar_element(*node)) continue;
+    int cost = node->op->lowering_as<ElementLowering>()->cost;
+    for (const Value operand : node->operands) {
+      const auto found = costs.find(operand.node);
+      if (found != costs.end() && found->second <= most_single_cost) cost = std::min(cost + found->second, most_single_cost + 1);
+    }
+    costs[node.get()] = cost;
+  }
+  return costs;
+}
+
 class Chooser {
  public:
-  Chooser(const Graph& graph, const PassContext& context) : graph_(graph), batch_(context.batch), uses_(graph) {}
+  Chooser(const Graph& graph, const PassContext& context) : graph_(graph), batch_(context.batch), uses_(graph), scalar_costs_(scalar_costs(graph)) {}
 
   std::unordered_set<const Node*> run() {
     for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) count_readers(**node);
@@ -76,16 +91,10 @@ class Chooser {
   // Every kernel and task that needs a scalar computes it, but for what takes so long that a step does it once: bias
   // corrections and the learning rate.
   void decide_scalar(Node& node) {
-    int cost = node.op->lowering_as<ElementLowering>()->cost;
-    for (const Value operand : node.operands) {
-      auto found = scalar_costs_.find(operand.node);
-      if (found != scalar_costs_.end()) cost = std::min(cost + found->second, most_single_cost + 1);
-    }
-    const bool is_long = cost > most_single_cost;
-    scalar_costs_[&node] = is_long ? 0 : cost;
+    const int cost = scalar_costs_.at(&node);
     const auto& readers = uses_.of(node.result());
     const bool is_read_once = readers.size() == 1 && std::count(readers.front()->operands.begin(), readers.front()->operands.end(), node.result()) == 1;
-    if (!uses_.is_output(node.result()) && !readers.empty() && !is_long && (is_read_once || cost <= most_scalar_cost)) chosen_.insert(&node);
+    if (!uses_.is_output(node.result()) && !readers.empty() && cost <= (is_read_once ? most_single_cost : most_scalar_cost)) chosen_.insert(&node);
   }
 
   // Whether a reader can compute the operand where it reads it.
@@ -153,10 +162,10 @@ class Chooser {
   const Graph& graph_;
   std::optional<int64_t> batch_;
   Uses uses_;
+  const std::unordered_map<const Node*, int> scalar_costs_;
   Accesses accesses_;
   std::unordered_map<const Node*, double> readers_;
   std::unordered_map<const Node*, Chain> chains_;           // of the chosen nodes that are no scalars
-  std::unordered_map<const Node*, int> scalar_costs_;       // with what they are computed from
   std::unordered_set<const Node*> chosen_;
 };
 
@@ -192,6 +201,13 @@ void copy_for_readers(Graph& graph, std::unordered_set<const Node*>& chosen) {
 }
 
 }  // namespace
+
+std::unordered_set<const Node*> long_scalars(const Graph& graph) {
+  std::unordered_set<const Node*> found;
+  for (const auto& [node, cost] : scalar_costs(graph))
+    if (cost > most_single_cost) found.insert(node);
+  return found;
+}
 
 std::unordered_set<const Node*> recompute(Graph& graph, const PassContext& context) {
   std::unordered_set<const Node*> chosen = Chooser(graph, context).run();

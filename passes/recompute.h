@@ -17,4 +17,7 @@ namespace bnc {
 // from a stored value that nobody else reads, a product's result above all, is stored in its place.
 std::unordered_set<const Node*> recompute(Graph& graph, const PassContext& context);
 
+// Scalars that take so long to compute, with what they are computed from, that a step does it once and stores them.
+std::unordered_set<const Node*> long_scalars(const Graph& graph);
+
 }  // namespace bnc

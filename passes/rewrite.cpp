@@ -82,9 +82,10 @@ std::string layer_path(const Node& node) {
   for (const Value& operand : node.operands)
     if (operand)
       if (std::string path = path_of(*operand.node); !path.empty()) return path;
-  for (size_t k = 1; k < node.operands.size(); ++k) {   // a weight that passes have reshaped or scaled
+  constexpr int most_steps = 16;   // of a weight that passes have reshaped or scaled
+  for (size_t k = 1; k < node.operands.size(); ++k) {
     const Node* source = node.operands[k].node;
-    while (source && (source->is("reshape") || source->is("mul"))) source = source->operands[0].node;
+    for (int step = 0; step < most_steps && source && (source->is("reshape") || source->is("mul")); ++step) source = source->operands[0].node;
     if (!source) continue;
     if (std::string path = path_of(*source); !path.empty()) return path;
   }

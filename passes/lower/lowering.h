@@ -13,6 +13,7 @@
 #include "ir/op.h"
 #include "passes/kernel_plan.h"
 #include "passes/pass.h"
+#include "passes/recompute.h"
 
 namespace bnc::lower {
 
@@ -39,11 +40,12 @@ struct Stage {
 // Everything known of the program being made.
 class Lowering {
  public:
-  Lowering(const Graph& graph, PassContext& context) : graph(graph), context(context), target(context.target) { program.name = graph.name; program.batch = context.batch; }
+  Lowering(const Graph& graph, PassContext& context) : graph(graph), context(context), target(context.target), long_scalars(bnc::long_scalars(graph)) { program.name = graph.name; program.batch = context.batch; }
 
   const Graph& graph;
   PassContext& context;
   const TargetDescription& target;
+  const std::unordered_set<const Node*> long_scalars;                     // never computed where they are read
   loops::Program program;
   std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
   std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to

@@ -36,7 +36,7 @@ class StageMaker {
  private:
   bool is_inline(Node& node) const {
     const auto* element = node.op->lowering_as<ElementLowering>();
-    if (!element || uses_.is_output(node.result())) return false;
+    if (!element || uses_.is_output(node.result()) || lowering_.long_scalars.count(&node)) return false;
     const auto& readers = uses_.of(node.result());
     if (readers.empty()) return false;
     const Shape& shape = node.results[0].type.shape;
