@@ -43,7 +43,7 @@ void verify_placement(const Program& program, const Kernel& kernel) {
     require(at_most(program, end_of(buffer), memory), buffer, "ends inside of its memory");
     for (int other : used) {
       if (other <= id || program.buffers[other].kind != buffer.kind) continue;
-      require(!overlap_in_arena(program, buffer, program.buffers[other]), buffer, fmt::format("lies apart from '{}'", program.buffers[other].name).c_str());
+      if (overlap_in_arena(program, buffer, program.buffers[other])) require(false, buffer, fmt::format("lies apart from '{}'", program.buffers[other].name).c_str());
     }
   }
 }
