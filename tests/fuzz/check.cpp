@@ -129,8 +129,9 @@ void check_session(const Case& tried, const Expected& step, Random& random, Outc
   if (!can_be_embedded(expected)) return;
   const Variant variant{.cpu = random.pick(levels()), .fixed_batch = random.chance(0.5)};
   tell_phase("training, a session's prediction");
-  expect(run_prediction(text, afterwards, expected.bindings, expected.batch, variant), expected, "prediction", [&] { return "a session's prediction behind a step, " + variant.describe(); }, outcome);
-  if (random.chance(0.3)) expect(run_object(text, afterwards, expected.bindings, expected.batch, variant), expected, "object", [&] { return "an object file behind a step, " + variant.describe(); }, outcome);
+  const auto where = [&] { return "behind a session's step, " + variant.describe(); };
+  expect(run_prediction(text, afterwards, expected.bindings, expected.batch, variant), expected, "prediction", where, outcome);
+  if (random.chance(0.3)) expect(run_object(text, afterwards, expected.bindings, expected.batch, variant), expected, "object", where, outcome);
 }
 
 void check_training(const Case& tried, Extent extent, Random& random, Outcome& outcome) {

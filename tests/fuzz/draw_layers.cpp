@@ -38,7 +38,7 @@ class Writing {
     for (size_t at; (at = input.find("{}")) != std::string::npos;) input.replace(at, 2, fmt::format("{}", random_.between(1, 9)));
     input_ = input;
     if (random_.chance(0.4)) write_block();
-    for (int64_t wanted = random_.between(1, 6), attempt = 0; wanted > 0 && attempt < 60; ++attempt) wanted -= accept(statement(!block_.empty())) ? 1 : 0;
+    write(random_.between(1, 6));
     return text();
   }
 
@@ -47,9 +47,13 @@ class Writing {
  private:
   std::string text() const { return fmt::format("{}network net({}) {{\n  h = x\n{}  return h\n}}\n", block_, input_, body_); }
 
+  void write(int64_t statements) {
+    for (int64_t attempts = 10 * statements; statements > 0 && attempts > 0; --attempts) statements -= accept(statement(!block_.empty())) ? 1 : 0;
+  }
+
   // Statements that are fine for the network's input make a block.
   void write_block() {
-    for (int64_t wanted = random_.between(1, 3), attempt = 0; wanted > 0 && attempt < 20; ++attempt) wanted -= accept(statement(false)) ? 1 : 0;
+    write(random_.between(1, 3));
     block_ = fmt::format("block part(x, again: boolean=false) {{\n  h = x\n{}  if again {{ h = relu(h) }}\n  return h\n}}\n", body_);
     body_.clear();
   }
@@ -73,7 +77,8 @@ class Writing {
     for (const AttributeSpec& spec : op.attributes) {
       if (spec.fallback && !spec.layer_only && random_.chance(0.7)) continue;
       if (spec.fallback && spec.layer_only && random_.chance(0.4)) continue;
-      const Attribute value = spec.layer_only && spec.kind == AttributeKind::integer ? Attribute(random_.between(1, 9)) : draw_attribute(spec, example, {.batch = batch_}, random_);
+      const bool size = spec.layer_only && spec.kind == AttributeKind::integer;
+      const Attribute value = size ? Attribute(random_.between(1, 9)) : draw_attribute(spec, example, {.batch = batch_}, random_);
       arguments += fmt::format(", {}={}", spec.name, to_string(value));
     }
     for (size_t k = 1; k < op.operands.size(); ++k) {

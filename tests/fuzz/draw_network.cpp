@@ -217,12 +217,16 @@ class Drawing {
     const OperandSpec& spec = call.spec(k);
     std::vector<Value> same;
     for (const Value& value : values_)
-      if (value.type() == type && !(type.dtype == DType::i32 && value.node->is("constant")) && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
+      if (value.type() == type && !is_label(value) && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
     if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6)) return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
-    const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type, call.op->target_type ? call.operands[0]->shape.back().factor : 4);
+    const int64_t classes = call.op->target_type ? call.operands[0]->shape.back().factor : 4;
+    const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type, classes);
     keep(made);
     return made;
   }
+
+  // Below the number of classes that its own reader tells apart.
+  static bool is_label(const Value& value) { return value.type().dtype == DType::i32 && value.node->is("constant"); }
 
   static bool has_batch(const TensorType& type) {
     return std::any_of(type.shape.begin(), type.shape.end(), [](const Dim& dim) { return dim.batch; });
