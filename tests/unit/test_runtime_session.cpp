@@ -61,7 +61,7 @@ double difference(const Array& a, const Array& b) {
   return worst / largest;
 }
 
-const Network& network() {
+const Network& session_network() {
   static const Network mlp = Network::from_text(source, "mlp.bn");
   return mlp;
 }
@@ -69,8 +69,8 @@ const Network& network() {
 }  // namespace
 
 TEST_CASE("frozen inference of any batch size agrees with the reference evaluator, one by one as in a batch") {
-  const WeightStore weights = trained_weights(network());
-  Session session = network().compile({}, weights);
+  const WeightStore weights = trained_weights(session_network());
+  Session session = session_network().compile({}, weights);
   CHECK(session.readable() == std::vector<std::string>{"scores", "hidden"});
   const Array all = random_floats({33, 7}, 1);
   Array whole;
@@ -79,14 +79,14 @@ TEST_CASE("frozen inference of any batch size agrees with the reference evaluato
     const Array x({count, 7}, std::vector<float>(all.floats().begin(), all.floats().begin() + count * 7));
     session.bind("x", x);
     session.run();
-    for (const auto& [name, expected] : network().evaluate_reference({}, weights, {{"x", x}})) CHECK(difference(session.read(name), expected) < 2e-6);
+    for (const auto& [name, expected] : session_network().evaluate_reference({}, weights, {{"x", x}})) CHECK(difference(session.read(name), expected) < 2e-6);
     if (count == 33) whole = session.read("scores");
     for (size_t k = 0; k < static_cast<size_t>(count * 3); ++k) CHECK(session.view("scores")[k] == doctest::Approx(whole.floats()[k]).epsilon(1e-5));
   }
 }
 
 TEST_CASE("a training step: loss, outputs, gradients and running statistics agree with the reference evaluator") {
-  const WeightStore weights = trained_weights(network());
+  const WeightStore weights = trained_weights(session_network());
   for (const int64_t batch : {5, 15, 16, 33}) {
     CAPTURE(batch);
     CompileOptions options;
@@ -95,10 +95,10 @@ TEST_CASE("a training step: loss, outputs, gradients and running statistics agre
     options.optimizer = false;
     options.keep_gradients = true;
     const NamedArrays inputs = {{"x", random_floats({batch, 7}, 2)}, {"labels", random_labels(batch)}};
-    Session session = network().compile(options, weights);
+    Session session = session_network().compile(options, weights);
     for (const auto& [name, array] : inputs) session.bind(name, array);
     session.run();
-    const NamedArrays reference = network().evaluate_reference(options, weights, inputs);
+    const NamedArrays reference = session_network().evaluate_reference(options, weights, inputs);
     std::vector<std::string> names = session.readable();
     CHECK(names.size() == reference.size());
     for (const auto& [name, expected] : reference) {
@@ -114,10 +114,10 @@ TEST_CASE("a training step: loss, outputs, gradients and running statistics agre
 }
 
 TEST_CASE("sessions: what can be bound") {
-  const WeightStore weights = network().initialize(1);
+  const WeightStore weights = session_network().initialize(1);
   CompileOptions fixed;
   fixed.batch = 4;
-  Session session = network().compile(fixed, weights);
+  Session session = session_network().compile(fixed, weights);
   const auto error = [&](const std::string& name, const Array& value) { return message_of<Error>([&] { session.bind(name, value); }); };
   CHECK(contains(error("y", random_floats({4, 7}, 1)), "network `mlp` has no input `y`\nhelp: "));
   CHECK(contains(error("x", Array({4, 7}, std::vector<int32_t>(28))), "input `x` is f32[N, 7], but the array bound to it is i32[4, 7]"));
@@ -131,7 +131,7 @@ TEST_CASE("sessions: what can be bound") {
   CHECK(contains(message_of<Error>([&] { session.read("score"); }), "did you mean `scores`?"));
   CHECK(contains(message_of<Error>([&] { session.view("loss"); }), "nothing named `loss`"));
   CHECK(contains(message_of<Error>([&] { session.restore(weights, {}); }), "folded into its code"));
-  Session any = network().compile({}, weights);
+  Session any = session_network().compile({}, weights);
   CHECK(contains(message_of<Error>([&] { any.input_floats("x"); }), "fixed batch size"));
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("the inputs of a run have one batch size") {
 }
 
 TEST_CASE("weights that do not fit: everything wrong in one error") {
-  WeightStore weights = network().initialize(1);
+  WeightStore weights = session_network().initialize(1);
   WeightStore wrong;
   for (const std::string& name : weights.names()) {
     const std::vector<float> values(weights.values(name).begin(), weights.values(name).end());
@@ -155,7 +155,7 @@ TEST_CASE("weights that do not fit: everything wrong in one error") {
     if (name == "dense_1.weight") wrong.set(name, {17, 7}, values);
     else wrong.set(name == "batch_norm_1.gamma" ? "batch_norm_1.gama" : name, weights.dims(name), values);
   }
-  const std::string error = message_of<Error>([&] { network().compile({}, wrong); });
+  const std::string error = message_of<Error>([&] { session_network().compile({}, wrong); });
   CHECK(contains(error, "the weights do not fit network `mlp`"));
   CHECK(contains(error, "missing: `dense_3.bias` f32[3]"));
   CHECK(contains(error, "missing: `batch_norm_1.gamma` f32[17]"));
@@ -164,8 +164,8 @@ TEST_CASE("weights that do not fit: everything wrong in one error") {
 }
 
 TEST_CASE("options that cannot be") {
-  const WeightStore weights = network().initialize(1);
-  const auto error = [&](const CompileOptions& options) { return message_of<Error>([&] { network().compile(options, weights); }); };
+  const WeightStore weights = session_network().initialize(1);
+  const auto error = [&](const CompileOptions& options) { return message_of<Error>([&] { session_network().compile(options, weights); }); };
   CHECK(contains(error({.batch = 0}), "batch size is 0"));
   CHECK(contains(error({.cpu = "znver44"}), "znver4"));
   CHECK(contains(error({.mode = Mode::train, .batch = 1}), "normalizes over one element a channel"));
@@ -177,36 +177,36 @@ TEST_CASE("options that cannot be") {
 }
 
 TEST_CASE("the network tells its parts, and its text at every stage") {
-  CHECK(network().name() == "mlp");
-  CHECK(network().inputs()[0].type == "f32[N, 7]");
-  CHECK(network().inputs()[0].dims == std::vector<int64_t>{-1, 7});
-  CHECK(network().outputs().size() == 2);
-  CHECK(network().parameters()[0].name == "dense_1.weight");
-  CHECK(network().parameters()[0].trainable);
-  CHECK_FALSE(network().parameters()[4].trainable);
-  const WeightStore weights = network().initialize(1);
-  CHECK(weights.names()[4] == network().parameters()[4].name);
+  CHECK(session_network().name() == "mlp");
+  CHECK(session_network().inputs()[0].type == "f32[N, 7]");
+  CHECK(session_network().inputs()[0].dims == std::vector<int64_t>{-1, 7});
+  CHECK(session_network().outputs().size() == 2);
+  CHECK(session_network().parameters()[0].name == "dense_1.weight");
+  CHECK(session_network().parameters()[0].trainable);
+  CHECK_FALSE(session_network().parameters()[4].trainable);
+  const WeightStore weights = session_network().initialize(1);
+  CHECK(weights.names()[4] == session_network().parameters()[4].name);
   for (const Mode mode : {Mode::infer, Mode::train}) {
-    for (const Stage stage : {Stage::ast, Stage::graph, Stage::loops, Stage::llvm, Stage::assembly}) CHECK_FALSE(network().emit(stage, {.mode = mode, .batch = 16}).empty());
+    for (const Stage stage : {Stage::ast, Stage::graph, Stage::loops, Stage::llvm, Stage::assembly}) CHECK_FALSE(session_network().emit(stage, {.mode = mode, .batch = 16}).empty());
   }
-  CHECK(contains(network().emit(Stage::graph, {}), "batch_norm"));
-  CHECK_FALSE(contains(network().emit(Stage::graph, {}, &weights), "batch_norm("));
-  const ObjectFiles files = network().compile_object({}, weights);
+  CHECK(contains(session_network().emit(Stage::graph, {}), "batch_norm"));
+  CHECK_FALSE(contains(session_network().emit(Stage::graph, {}, &weights), "batch_norm("));
+  const ObjectFiles files = session_network().compile_object({}, weights);
   CHECK(files.object.starts_with("\x7f" "ELF"));
   CHECK(contains(files.header, "mlp_infer"));
-  const Network again = Network::from_text(network().optimize({"canonicalize"}, {}));
-  CHECK(again.parameters().size() == network().parameters().size());
+  const Network again = Network::from_text(session_network().optimize({"canonicalize"}, {}));
+  CHECK(again.parameters().size() == session_network().parameters().size());
 }
 
 TEST_CASE("explain: folded batch norms and dropped biases with their places") {
-  const Explanation frozen = network().explain({});
+  const Explanation frozen = session_network().explain({});
   REQUIRE(frozen.batch_norms.size() == 2);
   for (const auto& entry : frozen.batch_norms) CHECK(entry.folded);
   CHECK(frozen.batch_norms[0].place == "mlp.bn:3");
   CHECK(frozen.batch_norms[0].source_line == "h = sigmoid(batch_norm(dense(x, 17)))");
   CHECK(frozen.flops_after < frozen.flops_before);
   CHECK(frozen.bytes_after < frozen.bytes_before);
-  const Explanation training = network().explain({.mode = Mode::train, .batch = 16});
+  const Explanation training = session_network().explain({.mode = Mode::train, .batch = 16});
   REQUIRE(training.batch_norms.size() == 2);
   CHECK_FALSE(training.batch_norms[0].folded);
   REQUIRE(training.biases.size() >= 1);
