@@ -141,7 +141,9 @@ void plainer_sources(const Sketch& sketch, Sketches& all) {
     all.push_back(sketch);
     SketchNode& node = all.back().nodes[k];
     const TensorType type = node.results[0];
-    node = SketchNode{find_op("input"), {}, {}, sketch.nodes[k].name, type, {type}};
+    // A constant's name is one of those that nodes get in their order, and may be another's when the network is built again.
+    const std::string name = node.op->name == "constant" ? "x_" + node.name : node.name;
+    node = SketchNode{find_op("input"), {}, {}, name, type, {type}};
   }
 }
 
