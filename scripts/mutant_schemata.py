@@ -67,7 +67,9 @@ class Mutant:
 
 
 def spaced(text):
-    return r"\s+".join(re.escape(word) for word in text.split())
+    """A pattern of the code, wherever its lines are broken."""
+    words = (re.sub(r"(\\[(\[{]|[{])|(?=\\\.|\\->)", lambda bracket: bracket[0] + r"\s*", re.escape(word)) for word in text.split())
+    return r"\s+".join(words)
 
 
 def read_lists(folder):
