@@ -23,22 +23,31 @@ Program tiled_matmul(const TargetDescription& target, int64_t m, int64_t n, int6
   Expr task = variable("panel"), i = variable("i"), r = variable("r"), v = variable("v"), depth = variable("k");
   Expr right = load(1, Scalar::f32, ramp(task * (k * width) + depth * width + v * lanes, 1, lanes));
   Expr left = load(0, Scalar::f32, i * (k * rows) + depth * rows + r);
-  auto tile = [&](auto statement) { return loop("r", 0, rows, 1, {loop("v", 0, vectors, 1, {statement}, LoopKind::unrolled)}, LoopKind::unrolled); };
+  auto tile = [&](auto statement) {
+    return loop("r", 0, rows, 1, {loop("v", 0, vectors, 1, {statement}, LoopKind::unrolled)}, LoopKind::unrolled);
+  };
   Expr position = r * vectors + v;
   Expr sum = read_register("sum", vector, position);
-  Stmt body = loop("i", 0, m / rows, 1, {
-      declare_registers("sum", vector, rows * vectors),
-      tile(write_register("sum", position, real(0, vector))),
-      loop("k", 0, k, 1, {
-          declare_registers("column", vector, vectors),
-          loop("v", 0, vectors, 1, {write_register("column", v, right)}, LoopKind::unrolled),
-          loop("r", 0, rows, 1, {
-              let("element", broadcast(left, lanes)),
-              loop("v", 0, vectors, 1, {write_register("sum", position, fma(variable("element", vector), read_register("column", vector, v), sum))}, LoopKind::unrolled),
-          }, LoopKind::unrolled),
-      }),
-      tile(store(2, ramp((i * rows + r) * n + task * width + v * lanes, 1, lanes), sum)),
-  });
+  Stmt body = loop("i", 0, m / rows, 1,
+                   {
+                       declare_registers("sum", vector, rows * vectors),
+                       tile(write_register("sum", position, real(0, vector))),
+                       loop("k", 0, k, 1,
+                            {
+                                declare_registers("column", vector, vectors),
+                                loop("v", 0, vectors, 1, {write_register("column", v, right)}, LoopKind::unrolled),
+                                loop("r", 0, rows, 1,
+                                     {
+                                         let("element", broadcast(left, lanes)),
+                                         loop("v", 0, vectors, 1,
+                                              {write_register("sum", position,
+                                                              fma(variable("element", vector), read_register("column", vector, v), sum))},
+                                              LoopKind::unrolled),
+                                     },
+                                     LoopKind::unrolled),
+                            }),
+                       tile(store(2, ramp((i * rows + r) * n + task * width + v * lanes, 1, lanes), sum)),
+                   });
   Program program{.name = "matmul", .batch = 1};
   program.buffers = {{.name = "a", .elements = {m * k}, .kind = BufferKind::argument, .argument = 0},
                      {.name = "b", .elements = {k * n}, .kind = BufferKind::argument, .argument = 1},
@@ -70,7 +79,8 @@ int main(int argc, char** argv) {
   fmt::print("{}: peak {:.1f} GFLOP/s\n", target.cpu, peak);
   if (argc > 3) {
     int rows = std::atoi(argv[2]), vectors = std::atoi(argv[3]);
-    fmt::print(stderr, "{}", codegen::emit_assembly(tiled_matmul(target, rows, vectors * target.float_lanes(), 1024, rows, vectors), target));
+    fmt::print(stderr, "{}",
+               codegen::emit_assembly(tiled_matmul(target, rows, vectors * target.float_lanes(), 1024, rows, vectors), target));
     fmt::print("{:2} x {}: {:5.1f} %\n", rows, vectors, 100 * measure(target, rows, vectors) / peak);
     return 0;
   }

@@ -32,8 +32,8 @@ void FaultRecord::raise() {
   if (!reported_.exchange(false)) return;
   const Kernel& kernel = kernels_[static_cast<size_t>(kernel_)];
   const Buffer& buffer = kernel.buffers[static_cast<size_t>(access_ / 2)];
-  throw InternalError(fmt::format("generated code left a buffer: kernel '{}' {} element {} of '{}', which has {} (N = {})", kernel.name, access_ % 2 ? "writes" : "reads", index_,
-                                  buffer.name, buffer.elements.at(n_), n_));
+  throw InternalError(fmt::format("generated code left a buffer: kernel '{}' {} element {} of '{}', which has {} (N = {})", kernel.name,
+                                  access_ % 2 ? "writes" : "reads", index_, buffer.name, buffer.elements.at(n_), n_));
 }
 
 void fill_with_poison(void* memory, int64_t elements, int64_t bytes) {

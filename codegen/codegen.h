@@ -24,7 +24,8 @@ std::vector<std::string> known_cpus();
 using Barrier = void (*)(void* context);
 // One thread's share of a step: `arguments` is the pointer table of the program's argument buffers, `arena` is aligned to 64
 // bytes and has Program::workspace_bytes(n, threads).
-using StepFunction = void (*)(void* const* arguments, void* arena, int64_t n, int64_t thread, int64_t threads, Barrier barrier, void* barrier_context);
+using StepFunction = void (*)(void* const* arguments, void* arena, int64_t n, int64_t thread, int64_t threads, Barrier barrier,
+                              void* barrier_context);
 
 class CompiledProgram {
  public:

@@ -98,7 +98,9 @@ class BoundsChecker {
   // Which accesses are diverted: one boolean for all lanes or one each; null where nothing is checked.
   class Guard {
    public:
-    llvm::Value* pointer(llvm::IRBuilder<>& builder, llvm::Value* wanted) const { return outside ? builder.CreateSelect(outside, elsewhere, wanted) : wanted; }
+    llvm::Value* pointer(llvm::IRBuilder<>& builder, llvm::Value* wanted) const {
+      return outside ? builder.CreateSelect(outside, elsewhere, wanted) : wanted;
+    }
     llvm::Value* mask(llvm::IRBuilder<>& builder, llvm::Value* wanted) const;
 
     llvm::Value *outside = nullptr, *elsewhere = nullptr;

@@ -57,7 +57,8 @@ BoundsChecker::Guard BoundsChecker::check(const Access& access, const Expr& inde
     if (predicate) outside = builder.CreateAnd(emitter_.emit(predicate), outside);
     any = builder.CreateOrReduce(outside);
     // Of those outside the greatest, and a negative one before any other.
-    where = builder.CreateIntMaxReduce(builder.CreateSelect(outside, each, llvm::Constant::getNullValue(each->getType())), /*IsSigned=*/false);
+    where = builder.CreateIntMaxReduce(builder.CreateSelect(outside, each, llvm::Constant::getNullValue(each->getType())),
+                                       /*IsSigned=*/false);
   }
   note(any, access, where);
   return {outside, address_of(builder, record_->elsewhere())};
@@ -65,7 +66,9 @@ BoundsChecker::Guard BoundsChecker::check(const Access& access, const Expr& inde
 
 void BoundsChecker::note(llvm::Value* any, const Access& access, llvm::Value* index) {
   llvm::IRBuilder<>& builder = emitter_.builder();
-  const auto set = [&](llvm::AllocaInst* slot, llvm::Value* value) { builder.CreateStore(builder.CreateSelect(any, value, builder.CreateLoad(builder.getInt64Ty(), slot)), slot); };
+  const auto set = [&](llvm::AllocaInst* slot, llvm::Value* value) {
+    builder.CreateStore(builder.CreateSelect(any, value, builder.CreateLoad(builder.getInt64Ty(), slot)), slot);
+  };
   set(access_, builder.getInt64(2 * access.position + access.store));
   set(index_, index);
 }
@@ -82,7 +85,8 @@ void emit_poison(llvm::IRBuilder<>& builder, llvm::Value* memory, llvm::Value* e
 
 llvm::Constant* poison_of(llvm::Type* scalar) {
   const unsigned bits = scalar->getScalarSizeInBits();
-  return llvm::Constant::getIntegerValue(scalar, llvm::APInt(bits, bits == 64 ? poison_bits_64 : poison_bits, /*isSigned=*/false, /*implicitTrunc=*/true));
+  return llvm::Constant::getIntegerValue(
+      scalar, llvm::APInt(bits, bits == 64 ? poison_bits_64 : poison_bits, /*isSigned=*/false, /*implicitTrunc=*/true));
 }
 
 }  // namespace bnc::codegen

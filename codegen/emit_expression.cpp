@@ -191,7 +191,8 @@ llvm::Value* ExpressionEmitter::emit_ramp(const ExprNode& x) {
   llvm::Type* scalar = llvm_type(builder_.getContext(), x.type.scalar);
   llvm::SmallVector<llvm::Constant*> steps;
   for (int i = 0; i < x.type.lanes; ++i) steps.push_back(llvm::ConstantInt::getSigned(scalar, x.integer_value * i, /*ImplicitTrunc=*/true));
-  return builder_.CreateAdd(splat(emit(x.args[0]), x.type.lanes), llvm::ConstantVector::get(steps), "", false, x.type.scalar == Scalar::i64);
+  return builder_.CreateAdd(splat(emit(x.args[0]), x.type.lanes), llvm::ConstantVector::get(steps), "", false,
+                            x.type.scalar == Scalar::i64);
 }
 
 // The upper half is combined with the lower until one lane is left; of an odd number of lanes the middle one joins last.

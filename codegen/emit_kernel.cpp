@@ -30,7 +30,9 @@ class KernelEmitter : public ExpressionEmitter {
  public:
   KernelEmitter(const ModuleContext& context, size_t kernel, llvm::Function* function)
       : ExpressionEmitter(context, llvm::BasicBlock::Create(function->getContext(), "entry", function)),
-        kernel_(context.program.kernels[kernel]), buffers_(context.options.functions->buffers[kernel]), scratch_(context.options.functions->scratch[kernel]),
+        kernel_(context.program.kernels[kernel]),
+        buffers_(context.options.functions->buffers[kernel]),
+        scratch_(context.options.functions->scratch[kernel]),
         function_(function) {
     if (context.options.checks.bounds) bounds_.emplace(*this, context.options.faults);
   }
@@ -60,7 +62,9 @@ class KernelEmitter : public ExpressionEmitter {
 
  protected:
   llvm::Value* emit_load(const ExprNode& x) override;
-  llvm::Value* emit_register(const ExprNode& x) override { return builder_.CreateLoad(type_of(x.type), register_element(x.name, x.args[0])); }
+  llvm::Value* emit_register(const ExprNode& x) override {
+    return builder_.CreateLoad(type_of(x.type), register_element(x.name, x.args[0]));
+  }
 
  private:
   // Where a buffer lies during this kernel, and what its accesses cannot overlap.
@@ -80,7 +84,9 @@ class KernelEmitter : public ExpressionEmitter {
   void find_streamed(const Stmt& s);
   llvm::Value* streamed_arguments_are_aligned();
 
-  llvm::Type* memory_type(Scalar scalar) { return scalar == Scalar::boolean ? builder_.getInt8Ty() : llvm_type(builder_.getContext(), scalar); }
+  llvm::Type* memory_type(Scalar scalar) {
+    return scalar == Scalar::boolean ? builder_.getInt8Ty() : llvm_type(builder_.getContext(), scalar);
+  }
   llvm::Type* memory_type(loops::Type type) {
     return type.lanes == 1 ? memory_type(type.scalar) : llvm::FixedVectorType::get(memory_type(type.scalar), type.lanes);
   }
@@ -270,7 +276,9 @@ llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index
     llvm::Align align = alignment(buffer, index);
     if (!predicate) return annotate(builder_.CreateAlignedLoad(memory, guard.pointer(builder_, pointer), align), buffer);
     llvm::Type* vector = type.lanes == 1 ? llvm::FixedVectorType::get(memory, 1) : memory;
-    llvm::Value* value = annotate(builder_.CreateMaskedLoad(vector, pointer, align, guard.mask(builder_, mask_of(predicate, type.lanes)), llvm::Constant::getNullValue(vector)), buffer);
+    llvm::Value* value = annotate(builder_.CreateMaskedLoad(vector, pointer, align, guard.mask(builder_, mask_of(predicate, type.lanes)),
+                                                            llvm::Constant::getNullValue(vector)),
+                                  buffer);
     return type.lanes == 1 ? builder_.CreateExtractElement(value, uint64_t(0)) : value;
   }
   if (stride == -1 && !predicate) {
@@ -279,7 +287,9 @@ llvm::Value* KernelEmitter::read(int buffer, loops::Type type, const Expr& index
   }
   if (stride != 0 && !predicate) return read_lanes(buffer, type, *index, guard);
   llvm::Value* pointers = builder_.CreateInBoundsGEP(memory->getScalarType(), locations_.at(buffer).pointer, emit(index));
-  return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)), guard.mask(builder_, mask_of(predicate, type.lanes)), llvm::Constant::getNullValue(memory)), buffer);
+  return annotate(builder_.CreateMaskedGather(memory, pointers, alignment(buffer, Expr(1)),
+                                              guard.mask(builder_, mask_of(predicate, type.lanes)), llvm::Constant::getNullValue(memory)),
+                  buffer);
 }
 
 // A ramp of any other stride: scalar loads at constant distances.
@@ -304,7 +314,9 @@ void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, con
     if (!predicate) {
       llvm::Instruction* store = annotate(builder_.CreateAlignedStore(value, guard.pointer(builder_, pointer), align), buffer);
       const bool whole_line = align.value() == 64 && lanes * loops::size_of(context_.program.buffers[buffer].scalar) == 64;
-      if (streamed && whole_line) store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(store->getContext(), {llvm::ConstantAsMetadata::get(builder_.getInt32(1))}));
+      if (streamed && whole_line)
+        store->setMetadata(llvm::LLVMContext::MD_nontemporal,
+                           llvm::MDNode::get(store->getContext(), {llvm::ConstantAsMetadata::get(builder_.getInt32(1))}));
       return;
     }
     if (lanes == 1) value = builder_.CreateVectorSplat(1, value);
@@ -318,8 +330,10 @@ void KernelEmitter::write(int buffer, llvm::Value* value, const Expr& index, con
     }
     return;
   }
-  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), locations_.at(buffer).pointer, emit(index));
-  annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), guard.mask(builder_, mask_of(predicate, lanes))), buffer);
+  llvm::Value* pointers = builder_.CreateInBoundsGEP(memory_type(context_.program.buffers[buffer].scalar), locations_.at(buffer).pointer,
+                                                     emit(index));
+  annotate(builder_.CreateMaskedScatter(value, pointers, alignment(buffer, Expr(1)), guard.mask(builder_, mask_of(predicate, lanes))),
+           buffer);
 }
 
 // ------------------------------------------------------------------------------------------------ statements
@@ -368,7 +382,8 @@ void KernelEmitter::emit_let(const StmtNode& s) {
     std::string base = s.name + ".base";
     define(base, {emit(value->args[0]), multiple_of(value->args[0]), depth_of(value->args[0])});
     Expr first = loops::variable(base, value->type.with_lanes(1));
-    replacements_[s.name] = value->kind == ExprKind::ramp ? loops::ramp(first, value->integer_value, value->type.lanes) : loops::broadcast(first, value->type.lanes);
+    replacements_[s.name] = value->kind == ExprKind::ramp ? loops::ramp(first, value->integer_value, value->type.lanes)
+                                                          : loops::broadcast(first, value->type.lanes);
   } else {
     replacements_.erase(s.name);
     define(s.name, {emit(value), multiple_of(value), depth_of(value)});
@@ -395,7 +410,8 @@ void KernelEmitter::emit_loop_statement(const StmtNode& s) {
 }
 
 // if (begin < end) do { body } while ((variable += step) < end)
-void KernelEmitter::emit_loop(const std::string& variable, Variable begin, llvm::Value* end, int64_t step, const std::function<void()>& body) {
+void KernelEmitter::emit_loop(const std::string& variable, Variable begin, llvm::Value* end, int64_t step,
+                              const std::function<void()>& body) {
   llvm::BasicBlock *before = new_block("before"), *repeat = new_block("loop"), *after = new_block("after");
   builder_.CreateCondBr(builder_.CreateICmpSLT(begin.value, end), before, after);
   builder_.SetInsertPoint(before);
@@ -430,7 +446,9 @@ void KernelEmitter::emit_conditional(const StmtNode& s) {
     return;
   }
   llvm::BasicBlock *then = new_block("then"), *after = new_block("after");
-  builder_.CreateCondBr(emit(condition), then, after, s.frequency == loops::Frequency::rare ? llvm::MDBuilder(function_->getContext()).createUnlikelyBranchWeights() : nullptr);
+  builder_.CreateCondBr(
+      emit(condition), then, after,
+      s.frequency == loops::Frequency::rare ? llvm::MDBuilder(function_->getContext()).createUnlikelyBranchWeights() : nullptr);
   builder_.SetInsertPoint(then);
   emit_body(s.body);
   builder_.CreateBr(after);
@@ -443,7 +461,9 @@ void KernelEmitter::emit_prefetch(const StmtNode& s) {
   llvm::Value* pointer = builder_.CreateGEP(type, locations_.at(s.buffer).pointer, emit(resolve(s.index)));
   constexpr int all_caches = 3, second_cache = 2, data = 1;
   const int caches = s.prefetch == loops::Prefetch::second_cache ? second_cache : all_caches;
-  builder_.CreateIntrinsic(llvm::Intrinsic::prefetch, {pointer->getType()}, {pointer, builder_.getInt32(s.prefetch == loops::Prefetch::store), builder_.getInt32(caches), builder_.getInt32(data)});
+  builder_.CreateIntrinsic(
+      llvm::Intrinsic::prefetch, {pointer->getType()},
+      {pointer, builder_.getInt32(s.prefetch == loops::Prefetch::store), builder_.getInt32(caches), builder_.getInt32(data)});
 }
 
 // One stack slot an element; the optimizer turns each into a register.
@@ -453,7 +473,8 @@ void KernelEmitter::declare_registers(const StmtNode& s) {
   slots.clear();
   for (int64_t i = 0; i < s.count; ++i) slots.push_back(entry.CreateAlloca(type_of(s.type), nullptr, s.name));
   if (!context_.options.checks.poison) return;
-  for (llvm::AllocaInst* slot : slots) builder_.CreateStore(splat(poison_of(llvm_type(builder_.getContext(), s.type.scalar)), s.type.lanes), slot);
+  for (llvm::AllocaInst* slot : slots)
+    builder_.CreateStore(splat(poison_of(llvm_type(builder_.getContext(), s.type.scalar)), s.type.lanes), slot);
 }
 
 llvm::AllocaInst* KernelEmitter::register_element(const std::string& name, const Expr& index) {
@@ -473,7 +494,8 @@ llvm::Function* declare_kernel(const ModuleContext& context, size_t kernel) {
   parameters.insert(parameters.end(), buffers, pointer);
   if (context.options.checks.bounds) parameters.insert(parameters.end(), buffers + 1, index);
   auto* type = llvm::FunctionType::get(llvm::Type::getVoidTy(llvm), parameters, false);
-  return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + context.program.kernels[kernel].name, context.module);
+  return llvm::Function::Create(type, llvm::Function::ExternalLinkage, context.program.name + "." + context.program.kernels[kernel].name,
+                                context.module);
 }
 
 void emit_kernel(const ModuleContext& context, size_t kernel, llvm::Function* function) {

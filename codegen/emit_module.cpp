@@ -157,7 +157,8 @@ llvm::Constant* ModuleEmitter::make_constant(int id) {
   std::string bytes(buffer.data.size() * sizeof(float), '\0');
   write_constant(buffer, bytes.data());
   auto* data = llvm::ConstantDataArray::getRaw(bytes, buffer.data.size(), element);
-  auto* global = new llvm::GlobalVariable(context_.module, data->getType(), true, llvm::GlobalValue::InternalLinkage, data, context_.program.name + "." + buffer.name);
+  auto* global = new llvm::GlobalVariable(context_.module, data->getType(), true, llvm::GlobalValue::InternalLinkage, data,
+                                          context_.program.name + "." + buffer.name);
   global->setAlignment(llvm::Align(64));
   global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
   global->setDSOLocal(true);
@@ -168,7 +169,8 @@ llvm::Constant* ModuleEmitter::constant_block() {
   if (block_) return block_;
   const ConstantBlock& block = *context_.options.block;
   auto* type = llvm::ArrayType::get(llvm::Type::getInt8Ty(llvm_), static_cast<uint64_t>(block.bytes));
-  block_ = new llvm::GlobalVariable(context_.module, type, true, llvm::GlobalValue::InternalLinkage, llvm::Constant::getNullValue(type), context_.program.name + ".constants");
+  block_ = new llvm::GlobalVariable(context_.module, type, true, llvm::GlobalValue::InternalLinkage, llvm::Constant::getNullValue(type),
+                                    context_.program.name + ".constants");
   block_->setSection(block.section());
   block_->setAlignment(llvm::Align(64));
   block_->setDSOLocal(true);
@@ -178,8 +180,10 @@ llvm::Constant* ModuleEmitter::constant_block() {
 // Instructions reach 2 GiB only. A number beside the code tells how far the block is from it; the linker fills it in, in 64 bits.
 llvm::Value* ModuleEmitter::far_block(llvm::IRBuilder<>& builder) {
   if (!distance_) {
-    distance_ = new llvm::GlobalVariable(context_.module, index_, true, llvm::GlobalValue::InternalLinkage, nullptr, context_.program.name + ".distance");
-    distance_->setInitializer(llvm::ConstantExpr::getSub(llvm::ConstantExpr::getPtrToInt(constant_block(), index_), llvm::ConstantExpr::getPtrToInt(distance_, index_)));
+    distance_ = new llvm::GlobalVariable(context_.module, index_, true, llvm::GlobalValue::InternalLinkage, nullptr,
+                                         context_.program.name + ".distance");
+    distance_->setInitializer(llvm::ConstantExpr::getSub(llvm::ConstantExpr::getPtrToInt(constant_block(), index_),
+                                                         llvm::ConstantExpr::getPtrToInt(distance_, index_)));
     distance_->setExternallyInitialized(true);   // or the two addresses would cancel out
     distance_->setDSOLocal(true);
   }
@@ -189,7 +193,8 @@ llvm::Value* ModuleEmitter::far_block(llvm::IRBuilder<>& builder) {
 }
 
 llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* result, const std::vector<llvm::Type*>& parameters) {
-  auto* made = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false), llvm::Function::ExternalLinkage, name, context_.module);
+  auto* made = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false), llvm::Function::ExternalLinkage, name,
+                                      context_.module);
   add_function_attributes(*made, context_.target);
   llvm::BasicBlock::Create(llvm_, "entry", made);
   return made;
@@ -198,9 +203,11 @@ llvm::Function* ModuleEmitter::function(const std::string& name, llvm::Type* res
 llvm::Value* ModuleEmitter::locate(llvm::IRBuilder<>& builder, const Frame& frame, int id) {
   const Buffer& buffer = context_.program.buffers[id];
   if (buffer.kind == BufferKind::constant) return constant(builder, id);
-  if (buffer.kind == BufferKind::argument) return builder.CreateLoad(pointer_, builder.CreateConstInBoundsGEP1_64(pointer_, frame.arguments, buffer.argument), buffer.name);
+  if (buffer.kind == BufferKind::argument)
+    return builder.CreateLoad(pointer_, builder.CreateConstInBoundsGEP1_64(pointer_, frame.arguments, buffer.argument), buffer.name);
   BNC_CHECK(buffer.kind == BufferKind::arena, "kernels find their scratch themselves");
-  llvm::Value* offset = builder.CreateAdd(builder.getInt64(buffer.offset), builder.CreateMul(builder.getInt64(buffer.batch_offset), frame.n));
+  llvm::Value* offset = builder.CreateAdd(builder.getInt64(buffer.offset),
+                                          builder.CreateMul(builder.getInt64(buffer.batch_offset), frame.n));
   return builder.CreateInBoundsGEP(builder.getInt8Ty(), frame.arena, offset, buffer.name);
 }
 
@@ -223,7 +230,8 @@ void ModuleEmitter::call_kernel(llvm::IRBuilder<>& builder, const Frame& frame, 
 
 // step(arguments, arena, n, thread, threads, barrier, barrier_context)
 void ModuleEmitter::emit_step() {
-  auto* step = function(step_function_name(context_.program), llvm::Type::getVoidTy(llvm_), {pointer_, pointer_, index_, index_, index_, pointer_, pointer_});
+  auto* step = function(step_function_name(context_.program), llvm::Type::getVoidTy(llvm_),
+                        {pointer_, pointer_, index_, index_, index_, pointer_, pointer_});
   Dependences pending(context_.program);
   if (kernels_.size() <= most_calls) return emit_shares(step, 0, kernels_.size(), pending);
   llvm::IRBuilder<> builder(&step->getEntryBlock());
@@ -272,7 +280,8 @@ llvm::Value* ModuleEmitter::scratch_of(llvm::IRBuilder<>& builder, llvm::Value* 
   const Program& program = context_.program;
   llvm::Value* each = builder.CreateMul(builder.getInt64(program.arena_bytes_per_example), n);
   llvm::Value* before = builder.CreateMul(builder.getInt64(program.scratch_stride()), thread);
-  return builder.CreateInBoundsGEP(builder.getInt8Ty(), arena, builder.CreateAdd(builder.getInt64(program.arena_bytes), builder.CreateAdd(each, before)));
+  return builder.CreateInBoundsGEP(builder.getInt8Ty(), arena,
+                                   builder.CreateAdd(builder.getInt64(program.arena_bytes), builder.CreateAdd(each, before)));
 }
 
 // Tasks [tasks*thread/threads, tasks*(thread+1)/threads) of a kernel; a single task is thread 0's.
@@ -293,7 +302,8 @@ void ModuleEmitter::emit_share(ExpressionEmitter& emitter, size_t kernel, llvm::
 }
 
 // Each thread fills its share of the arena buffers that no kernel before this one lists. It is a kernel that writes them.
-void ModuleEmitter::poison_arena(llvm::IRBuilder<>& builder, size_t kernel, llvm::Function* step, const Frame& frame, Dependences& pending) {
+void ModuleEmitter::poison_arena(llvm::IRBuilder<>& builder, size_t kernel, llvm::Function* step, const Frame& frame,
+                                 Dependences& pending) {
   Kernel fill;
   for (const std::vector<int>* list : {&context_.program.kernels[kernel].writes, &context_.program.kernels[kernel].reads}) {
     for (int id : *list) {
@@ -311,7 +321,8 @@ void ModuleEmitter::poison_arena(llvm::IRBuilder<>& builder, size_t kernel, llvm
     llvm::Value *elements = extent(builder, frame, id), *thread = step->getArg(3), *threads = step->getArg(4);
     llvm::Value* first = builder.CreateUDiv(builder.CreateMul(elements, thread), threads);
     llvm::Value* last = builder.CreateUDiv(builder.CreateMul(elements, builder.CreateAdd(thread, builder.getInt64(1))), threads);
-    llvm::Value* begin = builder.CreateInBoundsGEP(builder.getInt8Ty(), locate(builder, frame, id), builder.CreateMul(first, builder.getInt64(loops::size_of(scalar))));
+    llvm::Value* begin = builder.CreateInBoundsGEP(builder.getInt8Ty(), locate(builder, frame, id),
+                                                   builder.CreateMul(first, builder.getInt64(loops::size_of(scalar))));
     emit_poison(builder, begin, builder.CreateSub(last, first), scalar);
   }
 }
@@ -389,7 +400,9 @@ void ModuleEmitter::emit_infer_function(const ObjectOptions& object) {
   // The caller's workspace is aligned here; NAME_workspace_bytes counts what that may cost.
   llvm::Value* workspace = made->getArg(arguments.size() + 1);
   llvm::Value* up = builder.CreateInBoundsGEP(builder.getInt8Ty(), workspace, builder.getInt64(workspace_slack));
-  llvm::Value* arena = !needs_workspace(program) ? workspace : builder.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer_, index_}, {up, builder.getInt64(-64)});
+  llvm::Value* arena = !needs_workspace(program)
+                           ? workspace
+                           : builder.CreateIntrinsic(llvm::Intrinsic::ptrmask, {pointer_, index_}, {up, builder.getInt64(-64)});
   if (kernels_.size() <= most_calls) {
     emit_calls(emitter, table, arena, n, 0, kernels_.size());
   } else {
@@ -406,18 +419,19 @@ void ModuleEmitter::emit_infer_function(const ObjectOptions& object) {
 }
 
 // All tasks of kernels [first, last), one kernel after another.
-void ModuleEmitter::emit_calls(ExpressionEmitter& emitter, llvm::Value* arguments, llvm::Value* arena, llvm::Value* n, size_t first, size_t last) {
+void ModuleEmitter::emit_calls(ExpressionEmitter& emitter, llvm::Value* arguments, llvm::Value* arena, llvm::Value* n, size_t first,
+                               size_t last) {
   llvm::IRBuilder<>& builder = emitter.builder();
   emitter.define(loops::batch_variable, {batch_size(n)});
   const Frame frame{arguments, arena, scratch_of(builder, arena, batch_size(n), builder.getInt64(0)), batch_size(n)};
-  for (size_t i = first; i < last; ++i) call_kernel(builder, frame, i, builder.getInt64(0), emitter.emit(context_.program.kernels[i].tasks));
+  for (size_t i = first; i < last; ++i)
+    call_kernel(builder, frame, i, builder.getInt64(0), emitter.emit(context_.program.kernels[i].tasks));
 }
-
 
 }  // namespace
 
-std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const Program& program, const TargetDescription& target, llvm::TargetMachine& machine,
-                                           const ModuleOptions& options) {
+std::unique_ptr<llvm::Module> build_module(llvm::LLVMContext& context, const Program& program, const TargetDescription& target,
+                                           llvm::TargetMachine& machine, const ModuleOptions& options) {
   auto module = std::make_unique<llvm::Module>(program.name, context);
   module->setTargetTriple(machine.getTargetTriple());
   module->setDataLayout(machine.createDataLayout());

@@ -32,7 +32,8 @@ class Canonical {
   // Those used, without scratch or nothing but scratch.
   std::vector<int> buffers(bool scratch) const {
     std::vector<int> chosen;
-    std::ranges::copy_if(used_, std::back_inserter(chosen), [&](int id) { return (program_.buffers[id].kind == BufferKind::scratch) == scratch; });
+    std::ranges::copy_if(used_, std::back_inserter(chosen),
+                         [&](int id) { return (program_.buffers[id].kind == BufferKind::scratch) == scratch; });
     return chosen;
   }
 

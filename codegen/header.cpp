@@ -18,7 +18,8 @@ class ParameterNames {
   std::string unique(const char* direction, const std::string& buffer) {
     const std::string prefix = "output/";
     std::string name = direction;
-    for (char c : buffer.starts_with(prefix) ? buffer.substr(prefix.size()) : buffer) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+    for (char c : buffer.starts_with(prefix) ? buffer.substr(prefix.size()) : buffer)
+      name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
     while (!used_.insert(name).second) name += "_";
     return name;
   }
@@ -57,7 +58,8 @@ std::string comment_lines(const std::string& comment) {
 // The constant for callers that fix their memory at compile time.
 std::string workspace_macro(const loops::Program& program, const std::string& name) {
   if (!program.batch) return "";
-  return fmt::format("/* {0}_workspace_bytes({1}) as a constant. */\n#define {0}_WORKSPACE_BYTES {2}\n\n", name, *program.batch, workspace_bytes(program, *program.batch));
+  return fmt::format("/* {0}_workspace_bytes({1}) as a constant. */\n#define {0}_WORKSPACE_BYTES {2}\n\n", name, *program.batch,
+                     workspace_bytes(program, *program.batch));
 }
 
 }  // namespace
@@ -73,12 +75,15 @@ std::string emit_header(const loops::Program& program, const ObjectOptions& obje
     bool input = i < object.inputs.size();
     std::string name = names.unique(input ? "in_" : "out_", arguments[i]->name);
     parameters += fmt::format("{}{} *{}, ", input ? "const " : "", c_type(arguments[i]->scalar), name);
-    description += fmt::format(" *   {:<12} {}, {} elements, row after row\n", name, input ? "read" : "written", elements_text(arguments[i]->elements));
+    description += fmt::format(" *   {:<12} {}, {} elements, row after row\n", name, input ? "read" : "written",
+                               elements_text(arguments[i]->elements));
   }
   const std::string& name = object.function_name;
-  std::string batch = program.batch ? fmt::format("must be {}: the object was compiled for this batch size", *program.batch) : "the number of examples, at least 1";
-  std::string workspace = needs_workspace(program) ? fmt::format("{}_workspace_bytes(n) bytes of memory, aligned as you like; contents do not matter", name)
-                                                   : "unused, may be null";
+  std::string batch = program.batch ? fmt::format("must be {}: the object was compiled for this batch size", *program.batch)
+                                    : "the number of examples, at least 1";
+  std::string workspace = needs_workspace(program)
+                              ? fmt::format("{}_workspace_bytes(n) bytes of memory, aligned as you like; contents do not matter", name)
+                              : "unused, may be null";
   return fmt::format(
       R"(/*
 {0} */

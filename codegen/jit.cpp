@@ -53,7 +53,8 @@ struct LoadedObject::Session {
 LoadedObject::LoadedObject(const std::vector<std::string>& objects) : session_(std::make_unique<Session>()) {
   for (const std::string& object : objects) {
     auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "program" + std::to_string(&object - objects.data()));
-    if (llvm::Error error = session_->linker->add(*session_->library, std::move(buffer))) raise_error(std::move(error), "loading the program");
+    if (llvm::Error error = session_->linker->add(*session_->library, std::move(buffer)))
+      raise_error(std::move(error), "loading the program");
   }
 }
 
@@ -140,7 +141,8 @@ class JitProgram : public CompiledProgram {
     }
   }
 
-  static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options, const JitOptions& jit_options) {
+  static std::vector<CompiledPart> compile_parts(const loops::Program& program, const TargetDescription& target, ModuleOptions& options,
+                                                 const JitOptions& jit_options) {
     int threads = jit_options.threads;
     if (threads <= 0) threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
     options.kernel_parts = partition(program, *options.functions, threads);
@@ -165,8 +167,11 @@ class JitProgram : public CompiledProgram {
         const loops::Buffer& buffer = program.buffers[static_cast<size_t>(id)];
         if (buffer.kind != loops::BufferKind::constant || addresses[static_cast<size_t>(id)]) continue;
         SharedNumbers numbers = buffer.data;
-        bool in_place = buffer.scalar == loops::Scalar::f32 && reinterpret_cast<uintptr_t>(numbers.view().data()) % 64 == 0 && numbers.owner();
-        if (!in_place) numbers = SharedNumbers::filled(numbers.size(), [&](std::span<float> to) { write_constant(buffer, reinterpret_cast<char*>(to.data())); });
+        bool in_place = buffer.scalar == loops::Scalar::f32 && reinterpret_cast<uintptr_t>(numbers.view().data()) % 64 == 0 &&
+                        numbers.owner();
+        if (!in_place)
+          numbers = SharedNumbers::filled(numbers.size(),
+                                          [&](std::span<float> to) { write_constant(buffer, reinterpret_cast<char*>(to.data())); });
         addresses[static_cast<size_t>(id)] = numbers.view().data();
         constants_.push_back(std::move(numbers));
       }

@@ -22,15 +22,18 @@ constexpr float log2_high = 0.693359375f, log2_low = -2.12194440e-4f;  // log 2 
 // (e^r - 1 - r) / r^2 for |r| <= log(2) / 2
 constexpr float exp_coefficients[] = {0.49999993452f, 0.1666652069f, 0.041668387362f, 0.0083687098222f, 0.001381461314f};
 // (log(1 + f) - f) / f^2 for |f| <= 1/3
-constexpr float log_coefficients[] = {-0.50000001207f, 0.33333208416f, -0.24999717466f, 0.20010747622f, -0.16682305519f, 0.14001160231f, -0.12167156661f, 0.14004758967f, -0.12948954439f};
+constexpr float log_coefficients[] = {-0.50000001207f, 0.33333208416f,  -0.24999717466f, 0.20010747622f, -0.16682305519f,
+                                      0.14001160231f,  -0.12167156661f, 0.14004758967f,  -0.12948954439f};
 // (tanh(x) - x) / x^3 in x^2, for |x| <= 0.63
 constexpr float tanh_limit = 0.63f;
 constexpr float tanh_coefficients[] = {-0.33333276059f, 0.13331274431f, -0.053725126437f, 0.020589825871f, -0.0056483157865f};
 // (erf(x) - x) / x in x^2, for |x| <= 0.925
 constexpr float erf_limit = 0.925f;
-constexpr float erf_coefficients[] = {0.12837914832f, -0.37612485288f, 0.11281726739f, -0.026763329805f, 0.0049883069062f, -0.000596579989f};
+constexpr float erf_coefficients[] = {0.12837914832f,   -0.37612485288f,  0.11281726739f,
+                                      -0.026763329805f, 0.0049883069062f, -0.000596579989f};
 // -log(1 - erf(x)) / x for 0.92 <= x <= 4
-constexpr float erf_tail_coefficients[] = {1.1286484901f, 0.63515131704f, 0.10623687665f, -0.023762062082f, 0.0036424586455f, -0.00032280376739f, 1.1231297795e-5f};
+constexpr float erf_tail_coefficients[] = {1.1286484901f,    0.63515131704f,     0.10623687665f,  -0.023762062082f,
+                                           0.0036424586455f, -0.00032280376739f, 1.1231297795e-5f};
 
 // Bit patterns of floats, and the exponent field among them.
 constexpr int32_t exponent_mask = static_cast<int32_t>(0xff800000);
@@ -108,7 +111,9 @@ class VectorMath {
   }
 
   llvm::Value* absolute(llvm::Value* x) { return builder_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x); }
-  llvm::Value* with_sign_of(llvm::Value* x, llvm::Value* sign) { return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, x, sign); }
+  llvm::Value* with_sign_of(llvm::Value* x, llvm::Value* sign) {
+    return builder_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, x, sign);
+  }
   llvm::Value* real(double value) { return llvm::ConstantFP::get(type_, value); }
   llvm::Value* select(llvm::Value* condition, llvm::Value* a, llvm::Value* b) { return builder_.CreateSelect(condition, a, b); }
   // False for NaN, which so passes through a clamp.
@@ -121,7 +126,9 @@ class VectorMath {
   llvm::Value* fma(llvm::Value* a, llvm::Value* b, llvm::Value* c) { return emit_fma(builder_, target_, a, b, c); }
   llvm::Value* to_bits(llvm::Value* x) { return builder_.CreateBitCast(x, bits_); }
   llvm::Value* to_float(llvm::Value* x) { return builder_.CreateBitCast(x, type_); }
-  llvm::Value* power_of_two(llvm::Value* n) { return to_float(builder_.CreateShl(builder_.CreateAdd(n, integer(exponent_bias)), exponent_shift)); }
+  llvm::Value* power_of_two(llvm::Value* n) {
+    return to_float(builder_.CreateShl(builder_.CreateAdd(n, integer(exponent_bias)), exponent_shift));
+  }
 
   // Horner's scheme.
   template <size_t count>
@@ -132,8 +139,12 @@ class VectorMath {
   }
 
   // The exponent k, in place among the bits, for which x / 2^k lies in [2/3, 4/3).
-  llvm::Value* exponent_above_two_thirds(llvm::Value* x) { return builder_.CreateAnd(builder_.CreateSub(to_bits(x), integer(two_thirds)), integer(exponent_mask)); }
-  llvm::Value* exponent_of(llvm::Value* exponent_bits) { return builder_.CreateSIToFP(builder_.CreateAShr(exponent_bits, exponent_shift), type_); }
+  llvm::Value* exponent_above_two_thirds(llvm::Value* x) {
+    return builder_.CreateAnd(builder_.CreateSub(to_bits(x), integer(two_thirds)), integer(exponent_mask));
+  }
+  llvm::Value* exponent_of(llvm::Value* exponent_bits) {
+    return builder_.CreateSIToFP(builder_.CreateAShr(exponent_bits, exponent_shift), type_);
+  }
 
   // log(2^exponent (1 + f))
   llvm::Value* log_of_parts(llvm::Value* exponent, llvm::Value* f) {

@@ -33,7 +33,8 @@ std::vector<const loops::Buffer*> object_arguments(const loops::Program& program
 bool needs_workspace(const loops::Program& program) { return program.workspace_bytes(1, 1) > 0; }
 
 int64_t workspace_bytes(const loops::Program& program, int64_t n) {
-  return program.arena_bytes + n * program.arena_bytes_per_example + program.scratch_bytes + (needs_workspace(program) ? workspace_slack : 0);
+  return program.arena_bytes + n * program.arena_bytes_per_example + program.scratch_bytes +
+         (needs_workspace(program) ? workspace_slack : 0);
 }
 
 int64_t largest_batch(const loops::Program& program) {
@@ -89,7 +90,8 @@ ConstantBlock plan_constants(const loops::Program& program, const KernelFunction
 
 // Where the section of constants begins in an ELF object.
 size_t offset_of_constants(const std::string& object, const ConstantBlock& block) {
-  auto file = value_or_raise(llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "object")), "reading the object back");
+  auto file = value_or_raise(llvm::object::ObjectFile::createELFObjectFile(llvm::MemoryBufferRef(object, "object")),
+                             "reading the object back");
   for (const llvm::object::ELFSectionRef section : file->sections()) {
     if (value_or_raise(section.getName(), "reading the object back") == block.section()) return section.getOffset();
   }

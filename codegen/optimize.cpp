@@ -25,7 +25,9 @@ namespace {
 class SkipUselessPasses : public llvm::OptPassGate {
  public:
   bool isEnabled() const override { return true; }
-  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const override { return pass != "Loop Strength Reduction" && pass != "post-RA-sched"; }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const override {
+    return pass != "Loop Strength Reduction" && pass != "post-RA-sched";
+  }
 };
 
 }  // namespace

@@ -41,7 +41,8 @@ int64_t instructions(const Stmt& s) {
 
 std::vector<int> partition(const loops::Program& program, const KernelFunctions& functions, int most) {
   std::vector<int64_t> sizes;
-  for (size_t k = 0; k < program.kernels.size(); ++k) sizes.push_back(functions.function[k] == static_cast<int>(k) ? instructions(program.kernels[k].body) : 0);
+  for (size_t k = 0; k < program.kernels.size(); ++k)
+    sizes.push_back(functions.function[k] == static_cast<int>(k) ? instructions(program.kernels[k].body) : 0);
   int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   int parts = static_cast<int>(std::clamp<int64_t>(total / worthwhile_part, 1, std::max(most, 1)));
 

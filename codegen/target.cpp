@@ -59,7 +59,8 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string& cpu, const s
 // The features of this machine in LLVM's notation: "+avx,-avx512f,...".
 std::string host_feature_string() {
   std::string text;
-  for (const auto& [name, on] : llvm::sys::getHostCPUFeatures()) text += fmt::format("{}{}{}", text.empty() ? "" : ",", on ? "+" : "-", name.str());
+  for (const auto& [name, on] : llvm::sys::getHostCPUFeatures())
+    text += fmt::format("{}{}{}", text.empty() ? "" : ",", on ? "+" : "-", name.str());
   return text;
 }
 
@@ -80,7 +81,9 @@ int64_t cache_bytes(int name, int64_t otherwise) {
   Diagnostic diagnostic{Severity::error, {}, fmt::format("unknown CPU `{}`", cpu), {}};
   std::vector<std::string> names = known_cpus();
   if (std::string near = nearest_name(cpu, names); !near.empty()) diagnostic.help(fmt::format("did you mean `{}`?", near));
-  diagnostic.help("`native` is this machine, `baseline` any x86-64; `llc -march=x86-64 -mcpu=help` lists all names, among them haswell, skylake-avx512, znver3, znver4");
+  diagnostic.help(
+      "`native` is this machine, `baseline` any x86-64; `llc -march=x86-64 -mcpu=help` lists all names, among them haswell, "
+      "skylake-avx512, znver3, znver4");
   throw CompileError(std::move(diagnostic));
 }
 
@@ -108,7 +111,8 @@ TargetDescription target_for(const std::string& cpu, bool for_this_process) {
   auto info = subtarget(target.cpu, target.features);
   if (for_this_process && !native) {
     if (std::string missing = feature_missing_here(*info); !missing.empty()) {
-      Diagnostic diagnostic{Severity::error, {}, fmt::format("code for the CPU `{}` cannot run on this machine, which lacks `{}`", cpu, missing), {}};
+      Diagnostic diagnostic{
+          Severity::error, {}, fmt::format("code for the CPU `{}` cannot run on this machine, which lacks `{}`", cpu, missing), {}};
       diagnostic.help(fmt::format("this machine is a `{}`; leave the CPU out to compile for it", llvm::sys::getHostCPUName().str()));
       throw CompileError(std::move(diagnostic));
     }
@@ -133,8 +137,8 @@ std::unique_ptr<llvm::TargetMachine> make_target_machine(const TargetDescription
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   auto relocation = position_independent ? llvm::Reloc::PIC_ : llvm::Reloc::Static;
   const auto level = quick ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      x86_target().createTargetMachine(llvm::Triple(target.triple), target.cpu, target.features, options, relocation, llvm::CodeModel::Small, level));
+  std::unique_ptr<llvm::TargetMachine> machine(x86_target().createTargetMachine(llvm::Triple(target.triple), target.cpu, target.features,
+                                                                                options, relocation, llvm::CodeModel::Small, level));
   BNC_CHECK(machine, "no code generator for " + target.triple);
   return machine;
 }

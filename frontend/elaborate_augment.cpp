@@ -32,8 +32,10 @@ Symbol Elaborator::augment_step(const Expression& value) {
   Strings names;
   for (const Augmentation& each : augmentations) names.push_back(each.name);
   if (value.kind != Expression::Kind::name && value.kind != Expression::Kind::call)
-    fail_at(value.range, "expected a change to images, as in `[pad_and_crop(4), flip]`", fmt::format("there are {}", fmt::join(names, ", ")));
-  const auto found = std::find_if(augmentations.begin(), augmentations.end(), [&](const Augmentation& each) { return each.name == value.text; });
+    fail_at(value.range, "expected a change to images, as in `[pad_and_crop(4), flip]`",
+            fmt::format("there are {}", fmt::join(names, ", ")));
+  const auto found = std::find_if(augmentations.begin(), augmentations.end(),
+                                  [&](const Augmentation& each) { return each.name == value.text; });
   if (found == augmentations.end()) {
     SourceRange name = value.range;
     name.length = static_cast<int>(value.text.size());
@@ -51,7 +53,8 @@ Symbol Elaborator::augment_step(const Expression& value) {
     const Term term = evaluate(*argument.value);
     const int64_t* number = term.get_if<int64_t>();
     if (!number || *number < 1)
-      fail_at(argument.value->range, fmt::format("`pixels` is an integer of at least 1, but this is {}", describe(term, graph_.batch_symbol)));
+      fail_at(argument.value->range,
+              fmt::format("`pixels` is an integer of at least 1, but this is {}", describe(term, graph_.batch_symbol)));
     pixels = *number;
   }
   return {value.text, {{"pixels", pixels.value_or(*found->pixels)}}};

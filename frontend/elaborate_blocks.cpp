@@ -77,7 +77,8 @@ const Argument* Elaborator::bind_arguments(const ast::Function& block, const Exp
       instance_name = &argument;
       continue;
     }
-    if (inside.variables.contains(name)) fail(by_name ? argument.name_range : argument.value->range, fmt::format("`{}` of block `{}` is given twice", name, block.name));
+    if (inside.variables.contains(name))
+      fail(by_name ? argument.name_range : argument.value->range, fmt::format("`{}` of block `{}` is given twice", name, block.name));
     inside.variables[name] = evaluate_symbol(*argument.value, {});
     places[name] = argument.value->range;
   }

@@ -244,7 +244,8 @@ class OpCall {
     for (const AttributeSpec& spec : op_.attributes)
       if (spec.layer_only && !attributes_.contains(spec.name)) return;
     // Those left out say nothing: what the tensor is follows from it alone.
-    bool shapes = std::any_of(op_.attributes.begin(), op_.attributes.end(), [this](const AttributeSpec& spec) { return spec.layer_only && places_.contains(spec.name); });
+    bool shapes = std::any_of(op_.attributes.begin(), op_.attributes.end(),
+                              [this](const AttributeSpec& spec) { return spec.layer_only && places_.contains(spec.name); });
     for (size_t k = 0; shapes && k < op_.operands.size(); ++k) {
       if (!op_.operands[k].parameter || slots_[k].values.empty()) continue;
       std::vector<Value> before = operands_;
@@ -298,7 +299,8 @@ static void check_overflow(const OpDefinition& op, const AttributeSpec& spec, co
     NumberList numbers;
     if (value.get_if<double>() || value.get_if<NumberList>()) numbers = value.numbers();
     for (const double number : numbers)
-      if (overflows_f32(number)) fail_at(range, fmt::format("`{}` of `{}` is {}", name, op.name, as_computed_with(number)), "write `inf` where infinity is meant");
+      if (overflows_f32(number))
+        fail_at(range, fmt::format("`{}` of `{}` is {}", name, op.name, as_computed_with(number)), "write `inf` where infinity is meant");
   };
   if (op.category == OpCategory::source) return;
   check(spec.name, attribute);
@@ -393,7 +395,8 @@ std::string Elaborator::instance(const std::string& stem, const Argument* name, 
     }
   }
   if (scope_->prefix.size() + chosen.size() > longest_path)
-    fail_at(place, fmt::format("the path of this layer's parameters is longer than {} characters", longest_path), "use shorter names for the blocks around it");
+    fail_at(place, fmt::format("the path of this layer's parameters is longer than {} characters", longest_path),
+            "use shorter names for the blocks around it");
   scope_->instances[chosen] = place;
   return scope_->prefix + chosen;
 }

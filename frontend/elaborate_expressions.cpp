@@ -88,7 +88,8 @@ Term Elaborator::evaluate_binary(const Expression& expression, const Strings& st
       fail_at(source.range,
               fmt::format("`{}` of a tensor needs a tensor or a number, but this is {}", op, describe(term, graph_.batch_symbol)));
     if (overflows_f32(term.number()))
-      fail_at(source.range, fmt::format("this number beside a tensor is {}", as_computed_with(term.number())), "write `inf` where infinity is meant");
+      fail_at(source.range, fmt::format("this number beside a tensor is {}", as_computed_with(term.number())),
+              "write `inf` where infinity is meant");
     builder_.at(source.range);
     const Value& other = left.is<Value>() ? *left.get_if<Value>() : *right.get_if<Value>();
     bool integer = other.type().dtype == DType::i32 && term.is<int64_t>();
@@ -228,9 +229,9 @@ Value Elaborator::tensor(const Term& term, const SourceRange& range, const std::
 
 Term Elaborator::evaluate_symbol(const Expression& expression, const Strings& choices) {
   bool chosen = std::find(choices.begin(), choices.end(), expression.text) != choices.end();
-  if (expression.kind == Kind::call &&
-      (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) && !look_up(expression.text, expression.range) &&
-                  std::find(functions.begin(), functions.end(), expression.text) == functions.end())))
+  if (expression.kind == Kind::call && (chosen || (!choices.empty() && !find_op(expression.text) && !find_block(expression.text) &&
+                                                   !look_up(expression.text, expression.range) &&
+                                                   std::find(functions.begin(), functions.end(), expression.text) == functions.end())))
     return {symbol(expression)};
   if (expression.kind != Kind::name) return evaluate(expression);
   std::optional<Term> variable = look_up(expression.text, expression.range);

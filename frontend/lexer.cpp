@@ -90,7 +90,8 @@ class Lexer {
     if (begins_name(c)) {
       size_t end = at_;
       while (end < text_.size() && continues_name(text_[end])) ++end;
-      if (end - at_ > longest_name) report(range(at_, end - at_), fmt::format("a name has at most {} characters, not {}", longest_name, end - at_), "");
+      if (end - at_ > longest_name)
+        report(range(at_, end - at_), fmt::format("a name has at most {} characters, not {}", longest_name, end - at_), "");
       return emit(Token::Kind::name, end - at_);
     }
     if (is_digit(c)) return number();

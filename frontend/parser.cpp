@@ -210,7 +210,8 @@ Name Parser::dotted_name(const std::string& what) {
     next();
     if (peek().kind != Token::Kind::name) unexpected("a name after `.`");
     name.text += "." + std::string(next().text);
-    if (name.text.size() > longest_path) fail_at(span(name.range, previous().range), fmt::format("a name with its points has at most {} characters", longest_path));
+    if (name.text.size() > longest_path)
+      fail_at(span(name.range, previous().range), fmt::format("a name with its points has at most {} characters", longest_path));
   }
   name.range = span(name.range, previous().range);
   return name;

@@ -26,7 +26,9 @@ class GraphBuilder {
   // Operands in definition order, absent ones as Value{}; attributes left out take their defaults. Throws CompileError
   // from the op's shape rule.
   Node* create(const std::string& op, std::vector<Value> operands, AttributeMap attributes = {});
-  Value value(const std::string& op, std::vector<Value> operands, AttributeMap attributes = {}) { return create(op, std::move(operands), std::move(attributes))->result(); }
+  Value value(const std::string& op, std::vector<Value> operands, AttributeMap attributes = {}) {
+    return create(op, std::move(operands), std::move(attributes))->result();
+  }
 
   Value input(const std::string& name, TensorType type);
   Value parameter(const std::string& name, TensorType type, Symbol initializer, bool trainable = true);

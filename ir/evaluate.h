@@ -36,7 +36,8 @@ int64_t batch_size_of(const Graph& graph, const Bindings& bindings);
 void check_initializer(const Symbol& initializer, const SourceRange& range);
 // Draws the initial value of a parameter or state: zeros, ones, constant(value), normal(mean=0, deviation=1),
 // uniform(low=-0.05, high=0.05), xavier (Glorot and Bengio 2010, uniform), he (He et al. 2015, normal; by its fan-in, or with the
-// flag `fan_out` by that). Fans of a weight [.., in, out] count the leading dimensions as a window. The same seed, name and shape give the same bits on every machine.
+// flag `fan_out` by that). Fans of a weight [.., in, out] count the leading dimensions as a window. The same seed, name and shape give the
+// same bits on every machine.
 Tensor initialize(const std::string& name, const TensorType& type, const Symbol& initializer, uint64_t seed);
 Weights initial_weights(const Graph& graph, uint64_t seed);
 

@@ -20,7 +20,9 @@ constexpr int64_t longest_run = 64;           // operations computed in one go, 
 bool is_weight(const Node& node) { return node.is("parameter") || node.is("state"); }
 
 // Computed in blocks. Integers wrap around, which their reference evaluation knows.
-bool is_arithmetic(const Node& node) { return node.results[0].type.dtype == DType::f32 && (node.is("add") || node.is("sub") || node.is("mul")); }
+bool is_arithmetic(const Node& node) {
+  return node.results[0].type.dtype == DType::f32 && (node.is("add") || node.is("sub") || node.is("mul"));
+}
 
 int64_t size_of(Value value) { return element_count(value.type().shape)->at(1); }
 
@@ -47,7 +49,8 @@ void read_broadcast(const std::vector<double>& data, const std::vector<Dimension
   for (size_t filled = 0; filled < block.size();) {
     int64_t row = (begin + static_cast<int64_t>(filled)) / inner.extent, first = (begin + static_cast<int64_t>(filled)) % inner.extent;
     int64_t offset = first * inner.stride;
-    for (size_t k = dimensions.size() - 1; k-- > 0; row /= dimensions[k].extent) offset += row % dimensions[k].extent * dimensions[k].stride;
+    for (size_t k = dimensions.size() - 1; k-- > 0; row /= dimensions[k].extent)
+      offset += row % dimensions[k].extent * dimensions[k].stride;
     const size_t count = std::min<size_t>(block.size() - filled, inner.extent - first);
     if (inner.stride == 0) std::fill_n(block.begin() + filled, count, data[offset]);
     else if (inner.stride == 1) std::copy_n(data.begin() + offset, count, block.begin() + filled);
@@ -67,7 +70,8 @@ const Tensor& WeightEvaluator::known_value(Value value) {
   const auto known = values_.find(value.node);
   if (known != values_.end()) return known->second[value.index];
   std::vector<Tensor> results = compute(*value.node);
-  if (std::any_of(results.begin(), results.end(), [](const Tensor& tensor) { return tensor.size() > largest_kept; })) large_.push_back(value.node);
+  if (std::any_of(results.begin(), results.end(), [](const Tensor& tensor) { return tensor.size() > largest_kept; }))
+    large_.push_back(value.node);
   return (values_[value.node] = std::move(results))[value.index];
 }
 
@@ -124,7 +128,8 @@ WeightEvaluator::Run WeightEvaluator::run_of(Value value) {
   if (is_weight(node) && !is_known) {
     const Weight* weight = weights_.find(value.name());
     BNC_CHECK(weight, fmt::format("no weight {}", value.name()));
-    return [data = weight->data](int64_t begin, std::span<double> block) { std::copy_n(data.begin() + begin, block.size(), block.begin()); };
+    return
+        [data = weight->data](int64_t begin, std::span<double> block) { std::copy_n(data.begin() + begin, block.size(), block.begin()); };
   }
   if (node.is("reshape") && !is_known) return run_of(node.operands[0]);
   if (is_arithmetic(node) && !is_known) {
@@ -151,7 +156,9 @@ std::vector<Tensor> WeightEvaluator::compute(Node& node) {
   if (is_weight(node) || is_arithmetic(node)) {
     const Result& result = node.results[0];
     Tensor tensor = Tensor::filled(result.type.dtype, concrete(result.type.shape, 1), 0);
-    for_each_block(node.result(), [&](int64_t begin, std::span<const double> block) { std::copy(block.begin(), block.end(), tensor.data.begin() + begin); });
+    for_each_block(node.result(), [&](int64_t begin, std::span<const double> block) {
+      std::copy(block.begin(), block.end(), tensor.data.begin() + begin);
+    });
     return {std::move(tensor)};
   }
   if (node.is("reduce_sum"))

@@ -77,7 +77,8 @@ GradientComparison compare(const Graph& loss, Bindings& bindings, const std::str
                            const GradientCheckSettings& settings) {
   GradientComparison result{.tensor = name};
   Tensor& tensor = bindings.at(name);
-  std::vector<size_t> elements = sample(tensor.data.size(), static_cast<size_t>(settings.samples), RandomStream(settings.seed, "gradcheck/" + name));
+  std::vector<size_t> elements = sample(tensor.data.size(), static_cast<size_t>(settings.samples),
+                                        RandomStream(settings.seed, "gradcheck/" + name));
   std::vector<Slope> slopes;
   double scale = 0;
   for (size_t element : elements) {

@@ -53,7 +53,9 @@ const std::vector<Initializer>& initializers() {
        [](RandomStream& random, const Symbol& s, const Fans&) { return s.number("mean", 0) + s.number("deviation", 1) * random.normal(); }},
       {"uniform",
        {{"low"}, {"high"}},
-       [](RandomStream& random, const Symbol& s, const Fans&) { return between(random, s.number("low", default_low), s.number("high", default_high)); }},
+       [](RandomStream& random, const Symbol& s, const Fans&) {
+         return between(random, s.number("low", default_low), s.number("high", default_high));
+       }},
       {"xavier",
        {},
        [](RandomStream& random, const Symbol&, const Fans& fans) {
@@ -62,7 +64,9 @@ const std::vector<Initializer>& initializers() {
        }},
       {"he",
        {{.name = "fan_out", .is_flag = true}},
-       [](RandomStream& random, const Symbol& s, const Fans& fans) { return std::sqrt(2 / (s.flag("fan_out") ? fans.out : fans.in)) * random.normal(); }},
+       [](RandomStream& random, const Symbol& s, const Fans& fans) {
+         return std::sqrt(2 / (s.flag("fan_out") ? fans.out : fans.in)) * random.normal();
+       }},
   };
   return all;
 }
@@ -73,7 +77,8 @@ const Initializer* find_initializer(const std::string& name) {
   return nullptr;
 }
 
-[[noreturn]] void refuse(const std::string& what, const std::string& name, const std::vector<std::string>& known, const SourceRange& range) {
+[[noreturn]] void refuse(const std::string& what, const std::string& name, const std::vector<std::string>& known,
+                         const SourceRange& range) {
   Diagnostic diagnostic{Severity::error, range, fmt::format("unknown {} `{}`", what, name), {}};
   diagnostic.help(did_you_mean(name, known));
   throw CompileError(std::move(diagnostic));
@@ -101,7 +106,8 @@ void check_initializer(const Symbol& symbol, const SourceRange& range) {
     const bool is_number = value.get_if<double>() || value.get_if<int64_t>();
     if (argument->is_flag ? value.get_if<bool>() != nullptr : is_number && argument->range.holds(value.number())) continue;
     const std::string expected = argument->is_flag ? "true or false" : is_number ? argument->range.text() : "a number";
-    refuse_value(fmt::format("`{}` of {} is {}, expected {}", name, symbol.name, is_number ? as_computed_with(value.number()) : to_string(value), expected));
+    refuse_value(fmt::format("`{}` of {} is {}, expected {}", name, symbol.name,
+                             is_number ? as_computed_with(value.number()) : to_string(value), expected));
   }
   if (symbol.name != "uniform") return;
   const double low = symbol.number("low", default_low), high = symbol.number("high", default_high);
@@ -116,7 +122,8 @@ Tensor initialize(const std::string& name, const TensorType& type, const Symbol&
   RandomStream random(seed, name);
   for (double& element : tensor.data) {
     element = initializer.draw(random, symbol, fans);
-    if (!any_finite.holds(element)) throw CompileError(fmt::format("{} draws {} for `{}`", to_string(Attribute(symbol)), as_computed_with(element), name));
+    if (!any_finite.holds(element))
+      throw CompileError(fmt::format("{} draws {} for `{}`", to_string(Attribute(symbol)), as_computed_with(element), name));
   }
   return tensor;
 }

@@ -237,7 +237,8 @@ Stmt store(int buffer, Expr index, Expr value, Expr predicate) {
   if (predicate && predicate->type.lanes == 1) predicate = broadcast(predicate, index->type.lanes);
   if (predicate && is_constant(predicate, 1)) predicate = {};
   if (predicate && is_constant(predicate, 0)) return block({});
-  return make({.kind = StmtKind::store, .index = std::move(index), .value = std::move(value), .predicate = std::move(predicate), .buffer = buffer});
+  return make(
+      {.kind = StmtKind::store, .index = std::move(index), .value = std::move(value), .predicate = std::move(predicate), .buffer = buffer});
 }
 
 Stmt streamed_store(int buffer, Expr index, Expr value, Expr predicate) {

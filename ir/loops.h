@@ -48,7 +48,21 @@ enum class ExprKind : uint8_t {
 };
 
 // Floating-point functions are accurate to 2 ulp in f32. `round_even` rounds to the nearest integer, ties to even.
-enum class UnaryOp : uint8_t { negate, absolute, floor, round_even, sqrt, reciprocal_sqrt, exp, log, log1p, tanh, sigmoid, erf, logical_not };
+enum class UnaryOp : uint8_t {
+  negate,
+  absolute,
+  floor,
+  round_even,
+  sqrt,
+  reciprocal_sqrt,
+  exp,
+  log,
+  log1p,
+  tanh,
+  sigmoid,
+  erf,
+  logical_not
+};
 
 // minimum and maximum of floats give NaN when either operand is NaN. Integer division and modulo round down; divisors
 // are positive. Shifts and bitwise operations are on integers; i32 wraps around.
@@ -159,7 +173,8 @@ struct StmtNode {
   std::string name;              // loop variable, let variable, register array
   Expr begin, end;               // loop: for (name = begin; name < end; name += step)
   int64_t step = 1;
-  Expr index, value, predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
+  Expr index, value,
+      predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
   int buffer = -1;               // store, prefetch
   Prefetch prefetch = Prefetch::first_cache;
   bool streamed = false;         // store: past the caches
@@ -229,7 +244,9 @@ struct Program {
 
   int find_buffer(const std::string& name) const;  // -1 when there is none
   // The memory that a step of `threads` threads works in.
-  int64_t workspace_bytes(int64_t n, int64_t threads) const { return arena_bytes + n * arena_bytes_per_example + threads * scratch_stride(); }
+  int64_t workspace_bytes(int64_t n, int64_t threads) const {
+    return arena_bytes + n * arena_bytes_per_example + threads * scratch_stride();
+  }
 };
 
 // Readable text, for `--emit loops` and golden tests.

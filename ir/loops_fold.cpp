@@ -17,7 +17,8 @@ bool same(const Expr& a, const Expr& b) {
   if (a.get() == b.get()) return true;
   if (a->kind != b->kind || a->type != b->type || a->args.size() != b->args.size() || a->kind == ExprKind::read_register) return false;
   if (a->integer_value != b->integer_value || a->name != b->name || a->buffer != b->buffer) return false;
-  if (a->kind == ExprKind::real && (a->real_value != b->real_value || std::signbit(a->real_value) != std::signbit(b->real_value))) return false;
+  if (a->kind == ExprKind::real && (a->real_value != b->real_value || std::signbit(a->real_value) != std::signbit(b->real_value)))
+    return false;
   if (a->unary_op != b->unary_op || a->binary_op != b->binary_op || a->kind == ExprKind::load) return false;
   for (size_t i = 0; i < a->args.size(); ++i) {
     if (!same(a->args[i], b->args[i])) return false;
@@ -86,7 +87,8 @@ std::optional<Range> range_of(const Expr& x, int depth = 0) {
   auto a = range_of(x->args[0], depth + 1);
   if (!a) return std::nullopt;
   if (x->binary_op == BinaryOp::divide && right) return Range{floor_divide(a->low, *right), floor_divide(a->high, *right)};
-  if (x->binary_op == BinaryOp::multiply && right) return Range{std::min(a->low * *right, a->high * *right), std::max(a->low * *right, a->high * *right)};
+  if (x->binary_op == BinaryOp::multiply && right)
+    return Range{std::min(a->low * *right, a->high * *right), std::max(a->low * *right, a->high * *right)};
   const bool smaller = x->binary_op == BinaryOp::minimum, larger = x->binary_op == BinaryOp::maximum;
   if (x->binary_op != BinaryOp::add && x->binary_op != BinaryOp::subtract && !smaller && !larger) return std::nullopt;
   auto b = range_of(x->args[1], depth + 1);
@@ -179,7 +181,8 @@ Expr fold_minimum(BinaryOp op, const Expr& a, const Expr& b) {
   auto c = as_integer(b);
   if (!c && as_integer(a)) return binary(op, b, a);
   if (c && is_binary(a, op)) {
-    if (auto inner = as_integer(a->args[1])) return binary(op, a->args[0], like(a, op == BinaryOp::minimum ? std::min(*inner, *c) : std::max(*inner, *c)));
+    if (auto inner = as_integer(a->args[1]))
+      return binary(op, a->args[0], like(a, op == BinaryOp::minimum ? std::min(*inner, *c) : std::max(*inner, *c)));
   }
   return {};
 }
@@ -234,7 +237,8 @@ Expr fold_vectors(BinaryOp op, const Expr& a, const Expr& b) {
   auto divisor = as_integer(b);
   if ((op == BinaryOp::divide || op == BinaryOp::modulo) && divisor && is_index(a)) {
     bool divide = op == BinaryOp::divide;
-    if (stride_a % *divisor == 0) return divide ? ramp(a->args[0] / *divisor, stride_a / *divisor, lanes, active) : broadcast(a->args[0] % *divisor, lanes);
+    if (stride_a % *divisor == 0)
+      return divide ? ramp(a->args[0] / *divisor, stride_a / *divisor, lanes, active) : broadcast(a->args[0] % *divisor, lanes);
     auto [quotient, rest] = split_multiples(a->args[0], *divisor);
     auto range = range_of(ramp(rest ? rest : Expr(0), stride_a, lanes, active));
     if (range && range->low >= 0 && range->high < *divisor) {
@@ -350,7 +354,8 @@ Expr fold_binary(BinaryOp op, const Expr& a, const Expr& b) {
   }
   if (a->kind == ExprKind::integer && b->kind == ExprKind::integer) return fold_integers(op, a, b);
   if (a->kind == ExprKind::real && b->kind == ExprKind::real) {
-    if (a->type.scalar == Scalar::f32) return fold_reals<float>(op, static_cast<float>(a->real_value), static_cast<float>(b->real_value), a->type);
+    if (a->type.scalar == Scalar::f32)
+      return fold_reals<float>(op, static_cast<float>(a->real_value), static_cast<float>(b->real_value), a->type);
     return fold_reals<double>(op, a->real_value, b->real_value, a->type);
   }
   if (a->type.is_float()) return fold_float_identity(op, a, b);
@@ -362,7 +367,11 @@ Expr fold_binary(BinaryOp op, const Expr& a, const Expr& b) {
     case BinaryOp::minimum: case BinaryOp::maximum: return fold_minimum(op, a, b);
     case BinaryOp::less: case BinaryOp::less_equal: case BinaryOp::equal: case BinaryOp::not_equal: return fold_comparison(op, a, b);
     case BinaryOp::logical_and: case BinaryOp::logical_or: return fold_logical(op, a, b);
-    case BinaryOp::bit_and: case BinaryOp::bit_or: case BinaryOp::bit_xor: case BinaryOp::shift_left: case BinaryOp::shift_right_logical: return {};
+    case BinaryOp::bit_and:
+    case BinaryOp::bit_or:
+    case BinaryOp::bit_xor:
+    case BinaryOp::shift_left:
+    case BinaryOp::shift_right_logical: return {};
   }
   return {};
 }

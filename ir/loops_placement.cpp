@@ -29,7 +29,8 @@ bool at_most(const Program& program, Bytes a, Bytes b) {
 
 void verify_placement(const Program& program, const Kernel& kernel) {
   const auto require = [&](bool condition, const Buffer& buffer, const char* rule) {
-    if (!condition) throw InternalError(fmt::format("loop program '{}', kernel '{}': buffer '{}' {}", program.name, kernel.name, buffer.name, rule));
+    if (!condition)
+      throw InternalError(fmt::format("loop program '{}', kernel '{}': buffer '{}' {}", program.name, kernel.name, buffer.name, rule));
   };
   std::set<int> used(kernel.reads.begin(), kernel.reads.end());
   used.insert(kernel.writes.begin(), kernel.writes.end());
@@ -43,7 +44,8 @@ void verify_placement(const Program& program, const Kernel& kernel) {
     require(at_most(program, end_of(buffer), memory), buffer, "ends inside of its memory");
     for (int other : used) {
       if (other <= id || program.buffers[other].kind != buffer.kind) continue;
-      if (overlap_in_arena(program, buffer, program.buffers[other])) require(false, buffer, fmt::format("lies apart from '{}'", program.buffers[other].name).c_str());
+      if (overlap_in_arena(program, buffer, program.buffers[other]))
+        require(false, buffer, fmt::format("lies apart from '{}'", program.buffers[other].name).c_str());
     }
   }
 }

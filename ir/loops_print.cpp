@@ -102,13 +102,15 @@ class Printer {
       case ExprKind::unary: return unary(*x, outer);
       case ExprKind::binary: return binary(*x, outer);
       case ExprKind::fma: return fmt::format("fma({}, {}, {})", expression(x->args[0]), expression(x->args[1]), expression(x->args[2]));
-      case ExprKind::select: return fmt::format("select({}, {}, {})", expression(x->args[0]), expression(x->args[1]), expression(x->args[2]));
+      case ExprKind::select:
+        return fmt::format("select({}, {}, {})", expression(x->args[0]), expression(x->args[1]), expression(x->args[2]));
       case ExprKind::cast: return fmt::format("{}({})", name_of(x->type.scalar), expression(x->args[0]));
       case ExprKind::load: return place(buffer(x->buffer), x->args[0], x->args.size() > 1 ? x->args[1] : Expr());
       case ExprKind::ramp: return fmt::format("ramp({}, {}, {})", expression(x->args[0]), x->integer_value, x->type.lanes);
       case ExprKind::broadcast: return fmt::format("broadcast({}, {})", expression(x->args[0]), x->type.lanes);
       case ExprKind::read_register: return place(x->name, x->args[0], {});
-      case ExprKind::reduce_lanes: return fmt::format("reduce_{}({})", x->binary_op == BinaryOp::add ? "add" : spelling_of(x->binary_op).text, expression(x->args[0]));
+      case ExprKind::reduce_lanes:
+        return fmt::format("reduce_{}({})", x->binary_op == BinaryOp::add ? "add" : spelling_of(x->binary_op).text, expression(x->args[0]));
     }
     return "?";
   }
@@ -120,11 +122,15 @@ class Printer {
         break;
       case StmtKind::loop: {
         std::string step = s->step == 1 ? "" : fmt::format(" step {}", s->step);
-        line(depth, fmt::format("{} {} in {}..{}{} {{", s->loop_kind == LoopKind::unrolled ? "unrolled" : "for", s->name, expression(s->begin), expression(s->end), step));
+        line(depth, fmt::format("{} {} in {}..{}{} {{", s->loop_kind == LoopKind::unrolled ? "unrolled" : "for", s->name,
+                                expression(s->begin), expression(s->end), step));
         body(s->body, depth);
         break;
       }
-      case StmtKind::store: line(depth, fmt::format("{}{} = {}", s->streamed ? "stream " : "", place(buffer(s->buffer), s->index, s->predicate), expression(s->value))); break;
+      case StmtKind::store:
+        line(depth, fmt::format("{}{} = {}", s->streamed ? "stream " : "", place(buffer(s->buffer), s->index, s->predicate),
+                                expression(s->value)));
+        break;
       case StmtKind::let: line(depth, fmt::format("let {} = {}", s->name, expression(s->value))); break;
       case StmtKind::declare_registers: line(depth, fmt::format("registers {}: {}[{}]", s->name, name_of(s->type), s->count)); break;
       case StmtKind::write_register: line(depth, fmt::format("{} = {}", place(s->name, s->index, {}), expression(s->value))); break;
@@ -157,7 +163,8 @@ class Printer {
   std::string binary(const ExprNode& x, int outer) const {
     auto [name, precedence] = spelling_of(x.binary_op);
     if (precedence == 0) return fmt::format("{}({}, {})", name, expression(x.args[0]), expression(x.args[1]));
-    auto negative = x.binary_op == BinaryOp::add && x.args[1]->type.scalar == Scalar::i64 && x.args[1]->kind == ExprKind::integer && x.args[1]->integer_value < 0;
+    auto negative = x.binary_op == BinaryOp::add && x.args[1]->type.scalar == Scalar::i64 && x.args[1]->kind == ExprKind::integer &&
+                    x.args[1]->integer_value < 0;
     std::string text = negative ? fmt::format("{} - {}", expression(x.args[0], precedence - 1), -x.args[1]->integer_value)
                                 : fmt::format("{} {} {}", expression(x.args[0], precedence - 1), name, expression(x.args[1], precedence));
     return outer >= precedence ? "(" + text + ")" : text;
@@ -179,7 +186,9 @@ class Printer {
   }
 
   static std::string declaration(const Buffer& b) {
-    std::string elements = !b.elements.batch ? fmt::format("{}", b.elements.factor) : b.elements.factor == 1 ? "N" : fmt::format("{}*N", b.elements.factor);
+    std::string elements = !b.elements.batch        ? fmt::format("{}", b.elements.factor)
+                           : b.elements.factor == 1 ? "N"
+                                                    : fmt::format("{}*N", b.elements.factor);
     std::string where;
     switch (b.kind) {
       case BufferKind::argument: where = fmt::format("argument {}", b.argument); break;

@@ -32,7 +32,8 @@ std::optional<std::pair<int64_t, int64_t>> Counters::ends(const Progression& x) 
   for (const auto& [counter, factor] : x.factors) {
     int64_t reach = 0;
     int64_t& end = factor < 0 ? low : high;
-    if (__builtin_mul_overflow(factor, last_[static_cast<size_t>(counter)], &reach) || __builtin_add_overflow(end, reach, &end)) return std::nullopt;
+    if (__builtin_mul_overflow(factor, last_[static_cast<size_t>(counter)], &reach) || __builtin_add_overflow(end, reach, &end))
+      return std::nullopt;
   }
   return std::pair(low, high);
 }

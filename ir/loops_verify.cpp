@@ -22,14 +22,16 @@ class Verifier {
 
   void run() {
     lists();
-    variables_[batch_variable] = {Type{Scalar::i64, 1}, program_.batch.has_value(), program_.batch ? share(Progression{*program_.batch, {}}) : nullptr};
+    variables_[batch_variable] = {Type{Scalar::i64, 1}, program_.batch.has_value(),
+                                  program_.batch ? share(Progression{*program_.batch, {}}) : nullptr};
     require(kernel_.tasks && kernel_.tasks->type == Type{Scalar::i64, 1}, "the number of tasks is an i64");
     expression(kernel_.tasks);
     variables_[kernel_.task_variable] = {Type{Scalar::i64, 1}, false, counted(Expr(0), kernel_.tasks, 1)};
     if (!kernel_.first_task_variable.empty()) variables_[kernel_.first_task_variable] = {Type{Scalar::i64, 1}, false};
     require(kernel_.body != nullptr, "it has a body");
     statement(kernel_.body);
-    for (int id : streamed_) require(!read_often_.contains(id), "what it streams past the caches it reads in rare branches alone, so not '{}'", buffer(id).name);
+    for (int id : streamed_)
+      require(!read_often_.contains(id), "what it streams past the caches it reads in rare branches alone, so not '{}'", buffer(id).name);
   }
 
   // Scratch is of constant size and belongs to one kernel.
@@ -64,7 +66,8 @@ class Verifier {
   template <typename... Values>
   void require(bool condition, fmt::format_string<Values...> rule, Values&&... values) const {
     if (condition) return;
-    throw InternalError(fmt::format("loop program '{}', kernel '{}': {}{}", program_.name, kernel_.name, fmt::format(rule, std::forward<Values>(values)...), place()));
+    throw InternalError(fmt::format("loop program '{}', kernel '{}': {}{}", program_.name, kernel_.name,
+                                    fmt::format(rule, std::forward<Values>(values)...), place()));
   }
 
   std::string place() const { return stored_ < 0 ? "" : fmt::format(" (store to '{}')", program_.buffers[stored_].name); }
@@ -115,7 +118,8 @@ class Verifier {
         declare(s->name, {s->value->type, fixed(s->value), share(values_of(s->value))});
         break;
       case StmtKind::declare_registers:
-        require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, "register array '{}' is declared once and not empty", s->name);
+        require(!registers_.contains(s->name) && s->count > 0 && s->type.lanes > 0, "register array '{}' is declared once and not empty",
+                s->name);
         registers_[s->name] = {s->type, s->count, declarations_++};
         break;
       case StmtKind::write_register:
@@ -137,7 +141,8 @@ class Verifier {
   void loop(const StmtNode& s) {
     expression(s.begin);
     expression(s.end);
-    require(s.begin->type == Type{Scalar::i64, 1} && s.end->type == Type{Scalar::i64, 1}, "the bounds of loop '{}' are of type i64", s.name);
+    require(s.begin->type == Type{Scalar::i64, 1} && s.end->type == Type{Scalar::i64, 1}, "the bounds of loop '{}' are of type i64",
+            s.name);
     require(s.step > 0, "the step of loop '{}' is positive", s.name);
     bool unrolled = s.loop_kind == LoopKind::unrolled;
     require(!unrolled || (fixed(s.begin) && fixed(s.end)), "the unrolled loop '{}' has constant bounds", s.name);
@@ -164,8 +169,10 @@ class Verifier {
     const auto ends = values ? counters_.ends(*values) : std::nullopt;
     if (!ends) return;
     const int64_t reach = index->kind == ExprKind::ramp ? index->integer_value * (index->type.lanes - 1) : 0;
-    const int64_t low = ends->first + std::min<int64_t>(reach, 0), high = ends->second + std::max<int64_t>(reach, 0), elements = accessed.elements.at(program_.batch.value_or(1));
-    require(low >= 0 && high < elements, "the index {} into '{}' lies inside: it goes from {} to {} of {} elements", to_string(index, &program_), accessed.name, low, high, elements);
+    const int64_t low = ends->first + std::min<int64_t>(reach, 0), high = ends->second + std::max<int64_t>(reach, 0),
+                  elements = accessed.elements.at(program_.batch.value_or(1));
+    require(low >= 0 && high < elements, "the index {} into '{}' lies inside: it goes from {} to {} of {} elements",
+            to_string(index, &program_), accessed.name, low, high, elements);
   }
 
   void store(const StmtNode& s) {
@@ -177,7 +184,8 @@ class Verifier {
     require(std::ranges::count(kernel_.writes, s.buffer) > 0, "it lists every buffer it writes");
     if (s.streamed) streamed_.insert(s.buffer);
     require(s.index->type.scalar == Scalar::i64 || s.index->type.scalar == Scalar::i32, "an index is an integer");
-    require(s.value->type == Type{target.scalar, s.index->type.lanes}, "a stored value has the buffer's type and as many lanes as the index");
+    require(s.value->type == Type{target.scalar, s.index->type.lanes},
+            "a stored value has the buffer's type and as many lanes as the index");
     if (s.predicate) {
       expression(s.predicate);
       require(s.predicate->type == Type{Scalar::boolean, s.index->type.lanes}, "a predicate has a boolean for each lane");
@@ -205,7 +213,8 @@ class Verifier {
     require(found->second.type == type, "elements of register array '{}' keep its type", name);
     expression(index);
     if (!fixed(index)) require(false, "the index {} into register array '{}' is constant once unrolled", to_string(index), name);
-    if (auto value = as_integer(index)) require(*value >= 0 && *value < found->second.count, "index {} lies in register array '{}'", *value, name);
+    if (auto value = as_integer(index))
+      require(*value >= 0 && *value < found->second.count, "index {} lies in register array '{}'", *value, name);
   }
 
   bool fixed(const Expr& x) const {
@@ -230,7 +239,8 @@ class Verifier {
       if (x->kind != ExprKind::read_register) expression(arg);
     }
     const auto [least, most] = operands_of(x->kind);
-    require(x->args.size() >= least && x->args.size() <= most, "an expression has its operands: {} of kind {}", x->args.size(), static_cast<int>(x->kind));
+    require(x->args.size() >= least && x->args.size() <= most, "an expression has its operands: {} of kind {}", x->args.size(),
+            static_cast<int>(x->kind));
     auto arg = [&](size_t i) { return x->args[i]->type; };
     auto rule = [&](bool condition, const char* text) {
       if (!condition) require(false, "{}: {}", text, to_string(x, &program_));
@@ -248,13 +258,19 @@ class Verifier {
       }
       case ExprKind::unary: unary(*x); break;
       case ExprKind::binary: binary(*x); break;
-      case ExprKind::fma: rule(type.is_float() && arg(0) == type && arg(1) == type && arg(2) == type, "fma takes floats of its own type"); break;
-      case ExprKind::select: rule(arg(0) == type.with_lanes(type.lanes) || (arg(0).scalar == Scalar::boolean && arg(0).lanes == type.lanes), "a select has a boolean for each lane");
+      case ExprKind::fma:
+        rule(type.is_float() && arg(0) == type && arg(1) == type && arg(2) == type, "fma takes floats of its own type");
+        break;
+      case ExprKind::select:
+        rule(arg(0) == type.with_lanes(type.lanes) || (arg(0).scalar == Scalar::boolean && arg(0).lanes == type.lanes),
+             "a select has a boolean for each lane");
         rule(arg(1) == type && arg(2) == type, "both values of a select have its type");
         break;
       case ExprKind::cast: rule(arg(0).lanes == type.lanes, "a cast keeps the lanes"); break;
       case ExprKind::load: load(*x); break;
-      case ExprKind::ramp: rule(arg(0) == type.with_lanes(1) && !type.is_float() && type.lanes > 1, "a ramp counts up from a scalar integer"); break;
+      case ExprKind::ramp:
+        rule(arg(0) == type.with_lanes(1) && !type.is_float() && type.lanes > 1, "a ramp counts up from a scalar integer");
+        break;
       case ExprKind::broadcast: rule(arg(0) == type.with_lanes(1), "a broadcast repeats a scalar"); break;
       case ExprKind::read_register:
         register_element(x->name, x->args[0], type);
@@ -262,7 +278,8 @@ class Verifier {
         break;
       case ExprKind::reduce_lanes:
         rule(arg(0).scalar == type.scalar && type.lanes == 1, "a reduction over lanes gives a scalar");
-        rule(x->binary_op == BinaryOp::add || x->binary_op == BinaryOp::minimum || x->binary_op == BinaryOp::maximum, "a reduction adds, or finds an extremum");
+        rule(x->binary_op == BinaryOp::add || x->binary_op == BinaryOp::minimum || x->binary_op == BinaryOp::maximum,
+             "a reduction adds, or finds an extremum");
         break;
     }
   }
@@ -296,7 +313,12 @@ class Verifier {
     require(!divisor || *divisor > 0, "a divisor is positive, not {}", divisor.value_or(0));
     switch (x.binary_op) {
       case BinaryOp::logical_and: case BinaryOp::logical_or: require(a.scalar == Scalar::boolean, "'and' and 'or' take booleans"); break;
-      case BinaryOp::modulo: case BinaryOp::bit_and: case BinaryOp::bit_or: case BinaryOp::bit_xor: case BinaryOp::shift_left: case BinaryOp::shift_right_logical:
+      case BinaryOp::modulo:
+      case BinaryOp::bit_and:
+      case BinaryOp::bit_or:
+      case BinaryOp::bit_xor:
+      case BinaryOp::shift_left:
+      case BinaryOp::shift_right_logical:
         require(!a.is_float() && a.scalar != Scalar::boolean, "modulo, shifts and bitwise operations take integers");
         break;
       default: require(comparison || a.scalar != Scalar::boolean, "arithmetic takes numbers");
@@ -306,14 +328,16 @@ class Verifier {
   void load(const ExprNode& x) {
     const Buffer& source = buffer(x.buffer);
     require(x.type.scalar == source.scalar, "a load from '{}' has its element type", source.name);
-    require(source.kind == BufferKind::constant || std::ranges::count(kernel_.reads, x.buffer) + std::ranges::count(kernel_.writes, x.buffer) > 0,
+    require(source.kind == BufferKind::constant ||
+                std::ranges::count(kernel_.reads, x.buffer) + std::ranges::count(kernel_.writes, x.buffer) > 0,
             "it lists every buffer it reads, so also '{}'", source.name);
     if (rare_ == 0) read_often_.insert(x.buffer);
     Type index = x.args.at(0)->type;
-    require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes, "the index into '{}' is an integer for each lane", source.name);
+    require((index.scalar == Scalar::i64 || index.scalar == Scalar::i32) && index.lanes == x.type.lanes,
+            "the index into '{}' is an integer for each lane", source.name);
     if (x.args.size() > 1) require(x.args[1]->type == Type{Scalar::boolean, x.type.lanes}, "a predicate has a boolean for each lane");
-    require(source.kind != BufferKind::constant || source.data.size() == static_cast<size_t>(source.elements.factor), "the constant '{}' has {} numbers, not {}", source.name,
-            source.elements.factor, source.data.size());
+    require(source.kind != BufferKind::constant || source.data.size() == static_cast<size_t>(source.elements.factor),
+            "the constant '{}' has {} numbers, not {}", source.name, source.elements.factor, source.data.size());
     extent(x.args[0], x.args.size() > 1 ? x.args[1] : Expr(), source);
   }
 
@@ -339,7 +363,8 @@ void verify_buffers(const Program& program) {
   for (const Buffer& buffer : program.buffers) {
     require(buffer.elements.factor >= 0, buffer, "has no negative number of elements");
     const bool is_argument = buffer.kind == BufferKind::argument, is_constant = buffer.kind == BufferKind::constant;
-    require(!is_argument || (buffer.argument >= 0 && arguments.insert(buffer.argument).second), buffer, "has a place of its own among the arguments");
+    require(!is_argument || (buffer.argument >= 0 && arguments.insert(buffer.argument).second), buffer,
+            "has a place of its own among the arguments");
     require(!is_constant || !buffer.elements.batch, buffer, "is a constant of constant size");
     require(!is_constant || buffer.scalar == Scalar::f32 || buffer.scalar == Scalar::i32, buffer, "is a constant of f32 or i32");
   }

@@ -20,7 +20,8 @@ struct NumberRange {
 };
 
 inline constexpr NumberRange any_finite{}, positive{.low = 0}, not_negative{.low = 0, .with_low = true};
-inline constexpr NumberRange below_one{.low = 0, .high = 1, .with_low = true}, share_of_one{.low = 0, .high = 1, .with_low = true, .with_high = true};
+inline constexpr NumberRange below_one{.low = 0, .high = 1, .with_low = true},
+    share_of_one{.low = 0, .high = 1, .with_low = true, .with_high = true};
 inline constexpr NumberRange decay_range{.low = 0, .high = 1, .with_low = true, .is_decay = true};
 
 // A finite number that is infinite as f32.

@@ -21,7 +21,8 @@ class GraphBuilder;
 // The facts a shape rule may look at. Operand types are in definition order; an absent optional operand has no type.
 class InferContext {
  public:
-  InferContext(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes, SourceRange range, const std::string& batch_symbol)
+  InferContext(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes, SourceRange range,
+               const std::string& batch_symbol)
       : op(op), operands(operands), attributes(attributes), range(std::move(range)), batch_symbol(batch_symbol) {}
 
   const OpDefinition& op;

@@ -102,8 +102,9 @@ void describe(const OpDefinition& op, std::string& out) {
 
 std::string ops_reference() {
   std::string out =
-      "# Ops\n\nGenerated from the definitions under `ir/ops/`; `?` marks an operand that may be left out. An axis counts from the end when\n"
-      "negative. Errors cite the numbered constraints. No result may have more than 2^62 elements or the batch size twice in its shape.\n\n";
+      "# Ops\n\nGenerated from the definitions under `ir/ops/`; `?` marks an operand that may be left out. An axis counts from the end "
+      "when\nnegative. Errors cite the numbered constraints. No result may have more than 2^62 elements or the batch size twice in its "
+      "shape.\n\n";
   for (const Section& section : sections) {
     out += fmt::format("## {}\n\n", section.title);
     for (const OpDefinition& op : all_ops())

@@ -86,8 +86,8 @@ class GraphPrinter {
 std::string print(const Graph& graph) { return GraphPrinter(graph).print(); }
 
 std::string print(const TrainSection& train) {
-  std::string text = fmt::format("train {} {{\n  loss      = {}\n  optimizer = {}\n  batch     = {}\n", train.network, to_string(train.loss),
-                                 to_string(train.optimizer), train.batch);
+  std::string text = fmt::format("train {} {{\n  loss      = {}\n  optimizer = {}\n  batch     = {}\n", train.network,
+                                 to_string(train.loss), to_string(train.optimizer), train.batch);
   if (train.epochs) text += fmt::format("  epochs    = {}\n", *train.epochs);
   if (train.steps) text += fmt::format("  steps     = {}\n", *train.steps);
   if (train.patience) text += fmt::format("  patience  = {}\n", *train.patience);

@@ -57,7 +57,8 @@ class Probe : public ElementContext {
     // An index longer than the operand's rank, or varying where the operand has one element, is broadcasting.
     Index aligned(index.end() - std::min(index.size(), type.shape.size()), index.end());
     if (k == watched_) access.merge(classify(type.shape, aligned, space_));
-    return type.dtype == DType::i32 ? loops::variable("element", {loops::Scalar::i32, 1}) : loops::variable("element", {loops::Scalar::f32, 1});
+    return type.dtype == DType::i32 ? loops::variable("element", {loops::Scalar::i32, 1})
+                                    : loops::variable("element", {loops::Scalar::f32, 1});
   }
   Expr extent(const Dim& dim) override {
     return dim.batch ? Expr(dim.factor) * loops::variable(loops::batch_variable) : Expr(dim.factor);
@@ -94,7 +95,8 @@ Access access_of(const Node& node, int k) {
     const auto parts = contract->parts(node);
     const auto& contraction = parts.front();
     // What several parts or groups read is spread over the whole operand.
-    if (parts.size() > 1 || contraction.space != space) return Access{.reads = true, .pointwise = false, .same_column = false, .leading = 0};
+    if (parts.size() > 1 || contraction.space != space)
+      return Access{.reads = true, .pointwise = false, .same_column = false, .leading = 0};
     Index reduction;
     for (size_t d = 0; d < contraction.reduction.size(); ++d) reduction.push_back(loops::variable(fmt::format("k{}", d)));
     Access access = classify(node.operands[k].type().shape, (k == 0 ? contraction.left : contraction.right)(index, reduction), space);
@@ -121,7 +123,8 @@ bool reads_about_once(const Node& reader, int k, const Access& access) {
 const Access& Accesses::of(const Node& node, int k) {
   auto [it, added] = known_.try_emplace(&node);
   if (added) {
-    for (size_t i = 0; i < node.operands.size(); ++i) it->second.push_back(node.operands[i] ? access_of(node, static_cast<int>(i)) : Access{});
+    for (size_t i = 0; i < node.operands.size(); ++i)
+      it->second.push_back(node.operands[i] ? access_of(node, static_cast<int>(i)) : Access{});
   }
   return it->second[k];
 }

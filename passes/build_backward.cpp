@@ -51,7 +51,8 @@ class Backward {
       if (!needed.count(node->get())) continue;
       for (Value operand : (*node)->operands) {
         needed.insert(operand.node);
-        if (!operand || (*node)->op->category != OpCategory::gradient || (*node)->op->gradient || !dependents_.count(operand.node)) continue;
+        if (!operand || (*node)->op->category != OpCategory::gradient || (*node)->op->gradient || !dependents_.count(operand.node))
+          continue;
         Diagnostic diagnostic{
             Severity::error,
             (*node)->range,

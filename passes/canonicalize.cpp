@@ -20,7 +20,9 @@ Value constant_to_the_right(GraphBuilder& builder, Node& node) {
 }
 
 // x + 0, x - 0
-Value drop_zero(GraphBuilder&, Node& node) { return is_constant(node.operands[1], 0) ? only_if_same_type(node.operands[0], node) : Value{}; }
+Value drop_zero(GraphBuilder&, Node& node) {
+  return is_constant(node.operands[1], 0) ? only_if_same_type(node.operands[0], node) : Value{};
+}
 
 // x * 1, x / 1
 Value drop_one(GraphBuilder&, Node& node) { return is_constant(node.operands[1], 1) ? only_if_same_type(node.operands[0], node) : Value{}; }

@@ -11,15 +11,23 @@ namespace bnc {
 namespace {
 
 Diagnostic refusal(const Node& node, const std::string& name, size_t channel, float value, double epsilon) {
-  Diagnostic error{Severity::error, node.range, fmt::format("the stored variance `{}` holds {} in channel {}, and with epsilon = {} added it is still not positive",
-                                                            name, value, channel, format_number(epsilon)), {}};
-  error.help("no data has a negative variance: estimate the running statistics again, set the value to 0 in the file, or check how the file was converted");
+  Diagnostic error{Severity::error,
+                   node.range,
+                   fmt::format("the stored variance `{}` holds {} in channel {}, and with epsilon = {} added it is still not positive",
+                               name, value, channel, format_number(epsilon)),
+                   {}};
+  error.help(
+      "no data has a negative variance: estimate the running statistics again, set the value to 0 in the file, or check how the file was "
+      "converted");
   return error;
 }
 
 Diagnostic clamping(const Node& node, const std::string& name, size_t channel, float value, int64_t count) {
-  return {Severity::warning, node.range, fmt::format("the stored variance `{}` holds {} in channel {}{}, which no data can have; 0 is used instead", name, value,
-                                                     channel, count > 1 ? fmt::format(" (and {} more negative ones)", count - 1) : ""), {}};
+  return {Severity::warning,
+          node.range,
+          fmt::format("the stored variance `{}` holds {} in channel {}{}, which no data can have; 0 is used instead", name, value, channel,
+                      count > 1 ? fmt::format(" (and {} more negative ones)", count - 1) : ""),
+          {}};
 }
 
 }  // namespace

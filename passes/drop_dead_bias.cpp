@@ -22,7 +22,8 @@ struct Chain {
 
 Chain chain_before(const Node& norm) {
   Chain chain;
-  for (chain.source = norm.operands[0].node; chain.source->is("reshape") || chain.source->is("transpose"); chain.source = chain.source->operands[0].node)
+  for (chain.source = norm.operands[0].node; chain.source->is("reshape") || chain.source->is("transpose");
+       chain.source = chain.source->operands[0].node)
     chain.views.push_back(chain.source);
   return chain;
 }
@@ -122,7 +123,8 @@ std::string why_not(const FoldScope& scope, const Candidate& candidate, const No
   const Node& node = *chain.source;
   const bool is_batch_norm = norm.is("batch_norm");
   if (is_batch_norm && norm.attribute("mode").symbol().name != "train")
-    return fmt::format("{} behind it is in mode {}: with stored statistics the bias changes its result", describe(norm), norm.attribute("mode").symbol().name);
+    return fmt::format("{} behind it is in mode {}: with stored statistics the bias changes its result", describe(norm),
+                       norm.attribute("mode").symbol().name);
   std::vector<Value> between = {chain.source->result()};
   for (Node* view : chain.views) between.push_back(view->result());
   for (const Value value : between) {
@@ -134,7 +136,8 @@ std::string why_not(const FoldScope& scope, const Candidate& candidate, const No
   if (node.is("bias") && ops::axis_of(node) != path.axis)
     return fmt::format("it adds along axis {}, the channels of {} are on axis {}", ops::axis_of(node), describe(norm), path.axis);
   if (node.is("add") && !is_channel_vector(node.operands[candidate.bias].type(), type, path.axis))
-    return fmt::format("{} is not one number for each channel on axis {} of {}", describe(*node.operands[candidate.bias].node), path.axis, describe(norm));
+    return fmt::format("{} is not one number for each channel on axis {} of {}", describe(*node.operands[candidate.bias].node), path.axis,
+                       describe(norm));
   return {};
 }
 
@@ -145,7 +148,8 @@ void drop(FoldScope& scope, const Candidate& candidate) {
   for (const Value mean : candidate.means) {
     GraphBuilder builder = GraphBuilder::after(graph, mean.node);
     builder.at(node.range);
-    Value vector = node.is("bias") ? node.operands[1] : channel_vector(builder, node.operands[candidate.bias], node.results[0].type, candidate.path.axis);
+    Value vector = node.is("bias") ? node.operands[1]
+                                   : channel_vector(builder, node.operands[candidate.bias], node.results[0].type, candidate.path.axis);
     for (const ChannelBlock& block : candidate.path.blocks) vector = repeat_channels(builder, vector, block);
     const Value corrected = builder.add(mean, vector);
     graph.replace_all_uses(mean, corrected);
@@ -171,7 +175,8 @@ std::vector<Node*> drop_all(FoldScope& scope, const std::vector<Node*>& norms, P
   std::vector<Node*> changed;
   for (const auto& [norm, candidate] : found) {
     const char* whose = norm->is("batch_norm") ? "the batch's mean" : "the mean of each of its instances";
-    cx.done(candidate.chain.source, fmt::format("dropped: {} subtracts it again with {}; the running mean has it added back", describe(*norm), whose));
+    cx.done(candidate.chain.source,
+            fmt::format("dropped: {} subtracts it again with {}; the running mean has it added back", describe(*norm), whose));
     drop(scope, candidate);
     changed.push_back(norm);
   }

@@ -206,7 +206,9 @@ class BatchNormFolder {
       const std::string text = is_constant ? "computed when freezing, for its operand is a constant" : why_it_stays(*node);
       for (Fate* fate : carried_.at(node.get()).fates) {
         if (!is_constant) fate->remark.kind = Remark::Kind::declined;
-        fate->remark.text = fate->stations.empty() ? text : fmt::format("merged {}, and stays there: {}", fmt::join(fate->stations, ", and with it "), text);
+        fate->remark.text = fate->stations.empty()
+                                ? text
+                                : fmt::format("merged {}, and stays there: {}", fmt::join(fate->stations, ", and with it "), text);
       }
     }
   }

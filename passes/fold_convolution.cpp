@@ -20,13 +20,15 @@ Value along_inputs(GraphBuilder& builder, Value channels, const Node& node) {
   const int64_t groups = node.attribute("groups").integer(), in = weight[2].factor, out = weight[3].factor;
   if (groups == 1) return builder.reshape(channels, {{in}, {1}});
   const Value by_group = builder.value("transpose", {builder.reshape(channels, {{groups}, {in}})});
-  const Value spread = builder.value("broadcast_to", {builder.reshape(by_group, {{in}, {groups}, {1}})}, {{"shape", Shape{{in}, {groups}, {out / groups}}}});
+  const Value spread = builder.value("broadcast_to", {builder.reshape(by_group, {{in}, {groups}, {1}})},
+                                     {{"shape", Shape{{in}, {groups}, {out / groups}}}});
   return builder.reshape(spread, {{in}, {out}});
 }
 
 std::string why_not_weights(const FoldScope& scope, const Node& node, int axis) {
   if (!scope.is_constant(node.operands[1])) return fmt::format("the weight of {} is computed from the network's input", describe(node));
-  if (axis != channel_axis) return fmt::format("the scale runs along axis {}, the channels of {} are on axis {}", axis, describe(node), channel_axis);
+  if (axis != channel_axis)
+    return fmt::format("the scale runs along axis {}, the channels of {} are on axis {}", axis, describe(node), channel_axis);
   return {};
 }
 
@@ -51,7 +53,8 @@ Border border_of(const ops::Window& window) {
 // What becomes of a constant image with `shift` in each channel: the sum of the taps that lie within it. Taps are summed over
 // their channels first; then a convolution of the smallest image of ones that has every kind of border gives the table.
 Value shift_table(GraphBuilder& builder, const Node& node, Value shift, const Border& rows, const Border& columns) {
-  const Value taps = builder.value("reduce_sum", {builder.mul(node.operands[1], along_inputs(builder, shift, node))}, {{"axes", IntList{2}}, {"keep_dims", true}});
+  const Value taps = builder.value("reduce_sum", {builder.mul(node.operands[1], along_inputs(builder, shift, node))},
+                                   {{"axes", IntList{2}}, {"keep_dims", true}});
   AttributeMap window = ops::window_attributes(node);
   window["groups"] = 1;
   const Value ones = builder.constant(1, {DType::f32, {Dim{1}, {rows.image}, {columns.image}, Dim{1}}});
@@ -78,8 +81,10 @@ ProducerFolding into_transposed_convolution(const FoldScope& scope, Node& node, 
 
 // (x + table) * s + t = x * s + (table * s + t), where x must take up the scale.
 ProducerFolding into_border_bias(const FoldScope& scope, Node& node, int axis) {
-  if (axis != channel_axis) return {fmt::format("the scale runs along axis {}, the channels of {} are on axis {}", axis, describe(node), channel_axis), {}, {}};
-  if (!scope.is_constant(node.operands[1])) return {fmt::format("the table of {} is computed from the network's input", describe(node)), {}, {}};
+  if (axis != channel_axis)
+    return {fmt::format("the scale runs along axis {}, the channels of {} are on axis {}", axis, describe(node), channel_axis), {}, {}};
+  if (!scope.is_constant(node.operands[1]))
+    return {fmt::format("the table of {} is computed from the network's input", describe(node)), {}, {}};
   ProducerFolding inner = fold_into_producer(scope, node.operands[0], axis);
   if (!inner.refusal.empty()) return inner;
   return {{}, inner.place, [&node, inner](GraphBuilder& builder, const Affine& map) {
@@ -102,14 +107,17 @@ ConsumerFolding into_convolution_behind(const FoldScope& scope, Node& node, int 
     const Border rows = border_of(height), columns = border_of(width);
     const Value table = shift_table(builder, node, map.shift, rows, columns);
     const Value raw = rebuild(builder, node, "convolution", {x, scaled}, node.attributes);
-    if (rows.count == 1 && columns.count == 1) return put_shift_behind(graph, builder, node, raw, bias, builder.reshape(table, {raw.type().shape[channel_axis]}));
+    if (rows.count == 1 && columns.count == 1)
+      return put_shift_behind(graph, builder, node, raw, bias, builder.reshape(table, {raw.type().shape[channel_axis]}));
     put_shift_behind(graph, builder, node, raw, bias, table, "border_bias", {{"interior", IntList{rows.interior, columns.interior}}});
   }};
 }
 
 // Which taps fall on a pixel depends on its phase in the stride, so that a shift would become an image of its own.
 ConsumerFolding into_transposed_convolution_behind(const FoldScope&, Node& node, int, int) {
-  return {fmt::format("the pixels of {} are sums over different taps, so that the shift would differ from pixel to pixel", describe(node)), {}, {}};
+  return {fmt::format("the pixels of {} are sums over different taps, so that the shift would differ from pixel to pixel", describe(node)),
+          {},
+          {}};
 }
 
 }  // namespace bnc

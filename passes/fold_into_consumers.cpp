@@ -22,9 +22,11 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
   const bool left_transposed = !is_dense && node.attribute("transpose_left").boolean();
   const int reduced = left_transposed ? rank_of(node, 0) - 2 : rank_of(node, 0) - 1;
   if (operand != 0) return refuse(fmt::format("it is not the left operand of {}", describe(node)));
-  if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
+  if (!scope.is_constant(node.operands[1]))
+    return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
   if (axis != reduced) return refuse(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
-  if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2])) return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+  if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2]))
+    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
   Node* bias = is_dense ? nullptr : bias_behind(scope, node);
   return {{}, describe(node), [&node, is_dense, bias](Graph& graph, Value x, const Affine& map) {
     GraphBuilder builder = GraphBuilder::before(graph, bias ? bias : &node);
@@ -33,7 +35,8 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
     const bool transposed = !is_dense && node.attribute("transpose_right").boolean();
     const int rows = transposed ? 1 : 0;
     const Value scaled = builder.mul(weight, ops::along_axis(builder, map.scale, rows, 2));
-    const Value shift = builder.value("reduce_sum", {builder.mul(weight, ops::along_axis(builder, map.shift, rows, 2))}, {{"axes", IntList{rows}}});
+    const Value shift = builder.value("reduce_sum", {builder.mul(weight, ops::along_axis(builder, map.shift, rows, 2))},
+                                      {{"axes", IntList{rows}}});
     if (is_dense) {
       const Value own = node.operands[2] ? builder.add(node.operands[2], shift) : shift;
       return replace(graph, node.result(), builder.value("dense", {x, scaled, own}, node.attributes));
@@ -50,11 +53,14 @@ ConsumerFolding merge(Node& node, int axis, Compose compose) {
     GraphBuilder builder = GraphBuilder::before(graph, &node);
     builder.at(node.range);
     const Affine both = compose(builder, map);
-    replace(graph, node.result(), builder.value("scale_shift", {x, both.scale, both.shift}, {{"axis", axis_attribute(axis, x.type().rank())}}));
+    replace(graph, node.result(),
+            builder.value("scale_shift", {x, both.scale, both.shift}, {{"axis", axis_attribute(axis, x.type().rank())}}));
   }};
 }
 
-std::string other_axis(const Node& node, int own, int axis) { return fmt::format("{} works along axis {}, the channels are on axis {}", describe(node), own, axis); }
+std::string other_axis(const Node& node, int own, int axis) {
+  return fmt::format("{} works along axis {}, the channels are on axis {}", describe(node), own, axis);
+}
 
 // Both in one: (x * s + t) * k + c = x * (s * k) + (t * k + c).
 Affine compose(GraphBuilder& builder, const Affine& first, const Affine& second) {
@@ -63,14 +69,16 @@ Affine compose(GraphBuilder& builder, const Affine& first, const Affine& second)
 
 std::string why_not_behind(const FoldScope& scope, const Node& node, int operand, int axis) {
   if (operand != 0) return fmt::format("it is a parameter of {}", describe(node));
-  if (const std::string reason = why_not_affine(scope, node); !reason.empty()) return fmt::format("{} cannot take it up: {}", describe(node), reason);
+  if (const std::string reason = why_not_affine(scope, node); !reason.empty())
+    return fmt::format("{} cannot take it up: {}", describe(node), reason);
   if (const int own = ops::axis_of(node); own != axis) return other_axis(node, own, axis);
   return {};
 }
 
 ConsumerFolding into_scale_shift(const FoldScope& scope, Node& node, int operand, int axis) {
   if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return refuse(std::move(reason));
-  return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) { return compose(builder, first, affine_of(builder, node)); });
+  return merge(node, axis,
+               [&node](GraphBuilder& builder, const Affine& first) { return compose(builder, first, affine_of(builder, node)); });
 }
 
 // It stays a batch norm, with its own variance and a mean of zero: gamma' = s * gamma, beta' = t * k + c.
@@ -91,18 +99,23 @@ ConsumerFolding into_batch_norm(const FoldScope& scope, Node& node, int operand,
 
 ConsumerFolding into_bias(const FoldScope& scope, Node& node, int operand, int axis) {
   if (operand != 0) return refuse(fmt::format("it is the bias of {}", describe(node)));
-  if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+  if (!scope.is_constant(node.operands[1]))
+    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
   if (const int own = ops::axis_of(node); own != axis) return refuse(other_axis(node, own, axis));
-  return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) { return Affine{first.scale, builder.add(first.shift, node.operands[1])}; });
+  return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) {
+    return Affine{first.scale, builder.add(first.shift, node.operands[1])};
+  });
 }
 
 // add, sub and mul with one constant number a channel, or one for all.
 ConsumerFolding into_arithmetic(const FoldScope& scope, Node& node, int operand, int axis) {
   const Value other = node.operands[1 - operand];
   const TensorType& type = node.operands[operand].type();
-  if (!scope.is_constant(other)) return refuse(fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
+  if (!scope.is_constant(other))
+    return refuse(fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
   if (!(node.results[0].type == type) || !is_channel_vector(other.type(), type, axis))
-    return refuse(fmt::format("{} joins it with {}, which is not one number for each channel on axis {}", describe(node), describe(*other.node), axis));
+    return refuse(fmt::format("{} joins it with {}, which is not one number for each channel on axis {}", describe(node),
+                              describe(*other.node), axis));
   return merge(node, axis, [&node, other, operand, type, axis](GraphBuilder& builder, const Affine& first) {
     const Value vector = channel_vector(builder, other, type, axis);
     if (node.is("mul")) return Affine{builder.mul(first.scale, vector), builder.mul(first.shift, vector)};
@@ -134,7 +147,9 @@ ConsumerFolding through_reshape(const FoldScope& scope, Node& node, int operand,
   });
 }
 
-ConsumerFolding through_transpose(const FoldScope& scope, Node& node, int operand, int axis) { return through(scope, node, operand, transpose_target(node, axis)); }
+ConsumerFolding through_transpose(const FoldScope& scope, Node& node, int operand, int axis) {
+  return through(scope, node, operand, transpose_target(node, axis));
+}
 
 ConsumerFolding through_slice(const FoldScope& scope, Node& node, int operand, int axis) {
   if (ops::axis_of(node) != axis) return through(scope, node, operand, axis);
@@ -156,7 +171,8 @@ bool is_last(const Node& node, int axis) { return axis == rank_of(node, 0) - 1; 
 
 ConsumerFolding through_average_pool(const FoldScope& scope, Node& node, int operand, int axis) {
   if (!is_last(node, axis)) return refuse(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
-  if (counts_padding(node)) return refuse(fmt::format("{} counts padding as zeros, which the shift would not reach (count_include_pad)", describe(node)));
+  if (counts_padding(node))
+    return refuse(fmt::format("{} counts padding as zeros, which the shift would not reach (count_include_pad)", describe(node)));
   return through(scope, node, operand, axis);
 }
 
@@ -166,12 +182,14 @@ ConsumerFolding through_resize(const FoldScope& scope, Node& node, int operand, 
 }
 
 ConsumerFolding through_pad(const FoldScope&, Node& node, int, int) {
-  return refuse(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node), format_number(node.attribute("value").number())));
+  return refuse(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node),
+                            format_number(node.attribute("value").number())));
 }
 
 // max(x * s + t) = max(x) * s + t where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ConsumerFolding through_maximum(const FoldScope& scope, Node& node, int operand, int result_axis) {
-  if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+  if (const std::string reason = scope.why_not_positive(); !reason.empty())
+    return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, operand, result_axis);
 }
 
@@ -194,7 +212,8 @@ ConsumerFolding through_dropout(const FoldScope& scope, Node& node, int operand,
 // The other branches of a concatenation along the channels are scaled by one and shifted by zero.
 ConsumerFolding through_concat(const FoldScope& scope, Node& node, int operand, int axis) {
   if (const int own = ops::axis_of(node); own != axis)
-    return refuse(fmt::format("{} joins it along axis {} with values that the scale of its channels, on axis {}, must not touch", describe(node), own, axis));
+    return refuse(fmt::format("{} joins it along axis {} with values that the scale of its channels, on axis {}, must not touch",
+                              describe(node), own, axis));
   return through(scope, node, operand, axis, [&node, operand, axis](GraphBuilder& builder, const Affine& map) {
     std::vector<Value> scales, shifts;
     for (int k = 0; k < static_cast<int>(node.operands.size()); ++k) {
@@ -215,7 +234,8 @@ Node* bias_behind(const FoldScope& scope, Node& node) {
   return adds_columns && scope.is_constant(users[0]->operands[1]) ? users[0] : nullptr;
 }
 
-void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op, AttributeMap attributes) {
+void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op,
+                      AttributeMap attributes) {
   const Value whole = bias ? builder.add(bias->operands[1], shift) : shift;
   const Value shifted = builder.value(op, {raw, whole}, std::move(attributes));
   if (bias) return replace(graph, bias->result(), shifted);

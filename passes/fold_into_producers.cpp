@@ -17,8 +17,10 @@ int rank_of(const Node& node) { return node.results[0].type.rank(); }
 
 // The columns of the right operand scaled: (x @ w) * s + t = x @ (w * s) + t.
 ProducerFolding into_matmul(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return refuse(fmt::format("the channels are on axis {}, the columns of {} on axis {}", axis, describe(node), rank_of(node) - 1));
-  if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("both operands of {} are computed from the network's input", describe(node)));
+  if (axis != rank_of(node) - 1)
+    return refuse(fmt::format("the channels are on axis {}, the columns of {} on axis {}", axis, describe(node), rank_of(node) - 1));
+  if (!scope.is_constant(node.operands[1]))
+    return refuse(fmt::format("both operands of {} are computed from the network's input", describe(node)));
   return {{}, describe(node), [&node, axis](GraphBuilder& builder, const Affine& map) {
     const bool transposed = node.attribute("transpose_right").boolean();
     const Value scaled = builder.mul(node.operands[1], ops::along_axis(builder, map.scale, transposed ? 0 : 1, 2));
@@ -29,9 +31,11 @@ ProducerFolding into_matmul(const FoldScope& scope, Node& node, int axis) {
 
 // The same with the layer's own bias: b' = b * s + t.
 ProducerFolding into_dense(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return refuse(fmt::format("the channels are on axis {}, the units of {} on axis {}", axis, describe(node), rank_of(node) - 1));
+  if (axis != rank_of(node) - 1)
+    return refuse(fmt::format("the channels are on axis {}, the units of {} on axis {}", axis, describe(node), rank_of(node) - 1));
   for (int k : {1, 2})
-    if (node.operands[k] && !scope.is_constant(node.operands[k])) return refuse(fmt::format("the {} of {} is computed from the network's input", node.op->operands[k].name, describe(node)));
+    if (node.operands[k] && !scope.is_constant(node.operands[k]))
+      return refuse(fmt::format("the {} of {} is computed from the network's input", node.op->operands[k].name, describe(node)));
   return {{}, describe(node), [&node](GraphBuilder& builder, const Affine& map) {
     Value bias = node.operands[2] ? builder.mul(node.operands[2], map.scale) : map.shift;
     if (node.operands[2] && map.shift) bias = builder.add(bias, map.shift);
@@ -42,8 +46,10 @@ ProducerFolding into_dense(const FoldScope& scope, Node& node, int axis) {
 
 // (x + b) * s + t = x * s + (b * s + t), where x must take up the scale.
 ProducerFolding into_bias(const FoldScope& scope, Node& node, int axis) {
-  if (ops::axis_of(node) != axis) return refuse(fmt::format("{} adds along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
-  if (!scope.is_constant(node.operands[1])) return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+  if (ops::axis_of(node) != axis)
+    return refuse(fmt::format("{} adds along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
+  if (!scope.is_constant(node.operands[1]))
+    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
   ProducerFolding inner = fold_into_producer(scope, node.operands[0], axis);
   if (!inner.refusal.empty()) return inner;
   return {{}, inner.place, [&node, inner](GraphBuilder& builder, const Affine& map) {
@@ -56,8 +62,10 @@ ProducerFolding into_bias(const FoldScope& scope, Node& node, int axis) {
 
 // (x * k + c) * s + t = x * (k * s) + (c * s + t).
 ProducerFolding into_scale_shift(const FoldScope& scope, Node& node, int axis) {
-  if (const std::string reason = why_not_affine(scope, node); !reason.empty()) return refuse(fmt::format("{} cannot take it up: {}", describe(node), reason));
-  if (ops::axis_of(node) != axis) return refuse(fmt::format("{} scales along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
+  if (const std::string reason = why_not_affine(scope, node); !reason.empty())
+    return refuse(fmt::format("{} cannot take it up: {}", describe(node), reason));
+  if (ops::axis_of(node) != axis)
+    return refuse(fmt::format("{} scales along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
   return {{}, describe(node), [&node](GraphBuilder& builder, const Affine& map) {
     std::vector<Value> operands = node.operands;  // x, scale, shift; or x, gamma, beta, mean, variance
     operands[1] = builder.mul(operands[1], map.scale);
@@ -70,7 +78,8 @@ ProducerFolding into_scale_shift(const FoldScope& scope, Node& node, int axis) {
 // (x * p) * s + t = x * (p * s) + t for a constant p of any shape.
 ProducerFolding into_mul(const FoldScope& scope, Node& node, int axis) {
   const int constant = scope.is_constant(node.operands[1]) ? 1 : 0, other = 1 - constant;
-  if (!scope.is_constant(node.operands[constant])) return refuse(fmt::format("both factors of {} are computed from the network's input", describe(node)));
+  if (!scope.is_constant(node.operands[constant]))
+    return refuse(fmt::format("both factors of {} are computed from the network's input", describe(node)));
   return {{}, describe(node), [&node, axis, constant, other](GraphBuilder& builder, const Affine& map) {
     const Value x = node.operands[other], factor = node.operands[constant];
     const TensorType& type = node.results[0].type;
@@ -136,7 +145,9 @@ ProducerFolding scale_through(const FoldScope& scope, Node& node, int axis) {
 
 ProducerFolding through_reshape(const FoldScope& scope, Node& node, int axis) {
   const std::optional<ChannelBlock> block = follow_channels(node.results[0].type.shape, node.operands[0].type().shape, axis);
-  if (!block) return refuse(fmt::format("{} merges the channels with another axis, so that one scale for each of its operand's is not enough", describe(node)));
+  if (!block)
+    return refuse(
+        fmt::format("{} merges the channels with another axis, so that one scale for each of its operand's is not enough", describe(node)));
   ProducerFolding inner = fold_into_producer(scope, node.operands[0], block->axis);
   if (!inner.refusal.empty()) return inner;
   return {{}, inner.place, [&node, inner, block](GraphBuilder& builder, const Affine& map) {
@@ -146,7 +157,9 @@ ProducerFolding through_reshape(const FoldScope& scope, Node& node, int axis) {
   }};
 }
 
-ProducerFolding through_transpose(const FoldScope& scope, Node& node, int axis) { return through(scope, node, transpose_source(node, axis)); }
+ProducerFolding through_transpose(const FoldScope& scope, Node& node, int axis) {
+  return through(scope, node, transpose_source(node, axis));
+}
 
 ProducerFolding through_slice(const FoldScope& scope, Node& node, int axis) {
   if (ops::axis_of(node) == axis) return refuse(fmt::format("{} takes some of the channels only", describe(node)));
@@ -172,14 +185,17 @@ ProducerFolding through_resize(const FoldScope& scope, Node& node, int axis) {
 
 // Scaled zeros are zeros; the shift stays behind.
 ProducerFolding through_pad(const FoldScope& scope, Node& node, int axis) {
-  if (const double value = node.attribute("value").number(); value != 0) return refuse(fmt::format("{} pads with {}, which the scale would change", describe(node), format_number(value)));
-  if (!(node.results[0].type.shape[axis] == node.operands[0].type().shape[axis])) return refuse(fmt::format("{} pads the channels themselves", describe(node)));
+  if (const double value = node.attribute("value").number(); value != 0)
+    return refuse(fmt::format("{} pads with {}, which the scale would change", describe(node), format_number(value)));
+  if (!(node.results[0].type.shape[axis] == node.operands[0].type().shape[axis]))
+    return refuse(fmt::format("{} pads the channels themselves", describe(node)));
   return scale_through(scope, node, axis);
 }
 
 // max(x) * s + t = max(x * s + t) where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ProducerFolding through_maximum(const FoldScope& scope, Node& node, int source) {
-  if (const std::string reason = scope.why_not_positive(); !reason.empty()) return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+  if (const std::string reason = scope.why_not_positive(); !reason.empty())
+    return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, source);
 }
 

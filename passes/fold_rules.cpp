@@ -16,7 +16,9 @@ FoldScope::FoldScope(Graph& graph, const Weights* weights) : graph(graph), uses(
 
 void FoldScope::add(const Node& node) {
   const bool is_source = node.op->category == OpCategory::source;
-  constant_[&node] = is_source ? !node.is("input") : std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) { return !operand || constant_.at(operand.node); });
+  constant_[&node] = is_source ? !node.is("input") : std::all_of(node.operands.begin(), node.operands.end(), [&](Value operand) {
+    return !operand || constant_.at(operand.node);
+  });
 }
 
 void FoldScope::consider(const Node& affine) {
@@ -34,7 +36,8 @@ std::string FoldScope::too_far() const {
 static std::string list_of(const std::vector<Node*>& nodes) {
   constexpr size_t most = 4;
   std::string list;
-  for (size_t i = 0; i < std::min(nodes.size(), most); ++i) list += fmt::format("{}{}", i == 0 ? "" : i + 1 == nodes.size() ? " and " : ", ", describe(*nodes[i]));
+  for (size_t i = 0; i < std::min(nodes.size(), most); ++i)
+    list += fmt::format("{}{}", i == 0 ? "" : i + 1 == nodes.size() ? " and " : ", ", describe(*nodes[i]));
   return nodes.size() > most ? fmt::format("{} and {} more", list, nodes.size() - most) : list;
 }
 
@@ -71,7 +74,8 @@ std::string FoldScope::why_not_positive() const {
   const auto first = std::find_if_not(scales.begin(), scales.end(), [](double scale) { return scale > 0; });
   if (first == scales.end()) return {};
   const auto count = std::count_if(scales.begin(), scales.end(), [](double scale) { return !(scale > 0); });
-  return fmt::format("{} of its {} scales are not positive, the first in channel {}: {}", count, scales.size(), first - scales.begin(), format_number(*first));
+  return fmt::format("{} of its {} scales are not positive, the first in channel {}: {}", count, scales.size(), first - scales.begin(),
+                     format_number(*first));
 }
 
 std::string why_not_affine(const FoldScope& scope, const Node& node) {
@@ -104,7 +108,8 @@ void replace(Graph& graph, Value from, Value to) {
 
 bool counts_padding(const Node& average_pool) {
   const std::vector<ops::PoolAxis> axes = ops::pool_axes(average_pool, average_pool.operands[0].type().shape);
-  return average_pool.attribute("count_include_pad").boolean() && std::any_of(axes.begin(), axes.end(), [](const ops::PoolAxis& axis) { return axis.low > 0 || axis.high > 0; });
+  return average_pool.attribute("count_include_pad").boolean() &&
+         std::any_of(axes.begin(), axes.end(), [](const ops::PoolAxis& axis) { return axis.low > 0 || axis.high > 0; });
 }
 
 std::string why_no_rule(const Node& node) {

@@ -110,7 +110,8 @@ std::string why_no_rule(const Node& node);
 Node* bias_behind(const FoldScope& scope, Node& node);
 // ... which takes up the shift of `raw`, in the stead of the product `node`; without one (null), a bias is made. A shift that
 // differs near the border goes into a `border_bias`.
-void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op = "bias", AttributeMap attributes = {});
+void put_shift_behind(Graph& graph, GraphBuilder& builder, Node& node, Value raw, Node* bias, Value shift, const char* op = "bias",
+                      AttributeMap attributes = {});
 
 // `value` with the shift added, if there is one.
 Value add_shift(GraphBuilder& builder, Value value, Value shift, int axis);

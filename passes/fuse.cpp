@@ -111,7 +111,8 @@ class Order {
       chosen.insert(node);
       result.push_back(node);
       for (Value operand : node->operands) {
-        if (operand && !is_source(*operand.node) && !is_scalar_element(*operand.node)) candidates.emplace(number_.at(operand.node), operand.node);
+        if (operand && !is_source(*operand.node) && !is_scalar_element(*operand.node))
+          candidates.emplace(number_.at(operand.node), operand.node);
       }
     }
     return result;
@@ -213,7 +214,8 @@ class Scheduler {
 
   std::vector<Node*> run() {
     while (!ready_.empty()) {
-      KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(), [this](const Node* node) { return attached_.count(node) != 0; });
+      KernelPlan kernel(accesses_, context_.batch, context_.target.float_lanes(),
+                        [this](const Node* node) { return attached_.count(node) != 0; });
       fed_.clear();
       unrelated_.clear();
       first_untried_ = tried_ = in_kernel_ = 0;

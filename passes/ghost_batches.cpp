@@ -26,7 +26,10 @@ static const Node* first_with_ghosts(const Graph& graph) {
 void count_batch_by(Graph& graph, PassContext& cx, int64_t size) {
   if (size == 1) return;
   if (cx.batch && *cx.batch % size != 0) {
-    Diagnostic diagnostic{Severity::error, first_with_ghosts(graph)->range, fmt::format("a batch of {} examples does not divide into ghost batches of {}", *cx.batch, size), {}};
+    Diagnostic diagnostic{Severity::error,
+                          first_with_ghosts(graph)->range,
+                          fmt::format("a batch of {} examples does not divide into ghost batches of {}", *cx.batch, size),
+                          {}};
     diagnostic.help(fmt::format("train with a batch of a multiple of {}, for example `batch = {}`", size, (*cx.batch / size + 1) * size));
     throw CompileError(std::move(diagnostic));
   }
@@ -66,7 +69,8 @@ GhostBatchNorm split_into_ghost_batches(Graph& graph, const Node& node) {
   result.variance = mean(mean(b.mul(difference, difference), 1, true), 0, false);
   result.batches = b.value("element_count", {grouped}, {{"axes", IntList{0}}});
   result.elements = element_count(Shape(grouped_shape.begin() + 1, grouped_shape.end() - 1))->factor;
-  result.y = b.reshape(b.value("instance_norm", {grouped, node.operands[1], node.operands[2]}, {{"epsilon", node.attribute("epsilon")}}), shape);
+  result.y = b.reshape(b.value("instance_norm", {grouped, node.operands[1], node.operands[2]}, {{"epsilon", node.attribute("epsilon")}}),
+                       shape);
   return result;
 }
 

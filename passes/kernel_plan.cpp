@@ -107,7 +107,8 @@ bool KernelPlan::columns_allow(const Node& node) const {
   const Dim columns = last_dim(space);
   if (space.empty() || columns.batch || (shaped_ && columns != columns_)) return false;
   // Columns that come from several places are copied by whole rows.
-  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks && !element->breaks(node).empty()) return false;
+  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks && !element->breaks(node).empty())
+    return false;
   // A reduction must keep the columns.
   if (const auto* reduce = node.op->lowering_as<ReduceLowering>()) {
     const auto axes = reduce->axes(node);
@@ -148,7 +149,8 @@ bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
   if (const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr; contracts && has_many_rows(node, batch_)) {
     // A task copies what it reads, of whole images for example.
     const bool several_rows = units.size() < row_dims(iteration_shape(node)).size();
-    return (shaped_ && units != units_) || (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > most_read * count);
+    return (shaped_ && units != units_) ||
+           (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > most_read * count);
   }
   if (!shaped_ || units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
   if (node.op->lowering_as<ContractLowering>()) return true;
@@ -198,7 +200,8 @@ void KernelPlan::add(Node* node) {
 
 // What one of two threads does alone when the panels of columns do not divide evenly.
 double KernelPlan::idle_work(const Node& contraction) const {
-  const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(nominal_batch)), vectors = (columns + lanes_ - 1) / lanes_;
+  const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(nominal_batch)),
+                vectors = (columns + lanes_ - 1) / lanes_;
   return work_of(contraction, batch_) * (static_cast<double>((vectors + 1) / 2) / static_cast<double>(vectors) - 0.5);
 }
 

@@ -43,7 +43,8 @@ class Driver {
   void add_source(Node& node) {
     const Result& result = node.results[0];
     const Weight* weight = lowering_.context.embed_weights && !node.is("input") ? lowering_.context.weights->find(result.name) : nullptr;
-    const int id = lowering_.add_buffer(result.name, result.type.dtype, result.type.shape, weight ? loops::BufferKind::constant : loops::BufferKind::argument);
+    const int id = lowering_.add_buffer(result.name, result.type.dtype, result.type.shape,
+                                        weight ? loops::BufferKind::constant : loops::BufferKind::argument);
     if (weight) lowering_.program.buffers[id].data = {weight->data, weight->owner};
     lowering_.buffers[node.result()] = id;
     sources_[result.name] = node.result();
@@ -61,7 +62,8 @@ class Driver {
     }
     for (const auto& nodes : members) {
       auto rides = [this](const Node* node) { return lowering_.inlined.count(node) && (is_scalar_element(*node) || is_prologue(node)); };
-      FusedKernel kernel{KernelPlan(lowering_.accesses, lowering_.context.batch, lowering_.target.float_lanes(), rides), make_stages(lowering_, nodes, uses_)};
+      FusedKernel kernel{KernelPlan(lowering_.accesses, lowering_.context.batch, lowering_.target.float_lanes(), rides),
+                         make_stages(lowering_, nodes, uses_)};
       for (Node* node : nodes) {
         if (!rides(node)) kernel.plan.add(node);
       }
@@ -95,7 +97,8 @@ class Driver {
         direct = may_overwrite(old, output.value);
       } else {
         const char* prefix = output.role == Output::Role::output ? "output/" : output.role == Output::Role::gradient ? "grad/" : "";
-        buffer = lowering_.add_buffer(prefix + (output.role == Output::Role::loss ? "loss" : output.name), type.dtype, type.shape, loops::BufferKind::argument);
+        buffer = lowering_.add_buffer(prefix + (output.role == Output::Role::loss ? "loss" : output.name), type.dtype, type.shape,
+                                      loops::BufferKind::argument);
       }
       if (!places_.count(output.value.node)) copy_source(output, buffer);
       else if (!direct) last_copies_.push_back({output.value, {}, buffer});
@@ -119,7 +122,8 @@ class Driver {
     } else if (!lowering_.graph.output(Output::Role::update, source.name())) {
       last_copies_.push_back({source, {}, buffer});
     } else {
-      const int kept = lowering_.add_buffer(lowering_.fresh(source.name() + "_kept"), source.type().dtype, source.type().shape, loops::BufferKind::arena);
+      const int kept = lowering_.add_buffer(lowering_.fresh(source.name() + "_kept"), source.type().dtype, source.type().shape,
+                                            loops::BufferKind::arena);
       first_copies_.push_back({source, {}, kept});
       last_copies_.push_back({source, kept, buffer});
     }
@@ -146,7 +150,9 @@ class Driver {
         const auto& [kernel, stage] = places_.at(root);
         if (kernel > place->second.first) return false;
         if (kernel < place->second.first) continue;
-        if (stage > place->second.second || (stage == place->second.second && !runs_until(kernels_[kernel].stages[stage], root, updated.node))) return false;
+        if (stage > place->second.second ||
+            (stage == place->second.second && !runs_until(kernels_[kernel].stages[stage], root, updated.node)))
+          return false;
         if (!reads_within(root, old, stage == place->second.second ? nullptr : &kernels_[kernel].plan)) return false;
       }
     }
@@ -162,7 +168,8 @@ class Driver {
   bool stays_in_stage(Value value) const {
     std::set<const Node*> roots;
     for (const Node* reader : uses_.of(value)) collect_roots(reader, roots);
-    return !roots.empty() && std::all_of(roots.begin(), roots.end(), [&](const Node* root) { return places_.at(root) == places_.at(value.node); });
+    return !roots.empty() &&
+           std::all_of(roots.begin(), roots.end(), [&](const Node* root) { return places_.at(root) == places_.at(value.node); });
   }
 
   // The stored nodes into which `node` is inlined; itself when it is stored.
@@ -217,13 +224,15 @@ class Driver {
         if (riders.count(&stage)) continue;
         auto part = split_columns(lowering_, tasks, stage.kind == Stage::Kind::contract, region, column_task, [&](const Region& panel) {
           if (auto it = shared.find(&stage); it != shared.end()) return it->second.partial(panel, row_task);
-          return lower_stage(stage, panel, tasks, &stage == &fused.stages.front() ? tile_reductions(riders, shared, row_task) : std::vector<TileReduction>{});
+          return lower_stage(stage, panel, tasks,
+                             &stage == &fused.stages.front() ? tile_reductions(riders, shared, row_task) : std::vector<TileReduction>{});
         });
         body.insert(body.end(), part.begin(), part.end());
       }
       return body;
     }));
-    for (const Node* node : fused.plan.nodes()) kernel.flops += lowering_.sliced.count(node) ? 0 : work_of(*node, lowering_.context.batch.value_or(1));
+    for (const Node* node : fused.plan.nodes())
+      kernel.flops += lowering_.sliced.count(node) ? 0 : work_of(*node, lowering_.context.batch.value_or(1));
     lowering_.program.kernels.push_back(std::move(kernel));
     for (auto& [stage, reduction] : shared) lowering_.program.kernels.push_back(reduction.merge_kernel());
   }
@@ -238,10 +247,12 @@ class Driver {
       loops::Kernel kernel;
       kernel.name = lowering_.fresh(node.results[0].name + "_slices");
       kernel.task_variable = lowering_.fresh("task");
-      const Expr regions = tasks.count(lowering_), task = loops::variable(kernel.task_variable), region = task % regions, slice = task / regions;
+      const Expr regions = tasks.count(lowering_), task = loops::variable(kernel.task_variable), region = task % regions,
+                 slice = task / regions;
       kernel.tasks = regions * Expr(plan.slices);
       kernel.body = loops::block(split_rows(lowering_, tasks, tasks.row_task(lowering_, region), [&](const Region& rows) {
-        return split_columns(lowering_, tasks, true, rows, tasks.column_task(lowering_, region), [&](const Region& panel) { return lower_slice(lowering_, stage, panel, plan, slice); });
+        return split_columns(lowering_, tasks, true, rows, tasks.column_task(lowering_, region),
+                             [&](const Region& panel) { return lower_slice(lowering_, stage, panel, plan, slice); });
       }));
       kernel.flops = work_of(node, lowering_.context.batch.value_or(1));
       lowering_.program.kernels.push_back(std::move(kernel));
@@ -272,7 +283,8 @@ class Driver {
 
   // Results too large for any cache are not to displace what is read, nor to be read before they are written, where no other
   // stage of the kernel reads them from memory.
-  void choose_streamed(const FusedKernel& fused, const std::set<const Stage*>& riders, const std::map<const Stage*, TallReduction>& shared) {
+  void choose_streamed(const FusedKernel& fused, const std::set<const Stage*>& riders,
+                       const std::map<const Stage*, TallReduction>& shared) {
     lowering_.streamed.clear();
     std::set<const Stage*> not_from_memory;
     for (const Stage* rider : riders) {
@@ -281,7 +293,8 @@ class Driver {
     for (const Stage& stage : fused.stages) {
       for (Node* root : stage.roots) {
         const Value value = root->result();
-        if (lowering_.exceeds_caches(value.type().shape) && !updates_.count(value) && !read_by_other_stages(value, fused, not_from_memory)) lowering_.streamed.insert(value);
+        if (lowering_.exceeds_caches(value.type().shape) && !updates_.count(value) && !read_by_other_stages(value, fused, not_from_memory))
+          lowering_.streamed.insert(value);
       }
     }
   }
@@ -312,13 +325,15 @@ class Driver {
     return true;
   }
 
-  static std::vector<TileReduction> tile_reductions(const std::set<const Stage*>& riders, std::map<const Stage*, TallReduction>& shared, Expr block) {
+  static std::vector<TileReduction> tile_reductions(const std::set<const Stage*>& riders, std::map<const Stage*, TallReduction>& shared,
+                                                    Expr block) {
     std::vector<TileReduction> all;
     for (const Stage* stage : riders) all.push_back({&shared.at(stage), block});
     return all;
   }
 
-  std::vector<Stmt> lower_stage(const Stage& stage, const Region& region, const Tasks& tasks, const std::vector<TileReduction>& reductions) {
+  std::vector<Stmt> lower_stage(const Stage& stage, const Region& region, const Tasks& tasks,
+                                const std::vector<TileReduction>& reductions) {
     if (stage.kind == Stage::Kind::map) return lower_map(lowering_, stage, region);
     if (stage.kind == Stage::Kind::reduce) return lower_reduce(lowering_, stage, region);
     auto planned = tasks.plans.find(&stage);
@@ -357,7 +372,8 @@ class Driver {
         std::vector<Stmt> step;
         const Expr index = column_index(run, column), predicate = column_predicate(lowering_, run, column, step);
         Expr element;
-        if (value.node->is("constant") && !value.node->attribute("value").get_if<NumberList>()) element = loops::constant_of({scalar, run.lanes}, value.node->attribute("value").number());
+        if (value.node->is("constant") && !value.node->attribute("value").get_if<NumberList>())
+          element = loops::constant_of({scalar, run.lanes}, value.node->attribute("value").number());
         else element = loops::load(copy.from ? *copy.from : lowering_.buffer_of(value), scalar, index, predicate);
         step.push_back(loops::store(copy.to, index, element, predicate));
         return step;

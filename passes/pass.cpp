@@ -11,7 +11,8 @@
 namespace bnc {
 
 Remark PassContext::about(const Node* node) const {
-  return {Remark::Kind::done, current_pass, fmt::format("{} {}", node->op->name, node->results[0].name), layer_path(*node), "", node->range};
+  return {Remark::Kind::done, current_pass, fmt::format("{} {}", node->op->name, node->results[0].name),
+          layer_path(*node),  "",           node->range};
 }
 
 void PassContext::remark(Remark::Kind kind, const Node* node, const std::string& text) {
@@ -34,8 +35,10 @@ static void check_order(const std::vector<std::string>& names) {
   bool lowered = false;
   for (const std::string& name : names) {
     const auto& run = known_pass(name).run;
-    if (std::holds_alternative<LoopPass>(run) && !lowered) throw CompileError(fmt::format("the pass `{}` works on loops: `lower-to-loops` must stand before it", name));
-    if (!std::holds_alternative<LoopPass>(run) && lowered) throw CompileError(fmt::format("the pass `{}` works on graphs: it cannot stand behind `lower-to-loops`", name));
+    if (std::holds_alternative<LoopPass>(run) && !lowered)
+      throw CompileError(fmt::format("the pass `{}` works on loops: `lower-to-loops` must stand before it", name));
+    if (!std::holds_alternative<LoopPass>(run) && lowered)
+      throw CompileError(fmt::format("the pass `{}` works on graphs: it cannot stand behind `lower-to-loops`", name));
     lowered = lowered || std::holds_alternative<LoweringPass>(run);
   }
 }
@@ -61,7 +64,8 @@ static bool run_pass(const PassInfo& pass, Graph& graph, PassContext& context, s
   return false;
 }
 
-bool run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context, const PassOptions& options, std::optional<loops::Program>* program) {
+bool run_passes(Graph& graph, const std::vector<std::string>& names, PassContext& context, const PassOptions& options,
+                std::optional<loops::Program>* program) {
   check_order(names);
   if (!options.stop_after.empty()) known_pass(options.stop_after);
   if (options.verify_each) verify_after("reading the graph", graph);

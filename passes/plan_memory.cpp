@@ -31,8 +31,11 @@ int64_t bytes_of(const loops::Buffer& buffer) {
   for (const loops::Buffer& buffer : program.buffers) {
     if (buffer.kind == loops::BufferKind::arena && (!largest || buffer.elements.factor > largest->elements.factor)) largest = &buffer;
   }
-  Diagnostic diagnostic{Severity::error, largest ? largest->range : SourceRange{}, "the values between kernels take more than 2^61 bytes of memory", {}};
-  if (largest) diagnostic.note(fmt::format("the largest has {} elements{}", largest->elements.factor, largest->elements.batch ? " for each example" : ""));
+  Diagnostic diagnostic{
+      Severity::error, largest ? largest->range : SourceRange{}, "the values between kernels take more than 2^61 bytes of memory", {}};
+  if (largest)
+    diagnostic.note(
+        fmt::format("the largest has {} elements{}", largest->elements.factor, largest->elements.batch ? " for each example" : ""));
   throw CompileError(std::move(diagnostic));
 }
 
@@ -95,7 +98,10 @@ class Occupied {
 
  private:
   // The nodes whose kernels all belong to the life of a buffer, and those above them.
-  template <class Function> void visit(const Interval& interval, const Function& function) const { visit(interval, function, 1, 0, kernels_); }
+  template <class Function>
+  void visit(const Interval& interval, const Function& function) const {
+    visit(interval, function, 1, 0, kernels_);
+  }
   template <class Function> void visit(const Interval& interval, const Function& function, size_t node, size_t begin, size_t end) const {
     if (interval.last < begin || end <= interval.first) return;
     const bool covered = interval.first <= begin && end <= interval.last + 1;
@@ -168,7 +174,8 @@ bool plan_memory(loops::Program& program, PassContext&) {
     program.buffers[interval.buffer].batch_offset = interval.offset;
   }
   program.scratch_bytes = 0;
-  for (const loops::Kernel& kernel : program.kernels) program.scratch_bytes = std::max(program.scratch_bytes, place_scratch(program, kernel));
+  for (const loops::Kernel& kernel : program.kernels)
+    program.scratch_bytes = std::max(program.scratch_bytes, place_scratch(program, kernel));
   program.scratch_bytes = round_up(program.scratch_bytes, thread_alignment);
   return true;
 }

@@ -42,7 +42,8 @@ std::unordered_map<const Node*, int> scalar_costs(const Graph& graph) {
 
 class Chooser {
  public:
-  Chooser(const Graph& graph, const PassContext& context) : graph_(graph), batch_(context.batch), uses_(graph), scalar_costs_(scalar_costs(graph)) {}
+  Chooser(const Graph& graph, const PassContext& context)
+      : graph_(graph), batch_(context.batch), uses_(graph), scalar_costs_(scalar_costs(graph)) {}
 
   std::unordered_set<const Node*> run() {
     for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node) count_readers(**node);
@@ -64,9 +65,11 @@ class Chooser {
   bool is_candidate(Node& node) {
     const auto* element = node.op->lowering_as<ElementLowering>();
     if (!element || !(element->pointwise || merges_rows(node)) || uses_.is_output(node.result())) return false;
-    if (!has_large_shape(element->pointwise ? node.results[0].type : node.operands[0].type(), batch_) && !scales_weights(node)) return false;
+    if (!has_large_shape(element->pointwise ? node.results[0].type : node.operands[0].type(), batch_) && !scales_weights(node))
+      return false;
     const auto& readers = uses_.of(node.result());
-    return !readers.empty() && std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return computes_operand(*reader, node); });
+    return !readers.empty() &&
+           std::all_of(readers.begin(), readers.end(), [&](const Node* reader) { return computes_operand(*reader, node); });
   }
 
   // Arithmetic on parameters and states alone, ready long before its one reader (an old velocity times the momentum). A
@@ -93,8 +96,10 @@ class Chooser {
   void decide_scalar(Node& node) {
     const int cost = scalar_costs_.at(&node);
     const auto& readers = uses_.of(node.result());
-    const bool is_read_once = readers.size() == 1 && std::count(readers.front()->operands.begin(), readers.front()->operands.end(), node.result()) == 1;
-    if (!uses_.is_output(node.result()) && !readers.empty() && cost <= (is_read_once ? most_single_cost : most_scalar_cost)) chosen_.insert(&node);
+    const bool is_read_once = readers.size() == 1 &&
+                              std::count(readers.front()->operands.begin(), readers.front()->operands.end(), node.result()) == 1;
+    if (!uses_.is_output(node.result()) && !readers.empty() && cost <= (is_read_once ? most_single_cost : most_scalar_cost))
+      chosen_.insert(&node);
   }
 
   // Whether a reader can compute the operand where it reads it.
@@ -148,9 +153,12 @@ class Chooser {
         if (alone) add(chain.alone, read);
       }
     }
-    auto replaces = [](Value read) { return read.node->op->lowering_as<ContractLowering>() || read.node->op->lowering_as<ElementLowering>(); };
+    auto replaces = [](Value read) {
+      return read.node->op->lowering_as<ContractLowering>() || read.node->op->lowering_as<ElementLowering>();
+    };
     if (std::any_of(chain.alone.begin(), chain.alone.end(), replaces)) return;
-    if (chain.cost > most_cost || chain.reads.size() > most_reads || (chain.reads.size() == most_reads && readers_[&node] > most_readers)) return;
+    if (chain.cost > most_cost || chain.reads.size() > most_reads || (chain.reads.size() == most_reads && readers_[&node] > most_readers))
+      return;
     chosen_.insert(&node);
     chains_[&node] = std::move(chain);
   }

@@ -85,7 +85,8 @@ std::string layer_path(const Node& node) {
   constexpr int most_steps = 16;   // of a weight that passes have reshaped or scaled
   for (size_t k = 1; k < node.operands.size(); ++k) {
     const Node* source = node.operands[k].node;
-    for (int step = 0; step < most_steps && source && (source->is("reshape") || source->is("mul")); ++step) source = source->operands[0].node;
+    for (int step = 0; step < most_steps && source && (source->is("reshape") || source->is("mul")); ++step)
+      source = source->operands[0].node;
     if (!source) continue;
     if (std::string path = path_of(*source); !path.empty()) return path;
   }

@@ -33,10 +33,12 @@ Attribute in_steps(const Attribute& count, int64_t steps_an_epoch) {
 
 // Takes the flag `in_epochs` out of the schedule.
 bool take_epochs(Symbol& schedule, const TrainSection& train) {
-  const auto flag = std::find_if(schedule.arguments.begin(), schedule.arguments.end(), [](const auto& argument) { return argument.first == "in_epochs"; });
+  const auto flag = std::find_if(schedule.arguments.begin(), schedule.arguments.end(),
+                                 [](const auto& argument) { return argument.first == "in_epochs"; });
   if (flag == schedule.arguments.end()) return false;
   const bool* value = flag->second.get_if<bool>();
-  if (!value) fail(train, "in_epochs", fmt::format("`in_epochs` of `{}` is {}", schedule.name, to_string(flag->second)), "it is true or false");
+  if (!value)
+    fail(train, "in_epochs", fmt::format("`in_epochs` of `{}` is {}", schedule.name, to_string(flag->second)), "it is true or false");
   const bool in_epochs = *value;
   schedule.arguments.erase(flag);
   return in_epochs;
@@ -69,7 +71,8 @@ Symbol complete_schedule(const TrainSection& train, const PassContext& context) 
     const std::optional<int64_t> steps = context.run_steps ? context.run_steps : train.steps;
     if (!steps)
       fail(train, "", fmt::format("`{}` runs over the whole training, but how many steps that takes is not known here", schedule.name),
-           fmt::format("`bnc train` knows it; elsewhere write {}(..., steps=10000), or `steps = 10000` in the train section", schedule.name));
+           fmt::format("`bnc train` knows it; elsewhere write {}(..., steps=10000), or `steps = 10000` in the train section",
+                       schedule.name));
     schedule.arguments.emplace_back("steps", *steps);
   }
   if (const auto problem = ops::check_schedule(schedule)) fail(train, problem->argument, problem->text, problem->help);

@@ -36,8 +36,8 @@ std::pair<std::vector<std::string>, int64_t> add_outputs(Graph& graph) {
 
 }  // namespace
 
-ActivationProbe::ActivationProbe(const Network& network, const Objective& objective, const Dataset& data, CompileOptions options, uint64_t seed,
-                                 const WeightStore& weights)
+ActivationProbe::ActivationProbe(const Network& network, const Objective& objective, const Dataset& data, CompileOptions options,
+                                 uint64_t seed, const WeightStore& weights)
     : objective_(objective), data_(data) {
   Network::Data probed{network.data().source, {}, 0};
   probed.module.train = network.data().module.train;

@@ -16,7 +16,8 @@ namespace bnc {
 class ActivationProbe {
  public:
   // Examples are drawn from `data` by `seed`, as many as the activations of the network leave room for.
-  ActivationProbe(const Network& network, const Objective& objective, const Dataset& data, CompileOptions options, uint64_t seed, const WeightStore& weights);
+  ActivationProbe(const Network& network, const Objective& objective, const Dataset& data, CompileOptions options, uint64_t seed,
+                  const WeightStore& weights);
 
   // Appends a row for each batch norm.
   void sample(int64_t step, const WeightStore& weights, Distributions& distributions);

@@ -20,7 +20,8 @@ Array::Array(std::vector<int64_t> dims, std::vector<float> values) : dims_(std::
   checked_size(dims_, floats_.size());
 }
 
-Array::Array(std::vector<int64_t> dims, std::vector<int32_t> values) : dims_(std::move(dims)), integers_(std::move(values)), is_float_(false) {
+Array::Array(std::vector<int64_t> dims, std::vector<int32_t> values)
+    : dims_(std::move(dims)), integers_(std::move(values)), is_float_(false) {
   checked_size(dims_, integers_.size());
 }
 

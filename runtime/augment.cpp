@@ -33,7 +33,10 @@ namespace {
 // An image as planes of rows of pixels: one plane of pixels with all channels, or a plane of single numbers for each channel.
 struct Planes {
   explicit Planes(const ImageLayout& layout)
-      : count(layout.planes ? layout.channels : 1), pixel(layout.planes ? 1 : layout.channels), row(layout.width * pixel), plane(layout.height * row) {}
+      : count(layout.planes ? layout.channels : 1),
+        pixel(layout.planes ? 1 : layout.channels),
+        row(layout.width * pixel),
+        plane(layout.height * row) {}
   int64_t count, pixel, row, plane;   // planes, numbers in a pixel, in a row, in a plane
 };
 

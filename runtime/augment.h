@@ -19,7 +19,8 @@ struct ImageLayout {
 class Augmentation {
  public:
   // The steps in order: pad_and_crop(pixels), flip, shift(pixels). `seed` is that of the run.
-  Augmentation(std::vector<Symbol> steps, const ImageLayout& layout, uint64_t seed) : steps_(std::move(steps)), layout_(layout), seed_(seed) {}
+  Augmentation(std::vector<Symbol> steps, const ImageLayout& layout, uint64_t seed)
+      : steps_(std::move(steps)), layout_(layout), seed_(seed) {}
 
   // Changes the examples of a training step's batch in place. What is drawn depends on seed, step and the place in the batch alone.
   void apply(std::span<float> batch, int64_t step);

@@ -23,7 +23,8 @@ void fill_targets(const Dataset::Data& data, std::span<const int64_t> indices, c
   const size_t count = indices.size(), width = static_cast<size_t>(data.target_size), classes = static_cast<size_t>(shape.classes);
   if (shape.targets == TargetKind::floats) {
     batch.float_targets.resize(count * width);
-    for (size_t k = 0; k < count; ++k) std::copy_n(data.targets.data() + static_cast<size_t>(indices[k]) * width, width, batch.float_targets.data() + k * width);
+    for (size_t k = 0; k < count; ++k)
+      std::copy_n(data.targets.data() + static_cast<size_t>(indices[k]) * width, width, batch.float_targets.data() + k * width);
     return;
   }
   batch.labels.resize(count);
@@ -40,7 +41,8 @@ void fill_batch(const Dataset& data, std::span<const int64_t> indices, const Bat
   fill_targets(data.data(), indices, shape, batch);
 }
 
-BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first, std::optional<Augmentation> augmentation)
+BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first,
+                         std::optional<Augmentation> augmentation)
     : data_(data), shape_(shape), seed_(seed), augmentation_(std::move(augmentation)) {
   // Enough to get over the shuffling at the end of an epoch, within bounds of memory.
   const int64_t bytes = shape.batch * data.data().example_size * static_cast<int64_t>(sizeof(float));
@@ -84,7 +86,8 @@ void BatchLoader::produce(int64_t step) {
       if (stop_) return;
       slot = produced_ % slots();
     }
-    fill_batch(data_, std::span(order).subspan(static_cast<size_t>(position * shape_.batch), static_cast<size_t>(shape_.batch)), shape_, ring_[static_cast<size_t>(slot)]);
+    fill_batch(data_, std::span(order).subspan(static_cast<size_t>(position * shape_.batch), static_cast<size_t>(shape_.batch)), shape_,
+               ring_[static_cast<size_t>(slot)]);
     if (augmentation_) augmentation_->apply(ring_[static_cast<size_t>(slot)].x, step);
     {
       const std::lock_guard lock(mutex_);

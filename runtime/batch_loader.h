@@ -38,7 +38,9 @@ struct Batch {
   AlignedVector<float> float_targets;
   AlignedVector<int32_t> labels;    // empty where the data set has float targets
   // What goes into the target input.
-  const void* target(TargetKind kind) const { return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data(); }
+  const void* target(TargetKind kind) const {
+    return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data();
+  }
 };
 
 // Fills the targets of `batch` with those of these examples.

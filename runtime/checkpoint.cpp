@@ -23,7 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz", *history_file = "history.csv", *distributions_file = "distributions.csv", *progress_file = "progress.json";
+constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz",
+                     *history_file = "history.csv", *distributions_file = "distributions.csv", *progress_file = "progress.json";
 
 void synchronize_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -34,7 +35,9 @@ void synchronize_folder(const fs::path& folder) {
 
 Json to_json(const RunningSum& sum) { return {{"loss", sum.loss}, {"right", sum.right}, {"batches", sum.batches}}; }
 
-RunningSum running_sum(const Json& json) { return {number(json.at("loss")), number(json.at("right")), whole_number<int64_t>(json.at("batches"))}; }
+RunningSum running_sum(const Json& json) {
+  return {number(json.at("loss")), number(json.at("right")), whole_number<int64_t>(json.at("batches"))};
+}
 
 void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
   checkpoint.weights.save(folder / weights_file);
@@ -74,7 +77,8 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
     checkpoint.epoch = running_sum(progress.at("epoch"));
     checkpoint.interval = running_sum(progress.at("interval"));
     checkpoint.seconds = number(progress.at("seconds"));
-    if (progress.contains("settings")) checkpoint.settings = progress.at("settings").get<RunSettings>();   // those of older versions have none
+    if (progress.contains("settings"))
+      checkpoint.settings = progress.at("settings").get<RunSettings>();  // those of older versions have none
     if (!progress.at("best_step").is_null()) best_step = whole_number<int64_t>(progress.at("best_step"));
   } catch (const Json::exception&) {
     fail("{}: damaged: not the progress of a training run", path);
@@ -86,7 +90,8 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
 // By the names of its files first: to list a folder takes a descriptor, which the system may refuse.
 void remove_folder(const fs::path& folder) {
   std::error_code ignored;
-  for (const char* name : {weights_file, best_file, state_file, history_file, distributions_file, progress_file}) fs::remove(folder / name, ignored);
+  for (const char* name : {weights_file, best_file, state_file, history_file, distributions_file, progress_file})
+    fs::remove(folder / name, ignored);
   if (!fs::remove(folder, ignored)) fs::remove_all(folder, ignored);
 }
 
@@ -144,10 +149,12 @@ Checkpoint read_checkpoint(const std::string& out) {
   const std::string distributions_path = folder / distributions_file;
   if (fs::exists(distributions_path, ignored)) {
     const auto distributions = FileBytes::open(distributions_path);
-    checkpoint.distributions = parse_distributions({reinterpret_cast<const char*>(distributions->bytes().data()), distributions->bytes().size()}, distributions_path);
+    checkpoint.distributions = parse_distributions(
+        {reinterpret_cast<const char*>(distributions->bytes().data()), distributions->bytes().size()}, distributions_path);
   }
   if (best_step < 0) return checkpoint;
-  const auto best = std::find_if(checkpoint.history.begin(), checkpoint.history.end(), [&](const HistoryRow& row) { return row.step == best_step && row.tested; });
+  const auto best = std::find_if(checkpoint.history.begin(), checkpoint.history.end(),
+                                 [&](const HistoryRow& row) { return row.step == best_step && row.tested; });
   if (best == checkpoint.history.end()) fail("{}: damaged: there is no test at step {}, which was the best one", history_path, best_step);
   checkpoint.best = {*best, WeightStore::load(folder / best_file)};
   return checkpoint;

@@ -14,7 +14,8 @@ void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data) {
     const std::vector<uint8_t> bytes = read_maybe_gzipped(path);
     const int64_t count = static_cast<int64_t>(bytes.size()) / record;
     if (bytes.empty() || bytes.size() % record != 0) {
-      fail("{}: not whole CIFAR-10 records: {} bytes are {} records of {} and {} bytes more", path, bytes.size(), count, record, bytes.size() % record);
+      fail("{}: not whole CIFAR-10 records: {} bytes are {} records of {} and {} bytes more", path, bytes.size(), count, record,
+           bytes.size() % record);
     }
     for (int64_t k = 0; k < count; ++k) {
       const uint8_t* example = &bytes[static_cast<size_t>(k * record)];

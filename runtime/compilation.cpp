@@ -12,7 +12,9 @@ Compilation::Compilation(const Network::Data& network, const CompileOptions& opt
   if (options.batch && *options.batch < 1) fail("the batch size is {}, but must be at least 1", *options.batch);
   context.batch = options.batch;
   if (options.mode == Mode::train) {
-    if (!network.train()) fail("network `{}` has no train section, so it cannot be compiled for training\nhelp: add `train {} {{ loss = ... }}`", graph.name, graph.name);
+    if (!network.train())
+      fail("network `{}` has no train section, so it cannot be compiled for training\nhelp: add `train {} {{ loss = ... }}`", graph.name,
+           graph.name);
     if (!context.batch) context.batch = network.train()->batch;
   }
   if (options.on_time) options.on_time("parse", network.parse_ms);
@@ -41,7 +43,8 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
   PassOptions pass_options;
   pass_options.verify_each = options_.verify_each;
   pass_options.stop_after = options_.stop_after;
-  if (options_.on_change) pass_options.on_change = [this](const std::string& pass, const Graph& changed) { options_.on_change(pass, print(changed)); };
+  if (options_.on_change)
+    pass_options.on_change = [this](const std::string& pass, const Graph& changed) { options_.on_change(pass, print(changed)); };
   pass_options.on_time = options_.on_time;
   bnc::run_passes(graph, names, context, pass_options, &program);
   if (options_.on_warning)

@@ -20,7 +20,8 @@ using Kind = NumberText::Kind;
 constexpr const char* fill_in = "\nhelp: fill missing values in, or leave such lines out";
 
 bool equal_but_for_case(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
 }
 
 // What common tools write for a value they do not have. `nan` is a number, though one that is not finite.
@@ -85,11 +86,13 @@ class Table {
     for (const Field& field : first.fields) header_.push_back(field.text);
   }
 
-  // The first line held names after all where there is a name over a column of numbers, or over one of other texts behind columns that count.
+  // The first line held names after all where there is a name over a column of numbers, or over one of other texts behind columns that
+  // count.
   void drop_late_header() {
     if (!header_.empty() || labels_.size() < 2 || !is_name(labels_[0].text)) return;
     const auto rest = std::span(labels_).subspan(1);
-    const bool over_numbers = std::all_of(rest.begin(), rest.end(), [](const Field& field) { return parse_number(field.text).kind == Kind::number; });
+    const bool over_numbers = std::all_of(rest.begin(), rest.end(),
+                                          [](const Field& field) { return parse_number(field.text).kind == Kind::number; });
     const bool over_others = std::none_of(rest.begin(), rest.end(), [&](const Field& field) { return field.text == labels_[0].text; });
     if (!over_numbers && !(counts_up_ && over_others)) return;
     values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(width_ - 1));
@@ -99,7 +102,8 @@ class Table {
 
   void add(Record record) {
     if (record.fields.size() != width_) {
-      fail("{}:{}:1: this line has {} field{}, but line {} has {}", path_, record.line, record.fields.size(), record.fields.size() == 1 ? "" : "s", first_line_, width_);
+      fail("{}:{}:1: this line has {} field{}, but line {} has {}", path_, record.line, record.fields.size(),
+           record.fields.size() == 1 ? "" : "s", first_line_, width_);
     }
     for (size_t k = 0; k < width_; ++k) {
       if (k != label_) values_.push_back(number(record.fields[k], record.line, k));
@@ -114,10 +118,12 @@ class Table {
     const std::string name = column < header_.size() ? fmt::format("`{}`", header_[column]) : fmt::format("{}", column + 1);
     const std::string place = fmt::format("{}:{}:{}", path_, line, field.column);
     if (parsed.kind == Kind::empty) fail("{}: column {} is empty here{}", place, name, fill_in);
-    const char* what = parsed.kind == Kind::too_large ? "is out of the range of 32-bit floats\nhelp: give the column in a larger unit, or its logarithm"
+    const char* what = parsed.kind == Kind::too_large
+                           ? "is out of the range of 32-bit floats\nhelp: give the column in a larger unit, or its logarithm"
                        : parsed.kind == Kind::not_finite ? "is not finite"
                                                          : "is no number";
-    fail("{}: `{}` in column {} {}{}", place, field.text, name, what, parsed.kind == Kind::not_finite || is_missing(field.text) ? fill_in : "");
+    fail("{}: `{}` in column {} {}{}", place, field.text, name, what,
+         parsed.kind == Kind::not_finite || is_missing(field.text) ? fill_in : "");
   }
 
   // Labels where all are written as whole numbers, else float targets.
@@ -126,7 +132,8 @@ class Table {
       data.targets.push_back(number(labels_[k], lines_[k], label_));
       const std::string_view text = trimmed(labels_[k].text), digits = text.substr(text.starts_with('+'));
       int32_t whole = 0;
-      if (parse_number(text).whole && std::from_chars(digits.data(), digits.data() + digits.size(), whole).ec == std::errc()) data.labels.push_back(whole);
+      if (parse_number(text).whole && std::from_chars(digits.data(), digits.data() + digits.size(), whole).ec == std::errc())
+        data.labels.push_back(whole);
     }
     if (data.labels.size() == labels_.size()) data.targets.clear();
     else data.labels.clear();

@@ -14,7 +14,8 @@ CsvReader::CsvReader(std::string_view text, const std::string& path) : rest_(tex
 std::optional<Record> CsvReader::next() {
   while (!rest_.empty()) {
     Record found = record();
-    const bool blank = std::all_of(found.fields.begin(), found.fields.end(), [](const Field& field) { return trimmed(field.text).empty(); });
+    const bool blank = std::all_of(found.fields.begin(), found.fields.end(),
+                                   [](const Field& field) { return trimmed(field.text).empty(); });
     if (!blank || quoted_) return found;
   }
   return std::nullopt;
@@ -26,7 +27,8 @@ Record CsvReader::record() {
   quoted_ = false;
   do record.fields.push_back(field());
   while (take(","));
-  if (!take_line_end() && !rest_.empty()) refuse(column_, rest_.front() == '\0' ? "a zero byte: this is no text" : "expected a comma or the end of the line");
+  if (!take_line_end() && !rest_.empty())
+    refuse(column_, rest_.front() == '\0' ? "a zero byte: this is no text" : "expected a comma or the end of the line");
   ++line_;
   return record;
 }

@@ -45,7 +45,8 @@ std::vector<std::string> cifar10_files(const std::string& folder, const std::str
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (split == "test" ? name == "test_batch.bin" : name.starts_with("data_batch_") && name.ends_with(".bin")) files.push_back(entry->path().string());
+    if (split == "test" ? name == "test_batch.bin" : name.starts_with("data_batch_") && name.ends_with(".bin"))
+      files.push_back(entry->path().string());
   }
   if (error) fail("cannot read {}: {}", folder, error.message());
   std::sort(files.begin(), files.end());
@@ -56,11 +57,12 @@ void read_folder(const std::string& folder, const std::string& split, Dataset::D
   const std::string stem = split == "test" ? "t10k" : "train";
   const std::string images = find_file(folder, stem + "-images-idx3-ubyte"), labels = find_file(folder, stem + "-labels-idx1-ubyte");
   if (!images.empty() && !labels.empty()) return read_idx(images, labels, data);
-  if (images.empty() != labels.empty()) fail("{} holds {}, but no {}-{}", folder, images + labels, stem, images.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte");
+  if (images.empty() != labels.empty())
+    fail("{} holds {}, but no {}-{}", folder, images + labels, stem, images.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte");
   const std::vector<std::string> batches = cifar10_files(folder, split);
   if (!batches.empty()) return read_cifar10(batches, data);
-  fail("{} holds no {} data: neither {}-images-idx3-ubyte[.gz] (IDX) nor {} (CIFAR-10)", folder, split == "test" ? "test" : "training", stem,
-       split == "test" ? "test_batch.bin" : "data_batch_*.bin");
+  fail("{} holds no {} data: neither {}-images-idx3-ubyte[.gz] (IDX) nor {} (CIFAR-10)", folder, split == "test" ? "test" : "training",
+       stem, split == "test" ? "test_batch.bin" : "data_batch_*.bin");
 }
 
 // In small or capital letters.
@@ -86,7 +88,8 @@ std::vector<std::string> folder_files(const std::string& folder) {
 void read_specification(const Specification& spec, Dataset::Data& data) {
   std::error_code ignored;
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
-    if (!fs::is_directory(fashion_folder, ignored)) fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
+    if (!fs::is_directory(fashion_folder, ignored))
+      fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
     data.class_names = {"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
     return read_folder(fashion_folder, spec.split, data);
   }
@@ -105,7 +108,8 @@ void check_finite(const Dataset::Data& data, const std::vector<float>& values, i
   const auto found = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
   if (found == values.end()) return;
   const auto index = static_cast<int64_t>(found - values.begin());
-  fail("{}: the {} of example {} hold {} at position {}; data must be finite", data.files.front(), what, index / width, *found, index % width);
+  fail("{}: the {} of example {} hold {} at position {}; data must be finite", data.files.front(), what, index / width, *found,
+       index % width);
 }
 
 }  // namespace
@@ -133,7 +137,8 @@ Dataset Dataset::open(const std::string& spec, const std::string& default_split)
     if (data->count == 0) fail("{} holds no examples", data->files.front());
     data->example_size = 1;
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
-    if (data->example_size == 0) fail("the examples of {} are [{}]: they hold nothing", data->files.front(), fmt::join(data->example_dims, ", "));
+    if (data->example_size == 0)
+      fail("the examples of {} are [{}]: they hold nothing", data->files.front(), fmt::join(data->example_dims, ", "));
     check_finite(*data, data->values, data->example_size, "numbers");
     check_finite(*data, data->targets, data->target_size, "targets");
     Dataset whole(std::move(data));
@@ -147,7 +152,8 @@ Dataset Dataset::open(const std::string& spec, const std::string& default_split)
 std::pair<Dataset, Dataset> Dataset::split(double share, uint64_t seed) const {
   return at_boundary([&] {
     const auto held_out = std::llround(share * static_cast<double>(count()));
-    if (held_out < 1 || held_out >= count()) fail("a share of {} of the {} examples of {} {}", share, count(), data_->spec, held_out < 1 ? "is none" : "leaves no others");
+    if (held_out < 1 || held_out >= count())
+      fail("a share of {} of the {} examples of {} {}", share, count(), data_->spec, held_out < 1 ? "is none" : "leaves no others");
     std::vector<int64_t> order = shuffled_indices(count(), seed, "split");
     const auto middle = order.begin() + held_out;
     std::sort(order.begin(), middle);
@@ -161,10 +167,13 @@ const std::vector<int64_t>& Dataset::example_dims() const { return data_->exampl
 bool Dataset::has_labels() const { return !data_->labels.empty(); }
 const std::vector<int64_t>& Dataset::target_dims() const { return data_->target_dims; }
 
-int64_t Dataset::classes() const { return data_->labels.empty() ? 0 : int64_t{*std::max_element(data_->labels.begin(), data_->labels.end())} + 1; }
+int64_t Dataset::classes() const {
+  return data_->labels.empty() ? 0 : int64_t{*std::max_element(data_->labels.begin(), data_->labels.end())} + 1;
+}
 
 void Dataset::Data::gather_x(std::span<const int64_t> indices, std::span<float> x) const {
-  if (x.size() != indices.size() * static_cast<size_t>(example_size)) fail("{} examples take {} values, not {}", indices.size(), indices.size() * example_size, x.size());
+  if (x.size() != indices.size() * static_cast<size_t>(example_size))
+    fail("{} examples take {} values, not {}", indices.size(), indices.size() * example_size, x.size());
   float* to = x.data();
   for (const int64_t index : indices) {
     if (index < 0 || index >= count) fail("example {} is out of range: {} holds {}", index, spec, count);
@@ -187,9 +196,12 @@ void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::
 
 void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::span<float> y) const {
   if (has_labels()) fail("{} has labels and no float targets", data_->spec);
-  if (y.size() != indices.size() * static_cast<size_t>(data_->target_size)) fail("{} examples have {} targets, not {}", indices.size(), indices.size() * data_->target_size, y.size());
+  if (y.size() != indices.size() * static_cast<size_t>(data_->target_size))
+    fail("{} examples have {} targets, not {}", indices.size(), indices.size() * data_->target_size, y.size());
   data_->gather_x(indices, x);
-  for (size_t k = 0; k < indices.size(); ++k) std::copy_n(data_->targets.data() + indices[k] * data_->target_size, data_->target_size, y.data() + k * static_cast<size_t>(data_->target_size));
+  for (size_t k = 0; k < indices.size(); ++k)
+    std::copy_n(data_->targets.data() + indices[k] * data_->target_size, data_->target_size,
+                y.data() + k * static_cast<size_t>(data_->target_size));
 }
 
 namespace {
@@ -228,7 +240,9 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   return part;
 }
 
-StoredNumbers Dataset::Data::stored_numbers() const { return values.empty() ? StoredNumbers::of(std::span(pixels)) : StoredNumbers::of(std::span(values)); }
+StoredNumbers Dataset::Data::stored_numbers() const {
+  return values.empty() ? StoredNumbers::of(std::span(pixels)) : StoredNumbers::of(std::span(values));
+}
 
 std::string Dataset::Data::place(size_t k) const { return lines.empty() ? labels_file : fmt::format("{}:{}", labels_file, lines[k]); }
 

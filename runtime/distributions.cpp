@@ -22,7 +22,8 @@ double value_at(std::vector<float>& values, double share) {
 
 std::array<double, 5> percentiles_of(std::vector<float>& values) {
   std::array<double, 5> result;
-  for (size_t k = 0; k < result.size(); ++k) result[k] = values.empty() ? std::nan("") : value_at(values, distribution_percentiles[k] / 100.0);
+  for (size_t k = 0; k < result.size(); ++k)
+    result[k] = values.empty() ? std::nan("") : value_at(values, distribution_percentiles[k] / 100.0);
   return result;
 }
 

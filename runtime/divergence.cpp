@@ -67,7 +67,8 @@ class StepProbe {
       if (std::find(names.begin(), names.end(), "grad/" + tensor) == names.end()) continue;
       const Array gradient = session.read("grad/" + tensor);
       if (all_finite(gradient.floats())) continue;
-      return NotFiniteTensor{"grad/" + tensor, fmt::format("the gradient of `{}`, {}", tensor, counted(gradient.floats(), gradient.dims())), (*node)->range};
+      return NotFiniteTensor{"grad/" + tensor, fmt::format("the gradient of `{}`, {}", tensor, counted(gradient.floats(), gradient.dims())),
+                             (*node)->range};
     }
     return std::nullopt;
   }

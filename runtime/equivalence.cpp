@@ -14,7 +14,8 @@ namespace {
 
 constexpr int64_t batch_size = 5;
 constexpr double exact_tolerance = 1e-9, rounded_tolerance = 1e-5;
-// Below this magnitude a difference counts as absolute: the gradient of a bias in front of a batch norm is 0 in one form and 1e-17 in another.
+// Below this magnitude a difference counts as absolute: the gradient of a bias in front of a batch norm is 0 in one form and 1e-17 in
+// another.
 constexpr double least_magnitude = 1e-6;
 
 // The name of the operand as which some node reads `value`; empty where nobody does.
@@ -128,7 +129,8 @@ class Comparison {
 
 }  // namespace
 
-std::vector<EquivalenceCheck> check_equivalence(const Module& module, const std::vector<std::string>& passes, uint64_t seed, bool fold_weights) {
+std::vector<EquivalenceCheck> check_equivalence(const Module& module, const std::vector<std::string>& passes, uint64_t seed,
+                                                bool fold_weights) {
   Comparison comparison(module, seed, fold_weights);
   std::vector<EquivalenceCheck> checks;
   for (const std::string& pass : passes) comparison.run(pass, checks);

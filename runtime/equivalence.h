@@ -7,6 +7,7 @@
 namespace bnc {
 
 // See Network::check_equivalence.
-std::vector<EquivalenceCheck> check_equivalence(const Module& module, const std::vector<std::string>& passes, uint64_t seed, bool fold_weights);
+std::vector<EquivalenceCheck> check_equivalence(const Module& module, const std::vector<std::string>& passes, uint64_t seed,
+                                                bool fold_weights);
 
 }  // namespace bnc

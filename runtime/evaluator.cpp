@@ -10,7 +10,8 @@
 
 namespace bnc {
 
-void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
+void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices,
+                  const BatchShape& shape, Batch& batch) {
   Session::Data& inside = session.data();
   const auto count = static_cast<int64_t>(indices.size());
   fill_batch(data, indices, shape, batch);
@@ -19,13 +20,15 @@ void run_examples(Session& session, const Objective& objective, const Dataset& d
   std::copy(batch.x.begin(), batch.x.end(), input.floats());
   input.batch = count;
   if (Slot* target = inside.find(objective.target(), Slot::Kind::input)) {
-    std::memcpy(target->pointer, batch.target(shape.targets), static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
+    std::memcpy(target->pointer, batch.target(shape.targets),
+                static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
     target->batch = count;
   }
   session.run();
 }
 
-std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size, const EvaluationHooks& hooks) {
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size,
+                                                 const EvaluationHooks& hooks) {
   const BatchShape shape = objective.fit(data, batch_size);
   const auto start = std::chrono::steady_clock::now();
   Progress progress;

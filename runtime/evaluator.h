@@ -14,7 +14,8 @@ namespace bnc {
 using PredictionVisitor = std::function<void(int64_t first, int64_t count, std::span<const float> predictions)>;
 
 // Runs the session, which takes any batch size, on those examples; `batch` then holds them.
-void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch);
+void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices,
+                  const BatchShape& shape, Batch& batch);
 
 struct EvaluationHooks {
   std::function<void(const Progress&)> on_progress = {};
@@ -22,7 +23,9 @@ struct EvaluationHooks {
   PredictionVisitor visit = {};
 };
 
-// In batches in order, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned true.
-std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch, const EvaluationHooks& hooks = {});
+// In batches in order, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned
+// true.
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch,
+                                                 const EvaluationHooks& hooks = {});
 
 }  // namespace bnc

@@ -148,7 +148,8 @@ Explanation Network::explain(const CompileOptions& given, const WeightStore* wei
     if (weights && options.mode == Mode::infer) {
       constexpr double most_flops = 1e8;   // what the reference evaluator does in seconds
       explanation.predicted_difference = predicted_folding_error(folded_tensors(compilation.graph));
-      if (before.flops <= most_flops) explanation.measured_difference = measured_difference(*data_, options, weights->data().weights, compilation);
+      if (before.flops <= most_flops)
+        explanation.measured_difference = measured_difference(*data_, options, weights->data().weights, compilation);
     }
     return explanation;
   });

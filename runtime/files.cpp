@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
   std::string text = fmt::format("error: cannot write {}: {}", path, std::strerror(error));
   const fs::path folder = fs::path(path).parent_path();
   std::error_code ignored;
-  if (error == ENOENT && !folder.empty() && !fs::exists(folder, ignored)) text += fmt::format("\nhelp: there is no folder {0}: `mkdir -p {0}` makes it", folder.string());
+  if (error == ENOENT && !folder.empty() && !fs::exists(folder, ignored))
+    text += fmt::format("\nhelp: there is no folder {0}: `mkdir -p {0}` makes it", folder.string());
   throw Error(text);
 }
 
@@ -91,7 +92,8 @@ void replace(const std::string& path, std::string_view bytes, const struct stat*
 
 void write_file(const std::string& path, std::string_view bytes) {
   const std::string target = target_of(path);
-  if (const int open_file = open_file_of(target); open_file >= 0) return write_directly(::fcntl(open_file, F_DUPFD_CLOEXEC, 0), path, bytes);
+  if (const int open_file = open_file_of(target); open_file >= 0)
+    return write_directly(::fcntl(open_file, F_DUPFD_CLOEXEC, 0), path, bytes);
   struct stat status {};
   const bool exists = ::stat(target.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) fail_writing(path, EISDIR);

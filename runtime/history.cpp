@@ -15,8 +15,9 @@ constexpr std::string_view header = "step,epoch,loss,accuracy,test_loss,test_acc
 std::string to_csv(const History& history) {
   std::string text = fmt::format("{}\n", header);
   for (const HistoryRow& row : history) {
-    text += fmt::format("{},{},{},{},{},{},{},{:.3f}\n", row.step, row.epoch, csv_field(row.loss), csv_field(row.accuracy), row.tested ? csv_field(row.test_loss) : "",
-                        row.tested ? csv_field(row.test_accuracy) : "", csv_field(row.rate), row.seconds);
+    text += fmt::format("{},{},{},{},{},{},{},{:.3f}\n", row.step, row.epoch, csv_field(row.loss), csv_field(row.accuracy),
+                        row.tested ? csv_field(row.test_loss) : "", row.tested ? csv_field(row.test_accuracy) : "", csv_field(row.rate),
+                        row.seconds);
   }
   return text;
 }

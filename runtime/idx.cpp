@@ -34,7 +34,8 @@ Idx read_file(const std::string& path) {
     const uint8_t* field = &bytes[4 + 4 * axis];
     const int64_t dim = int64_t{field[0]} << 24 | field[1] << 16 | field[2] << 8 | field[3];
     idx.dims.push_back(dim);
-    if (__builtin_mul_overflow(size, static_cast<uint64_t>(dim), &size)) fail("{}: its shape [{}] is too large", path, fmt::join(idx.dims, ", "));
+    if (__builtin_mul_overflow(size, static_cast<uint64_t>(dim), &size))
+      fail("{}: its shape [{}] is too large", path, fmt::join(idx.dims, ", "));
   }
   const uint64_t data = bytes.size() - header;
   if (data < size) fail("{}: truncated: shape [{}] takes {} bytes, but {} are there", path, fmt::join(idx.dims, ", "), size, data);
@@ -48,7 +49,8 @@ Idx read_file(const std::string& path) {
 void read_idx(const std::string& images_path, const std::string& labels_path, Dataset::Data& data) {
   Idx images = read_file(images_path);
   const Idx labels = read_file(labels_path);
-  if (images.dims.size() != 3 && images.dims.size() != 4) fail("{}: images have 3 or 4 dimensions, these have {}", images_path, images.dims.size());
+  if (images.dims.size() != 3 && images.dims.size() != 4)
+    fail("{}: images have 3 or 4 dimensions, these have {}", images_path, images.dims.size());
   if (labels.dims.size() != 1) fail("{}: labels have 1 dimension, these have {}", labels_path, labels.dims.size());
   if (images.dims[0] != labels.dims[0]) {
     fail("{} holds {} images, but {} holds {} labels", images_path, images.dims[0], labels_path, labels.dims[0]);

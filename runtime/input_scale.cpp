@@ -41,19 +41,23 @@ InputScale scale_of(const StoredNumbers& numbers) {
   return {false, numbers.lowest, numbers.highest};
 }
 
-bool divides_by_255(const StoredNumbers& numbers, const std::optional<InputScale>& rule, const std::string& what, const std::string& source) {
+bool divides_by_255(const StoredNumbers& numbers, const std::optional<InputScale>& rule, const std::string& what,
+                    const std::string& source) {
   if (!rule) return numbers.bytes;
   if (!numbers.bytes) {
     if (rule->from_bytes && (numbers.lowest < -room_for_noise || numbers.highest > 1 + room_for_noise)) {
-      fail("{} holds numbers from {:g} to {:g}, but {} held bytes, which were divided by 255\nhelp: store these numbers as bytes (uint8) too, or divided by 255", what,
-           numbers.lowest, numbers.highest, source);
+      fail(
+          "{} holds numbers from {:g} to {:g}, but {} held bytes, which were divided by 255\nhelp: store these numbers as bytes (uint8) "
+          "too, or divided by 255",
+          what, numbers.lowest, numbers.highest, source);
     }
     return false;
   }
   if (rule->from_bytes) return true;
   const auto refuse = [&](const char* why) {
-    fail("{} holds bytes from {:g} to {:g}, but {} held numbers from {:g} to {:g}{}\nhelp: store them as float32, as the network takes them", what, numbers.lowest,
-         numbers.highest, source, rule->lowest, rule->highest, why);
+    fail(
+        "{} holds bytes from {:g} to {:g}, but {} held numbers from {:g} to {:g}{}\nhelp: store them as float32, as the network takes them",
+        what, numbers.lowest, numbers.highest, source, rule->lowest, rule->highest, why);
   };
   if (rule->lowest < -rounding) refuse("");
   if (rule->highest <= 1 + rounding) {

@@ -26,6 +26,7 @@ InputScale scale_of(const StoredNumbers& numbers);
 
 // Whether bytes among `numbers` are to be divided by 255, so that they are what the model was trained on. Without a rule bytes are.
 // Error where numbers stored that way cannot be, or nobody can tell; `what` names them, `source` what the rule is from.
-bool divides_by_255(const StoredNumbers& numbers, const std::optional<InputScale>& rule, const std::string& what, const std::string& source);
+bool divides_by_255(const StoredNumbers& numbers, const std::optional<InputScale>& rule, const std::string& what,
+                    const std::string& source);
 
 }  // namespace bnc

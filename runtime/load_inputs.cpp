@@ -13,7 +13,8 @@ namespace bnc {
 namespace {
 
 // A file's array for a target, one row an example.
-Array target_array(const Array& array, const TensorType& type, const TargetRule& rule, const ModelMetadata& model, const std::string& path) {
+Array target_array(const Array& array, const TensorType& type, const TargetRule& rule, const ModelMetadata& model,
+                   const std::string& path) {
   Dataset::Data data;
   data.labels_file = path;
   data.count = array.dims()[0];

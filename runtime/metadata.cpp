@@ -23,7 +23,8 @@ std::optional<std::string> take(std::map<std::string, std::string>& entries, con
 
 // Whether the entry is the first of the two words it may be.
 bool is_first(const std::string& word, const char* first, const char* second, const char* key, const std::string& path) {
-  if (word != first && word != second) fail("{}: its metadata hold `{}` under `{}`, which may be `{}` or `{}`", path, word, key, first, second);
+  if (word != first && word != second)
+    fail("{}: its metadata hold `{}` under `{}`, which may be `{}` or `{}`", path, word, key, first, second);
   return word == first;
 }
 

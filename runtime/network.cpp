@@ -67,7 +67,8 @@ bool Network::trainable() const { return data_->train() != nullptr; }
 
 std::vector<TensorInfo> Network::inputs() const {
   std::vector<TensorInfo> infos;
-  for (const Node* node : data_->graph().nodes_of("input")) infos.push_back(describe(node->results[0].name, node->results[0].type, data_->graph()));
+  for (const Node* node : data_->graph().nodes_of("input"))
+    infos.push_back(describe(node->results[0].name, node->results[0].type, data_->graph()));
   return infos;
 }
 
@@ -109,9 +110,11 @@ void Network::check_weights(const WeightStore& store) const {
     known.push_back(info.name);
     const Weight* weight = weights.find(info.name);
     const auto other = others.find(info.name);
-    if (!weight && other != others.end()) problems.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->second->dtype));
+    if (!weight && other != others.end())
+      problems.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->second->dtype));
     else if (!weight) problems.push_back(fmt::format("missing: `{}` {}", info.name, info.type));
-    else if (weight->dims != info.dims) problems.push_back(fmt::format("misshapen: `{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
+    else if (weight->dims != info.dims)
+      problems.push_back(fmt::format("misshapen: `{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
   }
   if (problems.empty()) return;
   constexpr size_t most_suggestions = 100;   // each compares a name with all others
@@ -120,7 +123,8 @@ void Network::check_weights(const WeightStore& store) const {
   for (const auto& [name, weight] : weights.entries()) {   // perhaps what is missing, by another name
     if (is_known.count(name)) continue;
     const std::string near = ++unknown <= most_suggestions ? nearest_name(name, known) : "";
-    problems.push_back(fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
+    problems.push_back(
+        fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
   }
   const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";
   fail("{} not fit network `{}`\n  {}", source, this->name(), fmt::join(problems, "\n  "));
@@ -137,8 +141,9 @@ std::string Network::unused_weights(const WeightStore& store) const {
   if (unused.empty()) return "";
   const size_t more = unused.size() - std::min(unused.size(), shown);
   unused.resize(unused.size() - more);
-  return fmt::format("note: {} has {} that network `{}` does not use: {}{}", file.path.empty() ? "the file" : file.path, unused.size() + more == 1 ? "a tensor" : "tensors", name(),
-                     fmt::join(unused, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
+  return fmt::format("note: {} has {} that network `{}` does not use: {}{}", file.path.empty() ? "the file" : file.path,
+                     unused.size() + more == 1 ? "a tensor" : "tensors", name(), fmt::join(unused, ", "),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
 }
 
 std::string Network::emit(Stage stage, const CompileOptions& options, const WeightStore* weights) const {
@@ -152,7 +157,8 @@ std::string Network::emit(Stage stage, const CompileOptions& options, const Weig
     if (stage == Stage::graph) return print(compilation.graph);
     const loops::Program program = compilation.lower();
     if (stage == Stage::loops) return loops::to_string(program);
-    return stage == Stage::llvm ? codegen::emit_llvm(program, compilation.context.target) : codegen::emit_assembly(program, compilation.context.target);
+    return stage == Stage::llvm ? codegen::emit_llvm(program, compilation.context.target)
+                                : codegen::emit_assembly(program, compilation.context.target);
   });
 }
 
@@ -163,7 +169,8 @@ std::string Network::optimize(const std::vector<std::string>& passes, const Comp
     compilation.run_passes(passes);
     if (compilation.program) return loops::to_string(*compilation.program);
     Module module;
-    for (const Graph& graph : data_->module.networks) module.networks.push_back(&graph == &data_->graph() ? compilation.graph.clone() : graph.clone());
+    for (const Graph& graph : data_->module.networks)
+      module.networks.push_back(&graph == &data_->graph() ? compilation.graph.clone() : graph.clone());
     module.train = data_->module.train;
     return print(module);
   });
@@ -178,11 +185,13 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
     const loops::Program program = compilation.lower(true);
     codegen::ObjectOptions object;
     object.function_name = options.object_name.empty() ? name() : options.object_name;
-    if (!is_identifier(object.function_name)) fail("`{}` cannot be part of a C name\nhelp: give letters, digits and underscores, no digit first", object.function_name);
+    if (!is_identifier(object.function_name))
+      fail("`{}` cannot be part of a C name\nhelp: give letters, digits and underscores, no digit first", object.function_name);
     object.on_time = options.on_time;
     for (const TensorInfo& input : inputs()) object.inputs.push_back(input.name);
     for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);
-    const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(), compilation.context.target.cpu);
+    const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(),
+                                            compilation.context.target.cpu);
     return ObjectFiles{codegen::emit_object(program, compilation.context.target, object), codegen::emit_header(program, object, comment)};
   });
 }
@@ -198,7 +207,8 @@ std::vector<GradientCheck> Network::check_gradients(uint64_t seed) const {
     GradientCheckSettings settings;
     settings.seed = seed;
     std::vector<GradientCheck> checks;
-    for (const GradientComparison& comparison : bnc::check_gradients(compilation.graph, random_bindings(compilation.graph, *compilation.context.batch, seed), settings)) {
+    for (const GradientComparison& comparison :
+         bnc::check_gradients(compilation.graph, random_bindings(compilation.graph, *compilation.context.batch, seed), settings)) {
       checks.push_back({comparison.tensor, comparison.relative_error, settings.tolerance, comparison.passed});
     }
     return checks;

@@ -180,13 +180,15 @@ StoredArray parse_npy(const std::string& name, Bytes bytes, const std::string& w
   const NpyHeader header = HeaderParser({reinterpret_cast<const char*>(bytes.data()) + prefix, length}, where).parse();
 
   if (header.descr.starts_with(">")) fail("{}: the array is big-endian ({}); bnc reads little-endian ones", where, header.descr);
-  const std::string dtype = header.descr.empty() || std::isalpha(static_cast<unsigned char>(header.descr[0])) ? header.descr : header.descr.substr(1);
+  const std::string dtype = header.descr.empty() || std::isalpha(static_cast<unsigned char>(header.descr[0])) ? header.descr
+                                                                                                              : header.descr.substr(1);
   const int width = element_bytes(dtype);
   if (width == 0) fail("{}: elements of type `{}` cannot be read; bnc reads f4, f8, i1 to i8, u1 to u8 and b1", where, header.descr);
   // Without the extents of 0 an array must be possible in any type: its strides are computed from them.
   int64_t largest = sizeof(double), expected = width;
   for (const int64_t dim : header.dims) {
-    if (__builtin_mul_overflow(largest, std::max<int64_t>(dim, 1), &largest)) fail("{}: its shape ({}) is too large", where, fmt::join(header.dims, ", "));
+    if (__builtin_mul_overflow(largest, std::max<int64_t>(dim, 1), &largest))
+      fail("{}: its shape ({}) is too large", where, fmt::join(header.dims, ", "));
     expected *= dim;
   }
   const Bytes data = bytes.subspan(prefix + length);

@@ -5,8 +5,8 @@
 
 namespace bnc {
 
-// What a field of a table holds. A number is decimal: an optional sign, digits with or without a point and an exponent (`1.`, `.5`, `+1e5`),
-// with spaces or tabs around it. What is nearer to 0 than any float counts as 0; what is farther from it is `too_large`.
+// What a field of a table holds. A number is decimal: an optional sign, digits with or without a point and an exponent (`1.`, `.5`,
+// `+1e5`), with spaces or tabs around it. What is nearer to 0 than any float counts as 0; what is farther from it is `too_large`.
 struct NumberText {
   enum class Kind { number, not_finite, too_large, empty, no_number };
   Kind kind = Kind::no_number;

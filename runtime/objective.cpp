@@ -41,7 +41,8 @@ int32_t answer_of(std::span<const float> scores) {
 }
 
 Graph graph_with_loss(const Network& network) {
-  if (!network.trainable()) fail("network `{0}` has no train section, which gives the loss\nhelp: add `train {0} {{ loss = ... }}` to the file", network.name());
+  if (!network.trainable())
+    fail("network `{0}` has no train section, which gives the loss\nhelp: add `train {0} {{ loss = ... }}` to the file", network.name());
   CompileOptions options;
   options.mode = Mode::train;
   options.batch = std::max<int64_t>(2, network.data().train()->batch);
@@ -56,8 +57,13 @@ std::optional<TargetRule> target_rule(const Graph& graph) {
   if (!loss.op->target_type) return std::nullopt;   // the network's own
   const TensorType &prediction = loss.operands[0].type(), &target = loss.operands[1].type();
   if (!is_rows_of_batch(prediction) || !is_rows_of_batch(target)) return std::nullopt;
-  return TargetRule{.network = graph.name, .loss = loss.op->name, .type = to_string(target, graph.batch_symbol), .class_numbers = target.dtype == DType::i32,
-                    .shares = loss.is("binary_cross_entropy_with_logits"), .width = elements_an_example(target), .classes = prediction.shape.back().factor};
+  return TargetRule{.network = graph.name,
+                    .loss = loss.op->name,
+                    .type = to_string(target, graph.batch_symbol),
+                    .class_numbers = target.dtype == DType::i32,
+                    .shares = loss.is("binary_cross_entropy_with_logits"),
+                    .width = elements_an_example(target),
+                    .classes = prediction.shape.back().factor};
 }
 
 Objective::Objective(const Network& network) : network_(network.name()), graph_(graph_with_loss(network)) {
@@ -77,14 +83,16 @@ Objective::Objective(const Network& network) : network_(network.name()), graph_(
     input_type_ = node->results[0].type;
   }
   for (const auto& node : graph_.nodes()) {  // what `layout=nchw` becomes
-    if (node->is("transpose") && node->operands[0].name() == input_) channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
+    if (node->is("transpose") && node->operands[0].name() == input_)
+      channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
   }
   if (input_.empty() || input_type_.dtype != DType::f32 || !is_rows_of_batch(input_type_)) {
     fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph_.batch_symbol);
   }
   const std::optional<TargetRule> rule = target_rule(graph_);
   if (!rule) {
-    fail("the loss of network `{}` is not over one row an example: its prediction is {}", network_, to_string(prediction_type_, graph_.batch_symbol));
+    fail("the loss of network `{}` is not over one row an example: its prediction is {}", network_,
+         to_string(prediction_type_, graph_.batch_symbol));
   }
   targets_ = *rule;
 }
@@ -92,8 +100,8 @@ Objective::Objective(const Network& network) : network_(network.name()), graph_(
 BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
   const Dataset::Data& content = data.data();
   if (content.example_size != elements_an_example(input_type_)) {
-    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(), fmt::join(content.example_dims, ", "),
-         content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
+    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(),
+         fmt::join(content.example_dims, ", "), content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
   std::vector<int64_t> input_dims;
   for (size_t k = 1; k < input_type_.shape.size(); ++k) input_dims.push_back(input_type_.shape[k].factor);
@@ -102,7 +110,10 @@ BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
     fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", content.files.front(),
          fmt::join(content.example_dims, ", "), input_, network_, to_string(input_type_, graph_.batch_symbol));
   }
-  return {.batch = batch, .targets = kind_of(content, targets_), .classes = targets_.classes, .planes = channels_first_ && content.example_dims == input_dims};
+  return {.batch = batch,
+          .targets = kind_of(content, targets_),
+          .classes = targets_.classes,
+          .planes = channels_first_ && content.example_dims == input_dims};
 }
 
 void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const {

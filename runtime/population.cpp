@@ -37,14 +37,18 @@ std::vector<Probe> add_probes(Graph& graph) {
   for (Node* node : graph.nodes_of("batch_norm")) {
     const Node *mean = operand(*node, "mean"), *variance = operand(*node, "variance");
     if (node->attribute("mode").symbol().name == "infer" || !mean->is("state") || !variance->is("state")) continue;
-    Probe probe{.mean = mean->results[0].name, .variance = variance->results[0].name, .unbiased = node->attribute("unbiased").boolean(), .epsilon = node->attribute("epsilon").number()};
+    Probe probe{.mean = mean->results[0].name,
+                .variance = variance->results[0].name,
+                .unbiased = node->attribute("unbiased").boolean(),
+                .epsilon = node->attribute("epsilon").number()};
     const Value x = node->operands[0];
     const std::vector<int> axes = ops::other_axes(x.type().rank(), ops::axis_of(*node));
     for (const int axis : axes) {
       const Dim& dim = x.type().shape[static_cast<size_t>(axis)];
       probe.elements = {probe.elements.factor * dim.factor, probe.elements.batch || dim.batch};
     }
-    const Value normalized = builder.value("normalize", {x, node->result(1), node->result(2)}, {{"axis", node->attribute("axis")}, {"epsilon", probe.epsilon}});
+    const Value normalized = builder.value("normalize", {x, node->result(1), node->result(2)},
+                                           {{"axis", node->attribute("axis")}, {"epsilon", probe.epsilon}});
     const auto output = [&](const char* what, Value value) {
       graph.outputs.push_back({Output::Role::output, fmt::format("{}/{}", what, probes.size()), value});
       return graph.outputs.back().name;
@@ -59,7 +63,8 @@ std::vector<Probe> add_probes(Graph& graph) {
 
 // The moments of one batch, in float64.
 void pool(PooledMoments& moments, const Probe& probe, const Session& session, int64_t batch) {
-  const std::span<const float> variance = session.view(probe.batch_variance), rest = session.view(probe.rest), rounded = session.view(probe.batch_mean);
+  const std::span<const float> variance = session.view(probe.batch_variance), rest = session.view(probe.rest),
+                               rounded = session.view(probe.batch_mean);
   std::vector<double> mean(rounded.begin(), rounded.end());
   for (size_t channel = 0; channel < mean.size(); ++channel) mean[channel] += rest[channel] * std::sqrt(variance[channel] + probe.epsilon);
   moments.add(static_cast<double>(probe.elements.factor * (probe.elements.batch ? batch : 1)), mean, variance);
@@ -107,7 +112,8 @@ int64_t normalized_together(const Network& network, int64_t batch) {
   return least;
 }
 
-std::map<std::string, PooledMoments> population_moments(const Network& network, const WeightStore& weights, const Dataset& data, const PopulationOptions& options) {
+std::map<std::string, PooledMoments> population_moments(const Network& network, const WeightStore& weights, const Dataset& data,
+                                                        const PopulationOptions& options) {
   const Objective objective(network);
   const int64_t batch = std::min(options.batch > 0 ? options.batch : normalized_together(network), data.count());
   const BatchShape shape = objective.fit(data, batch);

@@ -35,7 +35,8 @@ int64_t normalized_together(const Network& network, int64_t batch = 0);
 // By the name of the stored mean. Every example counts once; batches are drawn in random order and normalized with their own
 // statistics, as in training; batch norms with `mode=infer` are left out, those that share their statistics are pooled. Error where
 // the data do not fit the network.
-std::map<std::string, PooledMoments> population_moments(const Network& network, const WeightStore& weights, const Dataset& data, const PopulationOptions& options);
+std::map<std::string, PooledMoments> population_moments(const Network& network, const WeightStore& weights, const Dataset& data,
+                                                        const PopulationOptions& options);
 
 // The weights with stored statistics replaced by the moments of `data`.
 WeightStore restat_weights(const Network& network, const WeightStore& weights, const Dataset& data, const PopulationOptions& options);

@@ -43,7 +43,8 @@ class Measured {
   }
 
   bool finite() const {
-    return std::all_of(places_.begin(), places_.end(), [](const Place& place) { return std::isfinite(place.mean) && std::isfinite(place.squares); });
+    return std::all_of(places_.begin(), places_.end(),
+                       [](const Place& place) { return std::isfinite(place.mean) && std::isfinite(place.squares); });
   }
 
  private:
@@ -75,15 +76,20 @@ struct Layer {
   Measured measured;
 
   Layer(const Graph& network, const Node& layer, const std::string& input)
-      : node(layer), operand(operand_of(network, layer)), measured(static_cast<size_t>(element_count(layer.operands[1].type().shape)->factor)) {
+      : node(layer),
+        operand(operand_of(network, layer)),
+        measured(static_cast<size_t>(element_count(layer.operands[1].type().shape)->factor)) {
     for (int k : {1, 2})
       if (!layer.operands[k].node->is("state"))
-        refuse(layer, fmt::format("the {} of preprocess is given, so training cannot measure it", layer.op->operands[k].name), "write method=given to keep it");
+        refuse(layer, fmt::format("the {} of preprocess is given, so training cannot measure it", layer.op->operands[k].name),
+               "write method=given to keep it");
     const bool from_input = std::all_of(operand.nodes().begin(), operand.nodes().end(), [&](const auto& each) {
-      return each->is("input") ? each->results[0].name == input || Uses(operand).count(each->result()) == 0 : !each->is("parameter") && !each->is("state");
+      return each->is("input") ? each->results[0].name == input || Uses(operand).count(each->result()) == 0
+                               : !each->is("parameter") && !each->is("state");
     });
-    if (!from_input) refuse(layer, fmt::format("preprocess measures the training set, but its operand is not computed from the input `{}` alone", input),
-                            "apply it to the input, in front of all layers");
+    if (!from_input)
+      refuse(layer, fmt::format("preprocess measures the training set, but its operand is not computed from the input `{}` alone", input),
+             "apply it to the input, in front of all layers");
   }
 };
 
@@ -115,7 +121,9 @@ void fit_preprocess(const Network& network, const std::string& input, const Data
     }
   }
   for (const Layer& layer : layers) {
-    if (!layer.measured.finite()) refuse(layer.node, fmt::format("what preprocess is applied to is not finite for all examples of {}", data.data().spec), "measure it before it overflows");
+    if (!layer.measured.finite())
+      refuse(layer.node, fmt::format("what preprocess is applied to is not finite for all examples of {}", data.data().spec),
+             "measure it before it overflows");
     const auto [offset, scale] = layer.measured.offset_and_scale(layer.node.attribute("method").symbol().name);
     const std::vector<int64_t> dims = concrete(layer.node.operands[1].type().shape, 1);
     weights.set(layer.node.operands[1].name(), dims, offset);

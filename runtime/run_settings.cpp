@@ -43,8 +43,9 @@ std::pair<std::string_view, std::string_view> first_difference(std::string_view 
 
 RunSettings run_settings(const Network& network) {
   const TrainSection& section = *network.data().train();
-  return {{"loss", to_string(Attribute(section.loss))}, {"optimizer", to_string(Attribute(section.optimizer))}, {"augment", list(section.augment)},
-          {"batch", std::to_string(section.batch)},     {"seed", std::to_string(section.seed)},                 {"network", print(network.data().graph())}};
+  return {{"loss", to_string(Attribute(section.loss))}, {"optimizer", to_string(Attribute(section.optimizer))},
+          {"augment", list(section.augment)},           {"batch", std::to_string(section.batch)},
+          {"seed", std::to_string(section.seed)},       {"network", print(network.data().graph())}};
 }
 
 void check_unchanged(const Network& network, const Checkpoint& checkpoint, const std::string& run, bool allow) {
@@ -54,7 +55,10 @@ void check_unchanged(const Network& network, const Checkpoint& checkpoint, const
     const bool is_fixed = chosen != fixed.end();
     if (found == checkpoint.settings.end() || found->second == now || (is_fixed ? chosen->second == now : allow)) continue;
     const std::string& before = found->second;
-    Diagnostic diagnostic{Severity::error, place_of(*network.data().train(), setting), fmt::format("`{}` has changed since the run in {} began", setting, run), {}};
+    Diagnostic diagnostic{Severity::error,
+                          place_of(*network.data().train(), setting),
+                          fmt::format("`{}` has changed since the run in {} began", setting, run),
+                          {}};
     if (setting == "network") {
       diagnostic.range = {};
       diagnostic.text = fmt::format("network `{}` has changed since the run in {} began", network.name(), run);
@@ -64,8 +68,10 @@ void check_unchanged(const Network& network, const Checkpoint& checkpoint, const
     } else {
       diagnostic.note(fmt::format("it was {}, and is {}", before, now));
     }
-    diagnostic.help(is_fixed ? "undo the change: the order of the data depends on it"
-                             : "undo the change, or go on with it by `--allow-changes`: the weights then are not those of one run from beginning to end");
+    diagnostic.help(
+        is_fixed
+            ? "undo the change: the order of the data depends on it"
+            : "undo the change, or go on with it by `--allow-changes`: the weights then are not those of one run from beginning to end");
     throw CompileError(std::move(diagnostic));
   }
 }

@@ -18,8 +18,9 @@ using Json = nlohmann::json;   // finds a key in logarithmic time, as the ordere
 
 constexpr uint64_t longest_header = 100'000'000;
 // Of one element.
-const std::map<std::string, uint64_t> bytes_of_types = {{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2},
-                                                        {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"F32", 4}, {"F64", 8}, {"I64", 8}, {"U64", 8}};
+const std::map<std::string, uint64_t> bytes_of_types = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+                                                        {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+                                                        {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
 struct Entry {
   std::string name, dtype;
@@ -103,7 +104,8 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   }
   const uint64_t begin = static_cast<uint64_t>((*offsets)[0]), end = static_cast<uint64_t>((*offsets)[1]);
   if (end - begin != bytes) {
-    fail("{}: tensor `{}` of shape [{}] takes {} bytes, but its data_offsets span {}", path, name, fmt::join(*dims, ", "), bytes, end - begin);
+    fail("{}: tensor `{}` of shape [{}] takes {} bytes, but its data_offsets span {}", path, name, fmt::join(*dims, ", "), bytes,
+         end - begin);
   }
   return {name, type, *dims, begin, end};
 }
@@ -118,7 +120,8 @@ void check_layout(const std::vector<Entry>& entries, uint64_t data_bytes, const 
     position = entry.end;
     previous = &entry;
   }
-  if (position > data_bytes) fail("{}: truncated: its header describes {} bytes of data, but the file holds {}", path, position, data_bytes);
+  if (position > data_bytes)
+    fail("{}: truncated: its header describes {} bytes of data, but the file holds {}", path, position, data_bytes);
   if (position < data_bytes) fail("{}: oversized: {} bytes behind the last tensor belong to none", path, data_bytes - position);
 }
 
@@ -142,14 +145,16 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
   if (header_bytes > longest_header) fail("{}: not a safetensors file: it claims a header of {} bytes", path, header_bytes);
-  if (header_bytes > bytes.size() - 8) fail("{}: truncated: its header takes {} bytes, but {} follow", path, header_bytes, bytes.size() - 8);
+  if (header_bytes > bytes.size() - 8)
+    fail("{}: truncated: its header takes {} bytes, but {} follow", path, header_bytes, bytes.size() - 8);
 
   const Header header = parse_header(bytes.subspan(8, header_bytes), path);
   std::vector<Entry> entries;
   for (const std::string& name : header.names) {
     if (name != "__metadata__") entries.push_back(parse_entry(name, header.object.at(name), path));
   }
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   const Bytes data = bytes.subspan(8 + header_bytes);
   check_layout(entries, data.size(), path);
 
@@ -174,7 +179,9 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
 
 std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
   std::string text = "{";
-  const auto add = [&](const std::string& name, const std::string& value) { text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(name).dump(), value); };
+  const auto add = [&](const std::string& name, const std::string& value) {
+    text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(name).dump(), value);
+  };
   if (const auto entries = metadata.entries(); !entries.empty()) add("__metadata__", Json(entries).dump());
   uint64_t position = 0;
   for (const auto& [name, weight] : weights.entries()) {
@@ -189,7 +196,8 @@ std::string write_safetensors(const Weights& weights, const ModelMetadata& metad
   std::memcpy(bytes.data(), &header_bytes, 8);
   bytes += text;
   bytes.reserve(bytes.size() + position);
-  for (const auto& [name, weight] : weights.entries()) bytes.append(reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes());
+  for (const auto& [name, weight] : weights.entries())
+    bytes.append(reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes());
   return bytes;
 }
 

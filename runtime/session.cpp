@@ -61,7 +61,10 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   if (options.profile && options.checks.poison) fail("code that poisons memory is not profiled");
   poison = options.checks.poison;
   code = codegen::jit(program, compilation.context.target,
-                      {.threads = options.threads, .profile = options.profile, .checks = {options.checks.bounds, options.checks.poison}, .on_time = options.on_time});
+                      {.threads = options.threads,
+                       .profile = options.profile,
+                       .checks = {options.checks.bounds, options.checks.poison},
+                       .on_time = options.on_time});
 
   fixed_batch = compilation.context.batch;
   for (const loops::Kernel& kernel : program.kernels) {
@@ -76,7 +79,8 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   for (const Node* node : weight_nodes(network.graph())) {
     weight_order.push_back(node->results[0].name);
     if (node->is("state")) statistics.push_back(node->results[0].name);
-    if (options.mode == Mode::train && options.keep_gradients && is_trainable(*node)) gradient_types[node->results[0].name] = node->results[0].type;
+    if (options.mode == Mode::train && options.keep_gradients && is_trainable(*node))
+      gradient_types[node->results[0].name] = node->results[0].type;
   }
   make_slots(program, compilation.graph);
   if (fixed_batch) set_batch(*fixed_batch);
@@ -96,7 +100,8 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
   std::unordered_map<std::string, const Output*> outputs;
   for (const Output& output : graph.outputs) {
     const bool is_output = output.role == Output::Role::output, is_gradient = output.role == Output::Role::gradient;
-    if (output.role != Output::Role::update) outputs.emplace(is_output ? "output/" + output.name : is_gradient ? "grad/" + output.name : "loss", &output);
+    if (output.role != Output::Role::update)
+      outputs.emplace(is_output ? "output/" + output.name : is_gradient ? "grad/" + output.name : "loss", &output);
   }
   for (Slot& slot : slots) {
     if (const auto found = sources.find(slot.name); found != sources.end()) {
@@ -217,7 +222,8 @@ std::vector<double> Session::Data::time_kernels() {
   code->raise_fault();
   BNC_CHECK(stamps.size() == info.kernels.size() + 1, "the step is compiled to be profiled");
   std::vector<double> times;
-  for (size_t k = 0; k + 1 < stamps.size(); ++k) times.push_back(std::chrono::duration<double, std::milli>(stamps[k + 1] - stamps[k]).count());
+  for (size_t k = 0; k + 1 < stamps.size(); ++k)
+    times.push_back(std::chrono::duration<double, std::milli>(stamps[k + 1] - stamps[k]).count());
   return times;
 }
 

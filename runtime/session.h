@@ -52,7 +52,8 @@ struct Session::Data {
   void run();
   // One run of a session compiled to profile; the milliseconds of each kernel, in the order of info.kernels.
   std::vector<double> time_kernels();
-  // The first parameter or statistic, in network order, or else state of the optimizer that holds NaN or infinity; null where all are finite.
+  // The first parameter or statistic, in network order, or else state of the optimizer that holds NaN or infinity; null where all are
+  // finite.
   const Slot* first_not_finite() const;
 
   Mode mode;

@@ -49,7 +49,8 @@ void check_labels(const Slot& slot, const Array& value) {
   if (slot.classes == 0) return;
   for (size_t k = 0; k < value.integers().size(); ++k) {
     const int32_t label = value.integers()[k];
-    if (label < 0 || label >= slot.classes) fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, label, k, slot.classes, slot.classes - 1);
+    if (label < 0 || label >= slot.classes)
+      fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, label, k, slot.classes, slot.classes - 1);
   }
 }
 
@@ -64,7 +65,8 @@ void Session::bind(const std::string& name, const Array& value) {
     if (batch == 0 && value.size() == 0) fail("input `{}` is {}, but the array bound to it holds no example: {}", name, type, given);
     if (batch == 0) fail("input `{}` is {}, but the array bound to it is {}", name, type, given);
     if (data_->fixed_batch && batch > 0 && batch != *data_->fixed_batch) {
-      fail("input `{}` is {} compiled for {} = {}, but the array bound to it is {}", name, type, data_->batch_symbol, *data_->fixed_batch, given);
+      fail("input `{}` is {} compiled for {} = {}, but the array bound to it is {}", name, type, data_->batch_symbol, *data_->fixed_batch,
+           given);
     }
     check_labels(slot, value);
     if (batch > 0) data_->set_batch(batch);
@@ -186,7 +188,8 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
       if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
       if (!is_hidden(*data_, slot)) {
         const Weight* weight = weights.data().weights.find(slot.name);
-        if (!weight || weight->data.size_bytes() != slot.memory.bytes()) fail("the weights do not fit network `{}` at `{}`", data_->network_name, slot.name);
+        if (!weight || weight->data.size_bytes() != slot.memory.bytes())
+          fail("the weights do not fit network `{}` at `{}`", data_->network_name, slot.name);
         std::memcpy(slot.pointer, weight->data.data(), weight->data.size_bytes());
         continue;
       }
@@ -200,7 +203,8 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
     }
     for (const auto& [name, value] : hidden_state) {
       const Slot* slot = data_->find(name, Slot::Kind::state);
-      if (!slot || !is_hidden(*data_, *slot)) fail("the state to restore has `{}`, which network `{}` does not\n{}", name, data_->network_name, same_optimizer);
+      if (!slot || !is_hidden(*data_, *slot))
+        fail("the state to restore has `{}`, which network `{}` does not\n{}", name, data_->network_name, same_optimizer);
     }
     for (const std::string& name : data_->weight_order) {
       if (const Weight* weight = weights.data().weights.find(name)) data_->weights.set(name, *weight);

@@ -12,7 +12,9 @@ namespace bnc {
 namespace {
 
 [[noreturn]] void refuse_shape(const Dataset::Data& data, const TargetRule& rule) {
-  const std::string have = data.target_size == 1 ? "one target an example" : fmt::format("targets [{}], {} numbers an example", fmt::join(data.target_dims, ", "), data.target_size);
+  const std::string have = data.target_size == 1
+                               ? "one target an example"
+                               : fmt::format("targets [{}], {} numbers an example", fmt::join(data.target_dims, ", "), data.target_size);
   const bool one_hot = rule.class_numbers && rule.width == 1 && data.target_size == rule.classes;
   fail("{} holds {}, but the loss {} of network `{}` takes {}{}", data.labels_file, have, rule.loss, rule.network, rule.type,
        one_hot ? "\nhelp: of rows with a one for the class, give the number of the class: np.argmax(y, axis=1)" : "");
@@ -21,16 +23,18 @@ namespace {
 // Every label in [0, classes).
 void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& rule) {
   if (data.text_labels && static_cast<int64_t>(data.class_names.size()) != classes) {
-    fail("{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in alphabetical order, so all must occur; "
-         "write numbers from 0 on instead", data.labels_file, rule.network, classes, data.class_names.size());
+    fail(
+        "{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in "
+        "alphabetical order, so all must occur; write numbers from 0 on instead",
+        data.labels_file, rule.network, classes, data.class_names.size());
   }
   const auto found = std::find_if(data.labels.begin(), data.labels.end(), [&](int32_t label) { return label < 0 || label >= classes; });
   if (found == data.labels.end()) return;
   const auto k = static_cast<size_t>(found - data.labels.begin());
   const auto [least, most] = std::minmax_element(data.labels.begin(), data.labels.end());
   const bool from_one = *least == 1 && *most == classes;
-  fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}{}", data.place(k), *found, data.number_in_file(k), rule.network, classes,
-       classes - 1, from_one ? "\nhelp: labels count from 0: subtract 1 from all" : "");
+  fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}{}", data.place(k), *found,
+       data.number_in_file(k), rule.network, classes, classes - 1, from_one ? "\nhelp: labels count from 0: subtract 1 from all" : "");
 }
 
 // Labels of floats that are whole numbers.
@@ -40,8 +44,10 @@ void to_labels(Dataset::Data& data, const TargetRule& rule) {
   for (size_t k = 0; k < labels.size(); ++k) {
     const float target = data.targets[k];
     if (target != std::trunc(target) || std::abs(target) >= 0x1p31F) {
-      fail("{}: target {} of example {} is no class: the loss {} of network `{}` takes whole numbers from 0 to {}\nhelp: a network that predicts numbers has a loss such as "
-           "mean_squared_error", data.place(k), target, data.number_in_file(k), rule.loss, rule.network, rule.classes - 1);
+      fail(
+          "{}: target {} of example {} is no class: the loss {} of network `{}` takes whole numbers from 0 to {}\nhelp: a network that "
+          "predicts numbers has a loss such as mean_squared_error",
+          data.place(k), target, data.number_in_file(k), rule.loss, rule.network, rule.classes - 1);
     }
     labels[k] = static_cast<int32_t>(target);
   }
@@ -51,8 +57,10 @@ void to_labels(Dataset::Data& data, const TargetRule& rule) {
 
 void to_floats(Dataset::Data& data, const TargetRule& rule) {
   if (data.text_labels) {
-    fail("{}: the targets are text, such as `{}`, but the loss {} of network `{}` takes numbers\nhelp: a network that tells classes apart has a loss such as "
-         "softmax_cross_entropy", data.labels_file, data.class_names.front(), rule.loss, rule.network);
+    fail(
+        "{}: the targets are text, such as `{}`, but the loss {} of network `{}` takes numbers\nhelp: a network that tells classes apart "
+        "has a loss such as softmax_cross_entropy",
+        data.labels_file, data.class_names.front(), rule.loss, rule.network);
   }
   if (!data.labels.empty()) data.targets.assign(data.labels.begin(), data.labels.end());
   data.labels.clear();
@@ -60,8 +68,10 @@ void to_floats(Dataset::Data& data, const TargetRule& rule) {
   const auto found = std::find_if(data.targets.begin(), data.targets.end(), [](float target) { return target < 0 || target > 1; });
   if (found == data.targets.end()) return;
   const auto k = static_cast<size_t>((found - data.targets.begin()) / data.target_size);
-  fail("{}: target {} of example {} is out of range: the loss {} of network `{}` takes numbers from 0 to 1\nhelp: 0 and 1 stand for the two classes", data.place(k), *found,
-       data.number_in_file(k), rule.loss, rule.network);
+  fail(
+      "{}: target {} of example {} is out of range: the loss {} of network `{}` takes numbers from 0 to 1\nhelp: 0 and 1 stand for the two "
+      "classes",
+      data.place(k), *found, data.number_in_file(k), rule.loss, rule.network);
 }
 
 bool all_0_or_1(const Dataset::Data& data) {
@@ -75,7 +85,8 @@ void convert_targets(Dataset::Data& data, const TargetRule& rule, const std::opt
   const bool class_for_a_row = !rule.class_numbers && rule.width > 1 && rule.width == rule.classes && data.target_size == 1;
   if (data.target_size != rule.width && !class_for_a_row) refuse_shape(data, rule);
   if (rule.class_numbers && rule.width > 1) refuse_shape(data, rule);
-  const bool one_of_two = rule.width == 1 && ((data.text_labels && data.class_names.size() == 2) || (all_0_or_1(data) && meaning != TargetMeaning::numbers));
+  const bool one_of_two = rule.width == 1 &&
+                          ((data.text_labels && data.class_names.size() == 2) || (all_0_or_1(data) && meaning != TargetMeaning::numbers));
   if (!rule.class_numbers && !class_for_a_row && !one_of_two) return to_floats(data, rule);
   to_labels(data, rule);
   check_labels(data, rule.class_numbers || class_for_a_row ? rule.classes : 2, rule);

@@ -44,7 +44,8 @@ std::string double_field(int number, double value) { return varint(number << 3 |
 std::string float_field(int number, float value) { return varint(number << 3 | 5) + little_endian(std::bit_cast<uint32_t>(value)); }
 std::string bytes_field(int number, const std::string& value) { return varint(number << 3 | 2) + varint(value.size()) + value; }
 
-// message Event { double wall_time = 1; int64 step = 2; oneof { string file_version = 3; Summary summary = 5; SessionLog session_log = 7; } }
+// message Event { double wall_time = 1; int64 step = 2; oneof { string file_version = 3; Summary summary = 5; SessionLog session_log = 7; }
+// }
 std::string event(int64_t step, const std::string& what) {
   const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return double_field(1, now) + integer_field(2, step) + what;

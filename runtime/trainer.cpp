@@ -61,7 +61,8 @@ void remove_leftovers(const fs::path& folder) {
 // Text labels are numbered in each data set by itself.
 void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
   if (!data.text_labels || !test.text_labels || data.class_names == test.class_names) return;
-  fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec, fmt::join(test.class_names, ", "));
+  fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec,
+       fmt::join(test.class_names, ", "));
 }
 
 WeightStore initial_weights(const Network& network, const TrainOptions& options, uint64_t seed) {
@@ -83,7 +84,9 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
       data_(Dataset::open(options.data, "train")) {
   if (!options.test.empty()) test_.emplace(Dataset::open(options.test, "test"));
   if (!options.weights.empty() && !options.resume.empty())
-    fail("a run that goes on has its weights in the checkpoint\nhelp: begin a new one with `--weights` and `--out`, or go on with `--resume` alone");
+    fail(
+        "a run that goes on has its weights in the checkpoint\nhelp: begin a new one with `--weights` and `--out`, or go on with "
+        "`--resume` alone");
   if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
   objective_.fit(data_, 1);
   if (test_) {
@@ -118,10 +121,14 @@ void Trainer::choose_settings() {
   }
   patience_ = options_.patience ? options_.patience : section.patience;
   if (state_.validate > 0) hold_out();
-  if (patience_ && !watched()) fail("stopping early needs examples to test on while training\nhelp: give `--test SPEC`, or `--validate 0.1` to hold a tenth of the training examples out");
+  if (patience_ && !watched())
+    fail(
+        "stopping early needs examples to test on while training\nhelp: give `--test SPEC`, or `--validate 0.1` to hold a tenth of the "
+        "training examples out");
   if (batch_ < 1) fail("the batch size is {}, but must be at least 1", batch_);
   if (data_.count() < batch_) {
-    fail("{} holds {} examples{}, fewer than a batch of {}", options_.data, data_.count(), validation_ ? " that are not held out" : "", batch_);
+    fail("{} holds {} examples{}, fewer than a batch of {}", options_.data, data_.count(), validation_ ? " that are not held out" : "",
+         batch_);
   }
   steps_an_epoch_ = data_.count() / batch_;
   if (options_.steps) steps_ = *options_.steps;
@@ -133,21 +140,26 @@ void Trainer::choose_settings() {
          "help: a schedule with `steps=...` of its own, and `--allow-changes`, let the run go on", options_.resume, state_.steps, steps_);
   }
   row_interval_ = std::max<int64_t>(1, steps_ / history_rows);
-  if (options_.test_every && *options_.test_every < 1) fail("there are {} steps between tests, but must be at least 1", *options_.test_every);
+  if (options_.test_every && *options_.test_every < 1)
+    fail("there are {} steps between tests, but must be at least 1", *options_.test_every);
   if (options_.test_every) test_interval_ = *options_.test_every;
   else test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
 }
 
 void Trainer::load_state() {
   state_ = read_checkpoint(options_.resume);
-  if (state_.network != network_.name()) fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
+  if (state_.network != network_.name())
+    fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
   check_unchanged(network_, state_, options_.resume, options_.allow_changes);
-  if (state_.examples != data_.count()) fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
+  if (state_.examples != data_.count())
+    fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
   if (state_.best && !std::isfinite(state_.best->row.test_loss)) state_.best.reset();
   batch_ = state_.batch;
   seed_ = state_.seed;
-  if (options_.batch && *options_.batch != batch_) fail("the run in {} has batches of {}, which cannot change to {}", options_.resume, batch_, *options_.batch);
-  if (options_.seed && *options_.seed != seed_) fail("the run in {} has seed {}, which cannot change to {}", options_.resume, seed_, *options_.seed);
+  if (options_.batch && *options_.batch != batch_)
+    fail("the run in {} has batches of {}, which cannot change to {}", options_.resume, batch_, *options_.batch);
+  if (options_.seed && *options_.seed != seed_)
+    fail("the run in {} has seed {}, which cannot change to {}", options_.resume, seed_, *options_.seed);
   if (options_.validate && *options_.validate != state_.validate) {
     fail("the run in {} holds out a share of {}, which cannot change to {}", options_.resume, state_.validate, *options_.validate);
   }
@@ -174,13 +186,15 @@ std::optional<Augmentation> Trainer::augmentation() const {
   if (section.augment.empty()) return std::nullopt;
   const auto refuse = [&](const std::string& text) { throw CompileError(Diagnostic{Severity::error, section.augment_range, text, {}}); };
   const std::vector<int64_t>& dims = data_.example_dims();
-  if (dims.size() != 2 && dims.size() != 3) refuse(fmt::format("this changes images, but the examples of {} are [{}]", options_.data, fmt::join(dims, ", ")));
+  if (dims.size() != 2 && dims.size() != 3)
+    refuse(fmt::format("this changes images, but the examples of {} are [{}]", options_.data, fmt::join(dims, ", ")));
   ImageLayout layout{dims[0], dims[1], dims.size() == 3 ? dims[2] : 1};
   if (shape_.planes) layout = {dims[1], dims[2], dims[0], true};
   for (const Symbol& step : section.augment) {
     const Attribute* pixels = step.find("pixels");
     if (pixels && pixels->integer() >= std::min(layout.height, layout.width))
-      refuse(fmt::format("`{}` moves images by up to {} pixels, but those of {} have {} x {}", step.name, pixels->integer(), options_.data, layout.height, layout.width));
+      refuse(fmt::format("`{}` moves images by up to {} pixels, but those of {} have {} x {}", step.name, pixels->integer(), options_.data,
+                         layout.height, layout.width));
   }
   return Augmentation(section.augment, layout, seed_);
 }
@@ -245,7 +259,8 @@ bool Trainer::run_steps() {
     report_progress();
     if (is_last()) return true;
     if (options_.stop && options_.stop()) return false;
-    if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds) save_checkpoint();
+    if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds)
+      save_checkpoint();
     else if (state_.step - kept_step_ >= kept_steps || Clock::now() - last_kept_ > kept_time) keep_state();
     const Batch* batch = nullptr;
     {
@@ -284,7 +299,8 @@ bool Trainer::finish_interval() {
   if (state_.interval.batches == 0 || has_row) return true;
   const bool test_due = watched() && (state_.step == steps_ || state_.step % test_interval_ == 0);
   if (!test_due && state_.step != steps_ && state_.step % row_interval_ != 0) return true;
-  HistoryRow row{state_.step, epoch(), mean_loss(state_.interval), state_.interval.right / static_cast<double>(state_.interval.batches * batch_), test_due};
+  HistoryRow row{state_.step, epoch(), mean_loss(state_.interval),
+                 state_.interval.right / static_cast<double>(state_.interval.batches * batch_), test_due};
   row.rate = rate_of(state_.step);
   std::optional<EvaluationResult> tested;
   if (test_due) {
@@ -369,7 +385,8 @@ void Trainer::report_progress(const std::string& activity, double share) {
     const double seconds_a_step = (times_.steps + times_.waiting) / static_cast<double>(done);
     const double seconds_a_test = tests_ > 0 ? times_.tests / static_cast<double>(tests_) : 0;
     progress.examples_per_second = static_cast<double>(batch_) / seconds_a_step;
-    progress.seconds_left = static_cast<double>(left) * seconds_a_step + static_cast<double>((left + test_interval_ - 1) / test_interval_) * seconds_a_test;
+    progress.seconds_left = static_cast<double>(left) * seconds_a_step +
+                            static_cast<double>((left + test_interval_ - 1) / test_interval_) * seconds_a_test;
   }
   const auto tested = std::find_if(state_.history.rbegin(), state_.history.rend(), [](const HistoryRow& row) { return row.tested; });
   if (tested != state_.history.rend()) {
@@ -381,7 +398,9 @@ void Trainer::report_progress(const std::string& activity, double share) {
 
 std::function<void(const Progress&)> Trainer::progress_of(const std::string& activity) {
   if (!options_.on_progress) return {};
-  return [this, activity](const Progress& pass) { report_progress(activity, static_cast<double>(pass.step) / static_cast<double>(pass.steps)); };
+  return [this, activity](const Progress& pass) {
+    report_progress(activity, static_cast<double>(pass.step) / static_cast<double>(pass.steps));
+  };
 }
 
 void Trainer::save_checkpoint() {

@@ -57,8 +57,9 @@ void Trainer::end_diverged(int64_t step) {
 
 void Trainer::end_diverged(const EvaluationResult& test) {
   Diverged diverged{{.step = state_.step, .tensor = objective_.prediction()}};
-  diverged.diagnostic.text = fmt::format("training diverged: behind the last step, {}, the network's numbers for {} of {} test examples are not finite",
-                                         state_.step, test.not_finite, test.count);
+  diverged.diagnostic.text = fmt::format(
+      "training diverged: behind the last step, {}, the network's numbers for {} of {} test examples are not finite", state_.step,
+      test.not_finite, test.count);
   end_diverged(state_.step, std::move(diverged));
 }
 
@@ -84,14 +85,16 @@ Trainer::Diverged Trainer::find_divergence(int64_t last) {
     Diverged diverged{{.step = step, .tensor = "loss"}};
     diverged.diagnostic.text = fmt::format("training diverged: the loss of step {} is {}", step, number_text(loss));
     if (std::isfinite(loss))
-      diverged.diagnostic.text = fmt::format("training diverged: step {} made weights or states that are not finite, though its loss is {:g}", step, loss);
+      diverged.diagnostic.text = fmt::format(
+          "training diverged: step {} made weights or states that are not finite, though its loss is {:g}", step, loss);
     std::optional<NotFiniteTensor> first;
     try {
       first = first_not_finite(network_, objective_, compile_options(), {before, hidden_before, batch, shape_.targets});
     } catch (const std::exception&) {   // too large to hand out what lies between, for example: what is known must do
     }
     diverged.by_update = !first && std::isfinite(loss);
-    if (!first && slot) first = NotFiniteTensor{slot->name, fmt::format("`{}` behind the update", slot->name), range_of(network_, slot->name)};
+    if (!first && slot)
+      first = NotFiniteTensor{slot->name, fmt::format("`{}` behind the update", slot->name), range_of(network_, slot->name)};
     if (!first) return diverged;
     diverged.found.tensor = first->name;
     if (first->range.known()) diverged.found.place = fmt::format("{}:{}", first->range.file->path, first->range.line);
@@ -115,7 +118,8 @@ void Trainer::write_diverged(int64_t step, Divergence& found) {
   write_file(path("distributions.csv"), to_csv(state_.distributions));
   RunRecord record = this->record();
   const std::string place = found.place.empty() ? "" : " at " + found.place;
-  record.settings.emplace_back("ended by", fmt::format("divergence in step {}: the first tensor that was not finite was {}{}", found.step, found.tensor, place));
+  record.settings.emplace_back(
+      "ended by", fmt::format("divergence in step {}: the first tensor that was not finite was {}{}", found.step, found.tensor, place));
   write_record(out_, record);
   found.report_path = path("report.html");
   write_file(found.report_path, render_report(read_record(out_)));
@@ -129,8 +133,9 @@ void Trainer::describe_kept(Divergence& found, Diagnostic& diagnostic) const {
   if (checkpoint_step_ >= 0) {
     found.checkpoint_step = checkpoint_step_;
     found.checkpoint_path = checkpoint_folder(out_);
-    diagnostic.note(fmt::format("the last good checkpoint, of step {}, is in {}; with the network's file changed, `--resume {} --allow-changes` goes on "
-                                "from there", checkpoint_step_, found.checkpoint_path, out_));
+    diagnostic.note(fmt::format(
+        "the last good checkpoint, of step {}, is in {}; with the network's file changed, `--resume {} --allow-changes` goes on from there",
+        checkpoint_step_, found.checkpoint_path, out_));
   }
   if (state_.best) {
     found.best_weights_path = path("weights.best.safetensors");

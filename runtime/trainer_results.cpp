@@ -17,7 +17,8 @@ TrainResult Trainer::finish(bool stopped) {
   result.out_of_patience = !stopped && state_.step < steps_;
   if (state_.epoch.batches > 0) {
     const auto batches = static_cast<double>(state_.epoch.batches);
-    result.train = {state_.epoch.loss / batches, state_.epoch.right / (batches * static_cast<double>(batch_)), state_.epoch.batches * batch_};
+    result.train = {state_.epoch.loss / batches, state_.epoch.right / (batches * static_cast<double>(batch_)),
+                    state_.epoch.batches * batch_};
   }
   if (state_.best) {
     const HistoryRow& row = state_.best->row;
@@ -27,7 +28,8 @@ TrainResult Trainer::finish(bool stopped) {
   WeightStore weights = session_->weights();
   if (options_.restat && !stopped) {
     const auto estimated = [&](const WeightStore& from) {
-      return restat_weights(network_, from, data_, {normalized_together(network_, batch_), options_.threads, options_.cpu, progress_of("estimating statistics")});
+      return restat_weights(network_, from, data_,
+                            {normalized_together(network_, batch_), options_.threads, options_.cpu, progress_of("estimating statistics")});
     };
     weights = estimated(weights);
     if (!result.best_weights_path.empty()) {
@@ -74,7 +76,8 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Data
   const Stopwatch watch(times_.tests);
   PredictionCollector answers(data, shape_.classes);
   EvaluationHooks hooks = test_hooks();
-  if (record) hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
+  if (record)
+    hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
   const auto result = evaluate_session(frozen, objective_, data, std::min(examples_a_test, data.count()), hooks);
   if (record && result) answers.fill(*record);
   return result;
@@ -97,13 +100,14 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
       {"training data", fmt::format("{} ({} examples)", options_.data, data_.count())},
   };
   if (validation_) list.emplace_back("validation data", fmt::format("{} examples held out of it", validation_->count()));
-  list.insert(list.end(), {{"test data", test_ ? fmt::format("{} ({} examples)", options_.test, test_->count()) : "none"},
-                           {"loss", to_string(Attribute(section.loss))},
-                           {"optimizer", to_string(Attribute(section.optimizer))},
-                           {"batch", std::to_string(batch_)},
-                           {"steps", fmt::format("{} ({:.2f} epochs)", steps_, static_cast<double>(steps_) / static_cast<double>(steps_an_epoch_))},
-                           {"seed", std::to_string(seed_)},
-                           {"threads", std::to_string(session_->threads())}});
+  list.insert(list.end(),
+              {{"test data", test_ ? fmt::format("{} ({} examples)", options_.test, test_->count()) : "none"},
+               {"loss", to_string(Attribute(section.loss))},
+               {"optimizer", to_string(Attribute(section.optimizer))},
+               {"batch", std::to_string(batch_)},
+               {"steps", fmt::format("{} ({:.2f} epochs)", steps_, static_cast<double>(steps_) / static_cast<double>(steps_an_epoch_))},
+               {"seed", std::to_string(seed_)},
+               {"threads", std::to_string(session_->threads())}});
   if (patience_) list.emplace_back("patience", fmt::format("{} epochs{}", *patience_, out_of_patience() ? ", which ended the run" : ""));
   const auto done = static_cast<double>(state_.step - first_step_);
   const double seconds = times_.steps + times_.waiting;

@@ -37,14 +37,16 @@ Network::Data with_probes(const Network::Data& network, const Places& places) {
   Graph& graph = probed.module.networks.front();
   size_t place = 0;
   for (const auto& node : graph.nodes())
-    if (std::binary_search(places.begin(), places.end(), place++)) graph.outputs.push_back({Output::Role::output, output_name(place - 1), node->result()});
+    if (std::binary_search(places.begin(), places.end(), place++))
+      graph.outputs.push_back({Output::Role::output, output_name(place - 1), node->result()});
   return probed;
 }
 
 // Finds the nodes whose results can be outputs without hindering a folding.
 class ProbeFinder {
  public:
-  ProbeFinder(const Network::Data& network, CompileOptions options, const Weights& weights) : network_(network), options_(std::move(options)), weights_(weights) {
+  ProbeFinder(const Network::Data& network, CompileOptions options, const Weights& weights)
+      : network_(network), options_(std::move(options)), weights_(weights) {
     options_.on_warning = {};
     fates_ = fates({});
   }
@@ -63,7 +65,8 @@ class ProbeFinder {
     for (const auto& node : graph.nodes()) {
       const auto reads = [&](const Value& operand) { return operand && computed.contains(operand.node); };
       if (node->is("input") || std::any_of(node->operands.begin(), node->operands.end(), reads)) computed.insert(node.get());
-      if (node->is("batch_norm")) gone.insert(node->operands[0].node->op->category == OpCategory::linear ? node->operands[0].node : node.get());
+      if (node->is("batch_norm"))
+        gone.insert(node->operands[0].node->op->category == OpCategory::linear ? node->operands[0].node : node.get());
     }
     const Uses uses(graph);
     Places places;
@@ -71,7 +74,8 @@ class ProbeFinder {
     for (const auto& each : graph.nodes()) {
       Node* node = each.get();
       const bool is_output = uses.is_output(node->result());
-      if (!node->is("input") && !node->is("dropout") && !is_output && computed.contains(node) && !gone.contains(node) && node->results[0].type.dtype == DType::f32)
+      if (!node->is("input") && !node->is("dropout") && !is_output && computed.contains(node) && !gone.contains(node) &&
+          node->results[0].type.dtype == DType::f32)
         places.push_back(place);
       ++place;
     }
@@ -136,7 +140,8 @@ LayerCheck layer_of(const Node& node) {
 
 class Verifier {
  public:
-  Verifier(const Network::Data& network, const WeightStore& weights, const Network::Data& expected, const WeightStore& expected_weights, const VerifyOptions& options)
+  Verifier(const Network::Data& network, const WeightStore& weights, const Network::Data& expected, const WeightStore& expected_weights,
+           const VerifyOptions& options)
       : network_(network), weights_(weights), expected_(expected), expected_weights_(expected_weights), options_(options) {
     compile_.batch = options.batch;
     compile_.cpu = options.cpu;
@@ -169,7 +174,8 @@ class Verifier {
 
     const auto check = [&](const Session& session, const std::string& output, LayerCheck layer) {
       layer.error = largest_error(expected.at(output), session.view(output));
-      layer.folding_predicted = predicted_folding_error(folded_tensors(folded.graph, folded.graph.output(Output::Role::output, output)->value));
+      layer.folding_predicted =
+          predicted_folding_error(folded_tensors(folded.graph, folded.graph.output(Output::Role::output, output)->value));
       if (measures) layer.folding_measured = norm_error(expected.at(output), with_folding.at(output));
       layer.passed = layer.error <= options_.bound;
       result_.layers.push_back(std::move(layer));
@@ -201,7 +207,8 @@ class Verifier {
     }
     for (const Node* input : graph.nodes_of("input")) {
       const std::string& name = input->results[0].name;
-      const auto found = std::find_if(options_.inputs.begin(), options_.inputs.end(), [&](const auto& given) { return given.first == name; });
+      const auto found = std::find_if(options_.inputs.begin(), options_.inputs.end(),
+                                      [&](const auto& given) { return given.first == name; });
       if (found == options_.inputs.end()) fail("there is no array `{}` for the input of network `{}` of that name", name, graph.name);
       inputs_[name] = to_tensor(found->second);
     }
@@ -241,8 +248,8 @@ class Verifier {
 
 }  // namespace
 
-Verification verify_against(const Network::Data& network, const WeightStore& weights, const Network::Data& expected, const WeightStore& expected_weights,
-                            const VerifyOptions& options) {
+Verification verify_against(const Network::Data& network, const WeightStore& weights, const Network::Data& expected,
+                            const WeightStore& expected_weights, const VerifyOptions& options) {
   return Verifier(network, weights, expected, expected_weights, options).run();
 }
 

@@ -84,7 +84,8 @@ void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, 
   }
 }
 
-// The entries lie in the bytes before the directory, each by itself: entries that share data would let a small file claim any amount of memory.
+// The entries lie in the bytes before the directory, each by itself: entries that share data would let a small file claim any amount of
+// memory.
 void check_sizes(const std::vector<CentralEntry>& entries, uint64_t bytes, const std::string& path) {
   uint64_t rest = bytes, inflated = 0;
   for (const CentralEntry& entry : entries) {
@@ -195,10 +196,18 @@ std::string write_zip(const std::vector<std::pair<std::string, std::string>>& en
     directory.field(0, 2).field(0, 2).field(0, 2).field(0, 4).field(local, 4);  // no comment, disk 0, no attributes
     directory.bytes += name;
   }
-  if (entries.size() > 0xfffe || file.bytes.size() > 0xfffffffe) fail("an archive above 4 GiB or of more than 65534 arrays cannot be written");
+  if (entries.size() > 0xfffe || file.bytes.size() > 0xfffffffe)
+    fail("an archive above 4 GiB or of more than 65534 arrays cannot be written");
   const uint64_t position = file.bytes.size(), length = directory.bytes.size();
   file.bytes += directory.bytes;
-  file.field(end_signature, 4).field(0, 2).field(0, 2).field(entries.size(), 2).field(entries.size(), 2).field(length, 4).field(position, 4).field(0, 2);
+  file.field(end_signature, 4)
+      .field(0, 2)
+      .field(0, 2)
+      .field(entries.size(), 2)
+      .field(entries.size(), 2)
+      .field(length, 4)
+      .field(position, 4)
+      .field(0, 2);
   return std::move(file.bytes);
 }
 

@@ -118,9 +118,10 @@ void add_cpu_option(po::options_description& options) {
 }
 
 void add_check_options(po::options_description& options) {
-  options.add_options()
-      ("check-bounds", po::bool_switch(), "hold each access of generated code against its buffer, to find bugs of bnc (slow); exit 70 where one lies outside")
-      ("poison", po::bool_switch(), "fill memory with NaN before it is written, so that reading it too early shows in the results (slow)");
+  options.add_options()(
+      "check-bounds", po::bool_switch(),
+      "hold each access of generated code against its buffer, to find bugs of bnc (slow); exit 70 where one lies outside")(
+      "poison", po::bool_switch(), "fill memory with NaN before it is written, so that reading it too early shows in the results (slow)");
 }
 
 namespace {
@@ -137,7 +138,9 @@ po::options_description all_options(const Command& command) {
   return options;
 }
 
-std::string placeholder(const std::string& positional) { return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional; }
+std::string placeholder(const std::string& positional) {
+  return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional;
+}
 
 [[noreturn]] void fail_unknown_option(const po::options_description& options, std::string name) {
   name.erase(0, name.find_first_not_of('-'));
@@ -171,7 +174,9 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   po::variables_map values;
   try {
     namespace style = po::command_line_style;
-    po::store(po::command_line_parser(words).options(accepted).positional(positional).style(style::unix_style & ~style::allow_guessing).run(), values);
+    po::store(
+        po::command_line_parser(words).options(accepted).positional(positional).style(style::unix_style & ~style::allow_guessing).run(),
+        values);
   } catch (const po::unknown_option& error) {
     fail_unknown_option(options, error.get_option_name());
   } catch (const po::too_many_positional_options_error&) {
@@ -190,7 +195,8 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
 std::string help_text(const Command& command) {
   std::ostringstream options;
   options << all_options(command);
-  return fmt::format("usage: bnc {} {}\n\n{}\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(), command.example);
+  return fmt::format("usage: bnc {} {}\n\n{}\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(),
+                     command.example);
 }
 
 void print(std::string_view text) {
@@ -208,8 +214,10 @@ void message(std::string_view text) {
 
 void warn_of_not_finite(const EvaluationResult& result, const char* examples) {
   if (result.not_finite == 0) return;
-  message(fmt::format("warning: the network's numbers for {} of {} {} are not finite; such answers count as wrong\nhelp: `bnc lint` shows which weights are not finite",
-                      result.not_finite, result.count, examples));
+  message(
+      fmt::format("warning: the network's numbers for {} of {} {} are not finite; such answers count as wrong\nhelp: `bnc lint` shows "
+                  "which weights are not finite",
+                  result.not_finite, result.count, examples));
 }
 
 std::string list_of_passes() {

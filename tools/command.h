@@ -68,7 +68,8 @@ class Arguments {
   CodeChecks checks() const { return {flag("check-bounds"), flag("poison")}; }
   // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
   std::function<void(const std::string& phase, double milliseconds)> print_time() const;
-  // `--mode`, `--batch`, `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`, as far as the command has them.
+  // `--mode`, `--batch`, `--verify-each`, `--print-changed`, `--time-passes`, `--stop-after`, `--cpu`, `--threads`, as far as the command
+  // has them.
   CompileOptions compile_options() const;
 
  private:
@@ -88,8 +89,9 @@ struct Command {
 
 // Options that several commands share.
 inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
-inline constexpr const char* data_help = "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a .csv with the labels in column `label` or "
-                                         "the last one;\nSPEC:train and SPEC:test name the split";
+inline constexpr const char* data_help =
+    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a .csv with the labels in column `label` or the "
+    "last one;\nSPEC:train and SPEC:test name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 // `--check-bounds` and `--poison`, for commands that run code.

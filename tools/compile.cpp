@@ -60,7 +60,8 @@ std::string link_shared(const std::string& object) {
   pointers.push_back(nullptr);
   pid_t child = 0;
   const int error = ::posix_spawnp(&child, "cc", nullptr, nullptr, pointers.data(), environ);
-  if (error == ENOENT) throw Error("error: cannot link a shared library: there is no C compiler `cc`\nhelp: apt-get install gcc, or use --emit obj");
+  if (error == ENOENT)
+    throw Error("error: cannot link a shared library: there is no C compiler `cc`\nhelp: apt-get install gcc, or use --emit obj");
   if (error != 0) throw Error(fmt::format("error: cannot start the C compiler `cc`: {}", std::strerror(error)));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
@@ -84,7 +85,8 @@ std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
 int compile_text(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
   static const std::map<std::string, Stage> text_stages = {
       {"ast", Stage::ast}, {"graph", Stage::graph}, {"loops", Stage::loops}, {"llvm", Stage::llvm}, {"asm", Stage::assembly}};
-  if (arguments.has("header")) throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
+  if (arguments.has("header"))
+    throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   const std::optional<WeightStore> weights = arguments.weights(network);
   const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
   if (arguments.has("output")) write_file(arguments.output("output"), text);
@@ -99,7 +101,9 @@ int compile_text(const Arguments& arguments, const Network& network, const std::
 }
 
 int compile_object(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
-  if (options.mode == Mode::train) throw UsageError(fmt::format("`--emit {}` makes inference code only; look at a training step with --emit graph, loops, llvm or asm", stage));
+  if (options.mode == Mode::train)
+    throw UsageError(
+        fmt::format("`--emit {}` makes inference code only; look at a training step with --emit graph, loops, llvm or asm", stage));
   std::optional<WeightStore> weights = arguments.weights(network);
   if (!weights) {
     if (!network.parameters().empty()) message("warning: no `--weights`: the object gets freshly initialized ones (seed 0)");
@@ -115,7 +119,8 @@ int compile_object(const Arguments& arguments, const Network& network, const std
     if (arguments.has("header")) object["header"] = arguments.text("header");
     print_json(object);
   } else {
-    message(fmt::format("{}: {} bytes{}", output, files.object.size(), arguments.has("header") ? ", header " + arguments.text("header") : ""));
+    message(
+        fmt::format("{}: {} bytes{}", output, files.object.size(), arguments.has("header") ? ", header " + arguments.text("header") : ""));
   }
   return exit_done;
 }
@@ -125,24 +130,30 @@ int run(const Arguments& arguments) {
   const Network network = arguments.network();
   CompileOptions options = arguments.compile_options();
   options.object_name = arguments.text("name");
-  if (is_text(stage) && arguments.has("name")) throw UsageError(fmt::format("`--name` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
+  if (is_text(stage) && arguments.has("name"))
+    throw UsageError(fmt::format("`--name` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
   return is_text(stage) ? compile_text(arguments, network, stage, options) : compile_object(arguments, network, stage, options);
 }
 
 }  // namespace
 
 Command compile_command() {
-  Command command{"compile", "compiles a network to an object file and C header, or to an earlier stage", "M.bn [-o OUT] [--emit STAGE] [--weights W] [--header H.h] [options]",
-                  "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h", {}, {"model"}, run};
+  Command command{"compile",
+                  "compiles a network to an object file and C header, or to an earlier stage",
+                  "M.bn [-o OUT] [--emit STAGE] [--weights W] [--header H.h] [options]",
+                  "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h",
+                  {},
+                  {"model"},
+                  run};
   po::options_description options("Options");
-  options.add_options()
-      ("output,o", output_file("OUT"), "where to write, `-` for stdout; text stages go there without it")
-      ("emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")
-      ("mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")
-      ("weights,w", input_file("W"), "the weights (safetensors), embedded in the object")
-      ("name", po::value<std::string>()->value_name("NAME"), "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")
-      ("header", output_file("H.h"), "write the object's C header too")
-      ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
+  options.add_options()("output,o", output_file("OUT"), "where to write, `-` for stdout; text stages go there without it")(
+      "emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")(
+      "mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")(
+      "weights,w", input_file("W"), "the weights (safetensors), embedded in the object")(
+      "name", po::value<std::string>()->value_name("NAME"),
+      "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")("header", output_file("H.h"),
+                                                                                                       "write the object's C header too")(
+      "batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
   add_cpu_option(options);
   command.options.add(options).add(pass_options());
   command.implied_outputs = implied_outputs;

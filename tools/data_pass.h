@@ -44,6 +44,7 @@ inline po::options_description data_pass_options(const std::string& data, const 
 }
 
 inline constexpr const char* normalized_together_help =
-    "examples that are normalized together (default: as in training, the train section's batch, or ghost batches where the network has them)";
+    "examples that are normalized together (default: as in training, the train section's batch, or ghost batches where the network has "
+    "them)";
 
 }  // namespace bnc::tools

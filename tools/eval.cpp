@@ -16,7 +16,8 @@ int run(const Arguments& arguments) {
   const EvaluationResult result = evaluate(pass.network, pass.weights, options);
   pass.display.finish();
   warn_of_not_finite(result, "examples");
-  if (arguments.json()) print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}});
+  if (arguments.json())
+    print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}});
   else print(fmt::format("loss {:.6f}, accuracy {:.4f} ({} examples)\n", result.loss, result.accuracy, result.count));
   return exit_done;
 }
@@ -26,8 +27,10 @@ int run(const Arguments& arguments) {
 Command eval_command() {
   Command command{"eval", "prints loss and accuracy over a data set", "M.bn --weights W --data SPEC [options]",
                   "bnc eval examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist", {}, {"model"}, run};
-  po::options_description options = data_pass_options(fmt::format("the data: {} (default: test)", data_help), "examples a batch (default 100)");
-  options.add_options()("stats", po::value<std::string>()->value_name("S"), "normalize with `population` statistics (default), or with those of each `batch`");
+  po::options_description options = data_pass_options(fmt::format("the data: {} (default: test)", data_help),
+                                                      "examples a batch (default 100)");
+  options.add_options()("stats", po::value<std::string>()->value_name("S"),
+                        "normalize with `population` statistics (default), or with those of each `batch`");
   add_check_options(options);
   command.options.add(options);
   return command;

@@ -10,7 +10,12 @@ namespace {
 
 void print_entry(const Explanation::Entry& entry, bool json) {
   if (json) {
-    print_json({{"op", entry.op}, {"path", entry.path}, {"place", entry.place}, {"source_line", entry.source_line}, {"folded", entry.folded}, {"what", entry.what}});
+    print_json({{"op", entry.op},
+                {"path", entry.path},
+                {"place", entry.place},
+                {"source_line", entry.source_line},
+                {"folded", entry.folded},
+                {"what", entry.what}});
     return;
   }
   const std::string subject = entry.path.empty() ? entry.op : entry.op == "bias" ? "the bias of " + entry.path : entry.path;
@@ -25,16 +30,21 @@ void print_contraction(const Explanation::Entry& entry, bool json) {
 
 void print_totals(const Explanation& explanation, bool json) {
   if (json) {
-    print_json({{"flops_before", explanation.flops_before}, {"flops_after", explanation.flops_after}, {"bytes_before", explanation.bytes_before},
-                {"bytes_after", explanation.bytes_after}, {"arena_before", explanation.arena_before}, {"arena_after", explanation.arena_after}});
+    print_json({{"flops_before", explanation.flops_before},
+                {"flops_after", explanation.flops_after},
+                {"bytes_before", explanation.bytes_before},
+                {"bytes_after", explanation.bytes_after},
+                {"arena_before", explanation.arena_before},
+                {"arena_after", explanation.arena_after}});
     return;
   }
-  print(fmt::format("                              before          after\n"
-                    "floating-point operations {:>10.0f}     {:>10.0f}\n"
-                    "bytes moved               {:>10.0f}     {:>10.0f}\n"
-                    "arena bytes               {:>10}     {:>10}\n",
-                    explanation.flops_before, explanation.flops_after, explanation.bytes_before, explanation.bytes_after, explanation.arena_before,
-                    explanation.arena_after));
+  print(
+      fmt::format("                              before          after\n"
+                  "floating-point operations {:>10.0f}     {:>10.0f}\n"
+                  "bytes moved               {:>10.0f}     {:>10.0f}\n"
+                  "arena bytes               {:>10}     {:>10}\n",
+                  explanation.flops_before, explanation.flops_after, explanation.bytes_before, explanation.bytes_after,
+                  explanation.arena_before, explanation.arena_after));
 }
 
 void print_difference(const Explanation& explanation, bool json) {
@@ -45,7 +55,8 @@ void print_difference(const Explanation& explanation, bool json) {
     print_json(line);
     return;
   }
-  const std::string measured = explanation.measured_difference ? fmt::format("{:.2g} measured", *explanation.measured_difference) : "not measured, the network is large";
+  const std::string measured = explanation.measured_difference ? fmt::format("{:.2g} measured", *explanation.measured_difference)
+                                                               : "not measured, the network is large";
   print(fmt::format("folding changes the outputs by: {:.2g} predicted, {}\n", *explanation.predicted_difference, measured));
 }
 
@@ -59,7 +70,8 @@ int run(const Arguments& arguments) {
   for (const auto& entry : explanation.contractions) print_contraction(entry, arguments.json());
   print_totals(explanation, arguments.json());
   print_difference(explanation, arguments.json());
-  const auto left = std::count_if(explanation.batch_norms.begin(), explanation.batch_norms.end(), [](const auto& entry) { return !entry.folded; });
+  const auto left = std::count_if(explanation.batch_norms.begin(), explanation.batch_norms.end(),
+                                  [](const auto& entry) { return !entry.folded; });
   if (!arguments.flag("require-folded") || left == 0) return exit_done;
   message(fmt::format("error: {} of {} batch norms were not folded", left, explanation.batch_norms.size()));
   return exit_failed;
@@ -68,8 +80,13 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command explain_command() {
-  Command command{"explain", "tells what became of every batch norm and dropped bias, and why", "M.bn [--mode infer|train] [--weights W] [--require-folded]",
-                  "bnc explain examples/mnist_mlp.bn --require-folded", {}, {"model"}, run};
+  Command command{"explain",
+                  "tells what became of every batch norm and dropped bias, and why",
+                  "M.bn [--mode infer|train] [--weights W] [--require-folded]",
+                  "bnc explain examples/mnist_mlp.bn --require-folded",
+                  {},
+                  {"model"},
+                  run};
   po::options_description options("Options");
   options.add_options()
       ("mode", po::value<std::string>()->value_name("MODE"), "infer (default) or train")

@@ -98,10 +98,12 @@ void check_place(const File& output) {
   if (output.path.empty()) throw UsageError(fmt::format("give {} the name of a file", output.what));
   std::error_code ignored;
   const fs::path path(output.path), folder = path.parent_path();
-  if (fs::is_directory(path, ignored)) throw Error(fmt::format("error: cannot write {}: Is a directory\nhelp: give {} the name of a file in it", output.path, output.what));
+  if (fs::is_directory(path, ignored))
+    throw Error(fmt::format("error: cannot write {}: Is a directory\nhelp: give {} the name of a file in it", output.path, output.what));
   if (folder.empty() || fs::is_directory(folder, ignored)) return;
   if (fs::exists(folder, ignored)) throw Error(fmt::format("error: cannot write {}: {} is no folder", output.path, folder.string()));
-  throw Error(fmt::format("error: cannot write {0}: No such file or directory\nhelp: there is no folder {1}: `mkdir -p {1}` makes it", output.path, folder.string()));
+  throw Error(fmt::format("error: cannot write {0}: No such file or directory\nhelp: there is no folder {1}: `mkdir -p {1}` makes it",
+                          output.path, folder.string()));
 }
 
 }  // namespace
@@ -114,15 +116,18 @@ void check_files(const Command& command, const Arguments& arguments) {
   const std::vector<File> inputs = inputs_of(command, arguments), outputs = outputs_of(command, arguments);
   for (const File& output : outputs) {
     if (output.is_named) check_place(output);
-    if (output.path == "/dev/stdout" && arguments.json()) throw UsageError(fmt::format("`--json` prints to stdout: give {} a file", output.what));
+    if (output.path == "/dev/stdout" && arguments.json())
+      throw UsageError(fmt::format("`--json` prints to stdout: give {} a file", output.what));
     for (const File& input : inputs) {
       if (!destroys(output, input)) continue;
-      throw Error(fmt::format("error: {} is {}, which would be lost: {}\nhelp: write to another file", output.what, input.what, output.path));
+      throw Error(
+          fmt::format("error: {} is {}, which would be lost: {}\nhelp: write to another file", output.what, input.what, output.path));
     }
     for (const File& other : outputs) {
       if (&other == &output) break;
       if (!same_file(output.path, other.path)) continue;
-      throw Error(fmt::format("error: {} and {} are one file, which can hold one of them: {}\nhelp: write to two files", other.what, output.what, output.path));
+      throw Error(fmt::format("error: {} and {} are one file, which can hold one of them: {}\nhelp: write to two files", other.what,
+                              output.what, output.path));
     }
   }
 }

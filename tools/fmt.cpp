@@ -30,7 +30,9 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command fmt_command() {
-  Command command{"fmt", "prints a file in canonical layout, comments kept", "M.bn [--write | --check]", "bnc fmt examples/mnist_mlp.bn", {}, {"model"}, run};
+  Command command{
+      "fmt", "prints a file in canonical layout, comments kept", "M.bn [--write | --check]", "bnc fmt examples/mnist_mlp.bn", {}, {"model"},
+      run};
   po::options_description options("Options");
   options.add_options()
       ("write", po::bool_switch(), "change the file instead of printing it")

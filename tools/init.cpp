@@ -14,7 +14,8 @@ int run(const Arguments& arguments) {
   weights.save(output);
   int64_t numbers = 0;
   for (const std::string& name : weights.names()) numbers += static_cast<int64_t>(weights.values(name).size());
-  if (arguments.json()) print_json({{"model", network.name()}, {"output", output}, {"tensors", weights.names().size()}, {"numbers", numbers}});
+  if (arguments.json())
+    print_json({{"model", network.name()}, {"output", output}, {"tensors", weights.names().size()}, {"numbers", numbers}});
   else message(fmt::format("{}: {} tensors, {} numbers", output, weights.names().size(), numbers));
   return exit_done;
 }

@@ -8,8 +8,14 @@ namespace {
 
 void print_finding(const LintFinding& finding, bool json) {
   if (!json) return print(finding.diagnostic);
-  print_json({{"severity", finding.severity == LintFinding::Severity::error ? "error" : "warning"}, {"kind", finding.kind}, {"tensor", finding.tensor}, {"place", finding.place},
-              {"count", finding.count}, {"of", finding.of}, {"what", finding.what}, {"advice", finding.advice}});
+  print_json({{"severity", finding.severity == LintFinding::Severity::error ? "error" : "warning"},
+              {"kind", finding.kind},
+              {"tensor", finding.tensor},
+              {"place", finding.place},
+              {"count", finding.count},
+              {"of", finding.of},
+              {"what", finding.what},
+              {"advice", finding.advice}});
 }
 
 int run(const Arguments& arguments) {
@@ -25,8 +31,13 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command lint_command() {
-  Command command{"lint", "looks for dead channels, impossible numbers and wrong statistics in weights", "M.bn --weights W [--data SPEC] [options]",
-                  "bnc lint examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist", {}, {"model"}, run};
+  Command command{"lint",
+                  "looks for dead channels, impossible numbers and wrong statistics in weights",
+                  "M.bn --weights W [--data SPEC] [options]",
+                  "bnc lint examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist",
+                  {},
+                  {"model"},
+                  run};
   const std::string data = fmt::format("hold the stored statistics against those of these data: {} (default: train)", data_help);
   command.options.add(data_pass_options(data, normalized_together_help));
   return command;

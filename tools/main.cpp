@@ -13,8 +13,8 @@ namespace {
 
 std::vector<Command> all_commands() {
   return {
-      compile_command(), opt_command(),   init_command(),    run_command(),       train_command(), eval_command(),
-      report_command(),  restat_command(), lint_command(),   bench_command(),     explain_command(), gradcheck_command(), verify_command(), fmt_command(),
+      compile_command(), opt_command(),  init_command(),  run_command(),     train_command(),     eval_command(),   report_command(),
+      restat_command(),  lint_command(), bench_command(), explain_command(), gradcheck_command(), verify_command(), fmt_command(),
   };
 }
 
@@ -98,8 +98,8 @@ int guarded(const std::vector<std::string>& words) {
   } catch (const std::bad_alloc&) {
     end_without_memory();
   } catch (const std::exception& error) {
-    message(fmt::format("internal error: {}\nThis is a bug in bnc. Please report it with the command and its input files:\n  bnc {}\n  {}", error.what(),
-                        fmt::join(words, " "), version()));
+    message(fmt::format("internal error: {}\nThis is a bug in bnc. Please report it with the command and its input files:\n  bnc {}\n  {}",
+                        error.what(), fmt::join(words, " "), version()));
     return exit_bug;
   }
 }

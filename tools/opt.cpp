@@ -10,7 +10,8 @@ int check_equivalence(const std::vector<EquivalenceCheck>& checks, bool json) {
   int failures = 0;
   for (const EquivalenceCheck& check : checks) {
     failures += !check.passed;
-    if (json) print_json({{"pass", check.pass}, {"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
+    if (json)
+      print_json({{"pass", check.pass}, {"value", check.value}, {"relative_error", check.relative_error}, {"passed", check.passed}});
     else if (!check.passed) message(fmt::format("error: `{}` differs by {:.3g} after {}", check.value, check.relative_error, check.pass));
   }
   return failures ? exit_failed : exit_done;

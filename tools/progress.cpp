@@ -21,7 +21,8 @@ constexpr size_t widest_bar = 24, narrowest_bar = 6;
 
 std::string duration(double seconds) {
   const auto whole = static_cast<int64_t>(std::clamp(std::ceil(seconds), 0.0, 1e9));
-  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60) : fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
 double fraction(const Progress& progress) {
@@ -40,7 +41,9 @@ std::string figures(double loss, double accuracy) {
   return fmt::format("loss {}", loss_text(loss)) + (std::isnan(accuracy) ? std::string() : fmt::format(" accuracy {:.4f}", accuracy));
 }
 
-std::string speed(double examples) { return examples < 1e5 ? fmt::format("{:.0f} examples/s", examples) : fmt::format("{:.0f}k examples/s", examples / 1e3); }
+std::string speed(double examples) {
+  return examples < 1e5 ? fmt::format("{:.0f} examples/s", examples) : fmt::format("{:.0f}k examples/s", examples / 1e3);
+}
 
 // What the line says, left to right; where it is too long, what has the highest rank is left out first.
 struct Part {
@@ -50,10 +53,12 @@ struct Part {
 constexpr int bar_rank = 5;
 
 std::vector<Part> parts_of(const std::string& title, const Progress& progress, bool with_figures) {
-  std::vector<Part> parts = {{title, 7}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
+  std::vector<Part> parts = {
+      {title, 7}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
   if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 6});
   parts.push_back({fmt::format("step {}/{}", progress.step, progress.steps), 8});
-  if (!progress.activity.empty()) parts.push_back({fmt::format("{} {:.0f}%", progress.activity, std::floor(progress.activity_share * 100)), 0});
+  if (!progress.activity.empty())
+    parts.push_back({fmt::format("{} {:.0f}%", progress.activity, std::floor(progress.activity_share * 100)), 0});
   if (with_figures) parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
   if (with_figures && !std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
   if (progress.examples_per_second > 0) parts.push_back({speed(progress.examples_per_second), 4});
@@ -74,7 +79,8 @@ std::string line_of(const std::string& title, const Progress& progress, bool wit
   while (parts.size() > 1 && width_of(parts) > room) parts.erase(std::max_element(parts.begin(), parts.end(), rank));
   const size_t spare = room - std::min(room, width_of(parts));
   std::string line;
-  for (const Part& part : parts) line += (part.rank == bar_rank ? bar(progress, std::min(narrowest_bar + spare, widest_bar)) : part.text) + " ";
+  for (const Part& part : parts)
+    line += (part.rank == bar_rank ? bar(progress, std::min(narrowest_bar + spare, widest_bar)) : part.text) + " ";
   line.pop_back();
   return line.substr(0, room);
 }
@@ -86,7 +92,8 @@ size_t terminal_width() {
 
 }  // namespace
 
-ProgressDisplay::ProgressDisplay(std::string title, bool figures) : title_(std::move(title)), figures_(figures), terminal_(::isatty(STDERR_FILENO)), last_(Clock::now()) {}
+ProgressDisplay::ProgressDisplay(std::string title, bool figures)
+    : title_(std::move(title)), figures_(figures), terminal_(::isatty(STDERR_FILENO)), last_(Clock::now()) {}
 
 void ProgressDisplay::update(const Progress& progress) {
   const Clock::time_point now = Clock::now();
@@ -104,7 +111,8 @@ void ProgressDisplay::update(const Progress& progress) {
   if (!due && !last_step && !new_epoch && !tested) return;
   last_ = now;
   epoch_ = progress.epoch;
-  const std::string place = (progress.epochs > 0 ? fmt::format("epoch {}/{} ", progress.epoch, progress.epochs) : "") + fmt::format("step {}/{}", progress.step, progress.steps);
+  const std::string place = (progress.epochs > 0 ? fmt::format("epoch {}/{} ", progress.epoch, progress.epochs) : "") +
+                            fmt::format("step {}/{}", progress.step, progress.steps);
   std::string text = fmt::format("{} {}", title_, place);
   if (figures_) text += " " + figures(progress.loss, progress.accuracy);
   if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));

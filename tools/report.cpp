@@ -28,7 +28,14 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command report_command() {
-  Command command{"report", "makes the HTML page of a training run again, from its folder, or lays several runs over one another", "RUN... [-o PAGE.html]", "bnc report run -o report.html", {}, {"run"}, run, true};
+  Command command{"report",
+                  "makes the HTML page of a training run again, from its folder, or lays several runs over one another",
+                  "RUN... [-o PAGE.html]",
+                  "bnc report run -o report.html",
+                  {},
+                  {"run"},
+                  run,
+                  true};
   po::options_description options("Options");
   options.add_options()
       ("out,o", output_file("PAGE.html"), "where to write the page (default for one run: RUN/report.html)");

@@ -20,8 +20,13 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command restat_command() {
-  Command command{"restat", "estimates the stored statistics of batch norms again, over a whole data set", "M.bn --weights W --data SPEC -o W2 [options]",
-                  "bnc restat examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist -o restat.safetensors", {}, {"model"}, run};
+  Command command{"restat",
+                  "estimates the stored statistics of batch norms again, over a whole data set",
+                  "M.bn --weights W --data SPEC -o W2 [options]",
+                  "bnc restat examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist -o restat.safetensors",
+                  {},
+                  {"model"},
+                  run};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: train)", data_help), normalized_together_help);
   options.add_options()("output,o", output_file("W2"), "the file to write: the same weights with new means and variances");
   command.options.add(options);

@@ -70,16 +70,20 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command run_command() {
-  Command command{"run", "runs a network over the arrays of an .npz file", "M.bn --weights W --input IN.npz --output OUT.npz [options]",
-                  "bnc run examples/mnist_mlp.bn --weights run/weights.safetensors --input images.npz --output predictions.npz", {}, {"model"}, run};
+  Command command{"run",
+                  "runs a network over the arrays of an .npz file",
+                  "M.bn --weights W --input IN.npz --output OUT.npz [options]",
+                  "bnc run examples/mnist_mlp.bn --weights run/weights.safetensors --input images.npz --output predictions.npz",
+                  {},
+                  {"model"},
+                  run};
   po::options_description options("Options");
-  options.add_options()
-      ("weights,w", input_file("W"), "the weights (safetensors)")
-      ("input,i", input_file("IN"),
-       "an .npz with one array an input, by name, bytes taken as `bnc eval` does; for training also the targets, as the loss names them (`labels`)")
-      ("output,o", output_file("OUT"), "where to write the results (.npz)")
-      ("mode", po::value<std::string>()->value_name("MODE"),
-       "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");
+  options.add_options()("weights,w", input_file("W"), "the weights (safetensors)")(
+      "input,i", input_file("IN"),
+      "an .npz with one array an input, by name, bytes taken as `bnc eval` does; for training also the targets, as the loss names them "
+      "(`labels`)")("output,o", output_file("OUT"), "where to write the results (.npz)")(
+      "mode", po::value<std::string>()->value_name("MODE"),
+      "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");
   add_cpu_option(options);
   add_check_options(options);
   command.options.add(options).add(pass_options());

@@ -64,7 +64,9 @@ TrainOptions train_options(const Arguments& arguments) {
   return options;
 }
 
-Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}}; }
+Json to_json(const EvaluationResult& result) {
+  return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}};
+}
 
 Json to_json(const Divergence& found, const std::string& model) {
   return {{"model", model}, {"diverged", true}, {"step", found.step}, {"tensor", found.tensor}, {"place", found.place},
@@ -73,8 +75,8 @@ Json to_json(const Divergence& found, const std::string& model) {
 }
 
 Json to_json(const Progress& progress) {
-  return {{"epoch", progress.epoch}, {"step", progress.step}, {"steps", progress.steps}, {"loss", progress.loss}, {"accuracy", progress.accuracy},
-          {"examples_per_second", progress.examples_per_second}};
+  return {{"epoch", progress.epoch}, {"step", progress.step},         {"steps", progress.steps},
+          {"loss", progress.loss},   {"accuracy", progress.accuracy}, {"examples_per_second", progress.examples_per_second}};
 }
 
 // A word as a shell reads it back.
@@ -100,15 +102,19 @@ std::string resume_command(const Arguments& arguments, const std::string& out) {
 }
 
 std::string figures(const EvaluationResult& result) {
-  return fmt::format("loss {:.4f}", result.loss) + (std::isnan(result.accuracy) ? std::string() : fmt::format(", accuracy {:.4f}", result.accuracy));
+  return fmt::format("loss {:.4f}", result.loss) +
+         (std::isnan(result.accuracy) ? std::string() : fmt::format(", accuracy {:.4f}", result.accuracy));
 }
 
 void report_text(const TrainResult& result) {
-  std::string text = fmt::format("{} steps{}: train {}\n", result.steps, result.out_of_patience ? " (stopped early)" : "", figures(result.train));
-  if (result.validation.count > 0) text += fmt::format("validation {} ({} examples)\n", figures(result.validation), result.validation.count);
+  std::string text = fmt::format("{} steps{}: train {}\n", result.steps, result.out_of_patience ? " (stopped early)" : "",
+                                 figures(result.train));
+  if (result.validation.count > 0)
+    text += fmt::format("validation {} ({} examples)\n", figures(result.validation), result.validation.count);
   if (result.test.count > 0) text += fmt::format("test {} ({} examples)\n", figures(result.test), result.test.count);
   if (result.best && result.best->step < result.steps) {
-    text += fmt::format("best after step {} (epoch {}): {} {}\n", result.best->step, result.best->epoch, result.validation.count > 0 ? "validation" : "test", figures(result.best->test));
+    text += fmt::format("best after step {} (epoch {}): {} {}\n", result.best->step, result.best->epoch,
+                        result.validation.count > 0 ? "validation" : "test", figures(result.best->test));
   }
   if (!result.weights_path.empty()) text += fmt::format("weights: {}\n", result.weights_path);
   if (!result.best_weights_path.empty()) text += fmt::format("best weights: {}\n", result.best_weights_path);
@@ -119,7 +125,8 @@ void report_text(const TrainResult& result) {
 // `--profile`: where the time of the run went.
 void report_times(const TrainResult::Times& times) {
   const double total = times.steps + times.waiting + times.tests + times.checkpoints;
-  for (const auto& [what, seconds] : {std::pair("steps", times.steps), std::pair("waiting for data", times.waiting), std::pair("tests", times.tests), std::pair("checkpoints", times.checkpoints)})
+  for (const auto& [what, seconds] : {std::pair("steps", times.steps), std::pair("waiting for data", times.waiting),
+                                      std::pair("tests", times.tests), std::pair("checkpoints", times.checkpoints)})
     message(fmt::format("{:<17} {:9.3f} s {:5.1f} %", what, seconds, total > 0 ? seconds / total * 100 : 0));
 }
 
@@ -127,9 +134,19 @@ Json to_json(const TrainResult& result, const std::string& model) {
   const auto figures = [](const EvaluationResult& found) { return found.count > 0 ? to_json(found) : Json(); };
   Json json = {{"model", model}, {"steps", result.steps}, {"stopped", result.stopped}, {"stopped_early", result.out_of_patience},
                {"train", to_json(result.train)}, {"validation", figures(result.validation)}, {"test", figures(result.test)}};
-  if (result.best) json["best"] = {{"step", result.best->step}, {"epoch", result.best->epoch}, {"loss", result.best->test.loss}, {"accuracy", result.best->test.accuracy}};
-  json["seconds"] = {{"steps", result.times.steps}, {"waiting", result.times.waiting}, {"tests", result.times.tests}, {"checkpoints", result.times.checkpoints}};
-  json.update({{"weights", result.weights_path}, {"best_weights", result.best_weights_path}, {"report", result.report_path}, {"checkpoint", result.checkpoint_path}});
+  if (result.best)
+    json["best"] = {{"step", result.best->step},
+                    {"epoch", result.best->epoch},
+                    {"loss", result.best->test.loss},
+                    {"accuracy", result.best->test.accuracy}};
+  json["seconds"] = {{"steps", result.times.steps},
+                     {"waiting", result.times.waiting},
+                     {"tests", result.times.tests},
+                     {"checkpoints", result.times.checkpoints}};
+  json.update({{"weights", result.weights_path},
+               {"best_weights", result.best_weights_path},
+               {"report", result.report_path},
+               {"checkpoint", result.checkpoint_path}});
   return json;
 }
 
@@ -177,24 +194,28 @@ Command train_command() {
   Command command{"train", "trains a network; Ctrl-C stops it with a checkpoint", "M.bn --data SPEC [options]",
                   "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run};
   po::options_description options("Options");
-  options.add_options()
-      ("data", input_data("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())
-      ("test", input_data("SPEC"), "the data to test on while training and at the end (default split: test)")
-      ("validate", po::value<double>()->value_name("SHARE"), "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")
-      ("weights,w", input_file("W"), "begin with these weights (safetensors), in place of fresh ones, and with their `preprocess`")
-      ("epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")
-      ("steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")
-      ("patience", po::value<int64_t>()->value_name("E"), "stop when the tests have not improved for E epochs (default: the train section's)")
-      ("test-every", po::value<int64_t>()->value_name("S"), "steps between the tests of history.csv (default: an epoch, or a tenth of a shorter run)")
-      ("batch", po::value<int64_t>()->value_name("B"), "examples a batch (default: the train section's)")
-      ("seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")
-      ("out", po::value<std::string>()->value_name("DIR"), "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")
-      ("resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")
-      ("allow-changes", po::bool_switch(), "with --resume: go on although the network, its loss, optimizer or augmentation has changed since the run began")
-      ("checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")
-      ("restat", po::bool_switch(), "estimate the stored statistics in both files of weights again at the end, as `bnc restat` does")
-      ("tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")
-      ("profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
+  options.add_options()("data", input_data("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())(
+      "test", input_data("SPEC"), "the data to test on while training and at the end (default split: test)")(
+      "validate", po::value<double>()->value_name("SHARE"),
+      "hold this share of the training examples out and watch the run by them, so that `--test` is for the end only")(
+      "weights,w", input_file("W"), "begin with these weights (safetensors), in place of fresh ones, and with their `preprocess`")(
+      "epochs", po::value<int64_t>()->value_name("E"), "how often to go through the data (default: the train section's)")(
+      "steps", po::value<int64_t>()->value_name("S"), "how many batches, in place of epochs")(
+      "patience", po::value<int64_t>()->value_name("E"),
+      "stop when the tests have not improved for E epochs (default: the train section's)")(
+      "test-every", po::value<int64_t>()->value_name("S"),
+      "steps between the tests of history.csv (default: an epoch, or a tenth of a shorter run)")(
+      "batch", po::value<int64_t>()->value_name("B"), "examples a batch (default: the train section's)")(
+      "seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")(
+      "out", po::value<std::string>()->value_name("DIR"),
+      "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")(
+      "resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")(
+      "allow-changes", po::bool_switch(),
+      "with --resume: go on although the network, its loss, optimizer or augmentation has changed since the run began")(
+      "checkpoint-every", po::value<double>()->value_name("S"), "seconds between checkpoints (default 30)")(
+      "restat", po::bool_switch(), "estimate the stored statistics in both files of weights again at the end, as `bnc restat` does")(
+      "tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")(
+      "profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);
   add_check_options(options);
   command.options.add(options);

@@ -17,10 +17,16 @@ std::string short_number(double value) { return value == 0 ? "0" : fmt::format("
 
 void print_json_lines(const Verification& verification, const VerifyOptions& options) {
   for (const LayerCheck& layer : verification.layers) {
-    print_json({{"layer", layer.layer}, {"op", layer.op}, {"place", layer.place}, {"error", number(layer.error)}, {"folding_predicted", layer.folding_predicted},
-                {"folding_measured", layer.folding_measured ? number(*layer.folding_measured) : Json()}, {"passed", layer.passed}});
+    print_json({{"layer", layer.layer},
+                {"op", layer.op},
+                {"place", layer.place},
+                {"error", number(layer.error)},
+                {"folding_predicted", layer.folding_predicted},
+                {"folding_measured", layer.folding_measured ? number(*layer.folding_measured) : Json()},
+                {"passed", layer.passed}});
   }
-  print_json({{"worst", number(verification.worst)}, {"at", verification.worst_layer}, {"bound", options.bound}, {"passed", verification.passed}});
+  print_json(
+      {{"worst", number(verification.worst)}, {"at", verification.worst_layer}, {"bound", options.bound}, {"passed", verification.passed}});
 }
 
 void print_table(const Verification& verification, const VerifyOptions& options) {
@@ -29,13 +35,15 @@ void print_table(const Verification& verification, const VerifyOptions& options)
     widest = std::max(widest, layer.layer.size());
     widest_place = std::max(widest_place, layer.place.size());
   }
-  print(fmt::format("{:<{}}  {:<{}}  {:>8}  folding: {:>9}  {:>8}\n", "layer", widest, "place", widest_place, "error", "predicted", "measured"));
+  print(fmt::format("{:<{}}  {:<{}}  {:>8}  folding: {:>9}  {:>8}\n", "layer", widest, "place", widest_place, "error", "predicted",
+                    "measured"));
   for (const LayerCheck& layer : verification.layers) {
     const std::string measured = layer.folding_measured ? short_number(*layer.folding_measured) : "-";
-    print(fmt::format("{:<{}}  {:<{}}  {:>8}  {:>18}  {:>8}  {}\n", layer.layer, widest, layer.place, widest_place, short_number(layer.error), short_number(layer.folding_predicted),
-                      measured, layer.passed ? "ok" : "WRONG"));
+    print(fmt::format("{:<{}}  {:<{}}  {:>8}  {:>18}  {:>8}  {}\n", layer.layer, widest, layer.place, widest_place,
+                      short_number(layer.error), short_number(layer.folding_predicted), measured, layer.passed ? "ok" : "WRONG"));
   }
-  print(fmt::format("largest error {} of the largest number of {}; the bound is {}\n", short_number(verification.worst), verification.worst_layer, short_number(options.bound)));
+  print(fmt::format("largest error {} of the largest number of {}; the bound is {}\n", short_number(verification.worst),
+                    verification.worst_layer, short_number(options.bound)));
 }
 
 int run(const Arguments& arguments) {
@@ -56,23 +64,31 @@ int run(const Arguments& arguments) {
   if (arguments.json()) print_json_lines(verification, options);
   else print_table(verification, options);
   if (verification.passed) return exit_done;
-  const auto first = std::find_if(verification.layers.begin(), verification.layers.end(), [](const LayerCheck& layer) { return !layer.passed; });
-  message(fmt::format("error: {} ({}) is the first result that differs from the float64 evaluator's by more than {}", first->layer, first->place, options.bound));
+  const auto first = std::find_if(verification.layers.begin(), verification.layers.end(),
+                                  [](const LayerCheck& layer) { return !layer.passed; });
+  message(fmt::format("error: {} ({}) is the first result that differs from the float64 evaluator's by more than {}", first->layer,
+                      first->place, options.bound));
   return exit_failed;
 }
 
 }  // namespace
 
 Command verify_command() {
-  Command command{"verify", "compares the compiled network with the float64 evaluator, layer by layer", "M.bn --weights W [--input IN.npz] [options]",
-                  "bnc verify examples/mnist_mlp.bn --weights run/weights.safetensors", {}, {"model"}, run};
+  Command command{"verify",
+                  "compares the compiled network with the float64 evaluator, layer by layer",
+                  "M.bn --weights W [--input IN.npz] [options]",
+                  "bnc verify examples/mnist_mlp.bn --weights run/weights.safetensors",
+                  {},
+                  {"model"},
+                  run};
   po::options_description options("Options");
-  options.add_options()
-      ("weights,w", input_file("W"), "the weights (safetensors)")
-      ("input,i", input_file("IN"), "an .npz with one array an input, by name (default: random numbers)")
-      ("batch", po::value<int64_t>()->value_name("N"), "compile for batches of N examples (default: for any; 4 random ones, or 1 of a large network)")
-      ("seed", po::value<int64_t>()->value_name("S"), "seed of the random numbers (default 1)")
-      ("bound", po::value<double>()->value_name("B"), "exit 1 where an error is larger, relative to the layer's largest number (default 1e-4)");
+  options.add_options()("weights,w", input_file("W"), "the weights (safetensors)")(
+      "input,i", input_file("IN"), "an .npz with one array an input, by name (default: random numbers)")(
+      "batch", po::value<int64_t>()->value_name("N"),
+      "compile for batches of N examples (default: for any; 4 random ones, or 1 of a large network)")(
+      "seed", po::value<int64_t>()->value_name("S"), "seed of the random numbers (default 1)")(
+      "bound", po::value<double>()->value_name("B"),
+      "exit 1 where an error is larger, relative to the layer's largest number (default 1e-4)");
   add_cpu_option(options);
   command.options.add(options);
   return command;

@@ -80,9 +80,10 @@ OpDefinition sub_op() {
 }
 
 OpDefinition mul_op() {
-  return arithmetic_op({"mul", "Product of two tensors, element by element.", "left*right with NumPy's broadcasting.", true, false,
-                        [](double a, double b) { return a * b; }, loops::BinaryOp::multiply, 1,
-                        [](GraphBuilder& b, Value dy, Value left, Value right, Value) { return std::pair{b.mul(dy, right), b.mul(dy, left)}; }});
+  return arithmetic_op(
+      {"mul", "Product of two tensors, element by element.", "left*right with NumPy's broadcasting.", true, false,
+       [](double a, double b) { return a * b; }, loops::BinaryOp::multiply, 1,
+       [](GraphBuilder& b, Value dy, Value left, Value right, Value) { return std::pair{b.mul(dy, right), b.mul(dy, left)}; }});
 }
 
 OpDefinition div_op() {
@@ -97,7 +98,8 @@ OpDefinition div_op() {
 
 OpDefinition maximum_op() {
   return arithmetic_op({"maximum", "The larger of two tensors, element by element.",
-                        "The larger of left and right with NumPy's broadcasting; NaN where either is NaN. The gradient goes to the larger one, at ties to `right`.",
+                        "The larger of left and right with NumPy's broadcasting; NaN where either is NaN. The gradient goes to the larger "
+                        "one, at ties to `right`.",
                         false, false, ops::maximum, loops::BinaryOp::maximum, 1,
                         [](GraphBuilder& b, Value dy, Value left, Value right, Value) {
                           const Value d_left = b.value("relu_gradient", {dy, b.sub(left, right)});

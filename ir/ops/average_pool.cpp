@@ -70,12 +70,17 @@ Expr average_pool_gradient_element(ElementContext& cx, const Index& index) {
     }
   }
   Index at = index;
-  return sum_of(covering, at, 0, [&](const Index& o) { return cx.operand(0, o) * reciprocal_count(axes, Index(o.begin() + 1, o.end() - 1), includes_pad(cx.node)); });
+  return sum_of(covering, at, 0, [&](const Index& o) {
+    return cx.operand(0, o) * reciprocal_count(axes, Index(o.begin() + 1, o.end() - 1), includes_pad(cx.node));
+  });
 }
 
 std::vector<AttributeSpec> average_attributes() {
   std::vector<AttributeSpec> attributes = ops::pool_attributes();
-  attributes.push_back({.name = "count_include_pad", .kind = AttributeKind::boolean, .fallback = true, .doc = "padding counts as zeros; else a window is the average of its elements of `x` alone"});
+  attributes.push_back({.name = "count_include_pad",
+                        .kind = AttributeKind::boolean,
+                        .fallback = true,
+                        .doc = "padding counts as zeros; else a window is the average of its elements of `x` alone"});
   return attributes;
 }
 
@@ -86,9 +91,11 @@ OpDefinition average_pool_op() {
       .name = "average_pool",
       .category = OpCategory::pooling,
       .summary = "Mean of each window.",
-      .description = "y = sum of the window's elements of x / their number, channel by channel. Sizes and counts are PyTorch's: floor((size + padding - "
-                     "kernel)/stride) + 1 windows along an axis, with `ceil_mode` ceil instead of floor, less a last one that would begin behind the elements "
-                     "of `x`. With `count_include_pad` the padding counts as zeros, but what `ceil_mode` lets reach past the padding does not count.",
+      .description =
+          "y = sum of the window's elements of x / their number, channel by channel. Sizes and counts are PyTorch's: floor((size + padding "
+          "- kernel)/stride) + 1 windows along an axis, with `ceil_mode` ceil instead of floor, less a last one that would begin behind "
+          "the elements of `x`. With `count_include_pad` the padding counts as zeros, but what `ceil_mode` lets reach past the padding "
+          "does not count.",
       .operands = {ops::tensor_operand("x", "`f32[N, H, W, C]` or `f32[N, L, C]`")},
       .attributes = average_attributes(),
       .results = {{"y", "one element a window and channel"}},
@@ -96,7 +103,8 @@ OpDefinition average_pool_op() {
       .infer = [](const InferContext& cx) { return ops::infer_pooled(cx, DType::f32); },
       .gradient =
           [](GradientContext& cx) {
-            return std::vector{cx.builder.value("average_pool_gradient", {cx.gradient()}, ops::with_size(cx.node, cx.operand(0).type().shape))};
+            return std::vector{
+                cx.builder.value("average_pool_gradient", {cx.gradient()}, ops::with_size(cx.node, cx.operand(0).type().shape))};
           },
       .evaluate =
           [](const EvaluateContext& cx) {

@@ -63,9 +63,13 @@ std::vector<TensorType> infer_batch_norm(const InferContext& cx) {
   check_stats(cx);
   ops::refuse_single_element(cx, 7);
   if (const int64_t ghost = cx.attribute("ghost").integer(); ghost != 0) {
-    if (ghost < 2) ops::fail(cx, 8, fmt::format("a ghost batch has at least 2 examples, got {}", ghost), "leave `ghost` out for statistics of the whole batch");
+    if (ghost < 2)
+      ops::fail(cx, 8, fmt::format("a ghost batch has at least 2 examples, got {}", ghost),
+                "leave `ghost` out for statistics of the whole batch");
     if (!x.shape[0].batch || axis != x.rank() - 1)
-      ops::fail(cx, 8, fmt::format("ghost batches are taken along the first dimension, with the channels last, but `x` is {} and `axis` {}", cx.show(x), axis));
+      ops::fail(cx, 8,
+                fmt::format("ghost batches are taken along the first dimension, with the channels last, but `x` is {} and `axis` {}",
+                            cx.show(x), axis));
   }
   TensorType channels{DType::f32, {x.shape[axis]}};
   return {x, channels, channels};
@@ -132,19 +136,25 @@ std::vector<AttributeSpec> batch_norm_attributes() {
        .kind = AttributeKind::symbol,
        .fallback = Symbol{"ema", {{"decay", 0.9}}},
        .doc = "how training moves the stored statistics: `ema(decay=d)` s <- d*s + (1-d)*batch; `ema(decay=d, corrected)` the same average "
-              "divided by 1 - d^t after t steps, so that the initial value has no weight; `cumulative` the plain average over all steps (bn-running)",
+              "divided by 1 - d^t after t steps, so that the initial value has no weight; `cumulative` the plain average over all steps "
+              "(bn-running)",
        .choices = {"ema", "cumulative"},
        .arguments = {{"ema", {{"decay", AttributeKind::number}, {"corrected", AttributeKind::boolean}}}}},
-      {.name = "unbiased", .kind = AttributeKind::boolean, .fallback = true,
+      {.name = "unbiased",
+       .kind = AttributeKind::boolean,
+       .fallback = true,
        .doc = "whether the stored variance is m/(m-1) times the biased one that normalizes (bn-variance)"},
       ops::axis_attribute("the channels"),
       {.name = "mode",
        .kind = AttributeKind::symbol,
        .fallback = "auto",
-       .doc = "`infer` normalizes with the stored statistics, also inside training, where they then do not move (bn-frozen-grad); `train` with the batch's, "
-              "and `auto` likewise in a training step, else as `infer`. The pass freeze makes `infer` of all, an explicit `train` too (bn-mode)",
+       .doc = "`infer` normalizes with the stored statistics, also inside training, where they then do not move (bn-frozen-grad); `train` "
+              "with the batch's, and `auto` likewise in a training step, else as `infer`. The pass freeze makes `infer` of all, an "
+              "explicit `train` too (bn-mode)",
        .choices = {"auto", "train", "infer"}},
-      {.name = "ghost", .kind = AttributeKind::integer, .fallback = 0,
+      {.name = "ghost",
+       .kind = AttributeKind::integer,
+       .fallback = 0,
        .doc = "in training, how many examples share their statistics; 0: all of the batch (bn-ghost)"},
       ops::allow_single_attribute(),
   };
@@ -164,17 +174,20 @@ OpDefinition batch_norm_op() {
       .name = "batch_norm",
       .category = OpCategory::normalization,
       .summary = "Batch normalization.",
-      .description = "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, for each channel over all other axes (Ioffe and Szegedy, \"Batch "
-                     "normalization\", 2015). In mode `train` mean and biased variance are those of the batch (bn-train), in modes `infer` and `auto` the "
-                     "stored ones (bn-infer). Gradients: with both terms through the statistics in training (bn-backward), affine otherwise "
-                     "(bn-frozen-grad); those that arrive at the results `mean` and `variance` of the batch reach `x` too.",
+      .description =
+          "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, for each channel over all other axes (Ioffe and Szegedy, \"Batch "
+          "normalization\", 2015). In mode `train` mean and biased variance are those of the batch (bn-train), in modes `infer` and `auto` "
+          "the stored ones (bn-infer). Gradients: with both terms through the statistics in training (bn-backward), affine otherwise "
+          "(bn-frozen-grad); those that arrive at the results `mean` and `variance` of the batch reach `x` too.",
       .operands = {ops::tensor_operand("x", "at least 2 dimensions"),
                    channel_parameter("gamma", "`f32[C]`, the scale; 0 and negative values are legal", Kind::parameter, "ones"),
                    channel_parameter("beta", "`f32[C]`, the shift", Kind::parameter, "zeros"),
                    channel_parameter("mean", "`f32[C]`, stored", Kind::state, "zeros"),
                    channel_parameter("variance", "`f32[C]`, stored", Kind::state, "ones"), count_state()},
       .attributes = batch_norm_attributes(),
-      .results = {{"y", "the type of `x`"}, {"mean", "`f32[C]`, what it normalized with"}, {"variance", "`f32[C]`, likewise, biased in training"}},
+      .results = {{"y", "the type of `x`"},
+                  {"mean", "`f32[C]`, what it normalized with"},
+                  {"variance", "`f32[C]`, likewise, biased in training"}},
       .constraints = {"all operands are f32", "`x` has at least 2 dimensions, and `axis` names one that is not the batch",
                       ops::channels_constraint("`gamma`, `beta`, `mean` and `variance` are"), "`epsilon` is positive",
                       "`ema` takes `decay`, between 0 and 1, and `corrected`; `cumulative` takes nothing",

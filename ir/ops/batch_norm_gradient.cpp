@@ -78,8 +78,9 @@ OpDefinition batch_norm_gradient_sums_op() {
       .name = "batch_norm_gradient_sums",
       .category = OpCategory::gradient,
       .summary = "Gradients of a batch norm's shift and scale.",
-      .description = "beta_gradient = sum dy, gamma_gradient = sum dy*xhat over all axes but `axis`, with xhat = (x - mean)*rsqrt(variance + epsilon) "
-                     "(bn-backward; Ioffe and Szegedy, \"Batch normalization\", 2015).",
+      .description =
+          "beta_gradient = sum dy, gamma_gradient = sum dy*xhat over all axes but `axis`, with xhat = (x - mean)*rsqrt(variance + epsilon) "
+          "(bn-backward; Ioffe and Szegedy, \"Batch normalization\", 2015).",
       .operands = {ops::fixed_operand("dy", "gradient of the batch norm's result"), ops::fixed_operand("x", "what it was applied to"),
                    ops::fixed_operand("mean", "`f32[C]`, what it normalized with"), ops::fixed_operand("variance", "`f32[C]`, likewise")},
       .attributes = {ops::epsilon_attribute(), ops::axis_attribute("the channels")},
@@ -102,13 +103,14 @@ OpDefinition batch_norm_input_gradient_op() {
       .name = "batch_norm_input_gradient",
       .category = OpCategory::gradient,
       .summary = "Gradient of a training batch norm by its input.",
-      .description = "dx = gamma*rsqrt(variance + epsilon)*(dy - beta_gradient/m - xhat*gamma_gradient/m) with xhat = (x - mean)*rsqrt(variance + epsilon) "
-                     "and m the elements of a channel: the mean and the variance move with x, which the last two terms account for "
-                     "(bn-backward). Nothing divides by gamma.",
+      .description =
+          "dx = gamma*rsqrt(variance + epsilon)*(dy - beta_gradient/m - xhat*gamma_gradient/m) with xhat = (x - mean)*rsqrt(variance + "
+          "epsilon) and m the elements of a channel: the mean and the variance move with x, which the last two terms account for "
+          "(bn-backward). Nothing divides by gamma.",
       .operands = {ops::fixed_operand("dy", "gradient of the batch norm's result"), ops::fixed_operand("x", "what it was applied to"),
                    ops::fixed_operand("gamma", "`f32[C]`"), ops::fixed_operand("mean", "`f32[C]`, of the batch"),
-                   ops::fixed_operand("variance", "`f32[C]`, of the batch, biased"), ops::fixed_operand("beta_gradient", "`f32[C]`, sum dy"),
-                   ops::fixed_operand("gamma_gradient", "`f32[C]`, sum dy*xhat")},
+                   ops::fixed_operand("variance", "`f32[C]`, of the batch, biased"),
+                   ops::fixed_operand("beta_gradient", "`f32[C]`, sum dy"), ops::fixed_operand("gamma_gradient", "`f32[C]`, sum dy*xhat")},
       .attributes = {ops::epsilon_attribute(), ops::axis_attribute("the channels")},
       .results = {{"dx", "the type of `x`"}},
       .constraints = constraints("`gamma`, `mean`, `variance`, `beta_gradient` and `gamma_gradient` are"),

@@ -22,15 +22,17 @@ OpDefinition clip_op() {
       {.name = "clip",
        .category = OpCategory::activation,
        .summary = "Each element, cut off below and above.",
-       .description = "y = low where x < low, high where x > high, else x: with low=0 and high=6 it is what MobileNet calls ReLU6. NaN stays NaN. "
-                      "The gradient at both bounds is 0.",
+       .description = "y = low where x < low, high where x > high, else x: with low=0 and high=6 it is what MobileNet calls ReLU6. NaN "
+                      "stays NaN. The gradient at both bounds is 0.",
        .attributes = bounds(),
        .infer =
            [](const InferContext& cx) {
              double low = cx.attribute("low").number(), high = cx.attribute("high").number();
              if (!(low <= high)) ops::fail(cx, 2, fmt::format("low is {}, but high is {}", low, high));
              if (low < high && static_cast<float>(low) == static_cast<float>(high))
-               ops::fail(cx, 2, fmt::format("low is {} and high is {}, which are the same number as f32", format_number(low), format_number(high)));
+               ops::fail(
+                   cx, 2,
+                   fmt::format("low is {} and high is {}, which are the same number as f32", format_number(low), format_number(high)));
              return std::vector<TensorType>{};
            },
        .gradient =
@@ -39,7 +41,9 @@ OpDefinition clip_op() {
              return std::vector{cx.builder.value("clip_gradient", {cx.gradient(), cx.operand(0)}, bounds)};
            },
        .example = "clip(x, low=-1, high=2)"},
-      [](const Node& node, double x) { return x < low_of(node) ? low_of(node) : x > high_of(node) ? high_of(node) : x; },
+      [](const Node& node, double x) { return x < low_of(node)    ? low_of(node)
+                                              : x > high_of(node) ? high_of(node)
+                                                                  : x; },
       [](const Node& node, Expr x) {
         Expr low = real(low_of(node)), high = real(high_of(node));
         return loops::select(x < low, low, loops::select(x > high, high, x));

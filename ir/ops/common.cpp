@@ -75,7 +75,8 @@ std::vector<int> checked_axes(const InferContext& cx, int constraint, int rank) 
   const IntList& axes = cx.attribute("axes").integers();
   for (int64_t axis : axes)
     if (axis < -rank || axis >= rank)
-      fail(cx, constraint, fmt::format("axis {} is out of range for {}, which has {} dimension{}", axis, cx.show(cx.type(0)), rank, rank == 1 ? "" : "s"));
+      fail(cx, constraint,
+           fmt::format("axis {} is out of range for {}, which has {} dimension{}", axis, cx.show(cx.type(0)), rank, rank == 1 ? "" : "s"));
   std::vector<int> result = all_axes(axes, rank);
   if (auto twice = std::adjacent_find(result.begin(), result.end()); twice != result.end())
     fail(cx, constraint, fmt::format("axis {} of {} is given twice", *twice, cx.show(cx.type(0))));
@@ -125,9 +126,11 @@ AttributeSpec epsilon_attribute() {
   return {.name = "epsilon", .kind = AttributeKind::number, .fallback = 1e-5, .doc = "added to the variance, inside the root"};
 }
 
-void require_number(const InferContext& cx, int constraint, const std::string& attribute, const NumberRange& range, const std::string& help) {
+void require_number(const InferContext& cx, int constraint, const std::string& attribute, const NumberRange& range,
+                    const std::string& help) {
   const double number = cx.attribute(attribute).number();
-  if (!range.holds(number)) fail(cx, constraint, fmt::format("`{}` must be {}, got {}", attribute, range.text(), as_computed_with(number)), help);
+  if (!range.holds(number))
+    fail(cx, constraint, fmt::format("`{}` must be {}, got {}", attribute, range.text(), as_computed_with(number)), help);
 }
 
 void require_epsilon(const InferContext& cx, int constraint) {
@@ -171,7 +174,8 @@ OpDefinition unary_map_gradient(OpDefinition op, std::function<double(const Node
   op.evaluate = [evaluate](const EvaluateContext& cx) {
     return evaluate_pointwise(cx, [&](const std::vector<double>& x) { return evaluate(cx.node, x[0], x[1]); });
   };
-  op.lowering = pointwise_lowering([element](const Node& node, const std::vector<loops::Expr>& x) { return element(node, x[0], x[1]); }, cost);
+  op.lowering = pointwise_lowering([element](const Node& node, const std::vector<loops::Expr>& x) { return element(node, x[0], x[1]); },
+                                   cost);
   return op;
 }
 

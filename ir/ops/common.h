@@ -71,7 +71,8 @@ std::vector<int64_t> row_major_strides(const std::vector<int64_t>& dims);
 // The distance between neighbours along each dimension of a result of `rank`, in an operand broadcast to it; 0 where it is repeated.
 std::vector<int64_t> broadcast_strides(const std::vector<int64_t>& dims, size_t rank);
 // Calls visit(index, position) for every index of a tensor of these dimensions, in row-major order.
-void for_each_index(const std::vector<int64_t>& dims, const std::function<void(const std::vector<int64_t>& index, int64_t position)>& visit);
+void for_each_index(const std::vector<int64_t>& dims,
+                    const std::function<void(const std::vector<int64_t>& index, int64_t position)>& visit);
 int64_t position_of(const std::vector<int64_t>& index, const std::vector<int64_t>& dims);
 // Where an index of a broadcast result falls in an operand of these dimensions.
 int64_t broadcast_position(const std::vector<int64_t>& index, const std::vector<int64_t>& dims);

@@ -80,11 +80,12 @@ std::vector<Tensor> evaluate_layer(const EvaluateContext& cx) {
 OpDefinition convolution_layer(OpDefinition op, int axes, const std::string& x, const std::string& weight) {
   op.category = OpCategory::linear;
   op.layer_name = "conv";
-  op.operands = {ops::tensor_operand("x", x),
-                 {.name = "weight",
-                  .doc = weight,
-                  .parameter = ParameterRule{.type = [axes](const InferContext& cx) { return new_weight(cx, axes); }, .initializer = {"he", {}}}},
-                 ops::bias_operand([axes](const InferContext& cx) { return new_bias(cx, axes); })};
+  op.operands = {
+      ops::tensor_operand("x", x),
+      {.name = "weight",
+       .doc = weight,
+       .parameter = ParameterRule{.type = [axes](const InferContext& cx) { return new_weight(cx, axes); }, .initializer = {"he", {}}}},
+      ops::bias_operand([axes](const InferContext& cx) { return new_bias(cx, axes); })};
   op.attributes = {ops::filters_attribute(),      ops::kernel_attribute(),          ops::layer_stride_attribute(),
                    ops::layer_padding_attribute(), ops::layer_dilation_attribute(), ops::groups_attribute()};
   op.constraints = ops::convolution_constraints("`x` is " + x, "`filters`, `kernel`, `stride` and `dilation` are", "`weight` is " + weight);
@@ -102,10 +103,10 @@ OpDefinition conv2d_op() {
   return convolution_layer(
       {.name = "conv2d",
        .summary = "Convolution layer over images, channels last.",
-       .description = "y = convolution(x, weight) + bias: each pixel of the result is a weighted sum of a `kernel` of pixels, all of their channels, with "
-                      "weights of its own for each of the `filters`. With `groups` as many as channels it is a depthwise convolution; `filters` are "
-                      "then a multiple of them. `same` pads as TensorFlow does: with a stride, the odd zero goes to the bottom and right, which is not "
-                      "what PyTorch's `padding=1` does with a stride of 2.",
+       .description = "y = convolution(x, weight) + bias: each pixel of the result is a weighted sum of a `kernel` of pixels, all of their "
+                      "channels, with weights of its own for each of the `filters`. With `groups` as many as channels it is a depthwise "
+                      "convolution; `filters` are then a multiple of them. `same` pads as TensorFlow does: with a stride, the odd zero "
+                      "goes to the bottom and right, which is not what PyTorch's `padding=1` does with a stride of 2.",
        .results = {{"y", "`[N, OH, OW, filters]`"}},
        .example = "conv2d(x, 3, kernel=3, stride=2)",
        .example_inputs = "x: f32[N, 5, 4, 2]"},

@@ -44,13 +44,16 @@ Transposed transposed(const AttributeMap& layer, const Shape& x, const Shape& we
   result.window["groups"] = layer.at("groups");
   const bool same = layer.at("padding") == Attribute("same");
   auto size = [&](const ops::Window& window, int64_t output_padding) {
-    return same ? window.input * window.stride : (window.input - 1) * window.stride + window.span() - window.before - window.after + output_padding;
+    return same ? window.input * window.stride
+                : (window.input - 1) * window.stride + window.span() - window.before - window.after + output_padding;
   };
   result.y = {x[0], {size(h, more[0])}, {size(w, more[1])}, {weight[2].factor * layer.at("groups").integer()}};
   return result;
 }
 
-Transposed transposed(const Node& node) { return transposed(node.attributes, node.operands[0].type().shape, node.operands[1].type().shape); }
+Transposed transposed(const Node& node) {
+  return transposed(node.attributes, node.operands[0].type().shape, node.operands[1].type().shape);
+}
 
 void check_output_padding(const InferContext& cx) {
   ops::checked_integers(cx, output_padding_range, "output_padding", {1, 2}, 0);
@@ -68,7 +71,8 @@ std::vector<TensorType> infer_transposed(const InferContext& cx) {
   check_output_padding(cx);
   const TensorType &x = cx.type(0), &weight = cx.type(1);
   const Transposed form = transposed(cx.attributes, x.shape, weight.shape);
-  ops::require_padding(cx, ops::window_fits, ops::windows_of(form.window, x.shape[1].factor, x.shape[2].factor, weight.shape[0].factor, weight.shape[1].factor));
+  ops::require_padding(cx, ops::window_fits,
+                       ops::windows_of(form.window, x.shape[1].factor, x.shape[2].factor, weight.shape[0].factor, weight.shape[1].factor));
   const TensorType y{DType::f32, form.y};
   for (int axis : {1, 2, 3})
     if (y.shape[axis].factor < 1 || y.shape[axis].factor >= ops::window_limit)
@@ -86,7 +90,8 @@ std::vector<Value> transposed_gradient(GradientContext& cx) {
   GraphBuilder& b = cx.builder;
   const Value dy = cx.gradient();
   const Transposed t = transposed(cx.node);
-  return {ops::convolution(b, dy, cx.operand(1), t.window), ops::weight_gradient(b, dy, cx.operand(0), cx.operand(1).type().shape, t.window),
+  return {ops::convolution(b, dy, cx.operand(1), t.window),
+          ops::weight_gradient(b, dy, cx.operand(0), cx.operand(1).type().shape, t.window),
           cx.operand(2) ? ops::sum_to_channels(b, dy, 3) : Value{}};
 }
 
@@ -99,9 +104,9 @@ std::vector<Tensor> evaluate_transposed(const EvaluateContext& cx) {
 }
 
 std::vector<std::string> transposed_constraints() {
-  std::vector<std::string> constraints =
-      ops::convolution_constraints("`x` is `[N, H, W, C]`", "`filters`, `kernel`, `stride` and `dilation` are",
-                                   "`weight` is `[kh, kw, filters/groups, C]`", "the result has at least one pixel, and less than 2^31 each way");
+  std::vector<std::string> constraints = ops::convolution_constraints(
+      "`x` is `[N, H, W, C]`", "`filters`, `kernel`, `stride` and `dilation` are", "`weight` is `[kh, kw, filters/groups, C]`",
+      "the result has at least one pixel, and less than 2^31 each way");
   constraints.push_back(ops::bias_constraint);
   constraints.push_back("`output_padding` is at least 0 and less than `stride`; 0 with `padding=same`");
   return constraints;
@@ -114,17 +119,22 @@ OpDefinition conv2d_transpose_op() {
       .name = "conv2d_transpose",
       .category = OpCategory::linear,
       .summary = "Transposed convolution layer over images, channels last.",
-      .description = "y = convolution_input_gradient(x, weight) + bias: it takes sizes and channels the way back that a convolution with the same stride, "
-                     "padding and weight takes them. Each pixel of `x` adds a `kernel` of pixels to the result. OH = (H - 1)*stride + (kh - 1)*dilation "
-                     "+ 1 - top - bottom + output_padding, OW likewise; with `same`, OH = H*stride.",
+      .description =
+          "y = convolution_input_gradient(x, weight) + bias: it takes sizes and channels the way back that a convolution with the same "
+          "stride, padding and weight takes them. Each pixel of `x` adds a `kernel` of pixels to the result. OH = (H - 1)*stride + (kh - "
+          "1)*dilation + 1 - top - bottom + output_padding, OW likewise; with `same`, OH = H*stride.",
       .layer_name = "conv_transpose",
       .operands = {ops::tensor_operand("x", "`[N, H, W, C]`"),
                    {.name = "weight",
                     .doc = "`[kh, kw, filters/groups, C]`, the weight of the convolution that goes the other way",
                     .parameter = ParameterRule{.type = new_transposed_weight, .initializer = {"he", {{"fan_out", true}}}}},
                    ops::bias_operand(new_transposed_bias)},
-      .attributes = {ops::filters_attribute(), ops::kernel_attribute(), ops::layer_stride_attribute(), ops::layer_padding_attribute(),
-                     ops::layer_dilation_attribute(), ops::groups_attribute(),
+      .attributes = {ops::filters_attribute(),
+                     ops::kernel_attribute(),
+                     ops::layer_stride_attribute(),
+                     ops::layer_padding_attribute(),
+                     ops::layer_dilation_attribute(),
+                     ops::groups_attribute(),
                      {.name = "output_padding",
                       .kind = AttributeKind::integers,
                       .fallback = IntList{0},

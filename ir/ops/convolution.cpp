@@ -64,13 +64,16 @@ OpDefinition convolution_op() {
       .name = "convolution",
       .category = OpCategory::linear,
       .summary = "Convolution of images, channels last.",
-      .description = "y[n, oh, ow, co] = sum over kh, kw, ci of x[n, oh*stride - top + kh*dilation, ow*stride - left + kw*dilation, ci]*weight[kh, kw, "
-                     "ci, co], where ci runs through the channels of co's group and x is zero outside of the image. The window is not turned around: a "
-                     "cross-correlation, as in all neural networks. `conv2d` is the layer that makes its weight, adds a bias and works out paddings.",
+      .description =
+          "y[n, oh, ow, co] = sum over kh, kw, ci of x[n, oh*stride - top + kh*dilation, ow*stride - left + kw*dilation, ci]*weight[kh, "
+          "kw, ci, co], where ci runs through the channels of co's group and x is zero outside of the image. The window is not turned "
+          "around: a cross-correlation, as in all neural networks. `conv2d` is the layer that makes its weight, adds a bias and works out "
+          "paddings.",
       .operands = {ops::tensor_operand("x", "`[N, H, W, C]`"), ops::tensor_operand("weight", "`[kh, kw, C/groups, O]`")},
       .attributes = {ops::stride_attribute(), ops::padding_attribute(), ops::dilation_attribute(), ops::groups_attribute()},
       .results = {{"y", "`[N, OH, OW, O]`, OH = floor((top + H + bottom - (kh - 1)*dilation - 1)/stride) + 1, OW likewise"}},
-      .constraints = ops::convolution_constraints("`x` is `[N, H, W, C]`", "`stride` and `dilation` are", "`weight` is `[kh, kw, C/groups, O]`"),
+      .constraints = ops::convolution_constraints("`x` is `[N, H, W, C]`", "`stride` and `dilation` are",
+                                                  "`weight` is `[kh, kw, C/groups, O]`"),
       .infer = infer_convolution,
       .gradient = convolution_gradient,
       .evaluate =

@@ -26,7 +26,8 @@ Shape as_image_weight(Shape weight) {
 
 // --- shape rules -----------------------------------------------------------------------------------------------
 
-std::vector<std::string> convolution_constraints(const std::string& images, const std::string& sizes, const std::string& weight, const std::string& fits) {
+std::vector<std::string> convolution_constraints(const std::string& images, const std::string& sizes, const std::string& weight,
+                                                 const std::string& fits) {
   return {"all operands are f32",
           images + ", where only N may be the batch",
           sizes + " at least 1, `padding` at least 0, all below 2^31",
@@ -68,16 +69,18 @@ void require_weight(const InferContext& cx, const TensorType& x, const TensorTyp
   const bool fits = weight.rank() == x.rank() && weight.shape[weight.rank() - 2] == Dim{in} && sizes_of_weight(weight.shape);
   if (!fits)
     fail(cx, weight_type,
-         fmt::format("the weight for {}{} must be f32[{}, {}, filters], got {}", cx.show(x), groups == 1 ? "" : fmt::format(" in {} groups", groups),
-                     x.rank() == 3 ? "kernel" : "kernel height, kernel width", in, cx.show(weight)),
+         fmt::format("the weight for {}{} must be f32[{}, {}, filters], got {}", cx.show(x),
+                     groups == 1 ? "" : fmt::format(" in {} groups", groups), x.rank() == 3 ? "kernel" : "kernel height, kernel width", in,
+                     cx.show(weight)),
          "weights begin with the window and end with the filters, unlike PyTorch's, which begin with the filters");
   require_grouped(cx, groups, weight.shape.back().factor);
 }
 
 void require_transposed_weight(const InferContext& cx, const TensorType& y, const TensorType& weight) {
   if (weight.rank() != 4 || weight.shape[3] != y.shape[3] || !sizes_of_weight(weight.shape))
-    fail(cx, weight_type, fmt::format("the weight for {} must be f32[kernel height, kernel width, channels of the result in one group, {}], got {}",
-                                      cx.show(y), y.shape[3].factor, cx.show(weight)));
+    fail(cx, weight_type,
+         fmt::format("the weight for {} must be f32[kernel height, kernel width, channels of the result in one group, {}], got {}",
+                     cx.show(y), y.shape[3].factor, cx.show(weight)));
 }
 
 Convolution checked_convolution(const InferContext& cx, const TensorType& x, const TensorType& weight, const AttributeMap& attributes) {
@@ -155,7 +158,8 @@ void add_weight_gradient(Tensor& d_weight, const Convolution& c, const Tensor& x
 
 void add_bias(Tensor& y, const Tensor* bias) {
   if (!bias) return;
-  for_each_in_channel(y, static_cast<int>(y.dims.size()) - 1, [&](int64_t position, int64_t channel) { y.data[position] += bias->data[channel]; });
+  for_each_in_channel(y, static_cast<int>(y.dims.size()) - 1,
+                      [&](int64_t position, int64_t channel) { y.data[position] += bias->data[channel]; });
 }
 
 // --- lowering and gradients ------------------------------------------------------------------------------------
@@ -210,7 +214,10 @@ int64_t checked_filters(const InferContext& cx, int64_t groups) {
 }
 
 OperandSpec bias_operand(std::function<TensorType(const InferContext&)> type) {
-  return {.name = "bias", .doc = "`[filters]`", .optional = true, .parameter = ParameterRule{.type = std::move(type), .initializer = {"zeros", {}}}};
+  return {.name = "bias",
+          .doc = "`[filters]`",
+          .optional = true,
+          .parameter = ParameterRule{.type = std::move(type), .initializer = {"zeros", {}}}};
 }
 
 void require_bias(const InferContext& cx, const TensorType& wanted) {

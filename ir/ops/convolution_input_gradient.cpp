@@ -26,7 +26,9 @@ std::vector<TensorType> infer_input_gradient(const InferContext& cx) {
   const TensorType dx{DType::f32, {dy.shape[0], {size[0]}, {size[1]}, {weight.shape[2].factor * groups}}};
   const Shape y = ops::checked_convolution(cx, dx, weight, cx.attributes).y();
   if (y != dy.shape)
-    ops::fail(cx, 7, fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(dx), cx.show(weight), cx.show({DType::f32, y}), cx.show(dy)));
+    ops::fail(cx, 7,
+              fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(dx), cx.show(weight), cx.show({DType::f32, y}),
+                          cx.show(dy)));
   return {dx};
 }
 
@@ -68,7 +70,9 @@ ContractLowering::Part part_of(const Convolution& c, const Phase& h, const Phase
   auto target = [=](const Index& i, Expr channel) {
     return Index{i[0], i[1] * h_stride + h.phase, i[2] * w_stride + w.phase, channel};
   };
-  auto pixel = [h, w](const Index& i, const Index& k, Expr channel) { return Index{i[0], h.source(i[1], k[0]), w.source(i[2], k[1]), channel}; };
+  auto pixel = [h, w](const Index& i, const Index& k, Expr channel) {
+    return Index{i[0], h.source(i[1], k[0]), w.source(i[2], k[1]), channel};
+  };
   auto tap = [h, w](const Index& k, Expr in, Expr out) { return Index{h.tap(k[0]), w.tap(k[1]), in, out}; };
   const Shape rows = {c.batch, {h.extent}, {w.extent}}, reduction = {{h.taps}, {w.taps}, {c.out}};
   if (c.depthwise())
@@ -100,7 +104,8 @@ std::vector<ContractLowering::Part> input_gradient_parts(const Node& node) {
 }
 
 std::vector<std::string> input_gradient_constraints() {
-  std::vector<std::string> constraints = ops::convolution_constraints("`dy` is `[N, H, W, C]`", "`size`, `stride` and `dilation` are", "`weight` is `[kh, kw, C/groups, O]`");
+  std::vector<std::string> constraints = ops::convolution_constraints("`dy` is `[N, H, W, C]`", "`size`, `stride` and `dilation` are",
+                                                                      "`weight` is `[kh, kw, C/groups, O]`");
   constraints.push_back("the convolution of an image of `size` has the size of `dy`");
   return constraints;
 }
@@ -112,11 +117,15 @@ OpDefinition convolution_input_gradient_op() {
       .name = "convolution_input_gradient",
       .category = OpCategory::linear,
       .summary = "Gradient of a convolution by its image; the transposed convolution.",
-      .description = "dx[n, ih, iw, ci] = sum over all oh, ow, kh, kw with ih = oh*stride - top + kh*dilation, iw likewise, and over the filters co of "
-                     "ci's group, of dy[n, oh, ow, co]*weight[kh, kw, ci, co]. `conv2d_transpose` is the layer made of it.",
+      .description =
+          "dx[n, ih, iw, ci] = sum over all oh, ow, kh, kw with ih = oh*stride - top + kh*dilation, iw likewise, and over the filters co "
+          "of ci's group, of dy[n, oh, ow, co]*weight[kh, kw, ci, co]. `conv2d_transpose` is the layer made of it.",
       .operands = {ops::tensor_operand("dy", "`[N, OH, OW, O]`"), ops::tensor_operand("weight", "`[kh, kw, C/groups, O]`")},
-      .attributes = {{.name = "size", .kind = AttributeKind::integers, .fallback = {}, .doc = "`[H, W]`: the size of the image"}, ops::stride_attribute(),
-                     ops::padding_attribute(), ops::dilation_attribute(), ops::groups_attribute()},
+      .attributes = {{.name = "size", .kind = AttributeKind::integers, .fallback = {}, .doc = "`[H, W]`: the size of the image"},
+                     ops::stride_attribute(),
+                     ops::padding_attribute(),
+                     ops::dilation_attribute(),
+                     ops::groups_attribute()},
       .results = {{"dx", "`[N, H, W, C]`"}},
       .constraints = input_gradient_constraints(),
       .infer = infer_input_gradient,

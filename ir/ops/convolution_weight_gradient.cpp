@@ -23,8 +23,9 @@ std::vector<TensorType> infer_weight_gradient(const InferContext& cx) {
   ops::require_grouped(cx, groups, dy.shape[3].factor);
   const Shape y = ops::checked_convolution(cx, x, d_weight, cx.attributes).y();
   if (y != dy.shape)
-    ops::fail(cx, ops::weight_type, fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(x), cx.show(d_weight), cx.show({DType::f32, y}),
-                                 cx.show(dy)));
+    ops::fail(cx, ops::weight_type,
+              fmt::format("the convolution of {} by {} gives {}, not `dy` {}", cx.show(x), cx.show(d_weight), cx.show({DType::f32, y}),
+                          cx.show(dy)));
   return {d_weight};
 }
 
@@ -74,11 +75,15 @@ OpDefinition convolution_weight_gradient_op() {
       .name = "convolution_weight_gradient",
       .category = OpCategory::linear,
       .summary = "Gradient of a convolution by its weight.",
-      .description = "dweight[kh, kw, ci, co] = sum over n, oh, ow of x[n, oh*stride - top + kh*dilation, ow*stride - left + kw*dilation, ci]*dy[n, oh, "
-                     "ow, co], where ci counts the channels of co's group and x is zero outside of the image.",
+      .description =
+          "dweight[kh, kw, ci, co] = sum over n, oh, ow of x[n, oh*stride - top + kh*dilation, ow*stride - left + kw*dilation, ci]*dy[n, "
+          "oh, ow, co], where ci counts the channels of co's group and x is zero outside of the image.",
       .operands = {ops::tensor_operand("x", "`[N, H, W, C]`"), ops::tensor_operand("dy", "`[N, OH, OW, O]`")},
       .attributes = {{.name = "kernel", .kind = AttributeKind::integers, .fallback = {}, .doc = "`[kh, kw]`: the size of the window"},
-                     ops::stride_attribute(), ops::padding_attribute(), ops::dilation_attribute(), ops::groups_attribute()},
+                     ops::stride_attribute(),
+                     ops::padding_attribute(),
+                     ops::dilation_attribute(),
+                     ops::groups_attribute()},
       .results = {{"dweight", "`[kh, kw, C/groups, O]`"}},
       .constraints = ops::convolution_constraints("`x` and `dy` are `[N, H, W, C]`", "`kernel`, `stride` and `dilation` are",
                                                   "the convolution of `x` by a window of `kernel` has the size of `dy`"),

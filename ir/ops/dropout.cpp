@@ -22,7 +22,9 @@ uint32_t mix(uint32_t x) {
 Expr i32(uint32_t value) { return loops::integer(static_cast<int32_t>(value), {loops::Scalar::i32, 1}); }
 
 Expr mix(Expr x) {
-  auto xor_shift = [](Expr v, uint32_t bits) { return loops::binary(BinaryOp::bit_xor, v, loops::binary(BinaryOp::shift_right_logical, v, i32(bits))); };
+  auto xor_shift = [](Expr v, uint32_t bits) {
+    return loops::binary(BinaryOp::bit_xor, v, loops::binary(BinaryOp::shift_right_logical, v, i32(bits)));
+  };
   x = xor_shift(x, 16) * i32(mix_multiplier_1);
   x = xor_shift(x, 15) * i32(mix_multiplier_2);
   return xor_shift(x, 16);
@@ -80,9 +82,10 @@ OpDefinition dropout_op() {
       .name = "dropout",
       .category = OpCategory::random,
       .summary = "Sets a random share of the elements to 0 in training.",
-      .description = "Without `step` the identity. With it y = x*mask/(1 - rate), where mask is 0 with probability `rate` and a pure function of `seed`, "
-                     "`stream`, `step` and the element's row-major position: the same on any number of threads, and again in the gradient. NaN stays NaN. "
-                     "After Srivastava et al., \"Dropout\", 2014, in the form that scales in training.",
+      .description =
+          "Without `step` the identity. With it y = x*mask/(1 - rate), where mask is 0 with probability `rate` and a pure function of "
+          "`seed`, `stream`, `step` and the element's row-major position: the same on any number of threads, and again in the gradient. "
+          "NaN stays NaN. After Srivastava et al., \"Dropout\", 2014, in the form that scales in training.",
       .operands = {ops::tensor_operand("x", "any shape"),
                    {.name = "step", .doc = "`i32[]`, the training step; absent in inference", .optional = true, .differentiable = false}},
       .attributes = {{.name = "rate", .kind = AttributeKind::number, .fallback = 0.5, .doc = "the probability of 0"},

@@ -7,8 +7,9 @@ OpDefinition element_count_op() {
       .name = "element_count",
       .category = OpCategory::reduction,
       .summary = "How many elements some axes span.",
-      .description = "The product of the dimensions `axes` as a number, known only when the batch size is; rounded to f32. It does not look at the "
-                     "elements and has no gradient.",
+      .description =
+          "The product of the dimensions `axes` as a number, known only when the batch size is; rounded to f32. It does not look at the "
+          "elements and has no gradient.",
       .operands = {ops::fixed_operand("x", "any type and shape")},
       .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes; none given are all"}},
       .results = {{"count", "`f32[]`"}},

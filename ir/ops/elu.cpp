@@ -22,8 +22,9 @@ OpDefinition elu_op() {
       {.name = "elu",
        .category = OpCategory::activation,
        .summary = "Exponential linear unit.",
-       .description = "y = x where x >= 0, else alpha*(exp(x) - 1) (Clevert et al., \"Fast and accurate deep network learning by exponential "
-                      "linear units\", 2015). exp(x) - 1 is formed as 2t/(1 - t) with t = tanh(x/2), which does not cancel near 0.",
+       .description =
+           "y = x where x >= 0, else alpha*(exp(x) - 1) (Clevert et al., \"Fast and accurate deep network learning by exponential linear "
+           "units\", 2015). exp(x) - 1 is formed as 2t/(1 - t) with t = tanh(x/2), which does not cancel near 0.",
        .attributes = {alpha_attribute()},
        .infer =
            [](const InferContext& cx) {

@@ -28,7 +28,9 @@ OpDefinition flatten_op() {
           },
       .gradient = [](GradientContext& cx) { return std::vector{cx.builder.reshape(cx.gradient(), cx.operand(0).type().shape)}; },
       .evaluate = ops::same_elements,
-      .lowering = DecomposeLowering{[](GraphBuilder& b, Node& node) { return std::vector{b.reshape(node.operands[0], node.results[0].type.shape)}; },
+      .lowering = DecomposeLowering{[](GraphBuilder& b, Node& node) {
+                                      return std::vector{b.reshape(node.operands[0], node.results[0].type.shape)};
+                                    },
                                     /*canonical=*/true},
       .example = "flatten(x)",
       .example_inputs = "x: f32[N, 4, 2]",

@@ -12,7 +12,8 @@ IntList spatial_axes(const TensorType& x) {
 }
 
 Value reduced(GraphBuilder& b, const char* reduction, const Node& node) {
-  return b.value(reduction, {node.operands[0]}, {{"axes", spatial_axes(node.operands[0].type())}, {"keep_dims", node.attribute("keep_dims")}});
+  return b.value(reduction, {node.operands[0]},
+                 {{"axes", spatial_axes(node.operands[0].type())}, {"keep_dims", node.attribute("keep_dims")}});
 }
 
 std::vector<Tensor> evaluate_pool(const EvaluateContext& cx, bool maximum) {
@@ -35,7 +36,8 @@ OpDefinition global_pool(const char* name, bool maximum, const char* summary, co
       .summary = summary,
       .description = description,
       .operands = {ops::tensor_operand("x", "`f32[N, .., C]`, channels last")},
-      .attributes = {{.name = "keep_dims", .kind = AttributeKind::boolean, .fallback = false, .doc = "keep the spatial dimensions, with size 1"}},
+      .attributes =
+          {{.name = "keep_dims", .kind = AttributeKind::boolean, .fallback = false, .doc = "keep the spatial dimensions, with size 1"}},
       .results = {{"y", "`f32[N, C]`"}},
       .constraints = {"`x` is f32", "`x` has at least 3 dimensions: the batch, at least one spatial dimension, and the channels"},
       .infer =
@@ -43,7 +45,8 @@ OpDefinition global_pool(const char* name, bool maximum, const char* summary, co
             ops::require_f32(cx, 1);
             const TensorType& x = cx.type(0);
             if (x.rank() < 3) ops::fail(cx, 2, fmt::format("{} has no spatial dimension between the batch and the channels", cx.show(x)));
-            return std::vector{TensorType{DType::f32, ops::reduced_shape(x.shape, ops::all_axes(spatial_axes(x), x.rank()), cx.attribute("keep_dims").boolean())}};
+            return std::vector{TensorType{
+                DType::f32, ops::reduced_shape(x.shape, ops::all_axes(spatial_axes(x), x.rank()), cx.attribute("keep_dims").boolean())}};
           },
       // The reduction's own rule, applied to a reduction of the same operand.
       .gradient =
@@ -53,7 +56,8 @@ OpDefinition global_pool(const char* name, bool maximum, const char* summary, co
             return reduce.op->gradient(of_reduction);
           },
       .evaluate = [maximum](const EvaluateContext& cx) { return evaluate_pool(cx, maximum); },
-      .lowering = DecomposeLowering{[reduction](GraphBuilder& b, Node& node) { return std::vector{reduced(b, reduction, node)}; }, /*canonical=*/true},
+      .lowering = DecomposeLowering{[reduction](GraphBuilder& b, Node& node) { return std::vector{reduced(b, reduction, node)}; },
+                                    /*canonical=*/true},
       .example = std::string(name) + "(x)",
       .example_inputs = "x: f32[N, 4, 3, 5]",
   };
@@ -68,8 +72,8 @@ OpDefinition global_average_pool_op() {
 
 OpDefinition global_max_pool_op() {
   return global_pool("global_max_pool", true, "Maximum over all spatial dimensions.",
-                     "y[n, c] = maximum of x[n, .., c]; NaN where one of them is NaN. `reduce_max` over all axes but the first and the last: equal maxima "
-                     "share the gradient evenly, as with PyTorch's `amax`.");
+                     "y[n, c] = maximum of x[n, .., c]; NaN where one of them is NaN. `reduce_max` over all axes but the first and the "
+                     "last: equal maxima share the gradient evenly, as with PyTorch's `amax`.");
 }
 
 }  // namespace bnc

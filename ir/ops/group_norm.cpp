@@ -29,8 +29,8 @@ OpDefinition over_pixels(OpDefinition op, const char* x) {
                  ops::affine_parameter("beta", "`f32[C]`, the shift", "zeros", channel_axis)};
   op.attributes.push_back(ops::epsilon_attribute());
   op.attributes.push_back(ops::allow_single_attribute());
-  op.constraints = {"all operands are f32", std::string("`x` is ") + x + ", of which only the first may be the batch", ops::channels_constraint("`gamma` and `beta` are"),
-                    "`epsilon` is positive", ops::single_element_constraint()};
+  op.constraints = {"all operands are f32", std::string("`x` is ") + x + ", of which only the first may be the batch",
+                    ops::channels_constraint("`gamma` and `beta` are"), "`epsilon` is positive", ops::single_element_constraint()};
   return op;
 }
 
@@ -48,18 +48,21 @@ std::vector<TensorType> type_of_result(const InferContext& cx) {
 }  // namespace
 
 OpDefinition group_norm_op() {
-  OpDefinition op = over_pixels({.name = "group_norm",
-                                 .summary = "Group normalization.",
-                                 .description = "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, mean and biased variance those of each example and group of neighbouring "
-                                                "channels, over all pixels (Wu and He, \"Group normalization\", 2018). The channels are the last axis. `gamma=false` and "
-                                                "`beta=false` leave them out.",
-                                 .attributes = {{.name = "groups", .kind = AttributeKind::integer, .fallback = {}, .doc = "how many groups the channels are divided into"}}},
-                                "`[N, .., C]`");
+  OpDefinition op = over_pixels(
+      {.name = "group_norm",
+       .summary = "Group normalization.",
+       .description = "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, mean and biased variance those of each example and group of "
+                      "neighbouring channels, over all pixels (Wu and He, \"Group normalization\", 2018). The channels are the last axis. "
+                      "`gamma=false` and `beta=false` leave them out.",
+       .attributes =
+           {{.name = "groups", .kind = AttributeKind::integer, .fallback = {}, .doc = "how many groups the channels are divided into"}}},
+      "`[N, .., C]`");
   op.constraints.push_back("`groups` is at least 1 and divides the number of channels");
   op.infer = [](const InferContext& cx) {
     check(cx);
     const int64_t groups = cx.attribute("groups").integer(), channels = cx.type(0).shape.back().factor;
-    if (groups < 1 || channels % groups != 0) ops::fail(cx, 6, fmt::format("{} channels cannot be divided into {} groups", channels, groups));
+    if (groups < 1 || channels % groups != 0)
+      ops::fail(cx, 6, fmt::format("{} channels cannot be divided into {} groups", channels, groups));
     return type_of_result(cx);
   };
   op.example = "group_norm(x, 2)";
@@ -71,12 +74,13 @@ OpDefinition group_norm_op() {
 }
 
 OpDefinition instance_norm_op() {
-  OpDefinition op = over_pixels({.name = "instance_norm",
-                                 .summary = "Instance normalization.",
-                                 .description = "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, mean and biased variance those of each channel of each example, over its "
-                                                "pixels (Ulyanov, Vedaldi and Lempitsky, \"Instance normalization\", 2016). The channels are the last axis. `gamma=false` and "
-                                                "`beta=false` leave them out, PyTorch's default."},
-                                "`[N, .., C]` with a pixel axis or more");
+  OpDefinition op = over_pixels(
+      {.name = "instance_norm",
+       .summary = "Instance normalization.",
+       .description = "y = gamma*(x - mean)*rsqrt(variance + epsilon) + beta, mean and biased variance those of each channel of each "
+                      "example, over its pixels (Ulyanov, Vedaldi and Lempitsky, \"Instance normalization\", 2016). The channels are the "
+                      "last axis. `gamma=false` and `beta=false` leave them out, PyTorch's default."},
+      "`[N, .., C]` with a pixel axis or more");
   op.infer = [](const InferContext& cx) {
     check(cx);
     return type_of_result(cx);

@@ -10,10 +10,13 @@ OpDefinition hard_sigmoid_op() {
       {.name = "hard_sigmoid",
        .category = OpCategory::activation,
        .summary = "Piecewise linear approximation of sigmoid.",
-       .description = "y = (x + 3)/6, cut off at 0 and 1 (Howard et al., \"Searching for MobileNetV3\", 2019). NaN stays NaN. The gradient at the "
-                      "corners is 0.",
-       .gradient = [](GradientContext& cx) { return std::vector{cx.builder.value("hard_sigmoid_gradient", {cx.gradient(), cx.operand(0)})}; }},
-      [](const Node&, double x) { return x < -3 ? 0 : x > 3 ? 1 : (x + 3) / 6; },
+       .description = "y = (x + 3)/6, cut off at 0 and 1 (Howard et al., \"Searching for MobileNetV3\", 2019). NaN stays NaN. The gradient "
+                      "at the corners is 0.",
+       .gradient =
+           [](GradientContext& cx) { return std::vector{cx.builder.value("hard_sigmoid_gradient", {cx.gradient(), cx.operand(0)})}; }},
+      [](const Node&, double x) { return x < -3  ? 0
+                                         : x > 3 ? 1
+                                                 : (x + 3) / 6; },
       [](const Node&, Expr x) {
         Expr line = (x + real(3)) * real(1.0 / 6);
         return loops::select(x < real(-3), real(0), loops::select(x > real(3), real(1), line));

@@ -10,10 +10,13 @@ OpDefinition hard_swish_op() {
       {.name = "hard_swish",
        .category = OpCategory::activation,
        .summary = "Each element times its hard_sigmoid.",
-       .description = "y = 0 where x < -3, x where x > 3, else x*(x + 3)/6 (Howard et al., \"Searching for MobileNetV3\", 2019). NaN stays NaN. "
-                      "The gradient at -3 is 0, at 3 it is 1.",
-       .gradient = [](GradientContext& cx) { return std::vector{cx.builder.value("hard_swish_gradient", {cx.gradient(), cx.operand(0)})}; }},
-      [](const Node&, double x) { return x < -3 ? 0 : x > 3 ? x : x * (x + 3) / 6; },
+       .description = "y = 0 where x < -3, x where x > 3, else x*(x + 3)/6 (Howard et al., \"Searching for MobileNetV3\", 2019). NaN stays "
+                      "NaN. The gradient at -3 is 0, at 3 it is 1.",
+       .gradient =
+           [](GradientContext& cx) { return std::vector{cx.builder.value("hard_swish_gradient", {cx.gradient(), cx.operand(0)})}; }},
+      [](const Node&, double x) { return x < -3  ? 0
+                                         : x > 3 ? x
+                                                 : x * (x + 3) / 6; },
       [](const Node&, Expr x) {
         Expr parabola = x * ((x + real(3)) * real(1.0 / 6));
         return loops::select(x < real(-3), real(0), loops::select(x > real(3), x, parabola));

@@ -30,7 +30,8 @@ OpDefinition leaky_relu_op() {
            },
        .gradient =
            [](GradientContext& cx) {
-             return std::vector{cx.builder.value("leaky_relu_gradient", {cx.gradient(), cx.operand(0)}, {{"slope", cx.node.attribute("slope")}})};
+             return std::vector{
+                 cx.builder.value("leaky_relu_gradient", {cx.gradient(), cx.operand(0)}, {{"slope", cx.node.attribute("slope")}})};
            },
        .example = "leaky_relu(x, slope=0.1)"},
       [](const Node& node, double x) { return x < 0 ? slope_of(node) * x : x; },

@@ -73,11 +73,13 @@ bool fits(ScheduleArgument::Kind kind, const Attribute& value) {
   const bool is_number = value.get_if<double>() || value.get_if<int64_t>();
   switch (kind) {
     case ScheduleArgument::Kind::rate: return is_number && not_negative.holds(value.number());
-    case ScheduleArgument::Kind::count: return value.get_if<int64_t>() && value.integer() >= 1 && value.integer() <= std::numeric_limits<int32_t>::max();
+    case ScheduleArgument::Kind::count:
+      return value.get_if<int64_t>() && value.integer() >= 1 && value.integer() <= std::numeric_limits<int32_t>::max();
     case ScheduleArgument::Kind::factor: return is_number && factors.holds(value.number());
     case ScheduleArgument::Kind::milestones: {
       const IntList* list = value.get_if<IntList>();
-      return list && !list->empty() && list->front() >= 1 && std::adjacent_find(list->begin(), list->end(), std::greater_equal<>()) == list->end();
+      return list && !list->empty() && list->front() >= 1 &&
+             std::adjacent_find(list->begin(), list->end(), std::greater_equal<>()) == list->end();
     }
   }
   return false;
@@ -155,7 +157,8 @@ template <class A> class Rate {
     if (const int64_t every = count("every")) return A::real(start) * power(factor, t / Integer(every));
     const IntList& at = schedule_.find("at")->integers();
     Real rate = A::real(start * std::pow(factor, static_cast<double>(at.size())));
-    for (size_t i = at.size(); i-- > 0;) rate = A::choose(t < Integer(at[i]), A::real(start * std::pow(factor, static_cast<double>(i))), rate);
+    for (size_t i = at.size(); i-- > 0;)
+      rate = A::choose(t < Integer(at[i]), A::real(start * std::pow(factor, static_cast<double>(i))), rate);
     return rate;
   }
 
@@ -168,7 +171,8 @@ template <class A> class Rate {
   Real cosine(Integer t) const {
     const int64_t length = count("steps") - warmup_;
     const double start = number("start"), end = number("end");
-    return A::choose(t < Integer(length), half_cosine(start, end, A::real_of(Integer(length) - t) / A::real_of(Integer(length))), A::real(end));
+    return A::choose(t < Integer(length), half_cosine(start, end, A::real_of(Integer(length) - t) / A::real_of(Integer(length))),
+                     A::real(end));
   }
 
   // Up to the peak at step rise*length - 1, down to the end at the last one.
@@ -191,23 +195,29 @@ template <class A> class Rate {
 
 std::optional<ops::ScheduleProblem> ops::check_schedule(const Symbol& given) {
   const Schedule* schedule = find_schedule(given.name);
-  if (!schedule) return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name), did_you_mean(given.name, names_of(schedules())), ""};
+  if (!schedule)
+    return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name), did_you_mean(given.name, names_of(schedules())), ""};
   const auto problem = [](std::string argument, std::string text, std::string help) {
     return ScheduleProblem{3, std::move(text), std::move(help), std::move(argument)};
   };
   for (const auto& [name, value] : given.arguments) {
     const ScheduleArgument* known = schedule->find(name);
-    if (!known) return problem(name, fmt::format("`{}` has no argument `{}`", given.name, name), did_you_mean(name, names_of(schedule->arguments)));
+    if (!known)
+      return problem(name, fmt::format("`{}` has no argument `{}`", given.name, name), did_you_mean(name, names_of(schedule->arguments)));
     if (fits(known->kind, value)) continue;
     const double* number = value.get_if<double>();
-    return problem(name, fmt::format("`{}` of `{}` is {}", name, given.name, number ? as_computed_with(*number) : to_string(value)), expectation(known->kind));
+    return problem(name, fmt::format("`{}` of `{}` is {}", name, given.name, number ? as_computed_with(*number) : to_string(value)),
+                   expectation(known->kind));
   }
   for (const ScheduleArgument& argument : schedule->arguments)
-    if (argument.required && !given.find(argument.name)) return problem("", fmt::format("`{}` needs `{}`", given.name, argument.name), expectation(argument.kind));
+    if (argument.required && !given.find(argument.name))
+      return problem("", fmt::format("`{}` needs `{}`", given.name, argument.name), expectation(argument.kind));
   if (given.name == "step" && !given.find("every") == !given.find("at"))
     return problem("", "`step` needs either `every` or `at`", "step(start=0.1, every=1000) or step(start=0.1, at=[1000, 1500])");
   if (given.find("steps") && given.number("warmup", 0) >= given.number("steps", 0))
-    return problem("warmup", fmt::format("a warm-up of {} steps leaves nothing of a schedule of {}", given.find("warmup")->integer(), given.find("steps")->integer()),
+    return problem("warmup",
+                   fmt::format("a warm-up of {} steps leaves nothing of a schedule of {}", given.find("warmup")->integer(),
+                               given.find("steps")->integer()),
                    "shorten the warm-up, or train for longer");
   return std::nullopt;
 }
@@ -231,23 +241,32 @@ OpDefinition learning_rate_op() {
       .name = "learning_rate",
       .category = OpCategory::arithmetic,
       .summary = "The learning rate of a training step.",
-      .description = "A schedule's value behind t = `step` steps. constant: start. step: start*factor^k, k = floor(t/every) or how many of the steps `at` have "
-                     "been done. cosine: end + (start - end)*(1 + cos(pi*t/steps))/2, and end from there on (Loshchilov & Hutter, \"SGDR\", 2017, one period). "
-                     "one_cycle: half a cosine from start up to peak at step rise*steps - 1, and another one down to end at the last step (Smith & Topin, "
-                     "\"Super-convergence\", 2018, as in PyTorch). With warmup=w the first w steps rise by equal parts to the schedule's first rate, which step "
-                     "w then has; the schedule runs over the others.",
+      .description =
+          "A schedule's value behind t = `step` steps. constant: start. step: start*factor^k, k = floor(t/every) or how many of the steps "
+          "`at` have been done. cosine: end + (start - end)*(1 + cos(pi*t/steps))/2, and end from there on (Loshchilov & Hutter, \"SGDR\", "
+          "2017, one period). one_cycle: half a cosine from start up to peak at step rise*steps - 1, and another one down to end at the "
+          "last step (Smith & Topin, \"Super-convergence\", 2018, as in PyTorch). With warmup=w the first w steps rise by equal parts to "
+          "the schedule's first rate, which step w then has; the schedule runs over the others.",
       .operands = {{.name = "step", .doc = "`i32[]`, the steps done before", .differentiable = false}},
-      .attributes = {{.name = "schedule", .kind = AttributeKind::symbol, .fallback = {},
-                      .doc = "`constant(start, warmup)`, `step(start, factor=0.1, every, at, warmup)`, `cosine(start, end=0, steps, warmup)` or "
-                             "`one_cycle(peak, start=peak/25, end=start/1e4, rise=0.3, steps, warmup)`; `every`, `at`, `steps` and `warmup` count steps",
-                      .choices = names_of(schedules()), .arguments = arguments}},
+      .attributes =
+          {{.name = "schedule",
+            .kind = AttributeKind::symbol,
+            .fallback = {},
+            .doc =
+                "`constant(start, warmup)`, `step(start, factor=0.1, every, at, warmup)`, `cosine(start, end=0, steps, warmup)` or "
+                "`one_cycle(peak, start=peak/25, end=start/1e4, rise=0.3, steps, warmup)`; `every`, `at`, `steps` and `warmup` count steps",
+            .choices = names_of(schedules()),
+            .arguments = arguments}},
       .results = {{"rate", "`f32[]`"}},
-      .constraints = {"`step` is i32[]", "`schedule` is one of its choices",
-                      "a schedule has the arguments it needs and no others; rates are not negative, counts positive and factors between 0 and 1"},
+      .constraints =
+          {"`step` is i32[]", "`schedule` is one of its choices",
+           "a schedule has the arguments it needs and no others; rates are not negative, counts positive and factors between 0 and 1"},
       .infer =
           [](const InferContext& cx) {
-            if (cx.type(0) != TensorType{DType::i32, {}}) ops::fail(cx, 1, fmt::format("`step` must be i32[], got {}", cx.show(cx.type(0))));
-            if (const auto problem = ops::check_schedule(cx.attribute("schedule").symbol())) ops::fail(cx, problem->constraint, problem->text, problem->help);
+            if (cx.type(0) != TensorType{DType::i32, {}})
+              ops::fail(cx, 1, fmt::format("`step` must be i32[], got {}", cx.show(cx.type(0))));
+            if (const auto problem = ops::check_schedule(cx.attribute("schedule").symbol()))
+              ops::fail(cx, problem->constraint, problem->text, problem->help);
             return std::vector{TensorType{}};
           },
       .evaluate =

@@ -32,7 +32,8 @@ std::vector<TensorType> infer_matmul(const InferContext& cx) {
     auto dimension = [&](Dim d) { return to_string(d, cx.batch_symbol); };
     std::string how = s.transpose_left || s.transpose_right
                           ? fmt::format(" (transpose_left={}, transpose_right={})", s.transpose_left, s.transpose_right) : "";
-    ops::fail(cx, 4, fmt::format("the inner dimensions {} and {} of {} differ{}", dimension(s.inner_left), dimension(s.inner_right), both, how));
+    ops::fail(cx, 4,
+              fmt::format("the inner dimensions {} and {} of {} differ{}", dimension(s.inner_left), dimension(s.inner_right), both, how));
   }
   TensorType result = left;
   result.shape[left.rank() - 2] = s.rows;
@@ -91,11 +92,13 @@ OpDefinition matmul_op() {
       .name = "matmul",
       .category = OpCategory::linear,
       .summary = "Matrix product.",
-      .description = "y[.., m, n] = sum over k of left[.., m, k]*right[k, n]. A transposed operand is stored with its two dimensions exchanged.",
+      .description =
+          "y[.., m, n] = sum over k of left[.., m, k]*right[k, n]. A transposed operand is stored with its two dimensions exchanged.",
       .operands = {ops::tensor_operand("left", "`[.., m, k]`, or `[k, m]` with `transpose_left`"),
                    ops::tensor_operand("right", "`[k, n]`, or `[n, k]` with `transpose_right`")},
-      .attributes = {{.name = "transpose_left", .kind = AttributeKind::boolean, .fallback = false, .doc = "`left` is stored as `[k, m]`"},
-                     {.name = "transpose_right", .kind = AttributeKind::boolean, .fallback = false, .doc = "`right` is stored as `[n, k]`"}},
+      .attributes =
+          {{.name = "transpose_left", .kind = AttributeKind::boolean, .fallback = false, .doc = "`left` is stored as `[k, m]`"},
+           {.name = "transpose_right", .kind = AttributeKind::boolean, .fallback = false, .doc = "`right` is stored as `[n, k]`"}},
       .results = {{"y", "`[.., m, n]`"}},
       .constraints = {"both operands are f32", "`left` has at least 2 dimensions, `right` exactly 2",
                       "with `transpose_left`, `left` has exactly 2 dimensions", "the inner dimensions are equal"},

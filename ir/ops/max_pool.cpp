@@ -14,7 +14,8 @@ std::vector<PoolAxis> axes_of_operand(const Node& node) { return ops::pool_axes(
 
 // Calls visit(element, its number within the window) for the elements of window `o`, in row-major order. Where the window
 // reaches outside, the nearest element inside, which is one of the window too, comes again.
-void for_each_element(ElementContext& cx, const std::vector<PoolAxis>& axes, const Index& o, const std::function<void(const Expr&, const Expr&)>& visit) {
+void for_each_element(ElementContext& cx, const std::vector<PoolAxis>& axes, const Index& o,
+                      const std::function<void(const Expr&, const Expr&)>& visit) {
   std::vector<int64_t> kernel;
   for (const PoolAxis& axis : axes) kernel.push_back(axis.kernel);
   ops::for_each_index(kernel, [&](const std::vector<int64_t>& tap, int64_t) {
@@ -31,7 +32,8 @@ void for_each_element(ElementContext& cx, const std::vector<PoolAxis>& axes, con
 
 Expr max_pool_element(ElementContext& cx, const Index& index) {
   Expr maximum;
-  for_each_element(cx, axes_of_operand(cx.node), index, [&](const Expr& x, const Expr&) { maximum = maximum ? loops::binary(BinaryOp::maximum, maximum, x) : x; });
+  for_each_element(cx, axes_of_operand(cx.node), index,
+                   [&](const Expr& x, const Expr&) { maximum = maximum ? loops::binary(BinaryOp::maximum, maximum, x) : x; });
   return maximum;
 }
 
@@ -60,7 +62,8 @@ Expr max_pool_index_element(ElementContext& cx, const Index& index) {
 
 // Sums, over the windows that contain the element, dy where the element's number is the index; dimension by dimension from
 // `k` on. `number` is the element's number by the dimensions before.
-Expr sum_covering(ElementContext& cx, const std::vector<PoolAxis>& axes, const Index& index, Index& source, size_t k, const Expr& number, const Expr& valid) {
+Expr sum_covering(ElementContext& cx, const std::vector<PoolAxis>& axes, const Index& index, Index& source, size_t k, const Expr& number,
+                  const Expr& valid) {
   if (k == axes.size()) {
     const Expr wanted = as_index(valid ? loops::select(valid, number, Expr(-1)) : number);
     return loops::select(cx.operand(1, source) == wanted, cx.operand(0, source), loops::real(0));
@@ -69,7 +72,9 @@ Expr sum_covering(ElementContext& cx, const std::vector<PoolAxis>& axes, const I
   for (int64_t j = ops::covering_windows(axes[k]); j-- > 0;) {
     const ops::CoveringWindow window = ops::covering_window(axes[k], index[1 + k], j);
     source[1 + k] = window.o;
-    const Expr still_valid = valid && window.valid ? loops::binary(BinaryOp::logical_and, valid, window.valid) : valid ? valid : window.valid;
+    const Expr still_valid = valid && window.valid ? loops::binary(BinaryOp::logical_and, valid, window.valid)
+                             : valid               ? valid
+                                                   : window.valid;
     const Expr term = sum_covering(cx, axes, index, source, k + 1, number * Expr(axes[k].kernel) + window.local, still_valid);
     sum = sum ? sum + term : term;
   }
@@ -85,11 +90,12 @@ std::vector<Tensor> evaluate_index(const EvaluateContext& cx) {
   const Tensor& x = cx.operand(0);
   Tensor index = cx.result(), maximum = index;
   index.data.assign(index.data.size(), -1);
-  ops::for_each_tap(axes_of_operand(cx.node), x.dims, index.dims, [&](const std::vector<int64_t>&, int64_t pooled, int64_t at, int64_t local) {
-    if (index.data[pooled] >= 0 && !(x.data[at] > maximum.data[pooled]) && !std::isnan(x.data[at])) return;
-    maximum.data[pooled] = x.data[at];
-    index.data[pooled] = static_cast<double>(local);
-  });
+  ops::for_each_tap(axes_of_operand(cx.node), x.dims, index.dims,
+                    [&](const std::vector<int64_t>&, int64_t pooled, int64_t at, int64_t local) {
+                      if (index.data[pooled] >= 0 && !(x.data[at] > maximum.data[pooled]) && !std::isnan(x.data[at])) return;
+                      maximum.data[pooled] = x.data[at];
+                      index.data[pooled] = static_cast<double>(local);
+                    });
   return {index};
 }
 
@@ -100,8 +106,10 @@ OpDefinition max_pool_op() {
       .name = "max_pool",
       .category = OpCategory::pooling,
       .summary = "Maximum of each window.",
-      .description = "y = maximum of the window's elements of `x`, channel by channel; NaN where one of them is NaN; padding never wins. Sizes are those of `average_pool`. "
-                     "The gradient goes to the first of equal maxima in row-major order, or to the last NaN, as PyTorch has it.",
+      .description =
+          "y = maximum of the window's elements of `x`, channel by channel; NaN where one of them is NaN; padding never wins. Sizes are "
+          "those of `average_pool`. The gradient goes to the first of equal maxima in row-major order, or to the last NaN, as PyTorch has "
+          "it.",
       .operands = {ops::tensor_operand("x", "`f32[N, H, W, C]` or `f32[N, L, C]`")},
       .attributes = ops::pool_attributes(),
       .results = {{"y", "one element a window and channel"}},
@@ -110,7 +118,8 @@ OpDefinition max_pool_op() {
       .gradient =
           [](GradientContext& cx) {
             const Value index = cx.builder.value("max_pool_index", {cx.operand(0)}, cx.node.attributes);
-            return std::vector{cx.builder.value("max_pool_gradient", {cx.gradient(), index}, ops::with_size(cx.node, cx.operand(0).type().shape))};
+            return std::vector{
+                cx.builder.value("max_pool_gradient", {cx.gradient(), index}, ops::with_size(cx.node, cx.operand(0).type().shape))};
           },
       .evaluate =
           [](const EvaluateContext& cx) {
@@ -118,7 +127,9 @@ OpDefinition max_pool_op() {
             Tensor y = cx.result();
             y.data.assign(y.data.size(), -INFINITY);
             ops::for_each_tap(axes_of_operand(cx.node), x.dims, y.dims,
-                              [&](const std::vector<int64_t>&, int64_t pooled, int64_t at, int64_t) { y.data[pooled] = ops::maximum(y.data[pooled], x.data[at]); });
+                              [&](const std::vector<int64_t>&, int64_t pooled, int64_t at, int64_t) {
+                                y.data[pooled] = ops::maximum(y.data[pooled], x.data[at]);
+                              });
             return std::vector{y};
           },
       .lowering = ElementLowering{.element = max_pool_element, .cost = 8},
@@ -159,7 +170,8 @@ OpDefinition max_pool_gradient_op() {
           [](const InferContext& cx) {
             const TensorType &dy = cx.type(0), index{DType::i32, dy.shape};
             if (dy.dtype != DType::f32 || cx.type(1) != index)
-              ops::fail(cx, 1, fmt::format("`dy` must be f32 and `index` i32 of its shape, got {} and {}", cx.show(dy), cx.show(cx.type(1))));
+              ops::fail(cx, 1,
+                        fmt::format("`dy` must be f32 and `index` i32 of its shape, got {} and {}", cx.show(dy), cx.show(cx.type(1))));
             return std::vector{TensorType{DType::f32, ops::pool_input_shape(cx)}};
           },
       .evaluate =

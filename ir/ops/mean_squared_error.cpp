@@ -6,7 +6,8 @@ OpDefinition mean_squared_error_op() {
   return ops::elementwise_loss(
       {.name = "mean_squared_error",
        .summary = "Mean of squared differences.",
-       .description = "loss = mean (or sum) of (prediction - target)^2. Gradient 2*(prediction - target), divided by what is averaged over.",
+       .description =
+           "loss = mean (or sum) of (prediction - target)^2. Gradient 2*(prediction - target), divided by what is averaged over.",
        .gradient =
            [](GradientContext& cx) {
              GraphBuilder& b = cx.builder;

@@ -8,7 +8,9 @@ namespace {
 // The maximum, dimensions kept. The last axis comes after the others, along it run vectors.
 Value maximum(GraphBuilder& b, Value x, std::vector<int> axes) {
   const int last = x.type().rank() - 1;
-  auto reduce = [&](Value value, const std::vector<int>& over) { return over.empty() ? value : b.value("reduce_max", {value}, {{"axes", ops::to_attribute(over)}, {"keep_dims", true}}); };
+  auto reduce = [&](Value value, const std::vector<int>& over) {
+    return over.empty() ? value : b.value("reduce_max", {value}, {{"axes", ops::to_attribute(over)}, {"keep_dims", true}});
+  };
   if (std::erase(axes, last) == 0) return reduce(x, axes);
   return reduce(reduce(x, axes), {last});
 }
@@ -67,11 +69,15 @@ OpDefinition min_max_normalize_op() {
       .name = "min_max_normalize",
       .category = OpCategory::normalization,
       .summary = "Maps the smallest element to 0 and the largest to 1.",
-      .description = "y = (x - minimum)/(maximum - minimum), both over `axes`: all elements of the batch together, or with axes=[0] each feature for itself. Equal elements "
-                     "become 0. The gradient reaches the extremes too; equal ones share it evenly. The extremes are those of the batch at hand, also in inference; those of "
-                     "a training set are kept by `preprocess`.",
+      .description =
+          "y = (x - minimum)/(maximum - minimum), both over `axes`: all elements of the batch together, or with axes=[0] each feature for "
+          "itself. Equal elements become 0. The gradient reaches the extremes too; equal ones share it evenly. The extremes are those of "
+          "the batch at hand, also in inference; those of a training set are kept by `preprocess`.",
       .operands = {ops::tensor_operand("x", "any shape")},
-      .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes whose elements are mapped together; none given are all"},
+      .attributes = {{.name = "axes",
+                      .kind = AttributeKind::integers,
+                      .fallback = IntList{},
+                      .doc = "the axes whose elements are mapped together; none given are all"},
                      ops::allow_single_attribute()},
       .results = {{"y", "the type of `x`"}},
       .constraints = {"`x` is f32", "`axes` are distinct axes of `x`", ops::single_element_constraint()},

@@ -64,9 +64,10 @@ OpDefinition moments_op() {
       .name = "moments",
       .category = OpCategory::normalization,
       .summary = "Mean and biased variance of each channel.",
-      .description = "mean = sum x/m, variance = sum (x - mean)^2/m over the m elements of a channel, that is over all axes but `axis` (bn-train). "
-                     "Generated code merges (count, mean, variance) of fixed parts in a fixed tree (Chan, Golub and LeVeque, \"Updating formulae and "
-                     "a pairwise algorithm for computing sample variances\", 1979); nothing cancels, and equal elements give variance 0 exactly.",
+      .description =
+          "mean = sum x/m, variance = sum (x - mean)^2/m over the m elements of a channel, that is over all axes but `axis` (bn-train). "
+          "Generated code merges (count, mean, variance) of fixed parts in a fixed tree (Chan, Golub and LeVeque, \"Updating formulae and "
+          "a pairwise algorithm for computing sample variances\", 1979); nothing cancels, and equal elements give variance 0 exactly.",
       .operands = {ops::tensor_operand("x", "at least 2 dimensions")},
       .attributes = {ops::axis_attribute("the channels")},
       .results = {{"mean", "`f32[C]`"}, {"variance", "`f32[C]`, biased"}},
@@ -78,9 +79,10 @@ OpDefinition moments_op() {
                                                 {{"axis", cx.node.attribute("axis")}})};
           },
       .evaluate = evaluate_moments,
-      .lowering = ReduceLowering{.kind = ReduceLowering::Kind::moments,
-                                 .axes = [](const Node& node) { return ops::other_axes(node.operands[0].type().rank(), ops::axis_of(node)); },
-                                 .keep_dims = [](const Node&) { return false; }},
+      .lowering = ReduceLowering{
+          .kind = ReduceLowering::Kind::moments,
+          .axes = [](const Node& node) { return ops::other_axes(node.operands[0].type().rank(), ops::axis_of(node)); },
+          .keep_dims = [](const Node&) { return false; }},
       .example = "moments(x)",
       .example_inputs = "x: f32[N, 5]",
   };

@@ -26,13 +26,15 @@ OpDefinition normalize_op() {
       .name = "normalize",
       .category = OpCategory::normalization,
       .summary = "Shifts and scales each channel by given statistics.",
-      .description = "y = (x - mean)*rsqrt(variance + epsilon) (bn-train, bn-infer). `mean` and `variance` are operands like any other: gradients "
-                     "reach them, and through moments what they were taken of.",
+      .description =
+          "y = (x - mean)*rsqrt(variance + epsilon) (bn-train, bn-infer). `mean` and `variance` are operands like any other: gradients "
+          "reach them, and through moments what they were taken of.",
       .operands = {ops::tensor_operand("x", "at least one dimension"), ops::tensor_operand("mean", "`f32[C]`"),
                    ops::tensor_operand("variance", "`f32[C]`, biased")},
       .attributes = {ops::epsilon_attribute(), ops::axis_attribute("the channels")},
       .results = {{"y", "the type of `x`"}},
-      .constraints = {"all operands are f32", ops::axis_constraint, ops::channels_constraint("`mean` and `variance` are"), "`epsilon` is positive"},
+      .constraints = {"all operands are f32", ops::axis_constraint, ops::channels_constraint("`mean` and `variance` are"),
+                      "`epsilon` is positive"},
       .infer =
           [](const InferContext& cx) {
             ops::require_f32(cx, 1);

@@ -9,6 +9,7 @@
 namespace bnc::ops {
 
 // Fails unless that attribute lies in the range.
-void require_number(const InferContext& cx, int constraint, const std::string& attribute, const NumberRange& range, const std::string& help = "");
+void require_number(const InferContext& cx, int constraint, const std::string& attribute, const NumberRange& range,
+                    const std::string& help = "");
 
 }  // namespace bnc::ops

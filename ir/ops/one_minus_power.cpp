@@ -32,12 +32,14 @@ OpDefinition one_minus_power_op() {
       .name = "one_minus_power",
       .category = OpCategory::arithmetic,
       .summary = "One minus a power of a number below one.",
-      .description = "1 - decay^(t + offset): the weight that so many samples have in a moving average which began at 0, and by which it is divided to correct "
-                     "for that beginning. Computed as 2h/(1 + h) with h = tanh(-(t + offset)*log(decay)/2), which loses no digits where decay^t is near 1, and sums "
-                     "up no rounding errors over the steps.",
+      .description =
+          "1 - decay^(t + offset): the weight that so many samples have in a moving average which began at 0, and by which it is divided "
+          "to correct for that beginning. Computed as 2h/(1 + h) with h = tanh(-(t + offset)*log(decay)/2), which loses no digits where "
+          "decay^t is near 1, and sums up no rounding errors over the steps.",
       .operands = {ops::fixed_operand("t", "one number, f32 or i32: how many samples")},
-      .attributes = {{.name = "decay", .kind = AttributeKind::number, .fallback = {}, .doc = "the part of the average that each step keeps"},
-                     {.name = "offset", .kind = AttributeKind::integer, .fallback = 0, .doc = "how many more samples there are than `t`"}},
+      .attributes =
+          {{.name = "decay", .kind = AttributeKind::number, .fallback = {}, .doc = "the part of the average that each step keeps"},
+           {.name = "offset", .kind = AttributeKind::integer, .fallback = 0, .doc = "how many more samples there are than `t`"}},
       .results = {{"weight", "`f32[]`"}},
       .constraints = {"`t` is one number", "0 < `decay` < 1"},
       .infer = infer_one_minus_power,

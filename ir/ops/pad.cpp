@@ -17,11 +17,15 @@ std::vector<TensorType> infer_pad(const InferContext& cx) {
     if (list->size() != y.shape.size())
       ops::fail(cx, 2, fmt::format("`{}` has {} numbers for the {} dimensions of {}", name, list->size(), y.rank(), cx.show(y)));
   for (int k = 0; k < y.rank(); ++k) {
-    if (low[k] < 0 || high[k] < 0) ops::fail(cx, 3, fmt::format("axis {} of {} cannot be padded by {} and {}", k, cx.show(y), low[k], high[k]), "to cut off, use `slice`");
-    if (y.shape[k].batch && (low[k] || high[k])) ops::fail(cx, 4, fmt::format("axis {} of {} is the batch and cannot be padded", k, cx.show(y)));
+    if (low[k] < 0 || high[k] < 0)
+      ops::fail(cx, 3, fmt::format("axis {} of {} cannot be padded by {} and {}", k, cx.show(y), low[k], high[k]),
+                "to cut off, use `slice`");
+    if (y.shape[k].batch && (low[k] || high[k]))
+      ops::fail(cx, 4, fmt::format("axis {} of {} is the batch and cannot be padded", k, cx.show(y)));
     int64_t& extent = y.shape[k].factor;
     if (__builtin_add_overflow(extent, low[k], &extent) || __builtin_add_overflow(extent, high[k], &extent))
-      ops::fail(cx, 5, fmt::format("axis {} of {} padded by {} and {} has more than 2^62 elements", k, cx.show(cx.type(0)), low[k], high[k]));
+      ops::fail(cx, 5,
+                fmt::format("axis {} of {} padded by {} and {} has more than 2^62 elements", k, cx.show(cx.type(0)), low[k], high[k]));
   }
   return {y};
 }
@@ -84,12 +88,18 @@ OpDefinition pad_op() {
       .summary = "Surrounds a tensor with a constant.",
       .description = "y[i + low] = x[i]; elements of y outside of that are `value`.",
       .operands = {ops::tensor_operand("x", "any shape")},
-      .attributes = {{.name = "low", .kind = AttributeKind::integers, .fallback = {}, .doc = "how many elements to add in front, one number a dimension"},
-                     {.name = "high", .kind = AttributeKind::integers, .fallback = {}, .doc = "how many elements to add behind, one number a dimension"},
+      .attributes = {{.name = "low",
+                      .kind = AttributeKind::integers,
+                      .fallback = {},
+                      .doc = "how many elements to add in front, one number a dimension"},
+                     {.name = "high",
+                      .kind = AttributeKind::integers,
+                      .fallback = {},
+                      .doc = "how many elements to add behind, one number a dimension"},
                      {.name = "value", .kind = AttributeKind::number, .fallback = 0.0, .doc = "what to add"}},
       .results = {{"y", "`x` with low + high more elements along each dimension"}},
-      .constraints = {"`x` is f32", "`low` and `high` have one number for each dimension of `x`", "no number in `low` and `high` is negative", "the batch is not padded",
-                      "no dimension gets more than 2^62 elements"},
+      .constraints = {"`x` is f32", "`low` and `high` have one number for each dimension of `x`",
+                      "no number in `low` and `high` is negative", "the batch is not padded", "no dimension gets more than 2^62 elements"},
       .infer = infer_pad,
       .gradient = pad_gradient,
       .evaluate = evaluate_pad,

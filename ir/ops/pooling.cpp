@@ -127,7 +127,8 @@ Shape pool_input_shape(const InferContext& cx) {
   Shape x = dy.shape;
   for (size_t k = 0; k < size.size(); ++k) x[1 + k] = Dim{size[k]};
   const TensorType pooled{DType::f32, pooled_shape(cx, x)};
-  if (pooled != dy) fail(cx, constraint, fmt::format("the size [{}] pools to {}, not to {}", fmt::join(size, ", "), cx.show(pooled), cx.show(dy)));
+  if (pooled != dy)
+    fail(cx, constraint, fmt::format("the size [{}] pools to {}, not to {}", fmt::join(size, ", "), cx.show(pooled), cx.show(dy)));
   return x;
 }
 
@@ -135,15 +136,23 @@ std::vector<AttributeSpec> pool_attributes() {
   AttributeSpec padding = layer_padding_attribute();
   padding.fallback = "valid";
   return {{.name = "kernel", .kind = AttributeKind::integers, .fallback = {}, .doc = "the size of the window"},
-          {.name = "stride", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the distance between windows; none given is `kernel`"},
+          {.name = "stride",
+           .kind = AttributeKind::integers,
+           .fallback = IntList{},
+           .doc = "the distance between windows; none given is `kernel`"},
           std::move(padding),
-          {.name = "ceil_mode", .kind = AttributeKind::boolean, .fallback = false, .doc = "also windows that reach past the padded end, as long as they begin in front of the end of `x`"}};
+          {.name = "ceil_mode",
+           .kind = AttributeKind::boolean,
+           .fallback = false,
+           .doc = "also windows that reach past the padded end, as long as they begin in front of the end of `x`"}};
 }
 
 std::vector<std::string> pool_constraints() {
   return {"the operands are of the types stated", "`x` is `[N, H, W, C]` or `[N, L, C]`, where only N may be the batch",
-          "`kernel`, `stride` and `padding` are one integer, or one for each axis (padding: or for each end); those of `kernel` and `stride` are at least 1, all below 2^31",
-          "padding is less than `kernel`, so that each window holds an element of `x`", "the window is no larger than `x` with its padding, and holds at most 4096 elements"};
+          "`kernel`, `stride` and `padding` are one integer, or one for each axis (padding: or for each end); those of `kernel` and "
+          "`stride` are at least 1, all below 2^31",
+          "padding is less than `kernel`, so that each window holds an element of `x`",
+          "the window is no larger than `x` with its padding, and holds at most 4096 elements"};
 }
 
 Shape pooled_shape(const InferContext& cx, const Shape& shape) {
@@ -164,7 +173,8 @@ Shape pooled_shape(const InferContext& cx, const Shape& shape) {
   for (size_t k = 0; k < along.size(); ++k) {
     const PoolAxis& axis = along[k];
     if (std::max(axis.low, axis.high) >= axis.kernel)
-      fail(cx, 4, fmt::format("a padding of {} is not less than the kernel, {}", std::max(axis.low, axis.high), axis.kernel), "some windows would hold no element of `x`");
+      fail(cx, 4, fmt::format("a padding of {} is not less than the kernel, {}", std::max(axis.low, axis.high), axis.kernel),
+           "some windows would hold no element of `x`");
     result[1 + k].factor = axis.out;
   }
   return result;

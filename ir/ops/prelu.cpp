@@ -53,12 +53,16 @@ OpDefinition prelu_op() {
       .name = "prelu",
       .category = OpCategory::activation,
       .summary = "Each element, negative ones times a learned slope.",
-      .description = "y = x where x >= 0, else alpha[channel]*x; the channels are the dimension `axis`. NaN stays NaN. The gradient of `x` at 0 is that of the "
-                     "negative side (He et al. 2015).",
+      .description =
+          "y = x where x >= 0, else alpha[channel]*x; the channels are the dimension `axis`. NaN stays NaN. The gradient of `x` at 0 is "
+          "that of the negative side (He et al. 2015).",
       .operands = {ops::tensor_operand("x", "at least one dimension"),
-                   {.name = "alpha", .doc = "`f32[C]`, or `f32[1]` for all channels", .parameter = ParameterRule{.type = new_slopes, .initializer = {"constant", {{"value", 0.25}}}}}},
-      .attributes = {ops::axis_attribute("the channels"),
-                     {.name = "shared", .kind = AttributeKind::boolean, .fallback = false, .doc = "one slope for all channels", .layer_only = true}},
+                   {.name = "alpha",
+                    .doc = "`f32[C]`, or `f32[1]` for all channels",
+                    .parameter = ParameterRule{.type = new_slopes, .initializer = {"constant", {{"value", 0.25}}}}}},
+      .attributes =
+          {ops::axis_attribute("the channels"),
+           {.name = "shared", .kind = AttributeKind::boolean, .fallback = false, .doc = "one slope for all channels", .layer_only = true}},
       .results = {{"y", "the type of `x`"}},
       .constraints = {"`x` is f32", ops::axis_constraint, slopes_constraint},
       .infer =
@@ -68,7 +72,10 @@ OpDefinition prelu_op() {
             return std::vector{cx.type(0)};
           },
       .gradient = prelu_gradients,
-      .evaluate = [](const EvaluateContext& cx) { return evaluate_with_slopes(cx, 0, 1, [](double, double x, double a) { return x < 0 ? a * x : x; }); },
+      .evaluate =
+          [](const EvaluateContext& cx) {
+            return evaluate_with_slopes(cx, 0, 1, [](double, double x, double a) { return x < 0 ? a * x : x; });
+          },
       .lowering = ElementLowering{.element =
                                       [](ElementContext& cx, const Index& index) {
                                         const Expr x = cx.operand(0, index);
@@ -95,11 +102,15 @@ OpDefinition prelu_gradient_op() {
       .infer =
           [](const InferContext& cx) {
             ops::require_f32(cx, 1);
-            if (cx.type(0) != cx.type(1)) ops::fail(cx, 2, fmt::format("`dy` {} and `x` {} must have the same type", cx.show(cx.type(0)), cx.show(cx.type(1))));
+            if (cx.type(0) != cx.type(1))
+              ops::fail(cx, 2, fmt::format("`dy` {} and `x` {} must have the same type", cx.show(cx.type(0)), cx.show(cx.type(1))));
             slopes_axis(cx, 3, 2);
             return std::vector{cx.type(0)};
           },
-      .evaluate = [](const EvaluateContext& cx) { return evaluate_with_slopes(cx, 1, 2, [](double dy, double x, double a) { return x <= 0 ? a * dy : dy; }); },
+      .evaluate =
+          [](const EvaluateContext& cx) {
+            return evaluate_with_slopes(cx, 1, 2, [](double dy, double x, double a) { return x <= 0 ? a * dy : dy; });
+          },
       .lowering = ElementLowering{.element =
                                       [](ElementContext& cx, const Index& index) {
                                         const Expr dy = cx.operand(0, index);

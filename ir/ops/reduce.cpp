@@ -28,7 +28,8 @@ std::vector<Value> mean_gradient(GradientContext& cx) {
 }
 
 std::vector<Value> max_gradient(GradientContext& cx) {
-  return {ops::gradient_of_maximum(cx.builder, cx.operand(0), with_dims(cx, cx.result()), with_dims(cx, cx.gradient()), ops::axes_of(cx.node))};
+  return {
+      ops::gradient_of_maximum(cx.builder, cx.operand(0), with_dims(cx, cx.result()), with_dims(cx, cx.gradient()), ops::axes_of(cx.node))};
 }
 
 std::vector<Tensor> evaluate_reduction(const EvaluateContext& cx, Kind kind) {
@@ -55,8 +56,9 @@ OpDefinition reduction_op(Kind kind, const char* name, const char* summary, cons
       .summary = summary,
       .description = description,
       .operands = {ops::tensor_operand("x", "any shape")},
-      .attributes = {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes to reduce over; none given are all"},
-                     {.name = "keep_dims", .kind = AttributeKind::boolean, .fallback = false, .doc = "keep those dimensions, with size 1"}},
+      .attributes =
+          {{.name = "axes", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the axes to reduce over; none given are all"},
+           {.name = "keep_dims", .kind = AttributeKind::boolean, .fallback = false, .doc = "keep those dimensions, with size 1"}},
       .results = {{"y", "the shape of `x` without `axes`"}},
       .constraints = {"`x` is f32", "`axes` are distinct axes of `x`"},
       .infer =
@@ -92,14 +94,15 @@ Value ops::gradient_of_maximum(GraphBuilder& b, Value x, Value maximum, Value ma
 }
 
 OpDefinition reduce_sum_op() {
-  return reduction_op(Kind::sum, "reduce_sum", "Sum over some axes.",
-                      "y = sum of x over `axes`. Generated code adds in fixed parts, merged in a fixed tree, whatever the number of threads.",
-                      sum_gradient);
+  return reduction_op(
+      Kind::sum, "reduce_sum", "Sum over some axes.",
+      "y = sum of x over `axes`. Generated code adds in fixed parts, merged in a fixed tree, whatever the number of threads.",
+      sum_gradient);
 }
 
 OpDefinition reduce_mean_op() {
-  return reduction_op(Kind::mean, "reduce_mean", "Mean over some axes.", "y = sum of x over `axes`, divided by the number of elements they span.",
-                      mean_gradient);
+  return reduction_op(Kind::mean, "reduce_mean", "Mean over some axes.",
+                      "y = sum of x over `axes`, divided by the number of elements they span.", mean_gradient);
 }
 
 OpDefinition reduce_max_op() {

@@ -10,7 +10,8 @@ std::vector<TensorType> infer_reshape(const InferContext& cx) {
   ops::require_positive(cx, 1, result.shape);
   std::optional<Dim> from = element_count(x.shape), to = element_count(result.shape);
   if (!to)
-    ops::fail(cx, 2, fmt::format("{} to {}: the new shape has more than 2^62 elements, or the batch size twice", cx.show(x), cx.show(result)));
+    ops::fail(cx, 2,
+              fmt::format("{} to {}: the new shape has more than 2^62 elements, or the batch size twice", cx.show(x), cx.show(result)));
   if (from != to) {
     auto elements = [&](Dim d) { return to_string(d, cx.batch_symbol); };
     ops::fail(cx, 3, fmt::format("{} cannot become {}: they have {} and {} elements", cx.show(x), cx.show(result), elements(*from),

@@ -23,7 +23,9 @@ struct Grid {
   // numerator/denominator of a sample's place
   Expr place(const Expr& i) const { return ops::clamp(i * Expr(step) + Expr(offset), 0, (in - 1) * denominator); }
   int64_t place(int64_t i) const { return std::clamp<int64_t>(i * step + offset, 0, (in - 1) * denominator); }
-  Expr fraction(const Expr& place) const { return loops::cast(loops::Scalar::f32, place % Expr(denominator)) * loops::real(1.0 / static_cast<double>(denominator)); }
+  Expr fraction(const Expr& place) const {
+    return loops::cast(loops::Scalar::f32, place % Expr(denominator)) * loops::real(1.0 / static_cast<double>(denominator));
+  }
   // An element is read by the samples whose place lies less than one element behind it, or (linear) in front of it.
   int64_t reach() const { return linear ? 1 : 0; }
   int64_t taps() const { return step == 0 ? out : std::min(out, ((1 + reach()) * denominator + step - 1) / step); }
@@ -130,22 +132,30 @@ Expr interpolate_gradient_element(ElementContext& cx, const Index& index) {
 }
 
 std::vector<Value> along(GraphBuilder& b, const char* op, Value x, Attribute axis, Dim size, const Node& node) {
-  return {b.value(op, {x}, {{"axis", axis}, {"size", size.factor}, {"mode", node.attribute("mode")}, {"align_corners", node.attribute("align_corners")}})};
+  return {b.value(
+      op, {x},
+      {{"axis", axis}, {"size", size.factor}, {"mode", node.attribute("mode")}, {"align_corners", node.attribute("align_corners")}})};
 }
 
 std::vector<AttributeSpec> mode_attributes() {
-  return {{.name = "mode", .kind = AttributeKind::symbol, .fallback = "nearest", .doc = "how to sample", .choices = {"nearest", "bilinear"}},
-          {.name = "align_corners", .kind = AttributeKind::boolean, .fallback = false, .doc = "`bilinear` only: first and last samples lie on the first and last elements"}};
+  return {
+      {.name = "mode", .kind = AttributeKind::symbol, .fallback = "nearest", .doc = "how to sample", .choices = {"nearest", "bilinear"}},
+      {.name = "align_corners",
+       .kind = AttributeKind::boolean,
+       .fallback = false,
+       .doc = "`bilinear` only: first and last samples lie on the first and last elements"}};
 }
 
 std::vector<AttributeSpec> one_axis_attributes(const char* size) {
-  std::vector<AttributeSpec> attributes = {{.name = "axis", .kind = AttributeKind::integer, .fallback = {}, .doc = "the axis; negative counts from the end"},
-                                           {.name = "size", .kind = AttributeKind::integer, .fallback = {}, .doc = size}};
+  std::vector<AttributeSpec> attributes = {
+      {.name = "axis", .kind = AttributeKind::integer, .fallback = {}, .doc = "the axis; negative counts from the end"},
+      {.name = "size", .kind = AttributeKind::integer, .fallback = {}, .doc = size}};
   for (AttributeSpec& spec : mode_attributes()) attributes.push_back(std::move(spec));
   return attributes;
 }
 
-const std::vector<std::string> one_axis_constraints = {"the operand is f32", ops::axis_constraint, "`size` and the extent of `axis` are at least 1 and at most 2^30",
+const std::vector<std::string> one_axis_constraints = {"the operand is f32", ops::axis_constraint,
+                                                       "`size` and the extent of `axis` are at least 1 and at most 2^30",
                                                        "`align_corners` goes with `mode=bilinear`"};
 
 // --- all spatial axes ------------------------------------------------------------------------------------------
@@ -157,13 +167,17 @@ std::vector<TensorType> infer_resize(const InferContext& cx) {
   const NumberList scale = cx.attribute("scale").numbers();
   const size_t spatial = y.shape.size() < 3 ? 0 : y.shape.size() - 2;
   if (spatial == 0) ops::fail(cx, 2, fmt::format("{} has no spatial dimension between the batch and the channels", cx.show(y)));
-  if (size.empty() == scale.empty()) ops::fail(cx, 3, size.empty() ? "neither `size` nor `scale` is given" : "both `size` and `scale` are given");
+  if (size.empty() == scale.empty())
+    ops::fail(cx, 3, size.empty() ? "neither `size` nor `scale` is given" : "both `size` and `scale` are given");
   if (size.size() != spatial && scale.size() != spatial && scale.size() != 1)
-    ops::fail(cx, 3, fmt::format("{} numbers are given for the {} spatial dimension{} of {}", std::max(size.size(), scale.size()), spatial, spatial == 1 ? "" : "s", cx.show(y)));
+    ops::fail(cx, 3,
+              fmt::format("{} numbers are given for the {} spatial dimension{} of {}", std::max(size.size(), scale.size()), spatial,
+                          spatial == 1 ? "" : "s", cx.show(y)));
   if (cx.attribute("align_corners").boolean() && !is_linear(cx.attributes)) ops::fail(cx, 5, "align_corners=true needs mode=bilinear");
   for (size_t k = 0; k < spatial; ++k) {
     int64_t& extent = y.shape[1 + k].factor;
-    const double wanted = size.empty() ? std::floor(static_cast<double>(extent) * scale[std::min(k, scale.size() - 1)]) : static_cast<double>(size[k]);
+    const double wanted = size.empty() ? std::floor(static_cast<double>(extent) * scale[std::min(k, scale.size() - 1)])
+                                       : static_cast<double>(size[k]);
     const double limit = static_cast<double>(largest_extent);
     if (!(wanted >= 1 && wanted <= limit) || y.shape[1 + k].batch || extent > largest_extent)
       ops::fail(cx, 4, fmt::format("dimension {} of {} cannot get size {}", 1 + k, cx.show(cx.type(0)), format_number(wanted)));
@@ -184,13 +198,15 @@ std::vector<int> resized_axes(const Node& node) {
 std::vector<Value> rewrite_resize(GraphBuilder& b, Node& node) {
   Value y = node.operands[0];
   const std::vector<int> axes = resized_axes(node);
-  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) y = along(b, "interpolate", y, *axis, node.results[0].type.shape[*axis], node)[0];
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    y = along(b, "interpolate", y, *axis, node.results[0].type.shape[*axis], node)[0];
   return {y};
 }
 
 std::vector<Value> resize_gradient(GradientContext& cx) {
   Value dx = cx.gradient();
-  for (int axis : resized_axes(cx.node)) dx = along(cx.builder, "interpolate_gradient", dx, axis, cx.operand(0).type().shape[axis], cx.node)[0];
+  for (int axis : resized_axes(cx.node))
+    dx = along(cx.builder, "interpolate_gradient", dx, axis, cx.operand(0).type().shape[axis], cx.node)[0];
   return {dx};
 }
 
@@ -223,22 +239,28 @@ std::vector<Tensor> evaluate_resize(const EvaluateContext& cx) {
 OpDefinition resize_op() {
   std::vector<AttributeSpec> attributes = {
       {.name = "size", .kind = AttributeKind::integers, .fallback = IntList{}, .doc = "the new spatial size"},
-      {.name = "scale", .kind = AttributeKind::numbers, .fallback = NumberList{}, .doc = "instead of `size`: floor(scale * size of `x`), one number for all spatial dimensions or one for each"}};
+      {.name = "scale",
+       .kind = AttributeKind::numbers,
+       .fallback = NumberList{},
+       .doc = "instead of `size`: floor(scale * size of `x`), one number for all spatial dimensions or one for each"}};
   for (AttributeSpec& spec : mode_attributes()) attributes.push_back(std::move(spec));
   return {
       .name = "resize",
       .category = OpCategory::shape,
       .summary = "Another spatial size, by the nearest elements or bilinear interpolation.",
-      .description = "Sample i of `out` along a spatial dimension of `in` elements lies at (i + 1/2)*in/out - 1/2, kept within [0, in - 1]: pixels are squares whose "
-                     "centres lie at one half (ONNX `half_pixel`). `nearest` takes element floor((i + 1/2)*in/out) (PyTorch's `nearest-exact`; the same as its `nearest` "
-                     "for whole scales up). `bilinear` weighs the two neighbours along each dimension by their distance, without antialiasing. With `align_corners` "
-                     "sample i lies at i*(in - 1)/(out - 1). A `scale` only gives the size; places follow from the sizes (PyTorch's `recompute_scale_factor`).",
+      .description =
+          "Sample i of `out` along a spatial dimension of `in` elements lies at (i + 1/2)*in/out - 1/2, kept within [0, in - 1]: pixels "
+          "are squares whose centres lie at one half (ONNX `half_pixel`). `nearest` takes element floor((i + 1/2)*in/out) (PyTorch's "
+          "`nearest-exact`; the same as its `nearest` for whole scales up). `bilinear` weighs the two neighbours along each dimension by "
+          "their distance, without antialiasing. With `align_corners` sample i lies at i*(in - 1)/(out - 1). A `scale` only gives the "
+          "size; places follow from the sizes (PyTorch's `recompute_scale_factor`).",
       .operands = {ops::tensor_operand("x", "`f32[N, .., C]`, channels last")},
       .attributes = std::move(attributes),
       .results = {{"y", "`x` with the new spatial size"}},
       .constraints = {"`x` is f32", "`x` has at least 3 dimensions: the batch, at least one spatial dimension, and the channels",
                       "either `size` has a number for each spatial dimension, or `scale` has, or `scale` has one number",
-                      "spatial dimensions are not the batch, and their sizes are at least 1 and at most 2^30", "`align_corners` goes with `mode=bilinear`"},
+                      "spatial dimensions are not the batch, and their sizes are at least 1 and at most 2^30",
+                      "`align_corners` goes with `mode=bilinear`"},
       .infer = infer_resize,
       .gradient = resize_gradient,
       .evaluate = evaluate_resize,
@@ -262,7 +284,8 @@ OpDefinition interpolate_op() {
       .gradient =
           [](GradientContext& cx) {
             const Attribute& axis = cx.node.attribute("axis");
-            return along(cx.builder, "interpolate_gradient", cx.gradient(), axis, cx.operand(0).type().shape[ops::axis_of(cx.node)], cx.node);
+            return along(cx.builder, "interpolate_gradient", cx.gradient(), axis, cx.operand(0).type().shape[ops::axis_of(cx.node)],
+                         cx.node);
           },
       .evaluate = [](const EvaluateContext& cx) { return evaluate_taps(cx, grid_of(cx.node), false); },
       .lowering = ElementLowering{.element = interpolate_element, .cost = 4},

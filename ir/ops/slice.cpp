@@ -8,7 +8,9 @@ namespace {
 
 int64_t integer(const Node& node, const char* name) { return node.attribute(name).integer(); }
 
-AttributeSpec integer_attribute(const char* name, const char* doc) { return {.name = name, .kind = AttributeKind::integer, .fallback = {}, .doc = doc}; }
+AttributeSpec integer_attribute(const char* name, const char* doc) {
+  return {.name = name, .kind = AttributeKind::integer, .fallback = {}, .doc = doc};
+}
 
 AttributeSpec step_attribute() {
   return {.name = "step", .kind = AttributeKind::integer, .fallback = 1, .doc = "the distance between elements taken"};
@@ -25,7 +27,9 @@ std::vector<TensorType> infer_slice(const InferContext& cx) {
   int64_t begin = cx.attribute("begin").integer(), end = cx.attribute("end").integer(), extent = result.shape[axis].factor;
   require_step(cx, 3);
   if (begin < 0 || begin >= end || end > extent)
-    ops::fail(cx, 2, fmt::format("[{}, {}) is not a range within the {} elements of axis {} of {}", begin, end, extent, axis, cx.show(cx.type(0))));
+    ops::fail(
+        cx, 2,
+        fmt::format("[{}, {}) is not a range within the {} elements of axis {} of {}", begin, end, extent, axis, cx.show(cx.type(0))));
   result.shape[axis].factor = (end - begin - 1) / cx.attribute("step").integer() + 1;
   return {result};
 }
@@ -38,7 +42,9 @@ std::vector<TensorType> infer_slice_gradient(const InferContext& cx) {
   int64_t begin = cx.attribute("begin").integer(), extent = cx.attribute("extent").integer(), step = cx.attribute("step").integer();
   int64_t taken = result.shape[axis].factor;
   if (begin < 0 || begin >= extent || (extent - 1 - begin) / step < taken - 1)
-    ops::fail(cx, 4, fmt::format("the {} elements of {}, {} apart from {} on, do not fit in an extent of {}", taken, cx.show(cx.type(0)), step, begin, extent));
+    ops::fail(cx, 4,
+              fmt::format("the {} elements of {}, {} apart from {} on, do not fit in an extent of {}", taken, cx.show(cx.type(0)), step,
+                          begin, extent));
   result.shape[axis].factor = extent;
   return {result};
 }
@@ -128,8 +134,8 @@ OpDefinition slice_gradient_op() {
       .summary = "Gradient of slice: its elements where they were taken from, 0 elsewhere.",
       .description = "dx[.., begin + i*step, ..] = dy[.., i, ..] in a tensor of `extent` elements along `axis`.",
       .operands = {ops::tensor_operand("dy", "gradient of the slice")},
-      .attributes = {integer_attribute("axis", "the axis; negative counts from the end"), integer_attribute("begin", "the first element"), step_attribute(),
-                     integer_attribute("extent", "the elements along `axis` of what was sliced")},
+      .attributes = {integer_attribute("axis", "the axis; negative counts from the end"), integer_attribute("begin", "the first element"),
+                     step_attribute(), integer_attribute("extent", "the elements along `axis` of what was sliced")},
       .results = {{"dx", "`dy` with `extent` elements along `axis`"}},
       .constraints = {"`dy` is f32", "`axis` names a dimension of `dy` that is not the batch", "`step` is at least 1",
                       "the elements of `dy`, `step` apart from `begin` on, lie within `extent`"},

@@ -14,7 +14,9 @@ std::vector<TensorType> infer_loss(const InferContext& cx) {
   if (prediction.dtype != DType::f32 || prediction.rank() < 2 || prediction.shape.back().batch)
     ops::fail(cx, 1, fmt::format("the prediction must be f32[.., classes] with at least 2 dimensions, got {}", cx.show(prediction)));
   if (target != labels_of(prediction))
-    ops::fail(cx, 2, fmt::format("the target of a prediction {} must be {}, got {}", cx.show(prediction), cx.show(labels_of(prediction)), cx.show(target)),
+    ops::fail(cx, 2,
+              fmt::format("the target of a prediction {} must be {}, got {}", cx.show(prediction), cx.show(labels_of(prediction)),
+                          cx.show(target)),
               "the target holds class numbers, one for each row of the prediction");
   ops::require_number(cx, 3, "smoothing", share_of_one);
   return {TensorType{}};
@@ -77,13 +79,18 @@ OpDefinition softmax_cross_entropy_op() {
       .name = "softmax_cross_entropy",
       .category = OpCategory::loss,
       .summary = "Cross-entropy of class numbers, from logits.",
-      .description = "loss = mean (or sum) over all rows of -sum of t*log_softmax(prediction), where t is 1 for the target class and 0 for the others, or with "
-                     "`smoothing` s 1 - s + s/classes and s/classes (Szegedy et al., \"Rethinking the Inception architecture\", 2016). Gradient "
-                     "softmax(prediction) - t, divided by the number of rows for the mean. Without smoothing, a logit of minus infinity outside of the target class "
-                     "counts for nothing. A target outside [0, classes) is 1 for no class.",
-      .operands = {ops::tensor_operand("prediction", "`f32[.., classes]`, logits"), ops::fixed_operand("target", "`i32[..]`, class numbers")},
+      .description =
+          "loss = mean (or sum) over all rows of -sum of t*log_softmax(prediction), where t is 1 for the target class and 0 for the "
+          "others, or with `smoothing` s 1 - s + s/classes and s/classes (Szegedy et al., \"Rethinking the Inception architecture\", "
+          "2016). Gradient softmax(prediction) - t, divided by the number of rows for the mean. Without smoothing, a logit of minus "
+          "infinity outside of the target class counts for nothing. A target outside [0, classes) is 1 for no class.",
+      .operands = {ops::tensor_operand("prediction", "`f32[.., classes]`, logits"),
+                   ops::fixed_operand("target", "`i32[..]`, class numbers")},
       .attributes = {ops::reduction_attribute("over the batch (all rows)"),
-                     {.name = "smoothing", .kind = AttributeKind::number, .fallback = 0.0, .doc = "the share of the target's weight that all classes divide evenly"}},
+                     {.name = "smoothing",
+                      .kind = AttributeKind::number,
+                      .fallback = 0.0,
+                      .doc = "the share of the target's weight that all classes divide evenly"}},
       .results = {{"loss", "`f32[]`"}},
       .constraints = {"`prediction` is f32 of at least 2 dimensions, the last of them not the batch",
                       "`target` is i32, the shape of `prediction` without its last dimension", "0 <= `smoothing` <= 1"},

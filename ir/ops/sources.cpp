@@ -17,18 +17,23 @@ static OpDefinition source(const std::string& name, const std::string& summary, 
 }
 
 static AttributeSpec initializer_attribute() {
-  return {"initializer", AttributeKind::symbol, Attribute("zeros"), "how the first value is drawn; `trainable=false` in it keeps a parameter as it is",
+  return {"initializer",
+          AttributeKind::symbol,
+          Attribute("zeros"),
+          "how the first value is drawn; `trainable=false` in it keeps a parameter as it is",
           {"zeros", "ones", "constant", "normal", "uniform", "xavier", "he"}};
 }
 
 OpDefinition input_op() {
-  OpDefinition op = source("input", "A tensor the caller gives at each run.", "Written in the network's head: `network f(x: f32[N, 784])`.");
+  OpDefinition op = source("input", "A tensor the caller gives at each run.",
+                           "Written in the network's head: `network f(x: f32[N, 784])`.");
   op.example = "x: f32[N, 5]";
   return op;
 }
 
 OpDefinition parameter_op() {
-  OpDefinition op = source("parameter", "A tensor that training changes.", "Written `parameter NAME: TYPE = INITIALIZER` in the flat form.");
+  OpDefinition op = source("parameter", "A tensor that training changes.",
+                           "Written `parameter NAME: TYPE = INITIALIZER` in the flat form.");
   op.attributes = {initializer_attribute()};
   op.example = "parameter w: f32[5] = ones";
   return op;
@@ -48,7 +53,8 @@ static std::vector<TensorType> infer_constant(const InferContext& cx) {
   const std::optional<Dim> count = element_count(shape);
   if (!count) cx.fail(fmt::format("a constant of shape {} is too large", to_string(shape, cx.batch_symbol)));
   if (given != 1 && (count->batch || count->factor != static_cast<int64_t>(given)))
-    cx.fail(fmt::format("{} numbers do not fill the shape {} (C1)", given, to_string(shape, cx.batch_symbol)), "give one number, or one for each element");
+    cx.fail(fmt::format("{} numbers do not fill the shape {} (C1)", given, to_string(shape, cx.batch_symbol)),
+            "give one number, or one for each element");
   return {TensorType{cx.attribute("dtype").symbol().name == "i32" ? DType::i32 : DType::f32, shape}};
 }
 
@@ -60,7 +66,8 @@ static std::vector<Tensor> evaluate_constant(const EvaluateContext& cx) {
 }
 
 OpDefinition constant_op() {
-  OpDefinition op = source("constant", "A tensor known when compiling.", "One number is repeated over the shape; a list gives every element in row-major order.");
+  OpDefinition op = source("constant", "A tensor known when compiling.",
+                           "One number is repeated over the shape; a list gives every element in row-major order.");
   op.attributes = {{"value", AttributeKind::numbers, {}, "a number, or one for each element"},
                    {"shape", AttributeKind::shape, Attribute(Shape{}), "the result's dimensions"},
                    {"dtype", AttributeKind::symbol, Attribute("f32"), "the element type", {"f32", "i32"}}};

@@ -162,7 +162,8 @@ std::vector<Tensor> evaluate(const EvaluateContext& cx, const Population& popula
 
 }  // namespace
 
-OperandSpec affine_parameter(const char* name, const char* doc, const char* initializer, std::function<std::vector<int>(const InferContext&)> axes) {
+OperandSpec affine_parameter(const char* name, const char* doc, const char* initializer,
+                             std::function<std::vector<int>(const InferContext&)> axes) {
   auto type = [axes](const InferContext& cx) {
     TensorType result;
     for (int axis : axes(cx)) result.shape.push_back(cx.type(0).shape[axis]);
@@ -176,7 +177,9 @@ void check_affine(const InferContext& cx, int constraint, const std::vector<int>
   for (int axis : axes) wanted.shape.push_back(cx.type(0).shape[axis]);
   for (int k = 1; k < static_cast<int>(cx.operands.size()); ++k)
     if (cx.has(k) && cx.type(k) != wanted)
-      fail(cx, constraint, fmt::format("`{}` beside {} must be {}, got {}", cx.op.operands[k].name, cx.show(cx.type(0)), cx.show(wanted), cx.show(cx.type(k))));
+      fail(cx, constraint,
+           fmt::format("`{}` beside {} must be {}, got {}", cx.op.operands[k].name, cx.show(cx.type(0)), cx.show(wanted),
+                       cx.show(cx.type(k))));
 }
 
 OpDefinition standardizing(OpDefinition op, PopulationOf population) {

@@ -21,7 +21,8 @@ using PopulationOf = std::function<Population(const Node&)>;
 OpDefinition standardizing(OpDefinition op, PopulationOf population);
 
 // An optional parameter that lies along some axes of x; `axes` checks the attributes it looks at.
-OperandSpec affine_parameter(const char* name, const char* doc, const char* initializer, std::function<std::vector<int>(const InferContext&)> axes);
+OperandSpec affine_parameter(const char* name, const char* doc, const char* initializer,
+                             std::function<std::vector<int>(const InferContext&)> axes);
 // Fails unless gamma and beta, where present, have the dimensions of x along `axes`.
 void check_affine(const InferContext& cx, int constraint, const std::vector<int>& axes);
 

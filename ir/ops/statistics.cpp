@@ -23,7 +23,10 @@ std::vector<int> axes_of_statistic(const OpDefinition& op, int rank, const Attri
 }  // namespace
 
 AttributeSpec allow_single_attribute() {
-  return {.name = "allow_single", .kind = AttributeKind::boolean, .fallback = false, .doc = "accept statistics of a single element each, which make the result a constant (bn-one)"};
+  return {.name = "allow_single",
+          .kind = AttributeKind::boolean,
+          .fallback = false,
+          .doc = "accept statistics of a single element each, which make the result a constant (bn-one)"};
 }
 
 std::string single_element_constraint() { return "each statistic is of more than one element, or `allow_single` is true (bn-one)"; }

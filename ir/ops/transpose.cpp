@@ -64,8 +64,9 @@ OpDefinition transpose_op() {
             return ops::evaluate_elements(
                 cx, [&](const std::vector<int64_t>& index) { return x.data[ops::position_of(source_index(cx.node, index), x.dims)]; });
           },
-      .lowering = ElementLowering{.element = [](ElementContext& cx, const Index& index) { return cx.operand(0, source_index(cx.node, index)); },
-                                  .cost = 0},
+      .lowering =
+          ElementLowering{.element = [](ElementContext& cx, const Index& index) { return cx.operand(0, source_index(cx.node, index)); },
+                          .cost = 0},
       .example = "transpose(x, permutation=[0, 2, 1])",
       .example_inputs = "x: f32[N, 4, 2]",
   };

@@ -10,7 +10,9 @@ OpDefinition trust_ratio_op() {
       .name = "trust_ratio",
       .category = OpCategory::arithmetic,
       .summary = "By how much LAMB scales the step of a layer.",
-      .description = "weights/step where both norms are above 0, else 1 (You et al., \"Large batch optimization for deep learning\", 2020). It has no gradient.",
+      .description =
+          "weights/step where both norms are above 0, else 1 (You et al., \"Large batch optimization for deep learning\", 2020). It has no "
+          "gradient.",
       .operands = {ops::fixed_operand("weights", "norm of the layer's weights, f32"), ops::fixed_operand("step", "norm of the step, f32")},
       .results = {{"ratio", "the type of both"}},
       .constraints = {"both operands are f32", "both operands have the same shape"},

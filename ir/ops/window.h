@@ -30,7 +30,8 @@ inline constexpr int64_t window_limit = int64_t{1} << 31;
 void require_image(const InferContext& cx, int constraint, const std::string& name, const TensorType& x, int axes = 2);
 // The integers of an attribute, which may also be given as one; fails unless there are as many as one of `counts`, from
 // `least` to window_limit.
-IntList checked_integers(const InferContext& cx, int constraint, const std::string& attribute, std::initializer_list<int> counts, int64_t least);
+IntList checked_integers(const InferContext& cx, int constraint, const std::string& attribute, std::initializer_list<int> counts,
+                         int64_t least);
 // Fails unless what `same` comes to is below window_limit too.
 void require_padding(const InferContext& cx, int constraint, const Windows& windows);
 // Fails unless the windows fit into the padded image of type `x`.
@@ -54,6 +55,7 @@ void require_layer_window(const InferContext& cx, int constraint, int axes);
 // [height, width] of such an attribute; the height of a line is 1.
 IntList per_axis(const Attribute& attribute, int axes);
 // The explicit attributes that the layer's stand for.
-AttributeMap explicit_window(const AttributeMap& layer, int axes, int64_t height, int64_t width, int64_t kernel_height, int64_t kernel_width);
+AttributeMap explicit_window(const AttributeMap& layer, int axes, int64_t height, int64_t width, int64_t kernel_height,
+                             int64_t kernel_width);
 
 }  // namespace bnc::ops

@@ -18,8 +18,13 @@ using loops::LoopKind;
 class TileLoops {
  public:
   TileLoops(Lowering& lowering, const Stage& stage, const Region& region, const Packing& packing)
-      : lowering_(lowering), stage_(stage), node_(*stage.roots.front()), space_(stage.space()), ranges_(ranges_of(lowering, space_, region)),
-        packing_(packing), contraction_(node_.op->lowering_as<ContractLowering>()->parts(node_).front()) {}
+      : lowering_(lowering),
+        stage_(stage),
+        node_(*stage.roots.front()),
+        space_(stage.space()),
+        ranges_(ranges_of(lowering, space_, region)),
+        packing_(packing),
+        contraction_(node_.op->lowering_as<ContractLowering>()->parts(node_).front()) {}
 
   std::vector<Stmt> run() {
     std::vector<Stmt> out;
@@ -33,9 +38,8 @@ class TileLoops {
   // All rows of one column step: full tiles, then one smaller tile, or single rows where their number is not known.
   std::vector<Stmt> rows(const ColumnRun& run, Expr column) {
     std::vector<Stmt> out;
-    over_tiles(lowering_, ranges_.row_begin, ranges_.row_end, ranges_.rows, packing_.tile.rows, out, [&](Expr row, int count, std::vector<Stmt>& body) {
-      body = micro(run, column, std::move(row), count);
-    });
+    over_tiles(lowering_, ranges_.row_begin, ranges_.row_end, ranges_.rows, packing_.tile.rows, out,
+               [&](Expr row, int count, std::vector<Stmt>& body) { body = micro(run, column, std::move(row), count); });
     return out;
   }
 
@@ -44,9 +48,12 @@ class TileLoops {
     const int vectors = run.vectors;
     const std::string acc = lowering_.fresh("acc"), panel = lowering_.fresh("panel"), r = lowering_.fresh("r"), v = lowering_.fresh("v");
     const Expr tile_row = row + loops::variable(r), tile_column = column + loops::variable(v) * Expr(run.lanes);
-    auto unrolled = [](const std::string& name, int count, std::vector<Stmt> body) { return loops::loop(name, 0, count, 1, std::move(body), LoopKind::unrolled); };
+    auto unrolled = [](const std::string& name, int count, std::vector<Stmt> body) {
+      return loops::loop(name, 0, count, 1, std::move(body), LoopKind::unrolled);
+    };
 
-    std::vector<Stmt> out{loops::declare_registers(acc, type, static_cast<int64_t>(tile_rows) * vectors), loops::declare_registers(panel, type, vectors)};
+    std::vector<Stmt> out{loops::declare_registers(acc, type, static_cast<int64_t>(tile_rows) * vectors),
+                          loops::declare_registers(panel, type, vectors)};
     out.push_back(unrolled(v, tile_rows * vectors, {loops::write_register(acc, loops::variable(v), loops::constant_of(type, 0))}));
 
     Index reduction;
@@ -55,31 +62,41 @@ class TileLoops {
     load_panel.push_back(loops::write_register(panel, loops::variable(v), right(run, column, tile_column, reduction, load_panel)));
     const Expr a = left(tile_row, tile_column, row, loops::variable(r), tile_rows, reduction, rows_body);
     const Expr position = loops::variable(r) * Expr(vectors) + loops::variable(v);
-    rows_body.push_back(unrolled(v, vectors, {loops::write_register(acc, position, loops::fma(loops::broadcast(a, run.lanes), loops::read_register(panel, type, loops::variable(v)),
-                                                                                             loops::read_register(acc, type, position)))}));
+    rows_body.push_back(
+        unrolled(v, vectors,
+                 {loops::write_register(acc, position,
+                                        loops::fma(loops::broadcast(a, run.lanes), loops::read_register(panel, type, loops::variable(v)),
+                                                   loops::read_register(acc, type, position)))}));
     std::vector<Stmt> step{unrolled(v, vectors, std::move(load_panel)), unrolled(r, tile_rows, std::move(rows_body))};
     if (packing_.totals >= 0) {
       append(out, in_parts(reduction, std::move(step), type, acc, v, tile_rows * vectors));
     } else {
-      for (size_t d = contraction_.reduction.size(); d-- > 0;) step = {loops::loop(reduction[d]->name, 0, lowering_.extent(contraction_.reduction[d]), 1, std::move(step))};
+      for (size_t d = contraction_.reduction.size(); d-- > 0;)
+        step = {loops::loop(reduction[d]->name, 0, lowering_.extent(contraction_.reduction[d]), 1, std::move(step))};
       append(out, std::move(step));
     }
-    out.push_back(unrolled(r, tile_rows, {unrolled(v, vectors, epilogue(run, tile_row, tile_column, loops::read_register(acc, type, position)))}));
+    out.push_back(
+        unrolled(r, tile_rows, {unrolled(v, vectors, epilogue(run, tile_row, tile_column, loops::read_register(acc, type, position)))}));
     return out;
   }
 
   // The loop of a long sum, in parts of even length: behind each the sums are added to their totals and begin again from zero.
-  std::vector<Stmt> in_parts(const Index& reduction, std::vector<Stmt> step, const loops::Type& type, const std::string& acc, const std::string& v, int64_t sums) {
+  std::vector<Stmt> in_parts(const Index& reduction, std::vector<Stmt> step, const loops::Type& type, const std::string& acc,
+                             const std::string& v, int64_t sums) {
     BNC_CHECK(reduction.size() == 1, "a product of matrices sums along one dimension");
     const int64_t all = *lowering_.fixed(contraction_.reduction.front()), length = divide_up(all, divide_up(all, longest_sum));
-    const Expr which = loops::variable(v), place = type.lanes == 1 ? which : loops::ramp(which * Expr(type.lanes), 1, type.lanes), zero = loops::constant_of(type, 0);
+    const Expr which = loops::variable(v), place = type.lanes == 1 ? which : loops::ramp(which * Expr(type.lanes), 1, type.lanes),
+               zero = loops::constant_of(type, 0);
     const Expr total = loops::load(packing_.totals, loops::Scalar::f32, place), sum = loops::read_register(acc, type, which);
     auto each = [&](std::vector<Stmt> body) { return loops::loop(v, 0, Expr(sums), 1, std::move(body), LoopKind::unrolled); };
     const std::string part = lowering_.fresh("part");
     const Expr begin = loops::variable(part), end = begin + Expr(length);
-    std::vector<Stmt> body{loops::loop(reduction.front()->name, begin, all % length == 0 ? end : loops::binary(loops::BinaryOp::minimum, end, Expr(all)), 1, std::move(step)),
-                           each({loops::store(packing_.totals, place, total + sum), loops::write_register(acc, which, zero)})};
-    return {each({loops::store(packing_.totals, place, zero)}), loops::loop(part, 0, Expr(all), length, std::move(body)), each({loops::write_register(acc, which, total)})};
+    std::vector<Stmt> body{
+        loops::loop(reduction.front()->name, begin, all % length == 0 ? end : loops::binary(loops::BinaryOp::minimum, end, Expr(all)), 1,
+                    std::move(step)),
+        each({loops::store(packing_.totals, place, total + sum), loops::write_register(acc, which, zero)})};
+    return {each({loops::store(packing_.totals, place, zero)}), loops::loop(part, 0, Expr(all), length, std::move(body)),
+            each({loops::write_register(acc, which, total)})};
   }
 
   // Stores the tile's element at (row, column), and whatever is computed from it.
@@ -115,7 +132,8 @@ class TileLoops {
       return loops::load(packing_.right, loops::Scalar::f32, column_index(run, position));
     }
     Elements elements(lowering_, out, {}, column_predicate(lowering_, run, column, out));
-    const Expr b = elements.value(node_.operands[1], contraction_.right(index_at(lowering_, space_, Expr(0), column_index(run, column)), reduction));
+    const Expr b = elements.value(node_.operands[1],
+                                  contraction_.right(index_at(lowering_, space_, Expr(0), column_index(run, column)), reduction));
     return b->type.lanes == run.lanes ? b : loops::broadcast(b, run.lanes);
   }
 
@@ -157,7 +175,8 @@ Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::opt
   for (int64_t v = std::min(vector_count, least); v <= std::min(vector_count, most); ++v) {
     for (int64_t r = 1; r <= std::min<int64_t>(row_count, 16) && r * v + v + spare <= target.vector_registers; ++r) {
       auto columns_cycles = [&](int64_t tile_rows) {
-        return static_cast<double>(vector_count / v) * step_cycles(tile_rows, v) + (vector_count % v ? step_cycles(tile_rows, vector_count % v) : 0);
+        return static_cast<double>(vector_count / v) * step_cycles(tile_rows, v) +
+               (vector_count % v ? step_cycles(tile_rows, vector_count % v) : 0);
       };
       const double cycles = static_cast<double>(row_count / r) * columns_cycles(r) + (row_count % r ? columns_cycles(row_count % r) : 0);
       if (cycles < best_cycles) {

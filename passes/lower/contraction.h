@@ -68,7 +68,8 @@ struct TileReduction {
 };
 
 // The loops of one task over a region of the plan's split; the stage's other roots are computed on the register tile.
-std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions);
+std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan,
+                                        const std::vector<TileReduction>& reductions);
 // The same for one slice of the reduction: only its sums.
 std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const Expr& slice);
 // Whether the plan's tiles can hand their rows to a reduction.

@@ -38,7 +38,8 @@ void RowContraction::find_next(std::vector<Stmt>& out) {
 // tile are more than enough, its first have none: a store would wait there for those of the tile before, which may go to memory.
 void RowContraction::stage_ahead(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out) {
   const Steps steps = steps_of(reduction);
-  const int64_t tiles = plan_.rows_per_task / tile.rows(), vectors = window_.vectors(lowering_.target.float_lanes()), all_tiles = panel_count(part_) * tiles, all = all_tiles * steps.count;
+  const int64_t tiles = plan_.rows_per_task / tile.rows(), vectors = window_.vectors(lowering_.target.float_lanes()),
+                all_tiles = panel_count(part_) * tiles, all = all_tiles * steps.count;
   BNC_CHECK(plan_.rows_per_task % tile.rows() == 0, "a chunk of uneven tiles staged ahead");
   int64_t each = (vectors + all - 1) / all;
   while (vectors % each != 0) ++each;
@@ -75,10 +76,12 @@ void RowContraction::stage_vector(const Expr& number, std::vector<Stmt>& out) {
   for (size_t d = 0; d < channel; ++d) row = row * lowering_.extent(form_.left[d]) + at[d];
   row = lowering_.bind("row", row, out);
   if (plan_.prefetch_left) {
-    for (int buffer : sources_of(left_)) prefetch_lines(buffer, row * lowering_.extent(form_.left[channel]) + c + Expr(lead), 1, loops::Prefetch::first_cache, out);
+    for (int buffer : sources_of(left_))
+      prefetch_lines(buffer, row * lowering_.extent(form_.left[channel]) + c + Expr(lead), 1, loops::Prefetch::first_cache, out);
   }
   Elements elements(lowering_, out, {});
-  Expr x = elements.value(left_, flat_index(lowering_, left_.type().shape, reads_flat_rows(lowering_, left_), row, loops::ramp(c + next_origin_[channel], 1, lanes)));
+  Expr x = elements.value(left_, flat_index(lowering_, left_.type().shape, reads_flat_rows(lowering_, left_), row,
+                                            loops::ramp(c + next_origin_[channel], 1, lanes)));
   if (x->type.lanes != lanes) x = loops::broadcast(x, lanes);
   out.push_back(loops::store(plan_.window, loops::ramp(to, 1, lanes), x));
 }

@@ -11,7 +11,9 @@ class Chunks : ContractionSpace {
         fewest_(plan.tile.rows * (plan.prefetch_right ? 4 : 1)) {}
 
   void choose() {
-    if (!plan_.stage_left || plan_.long_reduction || plan_.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 || plan_.tile_lines > 1) return;
+    if (!plan_.stage_left || plan_.long_reduction || plan_.blocked_reduction > 0 || form_.parts.size() > 1 || form_.groups(0) > 1 ||
+        plan_.tile_lines > 1)
+      return;
     if (!choose_ahead()) choose_at_a_time();
   }
 
@@ -24,11 +26,15 @@ class Chunks : ContractionSpace {
   void choose_at_a_time() {
     constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
     const bool streamed = lowering_.exceeds_caches(form_.result);
-    auto is_enough = [&](int64_t rows) { return !streamed && !large_weights_ && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= least_products; };
+    auto is_enough = [&](int64_t rows) {
+      return !streamed && !large_weights_ && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= least_products;
+    };
     const int64_t all = staged_elements(plan_), room = (large_weights_ ? 2 : 1) * lowering_.target.l1_bytes / 4;
     for_each_chunk(plan_.split_dimension, [&](const ContractionPlan& tried) {
       const int64_t rows = tried.rows_per_chunk;
-      if ((tried.split_dimension == tried.chunk_dimension && tried.split_block % tried.chunk_block != 0) || rows >= plan_.rows_per_task || (all <= room && !is_enough(rows))) return false;
+      if ((tried.split_dimension == tried.chunk_dimension && tried.split_block % tried.chunk_block != 0) || rows >= plan_.rows_per_task ||
+          (all <= room && !is_enough(rows)))
+        return false;
       const int64_t window = staged_elements(tried);
       const bool overlaps = window * plan_.rows_per_task > all * rows;
       // The fewest rows that are enough, else as many as there is room for.
@@ -42,7 +48,9 @@ class Chunks : ContractionSpace {
   // come from beyond the second cache for each; and with fewer registers than this the tile leaves none.
   bool choose_ahead() {
     constexpr int registers = 32;
-    if (lowering_.target.vector_registers < registers || plan_.columns_per_task != columns_ || extent(form_.left.back()) % lanes_ != 0 || large_weights_) return false;
+    if (lowering_.target.vector_registers < registers || plan_.columns_per_task != columns_ || extent(form_.left.back()) % lanes_ != 0 ||
+        large_weights_)
+      return false;
     return for_each_chunk(0, [&](const ContractionPlan& chunk) {
       ContractionPlan tried = chunk;
       tried.stage_ahead = true;
@@ -77,8 +85,10 @@ class Chunks : ContractionSpace {
     const Window window = this->window();
     if (!window.edges().empty() || rows_of(0, plan, window).back().most % plan.tile.rows != 0) return false;
     std::vector<ReductionDimension> sum;
-    for (size_t j = 0; j < part.reduction.size(); ++j) sum.push_back({reduction_[0][j].count, reduction_[0][j].most, window.reduction_stride(part, j)});
-    const int64_t stretch = stretch_of(merged_reduction(std::move(sum))), tiles = plan.rows_per_chunk / plan.tile.rows * divide_up(columns_, plan.tile.vectors * lanes_);
+    for (size_t j = 0; j < part.reduction.size(); ++j)
+      sum.push_back({reduction_[0][j].count, reduction_[0][j].most, window.reduction_stride(part, j)});
+    const int64_t stretch = stretch_of(merged_reduction(std::move(sum))),
+                  tiles = plan.rows_per_chunk / plan.tile.rows * divide_up(columns_, plan.tile.vectors * lanes_);
     return stretch > 1 && window.vectors(lanes_) <= few * tiles * lower::elements_of(reduction_[0]) / stretch;
   }
 
@@ -90,9 +100,12 @@ class Chunks : ContractionSpace {
     for (size_t d = 0; d < row_dims_; ++d) rows *= static_cast<double>(extent(form_.result[d]));
     auto may_own = [&](int split, int64_t block, int64_t tasks) {
       const int64_t own = block * inner_rows(split);
-      return own % plan.rows_per_chunk == 0 && (split != plan.chunk_dimension || block % plan.chunk_block == 0) && own >= least_chunks * plan.rows_per_chunk && static_cast<double>(own * tasks) <= rows;
+      return own % plan.rows_per_chunk == 0 && (split != plan.chunk_dimension || block % plan.chunk_block == 0) &&
+             own >= least_chunks * plan.rows_per_chunk && static_cast<double>(own * tasks) <= rows;
     };
-    auto take = [&](int split, int64_t block) { plan.split_dimension = split, plan.split_block = block, plan.rows_per_task = block * inner_rows(split); };
+    auto take = [&](int split, int64_t block) {
+      plan.split_dimension = split, plan.split_block = block, plan.rows_per_task = block * inner_rows(split);
+    };
     if (may_own(plan.split_dimension, plan.split_block, 1) && plan.split_dimension <= plan.chunk_dimension) {
       const int split = plan.split_dimension;
       for (int64_t block : blocks_of(split, 2 * rows_of_task)) {

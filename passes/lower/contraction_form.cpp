@@ -5,7 +5,8 @@
 namespace bnc::lower {
 namespace {
 
-std::vector<int64_t> at_constants(const std::function<Index(const Index&, const Index&)>& function, const std::vector<int64_t>& i, const std::vector<int64_t>& k) {
+std::vector<int64_t> at_constants(const std::function<Index(const Index&, const Index&)>& function, const std::vector<int64_t>& i,
+                                  const std::vector<int64_t>& k) {
   std::vector<int64_t> result;
   for (const Expr& x : function(Index(i.begin(), i.end()), Index(k.begin(), k.end()))) {
     const auto number = loops::as_integer(x);
@@ -51,8 +52,12 @@ bool is_view(const Node& node) { return node.is("reshape") || node.is("flatten")
 }  // namespace
 
 int64_t AffineIndex::flat_offset(const std::vector<int64_t>& strides) const { return dot(strides, [&](size_t d) { return offset[d]; }); }
-int64_t AffineIndex::flat_space(const std::vector<int64_t>& strides, size_t j) const { return dot(strides, [&](size_t d) { return space[d][j]; }); }
-int64_t AffineIndex::flat_reduction(const std::vector<int64_t>& strides, size_t j) const { return dot(strides, [&](size_t d) { return reduction[d][j]; }); }
+int64_t AffineIndex::flat_space(const std::vector<int64_t>& strides, size_t j) const {
+  return dot(strides, [&](size_t d) { return space[d][j]; });
+}
+int64_t AffineIndex::flat_reduction(const std::vector<int64_t>& strides, size_t j) const {
+  return dot(strides, [&](size_t d) { return reduction[d][j]; });
+}
 
 bool FormPart::is_group(size_t j) const {
   return j != columns() && std::any_of(right.space.begin(), right.space.end(), [&](const auto& slopes) { return slopes[j] != 0; });
@@ -109,7 +114,8 @@ ContractionForm form_of(const Node& node) {
     FormPart result{part.space, part.reduction, {}, probe(part.left, space, reduction), probe(part.right, space, reduction)};
     result.result = probe([&](const Index& i, const Index&) { return part.result(i); }, space, reduction);
     for (size_t j = 0; j < reduction; ++j) {
-      const bool backwards = std::any_of(result.left.reduction.begin(), result.left.reduction.end(), [&](const auto& slopes) { return slopes[j] < 0; });
+      const bool backwards = std::any_of(result.left.reduction.begin(), result.left.reduction.end(),
+                                         [&](const auto& slopes) { return slopes[j] < 0; });
       if (!backwards || part.reduction[j].factor == 0) continue;
       turn_around(result.left, j, part.reduction[j].factor);
       turn_around(result.right, j, part.reduction[j].factor);
@@ -174,7 +180,8 @@ bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
     const Access access = access_of(node, static_cast<int>(k));
     if (!access.reads) continue;
     const Shape& shape = operand.type().shape;
-    const bool a_number_a_column = std::all_of(shape.begin(), shape.empty() ? shape.end() : shape.end() - 1, [](const Dim& dim) { return dim.is_one(); });
+    const bool a_number_a_column = std::all_of(shape.begin(), shape.empty() ? shape.end() : shape.end() - 1,
+                                               [](const Dim& dim) { return dim.is_one(); });
     if (!access.pointwise || (shape != space && !a_number_a_column)) return false;
     if (shape == space && !reads_flat_rows(lowering, operand)) return false;
   }
@@ -183,7 +190,9 @@ bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {
 
 bool is_stored(const Lowering& lowering, Value viewed) { return !lowering.inlined.count(viewed.node) && !viewed.node->is("constant"); }
 
-bool reads_flat_rows(const Lowering& lowering, Value value) { return !lowering.inlined.count(value.node) || operands_read_flat_rows(lowering, *value.node); }
+bool reads_flat_rows(const Lowering& lowering, Value value) {
+  return !lowering.inlined.count(value.node) || operands_read_flat_rows(lowering, *value.node);
+}
 
 Index flat_index(const Lowering& lowering, const Shape& shape, bool flat, Expr row, Expr column) {
   if (!flat || shape.size() < 3) return index_at(lowering, shape, std::move(row), std::move(column));

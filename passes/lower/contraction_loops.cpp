@@ -5,10 +5,23 @@
 
 namespace bnc::lower {
 
-RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Chunk chunk, Expr slice)
-    : lowering_(lowering), stage_(stage), plan_(plan), reductions_(reductions), chunk_(std::move(chunk)), slice_(std::move(slice)), node_(*stage.roots.front()), form_(form_of(node_)), ranges_(ranges), left_(viewed(lowering, node_.operands[0])),
-      right_(viewed(lowering, node_.operands[1])), width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()), left_strides_(row_major(form_.left)) {
-  flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
+RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan,
+                               const std::vector<TileReduction>& reductions, Chunk chunk, Expr slice)
+    : lowering_(lowering),
+      stage_(stage),
+      plan_(plan),
+      reductions_(reductions),
+      chunk_(std::move(chunk)),
+      slice_(std::move(slice)),
+      node_(*stage.roots.front()),
+      form_(form_of(node_)),
+      ranges_(ranges),
+      left_(viewed(lowering, node_.operands[0])),
+      right_(viewed(lowering, node_.operands[1])),
+      width_(static_cast<int64_t>(plan.tile.vectors) * lowering.target.float_lanes()),
+      left_strides_(row_major(form_.left)) {
+  flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(),
+                      [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
   result_rows_ = row_major(form_.result);
   for (int64_t& stride : result_rows_) stride /= *lowering.fixed(form_.result.back());
@@ -55,14 +68,17 @@ void RowContraction::find_spans(std::vector<Stmt>& out) {
     }
     const Expr at = lowering_.bind("first", d == 0 ? unit : unit % extent, out);
     unit = unit / extent;
-    result[d] = d < split ? Span{at, Expr(1), 1} : Span{at, lowering_.bind("count", count, out), ranges_.rows ? *ranges_.rows / inner : plan_.split_block};
+    result[d] = d < split ? Span{at, Expr(1), 1}
+                          : Span{at, lowering_.bind("count", count, out), ranges_.rows ? *ranges_.rows / inner : plan_.split_block};
   }
   for (const FormPart& part : form_.parts) {
     Spans space;
     for (size_t j = 0; j < part.space.size(); ++j) {
       const size_t d = result_dimension(part, j);
       const bool own = part.space.back() != form_.result.back();   // columns other than the result's are all the task's
-      if (j == part.columns() && !own) space.push_back({ranges_.column_begin, ranges_.column_end - ranges_.column_begin, ranges_.columns.value_or(plan_.columns_per_task)});
+      if (j == part.columns() && !own)
+        space.push_back(
+            {ranges_.column_begin, ranges_.column_end - ranges_.column_begin, ranges_.columns.value_or(plan_.columns_per_task)});
       else if (d == rows || d > split) space.push_back({Expr(0), lowering_.extent(part.space[j]), *lowering_.fixed(part.space[j])});
       else space.push_back(scaled(result[d], part.result.space[d][j], part.result.offset[d]));
     }
@@ -84,7 +100,9 @@ Span RowContraction::slice_of(const Dim& dim, std::vector<Stmt>& out) const {
     if (length * slices == *all) return {begin, Expr(length), length};
     return {begin, lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, Expr(length), Expr(*all) - begin), out), length};
   }
-  const Expr all = lowering_.extent(dim), length = lowering_.bind("length", ((all + Expr(block - 1)) / Expr(block) + Expr(slices - 1)) / Expr(slices) * Expr(block), out);
+  const Expr all = lowering_.extent(dim),
+             length = lowering_.bind("length", ((all + Expr(block - 1)) / Expr(block) + Expr(slices - 1)) / Expr(slices) * Expr(block),
+                                     out);
   const Expr begin = lowering_.bind("begin", slice_ * length, out);
   return {begin, lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, length, all - begin), out), 1};
 }
@@ -105,7 +123,8 @@ void RowContraction::block_dimension(int d, std::vector<Stmt>& out, const Body& 
   const auto fixed = loops::as_integer(whole.count);
   std::vector<Stmt> inner;
   if (fixed && *fixed % step == 0) reduction_[part_][d] = {begin, Expr(step), step};
-  else reduction_[part_][d] = {begin, lowering_.bind("length", loops::binary(loops::BinaryOp::minimum, Expr(step), end - begin), inner), step};
+  else
+    reduction_[part_][d] = {begin, lowering_.bind("length", loops::binary(loops::BinaryOp::minimum, Expr(step), end - begin), inner), step};
   block_dimension(d + 1, inner, body);
   reduction_[part_][d] = whole;
   out.push_back(loops::loop(name, whole.begin, end, step, std::move(inner)));
@@ -166,7 +185,8 @@ Expr RowContraction::all_partial_rows() const {
 }
 
 int64_t RowContraction::panels_of(size_t p) const {
-  return form_.parts[p].space.back() == form_.result.back() ? panels_ : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_;
+  return form_.parts[p].space.back() == form_.result.back() ? panels_
+                                                            : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_;
 }
 
 // Where the current panel's sums begin.
@@ -181,7 +201,9 @@ Expr RowContraction::partial_begin() const {
 void RowContraction::clear(Expr count, std::vector<Stmt>& out) {
   const int lanes = lowering_.target.float_lanes();
   const std::string z = lowering_.fresh("z");
-  out.push_back(loops::loop(z, 0, count, lanes, {loops::store(plan_.partial, loops::ramp(loops::variable(z), 1, lanes), loops::constant_of({loops::Scalar::f32, lanes}, 0))}));
+  out.push_back(loops::loop(
+      z, 0, count, lanes,
+      {loops::store(plan_.partial, loops::ramp(loops::variable(z), 1, lanes), loops::constant_of({loops::Scalar::f32, lanes}, 0))}));
 }
 
 std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
@@ -191,7 +213,8 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
     if (!is_row(part_, j)) continue;
     const Span& span = space_[part_][j];
     partial /= std::max<int64_t>(span.most, 1);
-    rows.push_back({span.count, span.most, with_left ? left_stride(j) : 0, part().result.flat_space(result_rows_, j), plan_.partial >= 0 ? partial : 0, part().left.flat_space(left_strides_, j)});
+    rows.push_back({span.count, span.most, with_left ? left_stride(j) : 0, part().result.flat_space(result_rows_, j),
+                    plan_.partial >= 0 ? partial : 0, part().left.flat_space(left_strides_, j)});
     if (with_left) rows.back().guarded = steps_along(guarded_, part().left.space, j);
   }
   // Without sums in scratch, or without left, those distances are to be no obstacle.
@@ -205,7 +228,8 @@ std::vector<RowDimension> RowContraction::row_dimensions(bool with_left) const {
 }
 
 RowContraction::Place RowContraction::first_place() const {
-  Place place{plan_.stage_left ? window_begin() + Expr(window_.part_offset(part())) : part().left.flat_offset(left_strides_), part().result.flat_offset(result_rows_), 0, part().left.flat_offset(left_strides_)};
+  Place place{plan_.stage_left ? window_begin() + Expr(window_.part_offset(part())) : part().left.flat_offset(left_strides_),
+              part().result.flat_offset(result_rows_), 0, part().left.flat_offset(left_strides_)};
   if (!guarded_.empty()) {
     const Index origin = window_.origin(part(), space_[part_], reduction_[part_]);
     for (size_t d : guarded_) place.guarded.push_back(origin[d]);
@@ -234,11 +258,15 @@ void RowContraction::rows(bool final, std::vector<Stmt>& out) {
   row_dimension(dimensions, 0, place, final, out);
 }
 
-void RowContraction::row_dimension(const std::vector<RowDimension>& dimensions, size_t d, const Place& place, bool final, std::vector<Stmt>& out) {
+void RowContraction::row_dimension(const std::vector<RowDimension>& dimensions, size_t d, const Place& place, bool final,
+                                   std::vector<Stmt>& out) {
   const RowDimension& dimension = dimensions[d];
   const size_t last = dimensions.size() - 1;
   if (d == last) {
-    return along(dimension, plan_.tile.rows, out, [&](Expr steps, int count, std::vector<Stmt>& body) { tile_number_ = steps / Expr(plan_.tile.rows); micro({1, count, {}, dimension}, place.plus(dimension, steps), final, body); });
+    return along(dimension, plan_.tile.rows, out, [&](Expr steps, int count, std::vector<Stmt>& body) {
+      tile_number_ = steps / Expr(plan_.tile.rows);
+      micro({1, count, {}, dimension}, place.plus(dimension, steps), final, body);
+    });
   }
   if (d + 1 == last && plan_.tile_lines > 1) {
     const RowDimension& pixels = dimensions[last];
@@ -268,7 +296,8 @@ void RowContraction::finish(std::vector<Stmt>& out) {
   }
   const std::string v = lowering_.fresh("v");
   const Expr offset = loops::variable(v) * Expr(run_.lanes);
-  const Expr sum = loops::load(plan_.partial, loops::Scalar::f32, column_index(run_, partial_begin() + place.partial * Expr(width_) + offset));
+  const Expr sum = loops::load(plan_.partial, loops::Scalar::f32,
+                               column_index(run_, partial_begin() + place.partial * Expr(width_) + offset));
   std::vector<Stmt> body{unrolled(v, run_.vectors, epilogue(place.result, column_ + offset, sum))};
   for (size_t d = dimensions.size(); d-- > 0;) body = {loops::loop(names[d], 0, dimensions[d].count, 1, std::move(body))};
   append(out, std::move(body));
@@ -279,7 +308,8 @@ std::vector<Stmt> RowContraction::finish_reductions() {
   std::vector<Stmt> out;
   if (reductions_.empty()) return out;
   panels(out, [&](std::vector<Stmt>& panel) {
-    for (const TileReduction& rider : reductions_) append(panel, rider.reduction->finish_tiles(run_, column_, column_ - ranges_.column_begin, rider.block, ranges_));
+    for (const TileReduction& rider : reductions_)
+      append(panel, rider.reduction->finish_tiles(run_, column_, column_ - ranges_.column_begin, rider.block, ranges_));
   });
   return out;
 }
@@ -287,7 +317,8 @@ std::vector<Stmt> RowContraction::finish_reductions() {
 namespace {
 
 // Blocks of `count` rows, one after another.
-Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool even, const std::function<std::vector<Stmt>(const Ranges& block)>& body) {
+Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool even,
+                 const std::function<std::vector<Stmt>(const Ranges& block)>& body) {
   const std::string rows = lowering.fresh("rows");
   Ranges block = ranges;
   const auto first = loops::bounds_of(ranges.row_begin), last = loops::bounds_of(ranges.row_end);
@@ -299,7 +330,8 @@ Stmt over_blocks(Lowering& lowering, const Ranges& ranges, int64_t count, bool e
 }
 
 // `begins_run`: whether no task before has staged the first chunk; absent: none ever does.
-std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, const Expr& begins_run) {
+std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan,
+                             const std::vector<TileReduction>& reductions, const Expr& begins_run) {
   RowContraction task(lowering, stage, ranges, plan, reductions);
   std::vector<Stmt> out;
   if (plan.rows_per_chunk == 0) {
@@ -324,22 +356,27 @@ std::vector<Stmt> lower_task(Lowering& lowering, const Stage& stage, const Range
 
 }  // namespace
 
-std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const std::vector<TileReduction>& reductions) {
+std::vector<Stmt> lower_row_contraction(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan,
+                                        const std::vector<TileReduction>& reductions) {
   const Ranges ranges = ranges_of(lowering, stage.space(), region);
-  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task)) return lower_task(lowering, stage, ranges, plan, reductions, region.begins_run);
+  if (!region.all_rows || (ranges.rows && *ranges.rows <= plan.rows_per_task))
+    return lower_task(lowering, stage, ranges, plan, reductions, region.begins_run);
   BNC_CHECK(reductions.empty(), "a reduction by tiles of one task");
   // One task for everything: its blocks one after another.
   const bool even = ranges.rows && *ranges.rows % plan.rows_per_task == 0;
-  return {over_blocks(lowering, ranges, plan.rows_per_task, even, [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}, {}); })};
+  return {over_blocks(lowering, ranges, plan.rows_per_task, even,
+                      [&](const Ranges& block) { return lower_task(lowering, stage, block, plan, {}, {}); })};
 }
 
-std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan, const Expr& slice) {
+std::vector<Stmt> lower_slice(Lowering& lowering, const Stage& stage, const Region& region, const ContractionPlan& plan,
+                              const Expr& slice) {
   return RowContraction(lowering, stage, ranges_of(lowering, stage.space(), region), plan, {}, {}, slice).run();
 }
 
 bool tiles_are_final(const Node& node, const ContractionPlan& plan) {
   const ContractionForm form = form_of(node);
-  return plan.partial < 0 && form.parts.size() == 1 && !form.parts.front().empty() && form.groups(0) == 1 && !form.parts.front().left_has_columns();
+  return plan.partial < 0 && form.parts.size() == 1 && !form.parts.front().empty() && form.groups(0) == 1 &&
+         !form.parts.front().left_has_columns();
 }
 
 }  // namespace bnc::lower

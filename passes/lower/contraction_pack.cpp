@@ -10,7 +10,12 @@ namespace {
 class RightPacking {
  public:
   RightPacking(Lowering& lowering, const Node& node, const ContractionForm& form, int64_t width)
-      : lowering_(lowering), operand_(viewed(lowering, node.operands[1])), direct_(node.operands[1]), name_(node.results[0].name), form_(form), width_(width) {
+      : lowering_(lowering),
+        operand_(viewed(lowering, node.operands[1])),
+        direct_(node.operands[1]),
+        name_(node.results[0].name),
+        form_(form),
+        width_(width) {
     for (size_t p = 0; p < form.parts.size(); ++p) {
       begins_.push_back(elements_);
       elements_ += form.groups(p) * panels(p) * depth(form.parts[p]) * width;
@@ -19,7 +24,8 @@ class RightPacking {
 
   int run() {
     const auto buffer = lowering_.buffers.find(operand_);
-    if (buffer != lowering_.buffers.end() && lowering_.program.buffers[buffer->second].kind == loops::BufferKind::constant) return constant(buffer->second);
+    if (buffer != lowering_.buffers.end() && lowering_.program.buffers[buffer->second].kind == loops::BufferKind::constant)
+      return constant(buffer->second);
     packed_ = lowering_.arena_buffer(name_ + ".right", Dim{elements_});
     loops::Kernel kernel;
     kernel.name = lowering_.fresh(name_ + "_pack_right");
@@ -46,7 +52,8 @@ class RightPacking {
   int constant(int source) {
     const SharedNumbers from = lowering_.program.buffers[source].data;
     packed_ = lowering_.add_buffer(name_ + ".right", DType::f32, {Dim{elements_}}, loops::BufferKind::constant);
-    lowering_.program.buffers[packed_].data = SharedNumbers::filled(static_cast<size_t>(elements_), [&](std::span<float> to) { pack(from.view(), to); });
+    lowering_.program.buffers[packed_].data = SharedNumbers::filled(static_cast<size_t>(elements_),
+                                                                    [&](std::span<float> to) { pack(from.view(), to); });
     return packed_;
   }
 
@@ -59,15 +66,18 @@ class RightPacking {
       for (size_t j = 0; j < part.columns(); ++j) {
         if (part.is_group(j)) extents.push_back(part.space[j].factor), steps.push_back(part.right.flat_space(strides, j));
       }
-      for (size_t j = 0; j < part.reduction.size(); ++j) extents.push_back(part.reduction[j].factor), steps.push_back(part.right.flat_reduction(strides, j));
+      for (size_t j = 0; j < part.reduction.size(); ++j)
+        extents.push_back(part.reduction[j].factor), steps.push_back(part.right.flat_reduction(strides, j));
       const int64_t column_step = part.right.flat_space(strides, part.columns()), lines = depth(part), all = form_.groups(p) * lines;
       for (int64_t line = 0; line < all; ++line) {
         int64_t position = part.right.flat_offset(strides), rest = line;
         for (size_t j = extents.size(); j-- > 0; rest /= extents[j]) position += rest % extents[j] * steps[j];
         const int64_t group = line / lines, k = line % lines;
         for (int64_t panel = 0; panel < panels(p); ++panel) {
-          const int64_t first = begins_[p] + ((group * panels(p) + panel) * lines + k) * width_, count = std::min(width_, columns(p) - panel * width_);
-          for (int64_t c = 0; c < count; ++c) to[static_cast<size_t>(first + c)] = from[static_cast<size_t>(position + (panel * width_ + c) * column_step)];
+          const int64_t first = begins_[p] + ((group * panels(p) + panel) * lines + k) * width_,
+                        count = std::min(width_, columns(p) - panel * width_);
+          for (int64_t c = 0; c < count; ++c)
+            to[static_cast<size_t>(first + c)] = from[static_cast<size_t>(position + (panel * width_ + c) * column_step)];
         }
       }
     }
@@ -85,7 +95,8 @@ class RightPacking {
       space[j] = lowering_.bind("group", group % Expr(part.space[j].factor), out);
       group = group / Expr(part.space[j].factor);
     }
-    const Expr first = lowering_.bind("first", panel * Expr(width_), out), begin = lowering_.bind("begin", Expr(begins_[p]) + task * Expr(depth(part) * width_), out);
+    const Expr first = lowering_.bind("first", panel * Expr(width_), out),
+               begin = lowering_.bind("begin", Expr(begins_[p]) + task * Expr(depth(part) * width_), out);
     const int64_t column_step = part.right.flat_space(row_major(form_.right), part.columns());
     const bool even = columns(p) % width_ == 0;
     const Expr end = even ? first + Expr(width_) : loops::binary(loops::BinaryOp::minimum, first + Expr(width_), Expr(columns(p)));
@@ -126,7 +137,8 @@ class RightPacking {
   }
 
   // Loops over the reduction; `body` gets its index and where its line lies in the panel.
-  void lines(const FormPart& part, std::vector<Stmt>& out, const std::function<void(const Index& k, Expr place, std::vector<Stmt>& body)>& body) {
+  void lines(const FormPart& part, std::vector<Stmt>& out,
+             const std::function<void(const Index& k, Expr place, std::vector<Stmt>& body)>& body) {
     Index k;
     Expr place = 0;
     int64_t inner = depth(part);
@@ -166,6 +178,8 @@ class RightPacking {
 
 }  // namespace
 
-int pack_right(Lowering& lowering, const Node& node, const ContractionForm& form, int64_t width) { return RightPacking(lowering, node, form, width).run(); }
+int pack_right(Lowering& lowering, const Node& node, const ContractionForm& form, int64_t width) {
+  return RightPacking(lowering, node, form, width).run();
+}
 
 }  // namespace bnc::lower

@@ -68,25 +68,30 @@ class Planner : ContractionSpace {
     plan_.guard_left = stored && !plan_.long_reduction && can_guard();
     const bool direct = plan_.long_reduction && stored && can_read_both();
     plan_.stage_right = plan_.long_reduction && !direct;
-    plan_.stage_left = !plan_.guard_left && !direct && (!stored || plan_.long_reduction || vectors_of_left_ || form_.reads_outside(lowering_) || form_.conflicting_rows());
+    plan_.stage_left = !plan_.guard_left && !direct &&
+                       (!stored || plan_.long_reduction || vectors_of_left_ || form_.reads_outside(lowering_) || form_.conflicting_rows());
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
     // Of weights, which other layers' displace before they are read again, also smaller ones.
-    plan_.prefetch_right = plan_.long_reduction ? is_large(form_.right) : form_.groups(0) == 1 && !vectors_of_left_ && 16 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
+    plan_.prefetch_right = plan_.long_reduction ? is_large(form_.right)
+                                                : form_.groups(0) == 1 && !vectors_of_left_ &&
+                                                      16 * elements_of(form_.right) > static_cast<double>(lowering_.target.l2_bytes);
     plan_.prefetch_result = is_large(form_.result);
   }
 
   // As of a 1 x 1 convolution's gradient by the weight: both operands lie as the tile reads them, channels side by side.
   bool can_read_both() const {
     const FormPart& part = form_.parts.front();
-    return is_stored(lowering_, viewed(lowering_, node_.operands[1])) && form_.parts.size() == 1 && form_.groups(0) == 1 && !vectors_of_left_ && !form_.reads_outside(lowering_) && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
+    return is_stored(lowering_, viewed(lowering_, node_.operands[1])) && form_.parts.size() == 1 && form_.groups(0) == 1 &&
+           !vectors_of_left_ && !form_.reads_outside(lowering_) && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
   }
 
   // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
   bool can_guard() const {
     const FormPart& part = form_.parts.front();
     const auto strides = row_major(form_.left);
-    return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory && part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % conflicting_stride != 0;
+    return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory &&
+           part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % conflicting_stride != 0;
   }
 
   // Elsewhere one question is enough for all channels of a position.
@@ -97,7 +102,8 @@ class Planner : ContractionSpace {
     if (channel == 0) return false;
     // Pixels of a single channel lie side by side too.
     for (size_t d = 0; d + 1 < form_.left.size(); ++d) if (part.left.reduction[d][channel] != 0) return false;
-    return is_stored(lowering_, viewed(lowering_, node_.operands[0])) && !plan_.long_reduction && !vectors_of_left_ && form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows() &&
+    return is_stored(lowering_, viewed(lowering_, node_.operands[0])) && !plan_.long_reduction && !vectors_of_left_ &&
+           form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows() &&
            part.left.flat_reduction(row_major(form_.left), channel) == 1 && lowering_.fixed(part.reduction[channel]).value_or(0) >= enough;
   }
 
@@ -146,16 +152,22 @@ class Planner : ContractionSpace {
       return;
     }
     const int64_t panel_bytes = depth * plan.tile.vectors * lanes_ * 4;
-    if (form_.parts.size() == 1 && panel_bytes > lowering_.target.l2_bytes / 2 && part.reduction.size() > 1 && extent(part.reduction[0]) > 1) plan.blocked_reduction = 1;
+    if (form_.parts.size() == 1 && panel_bytes > lowering_.target.l2_bytes / 2 && part.reduction.size() > 1 &&
+        extent(part.reduction[0]) > 1)
+      plan.blocked_reduction = 1;
   }
   // About `most`, and so that the last block is not much smaller than the others.
-  static int64_t even_block(int64_t count, int64_t most) { return count <= most ? std::max<int64_t>(count, 1) : divide_up(count, divide_up(count, most)); }
+  static int64_t even_block(int64_t count, int64_t most) {
+    return count <= most ? std::max<int64_t>(count, 1) : divide_up(count, divide_up(count, most));
+  }
 
   double column_cycles(int64_t rows, int64_t v, int64_t columns) const {
     const int64_t vectors = divide_up(columns, lanes_);
     return static_cast<double>(vectors / v) * step_cycles(rows, v) + (vectors % v ? step_cycles(rows, vectors % v) : 0);
   }
-  double step_cycles(int64_t rows, int64_t vectors) const { return cycles_of_step(rows, vectors, vectors_of_left_, plan_.taps, plan_.long_reduction && !plan_.stage_right); }
+  double step_cycles(int64_t rows, int64_t vectors) const {
+    return cycles_of_step(rows, vectors, vectors_of_left_, plan_.taps, plan_.long_reduction && !plan_.stage_right);
+  }
 
   // Cycles of one reduction step over all rows and columns of a task; fills in the best tile.
   double tile_cycles(const std::vector<RowDimension>& rows, int64_t columns, int64_t weight_depth, ContractionPlan& plan) const {
@@ -167,7 +179,8 @@ class Planner : ContractionSpace {
     double best = std::numeric_limits<double>::infinity();
     auto consider = [&](int64_t r, int64_t tile_lines, int64_t v, double cycles, bool tail) {
       cycles *= 1 + 0.01 * ((tail ? 1 : 0) + (vectors % v ? 1 : 0));                          // code for the rest
-      cycles += static_cast<double>(weight_depth == 0 ? 0 : outer * inner) * static_cast<double>(vectors) * 2.0 / static_cast<double>(std::max<int64_t>(weight_depth, 1));   // storing
+      cycles += static_cast<double>(weight_depth == 0 ? 0 : outer * inner) * static_cast<double>(vectors) * 2.0 /
+                static_cast<double>(std::max<int64_t>(weight_depth, 1));  // storing
       cycles *= needed_share_.at(static_cast<size_t>(tile_lines) - 1);
       if (cycles >= best) return;
       best = cycles;
@@ -175,14 +188,18 @@ class Planner : ContractionSpace {
       plan.tile_lines = static_cast<int>(tile_lines);
     };
     // Beside the sums: the panel, and what is loaded of left, for as many rows as a row of the kernel reaches.
-    auto fits = [&](int64_t r, int64_t v) { return (r + plan.taps) * v + (plan.taps > 1 ? plan.taps * v : vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers; };
+    auto fits = [&](int64_t r, int64_t v) {
+      return (r + plan.taps) * v + (plan.taps > 1 ? plan.taps * v : vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers;
+    };
     for (int64_t v = 1; v <= std::min<int64_t>(vectors, 7); ++v) {
       for (int64_t r = 1; r <= std::min(inner, most_tile_rows) && fits(r, v); ++r) {
-        const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) + (inner % r ? column_cycles(inner % r, v, columns) : 0);
+        const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) +
+                              (inner % r ? column_cycles(inner % r, v, columns) : 0);
         consider(r, 1, v, static_cast<double>(outer) * cycles, inner % r != 0);
       }
       for (int64_t l = 2; rows.back().fixed() && l <= lines && l * inner <= most_tile_rows && fits(l * inner, v); ++l) {
-        const double cycles = static_cast<double>(lines / l) * column_cycles(l * inner, v, columns) + (lines % l ? column_cycles(lines % l * inner, v, columns) : 0);
+        const double cycles = static_cast<double>(lines / l) * column_cycles(l * inner, v, columns) +
+                              (lines % l ? column_cycles(lines % l * inner, v, columns) : 0);
         consider(inner, l, v, static_cast<double>(outer / lines) * cycles, lines % l != 0);
       }
     }
@@ -194,7 +211,9 @@ class Planner : ContractionSpace {
     const auto all = lowering_.fixed(form_.result[static_cast<size_t>(plan.split_dimension)]);
     if (!all || *all % plan.split_block == 0 || plan.split_dimension + 1 != static_cast<int>(row_dims_)) return 1;
     auto cycles = [&](int64_t rows) { return step_cycles(rows, plan.tile.vectors); };
-    auto of_task = [&](int64_t rows) { return static_cast<double>(rows / plan.tile.rows) * cycles(plan.tile.rows) + static_cast<double>(rows % plan.tile.rows) * cycles(1); };
+    auto of_task = [&](int64_t rows) {
+      return static_cast<double>(rows / plan.tile.rows) * cycles(plan.tile.rows) + static_cast<double>(rows % plan.tile.rows) * cycles(1);
+    };
     const int64_t rest = plan.split_block % plan.tile.rows;
     const double expected = static_cast<double>(plan.split_block / plan.tile.rows) * cycles(plan.tile.rows) + (rest ? cycles(rest) : 0);
     return std::max(of_task(plan.split_block), of_task(*all % plan.split_block)) / expected;
@@ -229,14 +248,16 @@ class Planner : ContractionSpace {
       int64_t count = 1;
       for (const RowDimension& row : rows) count *= row.most;
       compute += groups * depth * tile_cycles(rows, columns, static_cast<int64_t>(depth), own);
-      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_ * needed_share_.at(static_cast<size_t>(plan.tile_lines) - 1);
+      ideal += groups * depth * static_cast<double>(count) * static_cast<double>(columns) / lanes_ *
+               needed_share_.at(static_cast<size_t>(plan.tile_lines) - 1);
     }
     if (column_tasks > 1 && plan.columns_per_task % (plan.tile.vectors * lanes_) != 0) return;   // panels begin where tasks do
     choose_reduction_blocks(plan);
     const int64_t l2 = lowering_.target.l2_bytes;
     double copies = 0, panels = 0, repeats = 1;
     if (plan.stage_left) copies += static_cast<double>(window.elements) * 4 * 2;
-    double panel_bytes = depth_of(heavy) * static_cast<double>(columns) * 4 * static_cast<double>(form_.groups(heaviest)) * static_cast<double>(form_.parts.size());
+    double panel_bytes = depth_of(heavy) * static_cast<double>(columns) * 4 * static_cast<double>(form_.groups(heaviest)) *
+                         static_cast<double>(form_.parts.size());
     if (plan.stage_right) {
       double depth = 1;
       for (const Span& span : reduction_[0]) depth *= static_cast<double>(span.most);
@@ -244,7 +265,8 @@ class Planner : ContractionSpace {
       copies = copies * repeats + panel_bytes * 2;
     } else {
       // Read in place, both operands come once from beyond the caches.
-      panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle : panel_bytes / panel_bytes_a_cycle;
+      panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle
+                                   : panel_bytes / panel_bytes_a_cycle;
     }
     const double of_task = compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels;
     double slowdown = 1;
@@ -261,7 +283,9 @@ class Planner : ContractionSpace {
       if (plan.columns_per_task < columns_) slowdown *= 1.5;
       if (4 * streamed > static_cast<double>(l2) / 2) slowdown *= 1.2;
     }
-    const double walked = plan.long_reduction ? walked_in_block(plan) : (elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result)) / tasks;
+    const double walked = plan.long_reduction
+                              ? walked_in_block(plan)
+                              : (elements_of(form_.left) * static_cast<double>(column_tasks) + elements_of(form_.result)) / tasks;
     if (!plan.stage_left && 4 * walked > static_cast<double>(l2) / 2) slowdown *= 1.1;
     for (int64_t slices : slice_counts()) {
       plan.slices = slices;
@@ -332,7 +356,8 @@ class Planner : ContractionSpace {
     else if (!plan.long_reduction) plan.packed_right = pack_right(lowering_, node_, form_, width);
     if (plan.blocked_reduction > 0) plan.partial = scratch(".partial", partial);
     if (has_long_sums(plan)) plan.totals = scratch(".totals", 0);   // as many as a tile needs
-    if (plan.slices > 1) plan.slice_sums = lowering_.arena_buffer(name + ".slices", Dim{plan.slices * *lowering_.fixed(*element_count(form_.result))});
+    if (plan.slices > 1)
+      plan.slice_sums = lowering_.arena_buffer(name + ".slices", Dim{plan.slices * *lowering_.fixed(*element_count(form_.result))});
     describe(plan, window_bytes);
   }
 
@@ -350,7 +375,9 @@ class Planner : ContractionSpace {
     if (plan.guard_left) plan.note += ", left in place up to its edges";
     if (plan.rows_per_chunk > 0) plan.note += fmt::format(" {} rows {}", plan.rows_per_chunk, plan.stage_ahead ? "ahead" : "at a time");
     if (plan.packed_right < 0) plan.note += plan.stage_right ? ", right staged" : ", both read in place";
-    else plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time" : ", right packed";
+    else
+      plan.note += lowering_.program.buffers[plan.packed_right].kind == loops::BufferKind::constant ? ", right packed at compile time"
+                                                                                                    : ", right packed";
     if (plan.blocked_reduction > 0) plan.note += fmt::format(", reduction in blocks of {}", block_length(plan));
     if (plan.slices > 1) plan.note += fmt::format(", in {} slices", plan.slices);
     plan.note += fmt::format(", {:.0f} % of peak predicted", 100 * plan.efficiency);

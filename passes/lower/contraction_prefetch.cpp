@@ -21,7 +21,8 @@ static void append_new(std::vector<int>& all, const std::vector<int>& more) {
 
 // With each stretch of the reduction, lines that are not in the caches: of the result, of what the next tile reads, of what
 // will be staged next, of the next panel. Few at a time, and each about once: those under way hold up the tile's own loads.
-void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out) {
+void RowContraction::prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final,
+                              std::vector<Stmt>& out) {
   const bool grouped = is_grouped();
   const Steps steps = steps_of(reduction);
   if (final && plan_.prefetch_result) prefetch_result(tile, place, steps, out);
@@ -30,9 +31,13 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
     if (plan_.prefetch_left) prefetch_left_block(tile, place, reduction, out);
     if (plan_.prefetch_right) prefetch_right(reduction, out);
   } else if (!grouped) {
-    if (plan_.prefetch_left && !plan_.stage_ahead) plan_.stage_left ? prefetch_staging(tile, place, steps, out) : prefetch_tile(tile, place.source, reduction, &ReductionDimension::left_source, &RowDimension::source, sources_of(left_), out);
+    if (plan_.prefetch_left && !plan_.stage_ahead)
+      plan_.stage_left
+          ? prefetch_staging(tile, place, steps, out)
+          : prefetch_tile(tile, place.source, reduction, &ReductionDimension::left_source, &RowDimension::source, sources_of(left_), out);
     if (plan_.prefetch_right) prefetch_panel(tile, place, steps, out);
-    if (plan_.stage_left && 4 * window_.elements > lowering_.target.l1_bytes / 2) prefetch_tile(tile, left, reduction, &ReductionDimension::left, &RowDimension::left, {plan_.window}, out);
+    if (plan_.stage_left && 4 * window_.elements > lowering_.target.l1_bytes / 2)
+      prefetch_tile(tile, left, reduction, &ReductionDimension::left, &RowDimension::left, {plan_.window}, out);
   }
 }
 
@@ -51,7 +56,8 @@ RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction, 
     const bool stretches = d + 1 == reduction.dimensions.size() && reduction.stretch > 1;
     const int64_t most = reduction.dimensions[d].most / (stretches ? reduction.stretch : 1);
     const std::string& name = stretches ? reduction.stretch_name : reduction.variables[d];
-    const Expr extent = stretches ? Expr(most) : reduction.dimensions[d].count, number = loops::as_integer(extent) ? loops::bounded_variable(name, 0, most - 1) : loops::variable(name);
+    const Expr extent = stretches ? Expr(most) : reduction.dimensions[d].count,
+               number = loops::as_integer(extent) ? loops::bounded_variable(name, 0, most - 1) : loops::variable(name);
     steps.number = steps.number * extent + number;
     steps.count *= most;
   }
@@ -80,7 +86,8 @@ void RowContraction::prefetch_result(const TileShape& tile, const Place& place, 
     ahead.push_back({ranges_.row_end * Expr(columns) + share.first, share.count});
   } else {
     const Share rows = steps.share(tile.rows());
-    for (int64_t row = 0; row < rows.count; ++row) ahead.push_back({(place.result + tile.distance(rows.first + Expr(row), &RowDimension::result)) * Expr(columns) + column_, lines});
+    for (int64_t row = 0; row < rows.count; ++row)
+      ahead.push_back({(place.result + tile.distance(rows.first + Expr(row), &RowDimension::result)) * Expr(columns) + column_, lines});
   }
   for (Node* root : stage_.roots) {
     if (root->results[0].type.shape != form_.result || lowering_.streamed.count(root->result())) continue;
@@ -112,7 +119,9 @@ RowContraction::Share RowContraction::share_of_task(const TileShape& tile, const
 }
 
 // Into the second cache, where the CPU takes notice.
-loops::Prefetch RowContraction::far() const { return lowering_.target.second_cache_prefetch ? loops::Prefetch::second_cache : loops::Prefetch::first_cache; }
+loops::Prefetch RowContraction::far() const {
+  return lowering_.target.second_cache_prefetch ? loops::Prefetch::second_cache : loops::Prefetch::first_cache;
+}
 
 // What the next task's window has beyond this one's: never into the first cache, where it would displace what this task
 // reads (3 x 3 over 144 channels at 56 x 56 on a Zen 4: 40 % slower).
@@ -129,7 +138,9 @@ void RowContraction::prefetch_window(const TileShape& tile, const Place& place, 
     }
   }
   const Share share = share_of_task(tile, place, steps);
-  for (int buffer : sources_of(left_)) prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::second_cache, out);
+  for (int buffer : sources_of(left_))
+    prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::second_cache,
+                   out);
 }
 
 // What is staged next lies as far behind what the task staged: of each row, as each panel of columns passes, its part.
@@ -138,7 +149,8 @@ void RowContraction::prefetch_staging(const TileShape& tile, const Place& place,
   if (a_row == 0) return;
   const Expr rows_before = column_ / Expr(width_) * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin);
   const Share lines = steps.share(lines_of((tile.rows() * a_row + panels - 1) / panels));
-  const Expr begin = first_place().source + Expr(distance_to_next()) + rows_before * Expr(a_row) / Expr(panels) + lines.first * Expr(cache_line);
+  const Expr begin = first_place().source + Expr(distance_to_next()) + rows_before * Expr(a_row) / Expr(panels) +
+                     lines.first * Expr(cache_line);
   for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, lines.count, far(), out);
 }
 
@@ -153,7 +165,8 @@ void RowContraction::prefetch_panel(const TileShape& tile, const Place& place, c
 
 // What the next tile reads: as the first cache does not hold what a task reads again for each panel of columns, this is due
 // for each. In the order of memory where the innermost loop goes along it, else a line for each of its steps.
-void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out) {
+void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::* along,
+                                   int64_t RowDimension::* across, const std::vector<int>& buffers, std::vector<Stmt>& out) {
   const size_t last = reduction.dimensions.size() - 1;
   const int64_t elements = tile.rows() * tile.pixel.*across, step = reduction.dimensions[last].*along;
   size_t first = last;   // of the loops that all go through the same elements
@@ -162,20 +175,25 @@ void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const Redu
   for (size_t d = 0; d < first; ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].*along);
   if (step == 1) {
     const Share lines = steps_of(reduction, first).share(lines_of(elements));
-    for (int buffer : buffers) prefetch_lines(buffer, begin + lines.first * Expr(cache_line), lines.count, loops::Prefetch::first_cache, out);
+    for (int buffer : buffers)
+      prefetch_lines(buffer, begin + lines.first * Expr(cache_line), lines.count, loops::Prefetch::first_cache, out);
     return;
   }
   for (int64_t s = 0; s < reduction.stretch; ++s) {
-    for (int buffer : buffers) prefetch_lines(buffer, begin + (loops::variable(reduction.stretch_name) * Expr(reduction.stretch) + Expr(s)) * Expr(step), 1, loops::Prefetch::first_cache, out);
+    for (int buffer : buffers)
+      prefetch_lines(buffer, begin + (loops::variable(reduction.stretch_name) * Expr(reduction.stretch) + Expr(s)) * Expr(step), 1,
+                     loops::Prefetch::first_cache, out);
   }
 }
 
 // Where the reduction is taken in blocks: the same element of the next block; where rows are dense, those of the tile in the
 // order of memory.
-void RowContraction::prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out) {
+void RowContraction::prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction,
+                                         std::vector<Stmt>& out) {
   Expr begin = place.source + Expr(distance_to_next());
   if (tile.pixel.source == 1) {
-    for (size_t d = 0; d < reduction.dimensions.size(); ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].left_source);
+    for (size_t d = 0; d < reduction.dimensions.size(); ++d)
+      begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].left_source);
   } else {
     begin = begin + loops::variable(reduction.variables.back()) * Expr(tile.rows());
   }
@@ -186,10 +204,12 @@ void RowContraction::prefetch_left_block(const TileShape& tile, const Place& pla
 void RowContraction::prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out) {
   const auto strides = row_major(form_.right);
   Expr begin = Expr(part().right.flat_offset(strides)) + column_ + tile_number_ % Expr(run_.vectors) * Expr(run_.lanes);
-  for (size_t d = 0; d < reduction.dimensions.size(); ++d) begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].right_source);
+  for (size_t d = 0; d < reduction.dimensions.size(); ++d)
+    begin = begin + loops::variable(reduction.variables[d]) * Expr(reduction.dimensions[d].right_source);
   for (size_t j = 0; j < part().reduction.size(); ++j) {
     const bool blocked = static_cast<int>(j) + 1 == plan_.blocked_reduction;
-    begin = begin + (reduction_[part_][j].begin + Expr(blocked ? plan_.reduction_block : 0)) * Expr(part().right.flat_reduction(strides, j));
+    begin = begin +
+            (reduction_[part_][j].begin + Expr(blocked ? plan_.reduction_block : 0)) * Expr(part().right.flat_reduction(strides, j));
   }
   for (int buffer : sources_of(right_)) prefetch_lines(buffer, begin, 1, far(), out);
 }
@@ -210,7 +230,8 @@ std::vector<int> RowContraction::sources_of_operands(const Node& node, const Sha
   std::vector<int> all;
   for (size_t k = 0; k < node.operands.size(); ++k) {
     const Value operand = node.operands[k];
-    if (operand && operand.type().shape == shape && lowering_.accesses.of(node, static_cast<int>(k)).reads) append_new(all, sources_of(operand));
+    if (operand && operand.type().shape == shape && lowering_.accesses.of(node, static_cast<int>(k)).reads)
+      append_new(all, sources_of(operand));
   }
   return all;
 }
@@ -218,11 +239,14 @@ std::vector<int> RowContraction::sources_of_operands(const Node& node, const Sha
 // How far on in left's memory what is staged next lies: the next block of the reduction, or the next task.
 int64_t RowContraction::distance_to_next() const {
   if (plan_.long_reduction) {
-    return plan_.blocked_reduction == 0 ? 0 : plan_.reduction_block * part().left.flat_reduction(left_strides_, static_cast<size_t>(plan_.blocked_reduction) - 1);
+    return plan_.blocked_reduction == 0
+               ? 0
+               : plan_.reduction_block * part().left.flat_reduction(left_strides_, static_cast<size_t>(plan_.blocked_reduction) - 1);
   }
   const auto split = static_cast<size_t>(plan_.split_dimension);
   for (size_t j = 0; j < part().columns(); ++j) {
-    if (is_row(part_, j) && result_dimension(part(), j) == split) return plan_.split_block / part().result.space[split][j] * part().left.flat_space(left_strides_, j);
+    if (is_row(part_, j) && result_dimension(part(), j) == split)
+      return plan_.split_block / part().result.space[split][j] * part().left.flat_space(left_strides_, j);
   }
   return 0;
 }

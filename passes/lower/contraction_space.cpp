@@ -6,7 +6,13 @@
 namespace bnc::lower {
 
 ContractionSpace::ContractionSpace(Lowering& lowering, const Node& node, int64_t unit_rows)
-    : lowering_(lowering), node_(node), unit_rows_(unit_rows), form_(form_of(node)), lanes_(lowering.target.float_lanes()), columns_(*lowering.fixed(form_.result.back())), row_dims_(form_.result.size() - 1) {
+    : lowering_(lowering),
+      node_(node),
+      unit_rows_(unit_rows),
+      form_(form_of(node)),
+      lanes_(lowering.target.float_lanes()),
+      columns_(*lowering.fixed(form_.result.back())),
+      row_dims_(form_.result.size() - 1) {
   for (const FormPart& part : form_.parts) vectors_of_left_ = vectors_of_left_ || part.left_has_columns();
 }
 
@@ -59,10 +65,13 @@ void ContractionSpace::make_spans(const ContractionPlan& plan) {
       const int64_t scale = part.result.space[d][j];
       if (j == part.columns()) space.push_back(span(std::min(extent(part.space[j]), plan.columns_per_task)));
       else if (d == static_cast<int>(row_dims_) || d > plan.split_dimension) space.push_back(span(extent(part.space[j])));
-      else space.push_back(span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
+      else
+        space.push_back(
+            span(d < plan.split_dimension ? 1 : std::max<int64_t>(0, (plan.split_block + scale - 1 - part.result.offset[d]) / scale)));
     }
     for (size_t j = 0; j < part.reduction.size(); ++j) {
-      const int number = static_cast<int>(j) + 1, blocked = plan.long_reduction ? plan.blocked_reduction : 0;   // else staged once, for all blocks
+      const int number = static_cast<int>(j) + 1,
+                blocked = plan.long_reduction ? plan.blocked_reduction : 0;  // else staged once, for all blocks
       reduction.push_back(span(number < blocked ? 1 : number == blocked ? plan.reduction_block : extent(part.reduction[j])));
     }
     space_.push_back(std::move(space));
@@ -78,7 +87,9 @@ std::vector<RowDimension> ContractionSpace::rows_of(size_t p, const ContractionP
   for (size_t j = part.columns(); j-- > 0;) {
     if (part.is_group(j)) continue;
     const int64_t most = space_[p][j].most;
-    rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j), part.result.flat_space(result, j), number, 0, plan.guard_left ? steps_along(window.edges(), part.left.space, j) : std::vector<int64_t>{}});
+    rows.insert(rows.begin(), {space_[p][j].count, most, plan.stage_left ? window.space_stride(part, j) : part.left.flat_space(left, j),
+                               part.result.flat_space(result, j), number, 0,
+                               plan.guard_left ? steps_along(window.edges(), part.left.space, j) : std::vector<int64_t>{}});
     number *= most;
   }
   return merged_rows(std::move(rows));

@@ -17,7 +17,9 @@ void RowContraction::stage_left(std::vector<Stmt>& out) {
 void RowContraction::copy_window(std::vector<Stmt>& out) {
   size_t p = 0;
   while (p + 1 < form_.parts.size() && form_.parts[p].empty()) ++p;
-  if (!form_.parts[p].empty()) stage_window(lowering_, node_.operands[0], window_, window_.origin(form_.parts[p], space_[p], reduction_[p]), plan_.window, window_begin(), out);
+  if (!form_.parts[p].empty())
+    stage_window(lowering_, node_.operands[0], window_, window_.origin(form_.parts[p], space_[p], reduction_[p]), plan_.window,
+                 window_begin(), out);
 }
 
 // Panels [part][group][panel][reduction][width] of the block's rows of the right operand.
@@ -32,7 +34,8 @@ void RowContraction::stage_right(std::vector<Stmt>& out) {
     const size_t last = form_.right.size() - 1;
     const std::string v = lowering_.fresh("v");
     const Expr at = column_ + loops::variable(v) * Expr(run_.lanes);
-    Expr row = Expr(part.right.flat_offset(rows)), place = 0, channel = at * Expr(part.right.space[last][part.columns()]) + Expr(part.right.offset[last]);
+    Expr row = Expr(part.right.flat_offset(rows)), place = 0,
+         channel = at * Expr(part.right.space[last][part.columns()]) + Expr(part.right.offset[last]);
     for (size_t j = 0; j < part.columns(); ++j) channel = channel + groups_[j] * Expr(part.right.space[last][j]);
     std::vector<std::string> names;
     const Spans& spans = reduction_[part_];
@@ -62,7 +65,8 @@ Expr RowContraction::panel_begin() const {
   for (const Dim& dim : part().reduction) depth *= lowering_.fixed(dim).value_or(1);
   if (plan_.stage_right) depth = elements_of(spans);
   for (size_t p = 0; p < part_; ++p) before += panel_elements(p);
-  return Expr(before) + group_ * Expr(panel_count(part_) * depth * width_) + within_panels(depth, plan_.stage_right ? column_ - first_column() : column_);
+  return Expr(before) + group_ * Expr(panel_count(part_) * depth * width_) +
+         within_panels(depth, plan_.stage_right ? column_ - first_column() : column_);
 }
 
 int64_t RowContraction::panel_elements(size_t p) const {
@@ -83,13 +87,16 @@ Expr RowContraction::within_panels(int64_t depth, Expr column) const {
   return begin * Expr(depth) + (column - begin);
 }
 
-int RowContraction::right_buffer() const { return plan_.stage_right ? plan_.panels : plan_.packed_right >= 0 ? plan_.packed_right : lowering_.buffer_of(right_); }
+int RowContraction::right_buffer() const {
+  return plan_.stage_right ? plan_.panels : plan_.packed_right >= 0 ? plan_.packed_right : lowering_.buffer_of(right_);
+}
 
 Expr RowContraction::right_first() const {
   if (reads_right()) {
     const auto strides = row_major(form_.right);
     Expr begin = Expr(part().right.flat_offset(strides)) + column_;
-    for (size_t j = 0; j < part().reduction.size(); ++j) begin = begin + reduction_[part_][j].begin * Expr(part().right.flat_reduction(strides, j));
+    for (size_t j = 0; j < part().reduction.size(); ++j)
+      begin = begin + reduction_[part_][j].begin * Expr(part().right.flat_reduction(strides, j));
     return begin;
   }
   Expr begin = panel_begin();

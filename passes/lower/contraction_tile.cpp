@@ -12,7 +12,8 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
   const Registers registers{lowering_.fresh("acc"), lowering_.fresh("panel"), lowering_.fresh("r"), lowering_.fresh("v")};
   out.push_back(loops::declare_registers(registers.acc, type, sums));
   out.push_back(loops::declare_registers(registers.panel, type, taps * run_.vectors));
-  out.push_back(unrolled(registers.v, sums, {loops::write_register(registers.acc, loops::variable(registers.v), loops::constant_of(type, 0))}));
+  out.push_back(
+      unrolled(registers.v, sums, {loops::write_register(registers.acc, loops::variable(registers.v), loops::constant_of(type, 0))}));
   if (sum.part_steps > 0) add_parts(tile, place, std::move(sum), registers, final, out);
   else if (!part().empty()) add_products(tile, place, std::move(sum), taps, registers, final, out);
   if (final) results(tile, place, registers.acc, out);
@@ -20,14 +21,17 @@ void RowContraction::micro(const TileShape& tile, const Place& place, bool final
 }
 
 // The loops of the sum.
-void RowContraction::add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final, std::vector<Stmt>& out) {
+void RowContraction::add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers,
+                                  bool final, std::vector<Stmt>& out) {
   const Expr left_begin = lowering_.bind("left", place.left, out), right_begin = lowering_.bind("right", right_first(), out);
   Expr left = left_begin, right = right_begin;
   for (size_t d = 0; d < sum.dimensions.size(); ++d) {
     left = left + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].left);
     right = right + loops::variable(sum.variables[d]) * Expr(sum.dimensions[d].right);
   }
-  auto each_tap = [&](std::vector<Stmt> body) { return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))}; };
+  auto each_tap = [&](std::vector<Stmt> body) {
+    return taps == 1 ? std::move(body) : std::vector<Stmt>{unrolled(sum.variables.back(), taps, std::move(body))};
+  };
   const Expr vector = loops::variable(registers.v), tap = taps == 1 ? Expr(0) : loops::variable(sum.variables.back()) * Expr(run_.vectors);
   std::vector<Stmt> ahead, loads;
   if (!sum.variables.empty()) {
@@ -37,8 +41,10 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
     if (plan_.stage_ahead) stage_ahead(tile, place, sum, ahead);
   }
   const Expr panel_index = right + vector * Expr(run_.lanes);
-  const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads) : Expr();   // panels are padded
-  loads.push_back(loops::write_register(registers.panel, tap + vector, loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index), mask)));
+  const Expr mask = reads_right() ? column_predicate(lowering_, run_, column_ + vector * Expr(run_.lanes), loads)
+                                  : Expr();  // panels are padded
+  loads.push_back(loops::write_register(registers.panel, tap + vector,
+                                        loops::load(right_buffer(), loops::Scalar::f32, column_index(run_, panel_index), mask)));
   auto step_of = [&](const Expr& inside) {
     std::vector<Stmt> step = each_tap({unrolled(registers.v, run_.vectors, loads)});
     step.push_back(unrolled(registers.r, tile.rows(), each_tap(products(tile, left, inside, tap, registers))));
@@ -48,10 +54,13 @@ void RowContraction::add_products(const TileShape& tile, const Place& place, Red
   const Guard guard = guard_of(tile, place, sum, taps, loops::variable(registers.r));
   std::vector<Stmt> steps;
   if (plan_.guard_left && !part().left_has_columns()) {   // the same for all channels: asked outside of their loop
-    const Expr all = guard.load ? both(guard_of(tile, place, sum, taps, Expr(0)).load, guard_of(tile, place, sum, taps, Expr(tile.rows() - 1)).load) : Expr(1);
+    const Expr all = guard.load ? both(guard_of(tile, place, sum, taps, Expr(0)).load,
+                                       guard_of(tile, place, sum, taps, Expr(tile.rows() - 1)).load)
+                                : Expr(1);
     const Expr all_inside = lowering_.bind("all", all, steps);
     steps.push_back(loops::conditional(all_inside, {innermost(sum, step_of(Expr()), std::move(ahead))}));
-    if (guard.load) steps.push_back(loops::conditional(loops::unary(loops::UnaryOp::logical_not, all_inside), {innermost(sum, step_of(guard.load), {})}));
+    if (guard.load)
+      steps.push_back(loops::conditional(loops::unary(loops::UnaryOp::logical_not, all_inside), {innermost(sum, step_of(guard.load), {})}));
     --loops_left;
   } else if (plan_.stage_left && guard.step) {
     steps = {innermost(sum, step_of(Expr()), std::move(ahead))};
@@ -105,7 +114,8 @@ Stmt RowContraction::loop_of(const ReductionLoops& sum, size_t d, std::vector<St
 }
 
 // A sum whose parts are added to totals, which begin at zero and are the tile's sums in the end.
-void RowContraction::add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final, std::vector<Stmt>& out) {
+void RowContraction::add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final,
+                               std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const Expr zero = loops::constant_of(type, 0);
   // The parts of a contraction have lines of their own length, and so tiles of their own size.
@@ -114,11 +124,14 @@ void RowContraction::add_parts(const TileShape& tile, const Place& place, Reduct
   auto load = [&](const Expr& total) { return loops::load(plan_.totals, loops::Scalar::f32, total); };
   auto write = [&](const Expr& position, Expr value) { return loops::write_register(registers.acc, position, std::move(value)); };
   sum.end_part = over_totals(tile, registers, [&](const Expr& position, const Expr& total) {
-    return std::vector{loops::store(plan_.totals, total, load(total) + loops::read_register(registers.acc, type, position)), write(position, zero)};
+    return std::vector{loops::store(plan_.totals, total, load(total) + loops::read_register(registers.acc, type, position)),
+                       write(position, zero)};
   });
-  append(out, over_totals(tile, registers, [&](const Expr&, const Expr& total) { return std::vector{loops::store(plan_.totals, total, zero)}; }));
+  append(out, over_totals(tile, registers,
+                          [&](const Expr&, const Expr& total) { return std::vector{loops::store(plan_.totals, total, zero)}; }));
   add_products(tile, place, std::move(sum), 1, registers, final, out);
-  append(out, over_totals(tile, registers, [&](const Expr& position, const Expr& total) { return std::vector{write(position, load(total))}; }));
+  append(out,
+         over_totals(tile, registers, [&](const Expr& position, const Expr& total) { return std::vector{write(position, load(total))}; }));
 }
 
 // For each vector of the tile its register's position, and its total's index.
@@ -134,29 +147,42 @@ void RowContraction::choose_parts(ReductionLoops& loops) const {
   size_t d = loops.dimensions.size();
   while (d > 0 && inner * loops.dimensions[d - 1].most <= longest_sum) inner *= loops.dimensions[--d].most;
   if (d == 0) return;
-  const int64_t all = loops.dimensions[d - 1].most, most = std::max<int64_t>(1, longest_sum / inner), steps = divide_up(all, divide_up(all, most));
+  const int64_t all = loops.dimensions[d - 1].most, most = std::max<int64_t>(1, longest_sum / inner),
+                steps = divide_up(all, divide_up(all, most));
   loops.parted = d - 1;
   loops.part_steps = inner == 1 ? divide_up(steps, most_stretch) * most_stretch : steps;
 }
 
 void RowContraction::results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
   const std::string r = lowering_.fresh("r"), v = lowering_.fresh("v");
-  auto sum = [&](Expr row, Expr vector) { return loops::read_register(acc, {loops::Scalar::f32, run_.lanes}, row * Expr(run_.vectors) + vector); };
+  auto sum = [&](Expr row, Expr vector) {
+    return loops::read_register(acc, {loops::Scalar::f32, run_.lanes}, row * Expr(run_.vectors) + vector);
+  };
   auto result_row = [&](Expr row) { return place.result + tile.distance(std::move(row), &RowDimension::result); };
   const Expr row = loops::variable(r), vector = loops::variable(v);
-  out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
-  auto replace = [&](Expr row, Expr vector, Expr element) { return loops::write_register(acc, row * Expr(run_.vectors) + vector, std::move(element)); };
-  const TallReduction::TileRows rows{tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), chunk_.is_first)};
-  BNC_CHECK(std::count_if(reductions_.begin(), reductions_.end(), [&](const TileReduction& rider) { return rider.reduction->in_registers(rows.product); }) <= 1, "two reductions replace a tile's results");
-  for (const TileReduction& rider : reductions_) append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rider.block, rows));
+  out.push_back(unrolled(r, tile.rows(),
+                         {unrolled(v, run_.vectors, epilogue(result_row(row), column_ + vector * Expr(run_.lanes), sum(row, vector)))}));
+  auto replace = [&](Expr row, Expr vector, Expr element) {
+    return loops::write_register(acc, row * Expr(run_.vectors) + vector, std::move(element));
+  };
+  const TallReduction::TileRows rows{
+      tile.rows(), result_row, sum, replace, stage_.roots.front()->result(), both(place.steps == Expr(0), chunk_.is_first)};
+  BNC_CHECK(std::count_if(reductions_.begin(), reductions_.end(),
+                          [&](const TileReduction& rider) { return rider.reduction->in_registers(rows.product); }) <= 1,
+            "two reductions replace a tile's results");
+  for (const TileReduction& rider : reductions_)
+    append(out, rider.reduction->tile(run_, column_, column_ - ranges_.column_begin, rider.block, rows));
 }
 
 void RowContraction::add_to_partial(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {
   const std::string r = lowering_.fresh("r"), v = lowering_.fresh("v");
   const Expr row = loops::variable(r), vector = loops::variable(v);
   const Expr sum = loops::read_register(acc, {loops::Scalar::f32, run_.lanes}, row * Expr(run_.vectors) + vector);
-  const Expr target = column_index(run_, partial_begin() + (place.partial + tile.distance(row, &RowDimension::partial)) * Expr(width_) + vector * Expr(run_.lanes));
-  out.push_back(unrolled(r, tile.rows(), {unrolled(v, run_.vectors, {loops::store(plan_.partial, target, loops::load(plan_.partial, loops::Scalar::f32, target) + sum)})}));
+  const Expr target = column_index(
+      run_, partial_begin() + (place.partial + tile.distance(row, &RowDimension::partial)) * Expr(width_) + vector * Expr(run_.lanes));
+  out.push_back(unrolled(
+      r, tile.rows(),
+      {unrolled(v, run_.vectors, {loops::store(plan_.partial, target, loops::load(plan_.partial, loops::Scalar::f32, target) + sum)})}));
 }
 
 RowContraction::ReductionLoops RowContraction::reduction_loops() {
@@ -164,7 +190,8 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   const Spans& spans = reduction_[part_];
   const auto right_strides = row_major(form_.right);
   for (size_t j = 0; j < spans.size(); ++j) {
-    loops.dimensions.push_back({spans[j].count, spans[j].most, left_step(j), 0, part().left.flat_reduction(left_strides_, j), part().right.flat_reduction(right_strides, j)});
+    loops.dimensions.push_back({spans[j].count, spans[j].most, left_step(j), 0, part().left.flat_reduction(left_strides_, j),
+                                part().right.flat_reduction(right_strides, j)});
     loops.dimensions.back().guarded = steps_along(guarded_, part().left.reduction, j);
   }
   loops.dimensions = merged_reduction(std::move(loops.dimensions));
@@ -178,11 +205,13 @@ RowContraction::ReductionLoops RowContraction::reduction_loops() {
   return loops;
 }
 
-RowContraction::Guard RowContraction::guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps, const Expr& row) const {
+RowContraction::Guard RowContraction::guard_of(const TileShape& tile, const Place& place, const ReductionLoops& sum, int taps,
+                                               const Expr& row) const {
   Guard guard;
   for (size_t g = 0; g < place.guarded.size(); ++g) {
     Expr at = place.guarded[g] + tile.guarded(row, g);
-    for (size_t d = 0; d < sum.dimensions.size(); ++d) at = at + loops::bounded_variable(sum.variables[d], 0, sum.dimensions[d].most - 1) * Expr(sum.dimensions[d].guarded[g]);
+    for (size_t d = 0; d < sum.dimensions.size(); ++d)
+      at = at + loops::bounded_variable(sum.variables[d], 0, sum.dimensions[d].most - 1) * Expr(sum.dimensions[d].guarded[g]);
     const bool each = tile.moves(g) || ((taps > 1 || plan_.stage_left) && sum.dimensions.back().guarded[g] != 0);
     if (each && plan_.stage_left) continue;   // the window has zeros there
     Expr& inside = each ? guard.load : guard.step;
@@ -198,7 +227,8 @@ int RowContraction::taps_of(const ReductionLoops& sum) const {
 }
 
 // One row's multiply-adds: an element of left times the panel's vectors, which begin at `tap`; depthwise a vector of left for each.
-std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap, const Registers& registers) {
+std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap,
+                                           const Registers& registers) {
   const loops::Type type{loops::Scalar::f32, run_.lanes};
   const Expr row = loops::variable(registers.r), vector = loops::variable(registers.v), position = row * Expr(run_.vectors) + vector;
   const int buffer = plan_.stage_left ? plan_.window : lowering_.buffer_of(left_);
@@ -216,7 +246,9 @@ std::vector<Stmt> RowContraction::products(const TileShape& tile, Expr left, con
     if (inside) element = loops::select(inside, element, loops::real(0));
     a = loops::broadcast(lowering_.bind("a", element, out), run_.lanes);
   }
-  each.push_back(loops::write_register(registers.acc, position, loops::fma(a, loops::read_register(registers.panel, type, tap + vector), loops::read_register(registers.acc, type, position))));
+  each.push_back(loops::write_register(
+      registers.acc, position,
+      loops::fma(a, loops::read_register(registers.panel, type, tap + vector), loops::read_register(registers.acc, type, position))));
   out.push_back(unrolled(registers.v, run_.vectors, std::move(each)));
   return out;
 }

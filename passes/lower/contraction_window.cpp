@@ -163,8 +163,10 @@ std::vector<RowDimension> merged_rows(std::vector<RowDimension> rows) {
     if (inner.fixed() && inner.most == 1) continue;
     if (!merged.empty() && inner.fixed()) {
       RowDimension& outer = merged.back();
-      if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result && outer.partial == inner.most * inner.partial && guarded_alike(outer, inner)) {
-        outer = {outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial, inner.source, inner.guarded};
+      if (outer.left == inner.most * inner.left && outer.result == inner.most * inner.result &&
+          outer.partial == inner.most * inner.partial && guarded_alike(outer, inner)) {
+        outer = {
+            outer.count * Expr(inner.most), outer.most * inner.most, inner.left, inner.result, inner.partial, inner.source, inner.guarded};
         continue;
       }
     }
@@ -181,7 +183,13 @@ std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension>
     const bool fixed = loops::as_integer(inner.count).has_value();
     if (fixed && inner.most == 1) continue;
     if (!merged.empty() && fixed && merged.back().left == inner.most * inner.left && guarded_alike(merged.back(), inner)) {
-      merged.back() = {merged.back().count * Expr(inner.most), merged.back().most * inner.most, inner.left, inner.right, inner.left_source, inner.right_source, inner.guarded};
+      merged.back() = {merged.back().count * Expr(inner.most),
+                       merged.back().most * inner.most,
+                       inner.left,
+                       inner.right,
+                       inner.left_source,
+                       inner.right_source,
+                       inner.guarded};
       continue;
     }
     merged.push_back(std::move(inner));
@@ -199,8 +207,16 @@ Expr larger(Expr a, Expr b) { return loops::binary(loops::BinaryOp::maximum, std
 class Staging {
  public:
   Staging(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer)
-      : lowering_(lowering), shape_(operand.type().shape), value_(viewed(lowering, operand)), window_(window), origin_(origin), buffer_(buffer),
-        line_(window.step.size() - 2), pixel_(line_), channel_(window.step.size() - 1), lanes_(lowering.target.float_lanes()) {
+      : lowering_(lowering),
+        shape_(operand.type().shape),
+        value_(viewed(lowering, operand)),
+        window_(window),
+        origin_(origin),
+        buffer_(buffer),
+        line_(window.step.size() - 2),
+        pixel_(line_),
+        channel_(window.step.size() - 1),
+        lanes_(lowering.target.float_lanes()) {
     while (line_ > 0 && is_whole(line_) && window.inside[line_ - 1] && window.step[line_ - 1] == 1) --line_;
   }
 
@@ -249,7 +265,8 @@ class Staging {
     zeros(place, low * stride, out);
     zeros(place + high * stride, (count - high) * stride, out);
     row = row + first;
-    const bool dense = window_.step[pixel_] == 1 && lowering_.fixed(shape_[channel_]) == window_.stride[pixel_] && window_.extent[channel_] == window_.stride[pixel_];
+    const bool dense = window_.step[pixel_] == 1 && lowering_.fixed(shape_[channel_]) == window_.stride[pixel_] &&
+                       window_.extent[channel_] == window_.stride[pixel_];
     if (is_stored(lowering_, value_) && dense) copy((row + low) * stride, place + low * stride, (high - low) * stride, out);
     else pixels(row, place, low, high, out);
   }
@@ -292,7 +309,8 @@ class Staging {
   // What is read displaces lines of a large window from the first cache, and stores go there in their order: each is fetched ahead.
   void fetch(const Expr& place, std::vector<Stmt>& out) {
     constexpr int64_t lead = 512;   // elements: of 64 -> 256 channels of 1 x 1 on an Emerald Rapids 1 % of the time
-    if (4 * window_.elements > lowering_.target.l1_bytes / 4) out.push_back(loops::prefetch(buffer_, place + Expr(lead), loops::Prefetch::store));
+    if (4 * window_.elements > lowering_.target.l1_bytes / 4)
+      out.push_back(loops::prefetch(buffer_, place + Expr(lead), loops::Prefetch::store));
   }
 
   // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line.
@@ -309,7 +327,8 @@ class Staging {
         const std::string pixel = lowering_.fresh("pixel");
         const Expr p = loops::variable(pixel), at = row + p * Expr(window_.step[pixel_]);
         for (int v = 0; v < run.vectors; ++v) {
-          const Expr c = channel + Expr(static_cast<int64_t>(v) * run.lanes), column = column_index(run, c), mask = column_predicate(lowering_, run, c, body);
+          const Expr c = channel + Expr(static_cast<int64_t>(v) * run.lanes), column = column_index(run, c),
+                     mask = column_predicate(lowering_, run, c, body);
           Elements elements(lowering_, step, {}, mask);
           Expr x = elements.value(value_, flat_index(lowering_, value_.type().shape, flat, at, column));
           if (x->type.lanes != run.lanes) x = loops::broadcast(x, run.lanes);
@@ -336,7 +355,8 @@ class Staging {
 
 }  // namespace
 
-void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin, std::vector<Stmt>& out) {
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin,
+                  std::vector<Stmt>& out) {
   Staging(lowering, operand, window, origin, buffer).run(std::move(begin), out);
 }
 

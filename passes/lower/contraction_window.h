@@ -77,6 +77,7 @@ int64_t stretch_of(const std::vector<ReductionDimension>& reduction);
 
 // Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it,
 // computing what is inlined.
-void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin, std::vector<Stmt>& out);
+void stage_window(Lowering& lowering, Value operand, const Window& window, const Index& origin, int buffer, Expr begin,
+                  std::vector<Stmt>& out);
 
 }  // namespace bnc::lower

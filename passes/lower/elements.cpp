@@ -14,7 +14,8 @@ bool same_index(const Index& a, const Index& b) {
 
 class OperandElements : public ElementContext {
  public:
-  OperandElements(const Node& node, Elements& elements, const Lowering& lowering) : ElementContext(node), elements_(elements), lowering_(lowering) {}
+  OperandElements(const Node& node, Elements& elements, const Lowering& lowering)
+      : ElementContext(node), elements_(elements), lowering_(lowering) {}
   Expr operand(int k, const Index& index) override { return elements_.value(node.operands[k], index); }
   Expr extent(const Dim& dim) override { return lowering_.extent(dim); }
 
@@ -53,7 +54,8 @@ Expr Elements::value(Value value, const Index& at) {
 }
 
 Expr Elements::compute(const Node& node, const Index& index) {
-  if (auto it = lowering_.sliced.find(&node); it != lowering_.sliced.end()) return sum_of_slices(node, offset(node.results[0].type.shape, index), it->second);
+  if (auto it = lowering_.sliced.find(&node); it != lowering_.sliced.end())
+    return sum_of_slices(node, offset(node.results[0].type.shape, index), it->second);
   OperandElements operands(node, *this, lowering_);
   return node.op->lowering_as<ElementLowering>()->element(operands, index);
 }
@@ -69,7 +71,8 @@ Expr Elements::sum_of_slices(const Node& node, const Expr& position, const Lower
   const int64_t elements = *lowering_.fixed(*element_count(node.results[0].type.shape));
   std::vector<Expr> sums;
   for (int64_t slice = 0; slice < slices.count; ++slice) {
-    sums.push_back(bind("slice", loops::load(slices.sums, loops::Scalar::f32, Expr(slice * elements) + position, position->type.lanes > 1 ? predicate_ : Expr())));
+    sums.push_back(bind("slice", loops::load(slices.sums, loops::Scalar::f32, Expr(slice * elements) + position,
+                                             position->type.lanes > 1 ? predicate_ : Expr())));
   }
   for (; sums.size() > 1; sums.resize((sums.size() + 1) / 2)) {
     for (size_t s = 0; s < sums.size(); s += 2) sums[s / 2] = s + 1 < sums.size() ? sums[s] + sums[s + 1] : sums[s];

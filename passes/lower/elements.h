@@ -11,7 +11,8 @@ namespace bnc::lower {
 class Elements {
  public:
   // `index` is the place in the iteration space being computed; `predicate` guards loads of vectors that may reach past the end.
-  Elements(Lowering& lowering, std::vector<Stmt>& out, Index index, Expr predicate = {}) : lowering_(lowering), out_(out), index_(std::move(index)), predicate_(std::move(predicate)) {}
+  Elements(Lowering& lowering, std::vector<Stmt>& out, Index index, Expr predicate = {})
+      : lowering_(lowering), out_(out), index_(std::move(index)), predicate_(std::move(predicate)) {}
 
   const Index& index() const { return index_; }
   // Makes `element` the value at this index, instead of a load.

@@ -100,7 +100,8 @@ Ranges ranges_of(const Lowering& lowering, const Shape& space, const Region& reg
     ranges.column_end = lowering.extent(space.back());
     ranges.columns = lowering.fixed(space.back());
   }
-  if (!region.all_columns) std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.column_begin, region.column_end, region.columns);
+  if (!region.all_columns)
+    std::tie(ranges.column_begin, ranges.column_end, ranges.columns) = std::tie(region.column_begin, region.column_end, region.columns);
   if (!region.all_rows && !space.empty()) {
     const int64_t scale = rows_per_unit(lowering, space, region);
     const Expr begin = region.row_begin * Expr(scale), end = region.row_end * Expr(scale);
@@ -169,7 +170,8 @@ std::vector<ColumnRun> column_runs(const Lowering& lowering, const Ranges& range
 }
 
 static void collect_breaks(Lowering& lowering, const Node& node, std::set<int64_t>& breaks) {
-  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks) for (int64_t at : element->breaks(node)) breaks.insert(at);
+  if (const auto* element = node.op->lowering_as<ElementLowering>(); element && element->breaks)
+    for (int64_t at : element->breaks(node)) breaks.insert(at);
   for (size_t k = 0; k < node.operands.size(); ++k) {
     const Value operand = node.operands[k];
     if (!operand || !lowering.inlined.count(operand.node) || last_dim(operand.type().shape) != last_dim(iteration_shape(node))) continue;
@@ -189,7 +191,8 @@ Stmt over_columns(Lowering& lowering, const ColumnRun& run, const std::function<
   const std::string name = lowering.fresh("column");
   const int64_t step = static_cast<int64_t>(run.vectors) * run.lanes;
   const auto begin = loops::as_integer(run.begin), end = loops::as_integer(run.end);
-  const Expr column = begin && end ? loops::bounded_variable(name, *begin, *begin + (*end - *begin - 1) / step * step) : loops::variable(name);
+  const Expr column = begin && end ? loops::bounded_variable(name, *begin, *begin + (*end - *begin - 1) / step * step)
+                                   : loops::variable(name);
   return loops::loop(name, run.begin, run.end, step, body(column));
 }
 
@@ -206,7 +209,8 @@ Expr column_predicate(Lowering& lowering, const ColumnRun& run, Expr column, std
   return lowering.bind("mask", mask, out);
 }
 
-void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out, const TileBody& body) {
+void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out,
+                const TileBody& body) {
   auto rows_at = [&](Expr row, int64_t rows) {
     std::vector<Stmt> inner;
     body(std::move(row), static_cast<int>(rows), inner);

@@ -20,7 +20,9 @@ namespace bnc::lower {
 using loops::Expr;
 using loops::Stmt;
 
-inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) { out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); }
+inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) {
+  out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
 
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -40,7 +42,11 @@ struct Stage {
 // Everything known of the program being made.
 class Lowering {
  public:
-  Lowering(const Graph& graph, PassContext& context) : graph(graph), context(context), target(context.target), long_scalars(bnc::long_scalars(graph)) { program.name = graph.name; program.batch = context.batch; }
+  Lowering(const Graph& graph, PassContext& context)
+      : graph(graph), context(context), target(context.target), long_scalars(bnc::long_scalars(graph)) {
+    program.name = graph.name;
+    program.batch = context.batch;
+  }
 
   const Graph& graph;
   PassContext& context;
@@ -122,7 +128,8 @@ Expr column_index(const ColumnRun& run, Expr column);
 // Rows [begin, end), `count` of them where that is known, in tiles: full ones, then one smaller tile, or single rows where
 // the number is not known. `body` appends the loops of `rows` rows from `row` on.
 using TileBody = std::function<void(Expr row, int rows, std::vector<Stmt>& out)>;
-void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out, const TileBody& body);
+void over_tiles(Lowering& lowering, Expr begin, Expr end, std::optional<int64_t> count, int64_t tile, std::vector<Stmt>& out,
+                const TileBody& body);
 
 // The index over `space` for a flattened row and a column.
 Index index_at(const Lowering& lowering, const Shape& space, Expr row, Expr column);

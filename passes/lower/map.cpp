@@ -17,7 +17,8 @@ static bool reads_by_example(const Lowering& lowering, const Node& node) {
     if (!operand || operand.type().rank() != static_cast<int>(space.size())) return false;
     const Shape& shape = operand.type().shape;
     if (shape == space) return lowering.inlined.count(operand.node) && reads_by_example(lowering, *operand.node);
-    return !space[0].is_one() && shape[0] == space[0] && std::all_of(shape.begin() + 1, shape.end() - 1, [](const Dim& dim) { return dim.is_one(); });
+    return !space[0].is_one() && shape[0] == space[0] &&
+           std::all_of(shape.begin() + 1, shape.end() - 1, [](const Dim& dim) { return dim.is_one(); });
   });
 }
 
@@ -27,7 +28,8 @@ static std::optional<int64_t> example_rows(const Lowering& lowering, const Stage
   if (space.size() < 3) return std::nullopt;
   const std::optional<int64_t> rows = lowering.fixed(*element_count(Shape(space.begin() + 1, space.end() - 1)));
   const bool whole = region.all_rows || (rows && rows_per_unit(lowering, space, region) % *rows == 0);
-  const bool by_example = std::any_of(stage.roots.begin(), stage.roots.end(), [&](const Node* root) { return reads_by_example(lowering, *root); });
+  const bool by_example = std::any_of(stage.roots.begin(), stage.roots.end(),
+                                      [&](const Node* root) { return reads_by_example(lowering, *root); });
   return whole && by_example ? rows : std::nullopt;
 }
 
@@ -36,9 +38,11 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
   const Ranges ranges = ranges_of(lowering, space, region);
   const std::vector<ColumnRun> runs = column_runs(lowering, ranges, 1, column_breaks(lowering, stage));
 
-  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(), [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
+  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(),
+                                [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
   auto element = [&](const ColumnRun& run, Expr row, Expr column, Expr predicate, std::vector<Stmt> body) {
-    Elements elements(lowering, body, flat_index(lowering, space, flat, row, space.empty() ? Expr(0) : column_index(run, column)), predicate);
+    Elements elements(lowering, body, flat_index(lowering, space, flat, row, space.empty() ? Expr(0) : column_index(run, column)),
+                      predicate);
     for (Node* root : stage.roots) {
       const Expr value = elements.bind(root->results[0].name, elements.compute(*root, elements.index()));
       elements.define(root->result(), value);
@@ -67,12 +71,15 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
     if (count && *count <= row_block) return rows(first, begin, end, count);
     const std::string name = lowering.fresh("block");
     const Expr block = loops::variable(name);
-    return std::vector{loops::loop(name, begin, end, row_block, rows(first, block, loops::binary(loops::BinaryOp::minimum, block + Expr(row_block), end), std::nullopt))};
+    return std::vector{
+        loops::loop(name, begin, end, row_block,
+                    rows(first, block, loops::binary(loops::BinaryOp::minimum, block + Expr(row_block), end), std::nullopt))};
   };
   if (!example) return blocks(Expr(0), ranges.row_begin, ranges.row_end, ranges.rows);
   const std::string name = lowering.fresh("example");
   const Expr size(*example);
-  return {loops::loop(name, ranges.row_begin / size, ranges.row_end / size, 1, blocks(loops::variable(name) * size, Expr(0), size, example))};
+  return {
+      loops::loop(name, ranges.row_begin / size, ranges.row_end / size, 1, blocks(loops::variable(name) * size, Expr(0), size, example))};
 }
 
 }  // namespace bnc::lower

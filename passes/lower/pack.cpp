@@ -49,9 +49,11 @@ void add_kernel(Lowering& lowering, const std::string& name, Expr tasks, const s
 
 // One task a panel: scalar copies, so that any order of the source will do.
 // packed[(outer * length + k) * width + j] = source(k, outer * width + j), for j in [0, min(width, count - outer * width))
-std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int64_t width, Expr count, const std::function<Expr(Expr k, Expr j, std::vector<Stmt>&)>& source) {
+std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int64_t width, Expr count,
+                             const std::function<Expr(Expr k, Expr j, std::vector<Stmt>&)>& source) {
   Lowering& lowering = operand.lowering;
-  const std::string k = lowering.fresh("k"), block = lowering.fresh("j"), part = lowering.fresh("u"), valid = lowering.fresh("valid"), whole = lowering.fresh("whole");
+  const std::string k = lowering.fresh("k"), block = lowering.fresh("j"), part = lowering.fresh("u"), valid = lowering.fresh("valid"),
+                    whole = lowering.fresh("whole");
   const Expr first = outer * Expr(width);
   const int64_t unroll = std::min<int64_t>(width, 8);  // scalar copies side by side
   auto copy = [&](Expr j) {
@@ -63,9 +65,11 @@ std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int
   std::vector<Stmt> body{loops::let(valid, loops::binary(loops::BinaryOp::minimum, Expr(width), count - first))};
   body.push_back(loops::let(whole, loops::variable(valid) / Expr(unroll) * Expr(unroll)));
   const Expr j = loops::variable(block) + loops::variable(part);
-  body.push_back(loops::loop(block, 0, loops::variable(whole), unroll,
-                             {loops::loop(k, 0, operand.length, 1, {loops::loop(part, 0, Expr(unroll), 1, copy(j), loops::LoopKind::unrolled)})}));
-  body.push_back(loops::loop(block, loops::variable(whole), loops::variable(valid), 1, {loops::loop(k, 0, operand.length, 1, copy(loops::variable(block)))}));
+  body.push_back(
+      loops::loop(block, 0, loops::variable(whole), unroll,
+                  {loops::loop(k, 0, operand.length, 1, {loops::loop(part, 0, Expr(unroll), 1, copy(j), loops::LoopKind::unrolled)})}));
+  body.push_back(loops::loop(block, loops::variable(whole), loops::variable(valid), 1,
+                             {loops::loop(k, 0, operand.length, 1, copy(loops::variable(block)))}));
   return body;
 }
 
@@ -99,20 +103,26 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   if (node.operands[1].node->kernel != node.kernel && (!adjacent || (large && rows >= 16 * tile.rows))) {
     packing.right = lowering.arena_buffer(node.results[0].name + ".right", times(lowering, operand.contraction.reduction, panels * width));
     const std::string task = lowering.fresh("panel");
-    add_kernel(lowering, node.results[0].name + "_pack_right", Expr(panels), task,
-               copy_panel(operand, packing.right, loops::variable(task), width, Expr(*columns), [&](Expr k, Expr column, std::vector<Stmt>& out) {
-                 return Elements(lowering, out, {}).value(node.operands[1], operand.contraction.right(index_at(lowering, space, Expr(0), column), operand.reduction_index(k)));
-               }));
+    add_kernel(
+        lowering, node.results[0].name + "_pack_right", Expr(panels), task,
+        copy_panel(operand, packing.right, loops::variable(task), width, Expr(*columns), [&](Expr k, Expr column, std::vector<Stmt>& out) {
+          return Elements(lowering, out, {})
+              .value(node.operands[1], operand.contraction.right(index_at(lowering, space, Expr(0), column), operand.reduction_index(k)));
+        }));
   }
   const auto row_count = product(lowering, row_shape);
   if (rows_start_on_tiles && row_count && node.operands[0].node->kernel != node.kernel && panels >= 4 && depth >= 512) {
     const int64_t blocks = (*row_count + tile.rows - 1) / tile.rows;
-    packing.left = lowering.arena_buffer(node.results[0].name + ".left", times(lowering, operand.contraction.reduction, blocks * tile.rows));
+    packing.left = lowering.arena_buffer(node.results[0].name + ".left",
+                                         times(lowering, operand.contraction.reduction, blocks * tile.rows));
     const std::string task = lowering.fresh("block");
     add_kernel(lowering, node.results[0].name + "_pack_left", Expr(blocks), task,
-               copy_panel(operand, packing.left, loops::variable(task), tile.rows, Expr(*row_count), [&](Expr k, Expr row, std::vector<Stmt>& out) {
-                 return Elements(lowering, out, {}).value(node.operands[0], operand.contraction.left(index_at(lowering, space, row, Expr(0)), operand.reduction_index(k)));
-               }));
+               copy_panel(operand, packing.left, loops::variable(task), tile.rows, Expr(*row_count),
+                          [&](Expr k, Expr row, std::vector<Stmt>& out) {
+                            return Elements(lowering, out, {})
+                                .value(node.operands[0],
+                                       operand.contraction.left(index_at(lowering, space, row, Expr(0)), operand.reduction_index(k)));
+                          }));
   }
   return packing;
 }

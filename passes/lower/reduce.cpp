@@ -29,7 +29,8 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
   const Ranges outer = first_axis > 0 ? ranges_of(lowering, outer_space, region) : Ranges{Expr(0), Expr(1), 1, Expr(0), Expr(1), 1};
   const Dim inner = *element_count(Shape(space.begin() + first_axis, space.end() - 1));
   const Expr inner_rows = lowering.extent(inner);
-  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(), [&](const Node* root) { return reads_flat_rows(lowering, root->operands[0]); });
+  const bool flat = std::all_of(stage.roots.begin(), stage.roots.end(),
+                                [&](const Node* root) { return reads_flat_rows(lowering, root->operands[0]); });
   Region panel = region;
   panel.all_rows = true;
   const std::string kept = lowering.fresh("kept");
@@ -41,15 +42,18 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
       auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };
       std::vector<Expr> predicates;
       for (int v = 0; v < run.vectors; ++v) predicates.push_back(column_predicate(lowering, run, place(v), body));
-      Reducer reducer(lowering, run.lanes, run.vectors, {Expr(0), inner_rows, inner_rows, lowering.fixed(inner)}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-        Elements elements(lowering, to, flat_index(lowering, space, flat, first_row + p, column_index(run, place(v))), predicates[v]);
-        return elements.value(node.operands[0]);
-      });
+      Reducer reducer(lowering, run.lanes, run.vectors, {Expr(0), inner_rows, inner_rows, lowering.fixed(inner)},
+                      [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
+                        Elements elements(lowering, to, flat_index(lowering, space, flat, first_row + p, column_index(run, place(v))),
+                                          predicates[v]);
+                        return elements.value(node.operands[0]);
+                      });
       reducer.run(stage.roots, body);
       for (int v = 0; v < run.vectors; ++v) {
         Index full = leading_index(lowering, space, first_axis, position);
         full.back() = column_index(run, place(v));
-        store_reduction(lowering, stage, full, predicates[v], body, [&](const Node& node, int which) { return reducer.result(node, v, which); });
+        store_reduction(lowering, stage, full, predicates[v], body,
+                        [&](const Node& node, int which) { return reducer.result(node, v, which); });
       }
       return body;
     }));
@@ -72,13 +76,16 @@ std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const R
   std::map<const Node*, Expr> totals;
   for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, Region{}), 1)) {
     const Expr steps = run.loop ? (run.end - run.begin + Expr(run.lanes - 1)) / Expr(run.lanes) : Expr(1), count = inner_rows * steps;
-    Reducer reducer(lowering, run.lanes, 1, {Expr(0), count, count, loops::as_integer(count)}, [&](const Node& node, Expr p, int, std::vector<Stmt>& to) {
-      const Expr row = loops::is_constant(inner_rows, 1) ? Expr(0) : p / steps, step = loops::is_constant(inner_rows, 1) ? p : p % steps;
-      const Expr column = run.loop ? run.begin + step * Expr(run.lanes) : run.begin, predicate = column_predicate(lowering, run, column, to);
-      Elements elements(lowering, to, index_at(lowering, space, first_row + row, column_index(run, column)), predicate);
-      const Expr x = elements.value(node.operands[0]);
-      return predicate ? loops::select(predicate, x, reduction_identity(reduction_of(node).kind, run.lanes)) : x;
-    });
+    Reducer reducer(lowering, run.lanes, 1, {Expr(0), count, count, loops::as_integer(count)},
+                    [&](const Node& node, Expr p, int, std::vector<Stmt>& to) {
+                      const Expr row = loops::is_constant(inner_rows, 1) ? Expr(0) : p / steps,
+                                 step = loops::is_constant(inner_rows, 1) ? p : p % steps;
+                      const Expr column = run.loop ? run.begin + step * Expr(run.lanes) : run.begin,
+                                 predicate = column_predicate(lowering, run, column, to);
+                      Elements elements(lowering, to, index_at(lowering, space, first_row + row, column_index(run, column)), predicate);
+                      const Expr x = elements.value(node.operands[0]);
+                      return predicate ? loops::select(predicate, x, reduction_identity(reduction_of(node).kind, run.lanes)) : x;
+                    });
     reducer.run(stage.roots, body);
     for (Node* root : stage.roots) {
       const auto combiner = reduction_combiner(reduction_of(*root).kind);

@@ -55,7 +55,8 @@ void Reducer::run(const Nodes& nodes, std::vector<Stmt>& out) {
     if (!moments.empty()) moments_of_one_chunk(moments, out);
     return;
   }
-  for (Node* node : nodes) declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "variance"} : std::vector<std::string>{"total"}, out);
+  for (Node* node : nodes)
+    declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "variance"} : std::vector<std::string>{"total"}, out);
   const std::string first = lowering_.fresh("chunk");
   const Expr begin = loops::variable(first), end = loops::binary(BinaryOp::minimum, begin + Expr(reduction_chunk), part_.end);
   std::vector<Stmt> body;
@@ -70,7 +71,9 @@ Expr Reducer::result(const Node& node, int vector, int which) const {
   return reduction_of(node).kind == Kind::mean ? total / as_float(part_.count) : total;
 }
 
-Expr Reducer::read(const Node& node, const std::string& name, int vector) const { return loops::read_register(registers_.at({&node, name}), type_, vector); }
+Expr Reducer::read(const Node& node, const std::string& name, int vector) const {
+  return loops::read_register(registers_.at({&node, name}), type_, vector);
+}
 
 Stmt Reducer::write(const Node& node, const std::string& name, int vector, Expr value) const {
   return loops::write_register(registers_.at({&node, name}), vector, std::move(value));
@@ -82,7 +85,8 @@ void Reducer::declare(const Node& node, const std::vector<std::string>& names, s
     std::string& array = registers_[{&node, name}];
     array = lowering_.fresh(name);
     out.push_back(loops::declare_registers(array, type_, vectors_));
-    for (int v = 0; v < vectors_; ++v) out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(node).kind, type_.lanes)));
+    for (int v = 0; v < vectors_; ++v)
+      out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(node).kind, type_.lanes)));
   }
 }
 
@@ -114,7 +118,8 @@ void Reducer::combine_into(const std::string& name, const Nodes& nodes, Expr beg
 void Reducer::sum_chunk(const Nodes& nodes, Expr begin, Expr end, std::vector<Stmt>& out) {
   combine_into("sum", nodes, begin, end, out);
   each(nodes, [&](const Node& node, int v) {
-    out.push_back(write(node, "total", v, loops::binary(reduction_combiner(reduction_of(node).kind), read(node, "total", v), read(node, "sum", v))));
+    out.push_back(
+        write(node, "total", v, loops::binary(reduction_combiner(reduction_of(node).kind), read(node, "total", v), read(node, "sum", v))));
   });
 }
 

@@ -15,7 +15,9 @@
 
 namespace bnc::lower {
 
-inline Stmt unrolled(const std::string& name, int64_t count, std::vector<Stmt> body) { return loops::loop(name, 0, Expr(count), 1, std::move(body), loops::LoopKind::unrolled); }
+inline Stmt unrolled(const std::string& name, int64_t count, std::vector<Stmt> body) {
+  return loops::loop(name, 0, Expr(count), 1, std::move(body), loops::LoopKind::unrolled);
+}
 
 class RowContraction {
  public:
@@ -25,7 +27,8 @@ class RowContraction {
   struct Chunk {
     Expr is_first, next_row;
   };
-  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan, const std::vector<TileReduction>& reductions, Chunk chunk = {}, Expr slice = {});
+  RowContraction(Lowering& lowering, const Stage& stage, const Ranges& ranges, const ContractionPlan& plan,
+                 const std::vector<TileReduction>& reductions, Chunk chunk = {}, Expr slice = {});
   std::vector<Stmt> run();
   // Copies the ranges' window.
   std::vector<Stmt> stage_chunk();
@@ -57,7 +60,9 @@ class RowContraction {
   Expr panel_begin() const;
   int64_t panel_elements(size_t p) const;
   // Panels of a group: staged those of the task, packed all.
-  int64_t panel_count(size_t p) const { return plan_.stage_right ? panels_of(p) : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_; }
+  int64_t panel_count(size_t p) const {
+    return plan_.stage_right ? panels_of(p) : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_;
+  }
   int64_t packed_depth(const FormPart& part) const;
   Expr first_column() const { return part().space.back() == form_.result.back() ? ranges_.column_begin : Expr(0); }
   Expr within_panels(int64_t depth, Expr column) const;
@@ -77,13 +82,22 @@ class RowContraction {
     Place plus(const RowDimension& dimension, Expr more) const {
       Index index = guarded;
       for (size_t g = 0; g < dimension.guarded.size(); ++g) index[g] = index[g] + more * Expr(dimension.guarded[g]);
-      return {left + more * Expr(dimension.left), result + more * Expr(dimension.result), partial + more * Expr(dimension.partial), source + more * Expr(dimension.source), steps + more, std::move(index)};
+      return {left + more * Expr(dimension.left),
+              result + more * Expr(dimension.result),
+              partial + more * Expr(dimension.partial),
+              source + more * Expr(dimension.source),
+              steps + more,
+              std::move(index)};
     }
   };
   std::vector<RowDimension> row_dimensions(bool with_left) const;
 
-  int64_t left_stride(size_t j) const { return plan_.stage_left ? window_.space_stride(part(), j) : part().left.flat_space(left_strides_, j); }
-  int64_t left_step(size_t j) const { return plan_.stage_left ? window_.reduction_stride(part(), j) : part().left.flat_reduction(left_strides_, j); }
+  int64_t left_stride(size_t j) const {
+    return plan_.stage_left ? window_.space_stride(part(), j) : part().left.flat_space(left_strides_, j);
+  }
+  int64_t left_step(size_t j) const {
+    return plan_.stage_left ? window_.reduction_stride(part(), j) : part().left.flat_reduction(left_strides_, j);
+  }
   Place first_place() const;
   void rows(bool final, std::vector<Stmt>& out);
   void row_dimension(const std::vector<RowDimension>& dimensions, size_t d, const Place& place, bool final, std::vector<Stmt>& out);
@@ -129,10 +143,12 @@ class RowContraction {
     std::string acc, panel, r, v;
   };
   void micro(const TileShape& tile, const Place& place, bool final, std::vector<Stmt>& out);
-  void add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final, std::vector<Stmt>& out);
+  void add_products(const TileShape& tile, const Place& place, ReductionLoops sum, int taps, const Registers& registers, bool final,
+                    std::vector<Stmt>& out);
   Stmt innermost(const ReductionLoops& sum, std::vector<Stmt> step, std::vector<Stmt> ahead);
   Stmt loop_of(const ReductionLoops& sum, size_t d, std::vector<Stmt> body);
-  void add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final, std::vector<Stmt>& out);
+  void add_parts(const TileShape& tile, const Place& place, ReductionLoops sum, const Registers& registers, bool final,
+                 std::vector<Stmt>& out);
   using TotalBody = std::function<std::vector<Stmt>(const Expr& position, const Expr& total)>;
   std::vector<Stmt> over_totals(const TileShape& tile, const Registers& registers, const TotalBody& body);
   std::vector<Stmt> products(const TileShape& tile, Expr left, const Expr& inside, const Expr& tap, const Registers& registers);
@@ -143,7 +159,8 @@ class RowContraction {
   void finish(std::vector<Stmt>& out);
 
   // Lines asked for ahead of their use (contraction_prefetch.cpp).
-  void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final, std::vector<Stmt>& out);
+  void prefetch(const TileShape& tile, const Place& place, const ReductionLoops& reduction, const Expr& left, bool final,
+                std::vector<Stmt>& out);
   struct Share {
     Expr first;
     int64_t count;
@@ -160,7 +177,8 @@ class RowContraction {
   void prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_staging(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
   void prefetch_panel(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out);
-  void prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::*along, int64_t RowDimension::*across, const std::vector<int>& buffers, std::vector<Stmt>& out);
+  void prefetch_tile(const TileShape& tile, Expr begin, const ReductionLoops& reduction, int64_t ReductionDimension::* along,
+                     int64_t RowDimension::* across, const std::vector<int>& buffers, std::vector<Stmt>& out);
   void prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
   static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out);

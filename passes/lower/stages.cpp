@@ -64,14 +64,16 @@ class StageMaker {
         if (inner != expressions.end()) whole = {whole.cost + inner->second.cost, whole.reads_stored || inner->second.reads_stored};
         else whole.reads_stored = whole.reads_stored || members_.count(operand.node);
       }
-      if ((reads_of(*node) > 1 && whole.cost > most_repeated) || (whole.reads_stored && is_read_by_product(*node))) lowering_.inlined.erase(node);
+      if ((reads_of(*node) > 1 && whole.cost > most_repeated) || (whole.reads_stored && is_read_by_product(*node)))
+        lowering_.inlined.erase(node);
       else expressions[node] = whole;
     }
   }
 
   bool is_read_by_product(Node& node) const {
     const auto& readers = uses_.of(node.result());
-    return std::any_of(readers.begin(), readers.end(), [](const Node* reader) { return reader->op->lowering_as<ContractLowering>() != nullptr; });
+    return std::any_of(readers.begin(), readers.end(),
+                       [](const Node* reader) { return reader->op->lowering_as<ContractLowering>() != nullptr; });
   }
 
   int64_t reads_of(Node& node) const {
@@ -178,6 +180,8 @@ class StageMaker {
 
 }  // namespace
 
-std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nodes, const Uses& uses) { return StageMaker(lowering, nodes, uses).run(); }
+std::vector<Stage> make_stages(Lowering& lowering, const std::vector<Node*>& nodes, const Uses& uses) {
+  return StageMaker(lowering, nodes, uses).run();
+}
 
 }  // namespace bnc::lower

@@ -24,11 +24,17 @@ static std::vector<std::string> names_of_tiles(const Node& node) {
 }
 
 TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t block_rows)
-    : lowering_(lowering), stage_(stage), whole_(ranges_of(lowering, stage.space(), Region{})), block_rows_(block_rows), blocks_((*whole_.rows + block_rows - 1) / block_rows), stride_(blocks_ | 1) {
+    : lowering_(lowering),
+      stage_(stage),
+      whole_(ranges_of(lowering, stage.space(), Region{})),
+      block_rows_(block_rows),
+      blocks_((*whole_.rows + block_rows - 1) / block_rows),
+      stride_(blocks_ | 1) {
   const int64_t lanes = lowering.target.float_lanes();
   for (Node* root : stage.roots) {
     for (const std::string& name : names(*root)) {
-      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name, Dim{stride_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
+      partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name,
+                                                     Dim{stride_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
     }
   }
 }
@@ -54,14 +60,16 @@ loops::Kernel TallReduction::merge_kernel() {
   for (int64_t half = 1; half < blocks_; half *= 2) {
     const std::string first = lowering_.fresh("first");
     const int64_t last = (blocks_ - half - 1) / (2 * half) * (2 * half);   // known, most counts are constants
-    out.push_back(loops::loop(first, 0, Expr(blocks_ - half), 2 * half, merge_pair(run, column, predicate, loops::bounded_variable(first, 0, last), half)));
+    out.push_back(loops::loop(first, 0, Expr(blocks_ - half), 2 * half,
+                              merge_pair(run, column, predicate, loops::bounded_variable(first, 0, last), half)));
   }
   const Expr count = loops::cast(loops::Scalar::f32, whole_.row_end);
-  store_reduction(lowering_, stage_, index_at(lowering_, stage_.space(), Expr(0), column_index(run, column)), predicate, out, [&](const Node& node, int which) {
-    auto merged = [&](const char* name) { return load(run, node, name, Expr(0), column, predicate); };
-    if (is_moments(node)) return which == 0 ? merged("pivot") + merged("mean") : merged("variance");
-    return reduction_of(node).kind == ReduceLowering::Kind::mean ? merged("total") / count : merged("total");
-  });
+  store_reduction(lowering_, stage_, index_at(lowering_, stage_.space(), Expr(0), column_index(run, column)), predicate, out,
+                  [&](const Node& node, int which) {
+                    auto merged = [&](const char* name) { return load(run, node, name, Expr(0), column, predicate); };
+                    if (is_moments(node)) return which == 0 ? merged("pivot") + merged("mean") : merged("variance");
+                    return reduction_of(node).kind == ReduceLowering::Kind::mean ? merged("total") / count : merged("total");
+                  });
   kernel.body = loops::block(std::move(out));
   return kernel;
 }
@@ -80,17 +88,22 @@ Expr TallReduction::interleaved(const ColumnRun& run, const Expr& column, int64_
 }
 
 // What a task of the merge reads lies side by side.
-Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const { return column_index(run, interleaved(run, column, stride_, block)); }
+Expr TallReduction::place(const ColumnRun& run, Expr block, Expr column) const {
+  return column_index(run, interleaved(run, column, stride_, block));
+}
 
 Expr TallReduction::load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const {
   return loops::load(partial_.at({&node, name}), loops::Scalar::f32, place(run, std::move(block), std::move(column)), std::move(predicate));
 }
 
-Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr value, Expr predicate) const {
+Stmt TallReduction::store(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr value,
+                          Expr predicate) const {
   return loops::store(partial_.at({&node, name}), place(run, std::move(block), std::move(column)), std::move(value), std::move(predicate));
 }
 
-static Expr largest_lane(const ColumnRun& run, Expr x) { return run.lanes > 1 ? loops::reduce_lanes(loops::BinaryOp::maximum, std::move(x)) : x; }
+static Expr largest_lane(const ColumnRun& run, Expr x) {
+  return run.lanes > 1 ? loops::reduce_lanes(loops::BinaryOp::maximum, std::move(x)) : x;
+}
 
 // A number of four bytes, which is compared in memory: a tile asks it behind its last products.
 static Expr flag(bool set) { return loops::integer(set, {loops::Scalar::i32, 1}); }
@@ -118,9 +131,11 @@ Expr TallReduction::kept_place(const ColumnRun& run, const Node& node, const std
   return interleaved(run, vector_at(std::move(at), run, vector), static_cast<int64_t>(names.size()), Expr(which));
 }
 
-Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const {
+Expr TallReduction::element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate,
+                            std::vector<Stmt>& out) const {
   const bool flat = reads_flat_rows(lowering_, node.operands[0]);
-  Elements elements(lowering_, out, flat_index(lowering_, stage_.space(), flat, rows.row(r), column_index(run, std::move(column))), std::move(predicate));
+  Elements elements(lowering_, out, flat_index(lowering_, stage_.space(), flat, rows.row(r), column_index(run, std::move(column))),
+                    std::move(predicate));
   if (in_registers(rows.product)) elements.define(rows.product, rows.result(r, vector));
   return elements.value(node.operands[0]);
 }
@@ -134,13 +149,15 @@ Stmt TallReduction::keep(const ColumnRun& run, const Node& node, const std::stri
 }
 
 // Of what is stored behind the last tile, the lines are there by then.
-std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates) {
+std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows,
+                                             const std::vector<Expr>& predicates) {
   std::vector<Stmt> out;
   for (Node* root : stage_.roots) {
     for (int v = 0; v < run.vectors; ++v) {
       const Expr line = interleaved(run, vector_at(column, run, v), stride_, block);
       for (const std::string& name : names(*root)) out.push_back(loops::prefetch(partial_.at({root, name}), line, loops::Prefetch::store));
-      for (const std::string& name : sums_of_tiles(*root)) out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
+      for (const std::string& name : sums_of_tiles(*root))
+        out.push_back(keep(run, *root, name, at, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
     }
     if (!is_moments(*root)) continue;
     std::vector<Stmt> find;
@@ -153,7 +170,8 @@ std::vector<Stmt> TallReduction::begin_tiles(const ColumnRun& run, Expr column, 
 
 // Most means are small; that can be told from the plain sums, much sooner than pivots can be found: a mean of at most `few`
 // deviations has mean^2 (1 + 1/few^2) <= the mean of squares. What overflows is not smaller than itself.
-void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out) {
+void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates,
+                                   std::vector<Stmt> find, std::vector<Stmt>& out) {
   const Node& root = *stage_.roots.front();
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const Expr zero = loops::constant_of(type, 0), one = loops::constant_of(type, 1);
@@ -162,7 +180,8 @@ void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const T
   out.push_back(loops::store(has_pivots_.at(&root), at, flag(false)));
   const TileSums sums = sums_in_registers(run, rows, out);
   for (int v = 0; v < run.vectors; ++v) {
-    const Expr large = loops::select(sums.sum[v] * sums.sum[v] * loops::constant_of(type, (1 + 1 / (few * few)) / rows.count) < sums.square[v], zero, one);
+    const Expr large = loops::select(
+        sums.sum[v] * sums.sum[v] * loops::constant_of(type, (1 + 1 / (few * few)) / rows.count) < sums.square[v], zero, one);
     any = loops::binary(loops::BinaryOp::maximum, any, predicates[v] ? loops::select(predicates[v], large, zero) : large);
   }
   out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), std::move(find), loops::Frequency::rare));
@@ -171,12 +190,15 @@ void TallReduction::without_pivots(const ColumnRun& run, const Expr& at, const T
 // The mean of the first tile, to rounding, is the pivot. The n rows of a block deviate from the mean of k of them by at most
 // sqrt(n/k) deviations, so that no more than that is lost where squares are taken about it; a constant channel gives 0. A mean
 // of few deviations is as good as 0: where that holds in all columns of a panel, its tiles need not subtract.
-void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
+void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows,
+                                const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const Expr zero = loops::constant_of(type, 0);
   Expr largest = zero;
   for (int v = 0; v < run.vectors; ++v) {
-    auto x = [&](Expr r, std::vector<Stmt>& body) { return element(run, root, rows, std::move(r), v, vector_at(column, run, v), predicates[v], body); };
+    auto x = [&](Expr r, std::vector<Stmt>& body) {
+      return element(run, root, rows, std::move(r), v, vector_at(column, run, v), predicates[v], body);
+    };
     auto sum_of = [&](const char* stem, const std::function<Expr(const Expr& x)>& term) {
       const std::string r = lowering_.fresh("r"), sums = lowering_.fresh(stem);
       std::vector<Stmt> body;
@@ -184,13 +206,16 @@ void TallReduction::find_pivots(const ColumnRun& run, const Node& root, const Ex
       body.push_back(loops::write_register(sums, 0, loops::read_register(sums, type, 0) + term(element)));
       out.push_back(loops::declare_registers(sums, type, 1));
       out.push_back(loops::write_register(sums, 0, zero));
-      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body), in_registers(rows.product) ? loops::LoopKind::unrolled : loops::LoopKind::serial));
+      out.push_back(loops::loop(r, 0, Expr(rows.count), 1, std::move(body),
+                                in_registers(rows.product) ? loops::LoopKind::unrolled : loops::LoopKind::serial));
       return loops::read_register(sums, type, 0);
     };
     const Expr first = lowering_.bind("first", x(Expr(0), out), out);
-    const Expr mean = lowering_.bind("mean", first + sum_of("distances", [&](const Expr& x) { return x - first; }) * loops::constant_of(type, 1.0 / rows.count), out);
+    const Expr mean = lowering_.bind(
+        "mean", first + sum_of("distances", [&](const Expr& x) { return x - first; }) * loops::constant_of(type, 1.0 / rows.count), out);
     const Expr squares = sum_of("squares", [&](const Expr& x) { return (x - mean) * (x - mean); });
-    const Expr pivot = lowering_.bind("pivot", loops::select(mean * mean <= squares * loops::constant_of(type, few * few / rows.count), zero, mean), out);
+    const Expr pivot = lowering_.bind(
+        "pivot", loops::select(mean * mean <= squares * loops::constant_of(type, few * few / rows.count), zero, mean), out);
     out.push_back(keep(run, root, "pivot", at, v, pivot));
     const Expr size = loops::unary(loops::UnaryOp::absolute, pivot);
     largest = loops::binary(loops::BinaryOp::maximum, largest, predicates[v] ? loops::select(predicates[v], size, zero) : size);
@@ -250,7 +275,8 @@ TallReduction::TileSums TallReduction::sums_in_registers(const ColumnRun& run, c
       body.push_back(loops::write_register(square, chain * run.vectors + v, first ? x * x : loops::fma(x, x, read(square, chain, v))));
     }
   };
-  for (const std::string& array : {sum, square}) out.push_back(loops::declare_registers(array, type, static_cast<int64_t>(chains) * run.vectors));
+  for (const std::string& array : {sum, square})
+    out.push_back(loops::declare_registers(array, type, static_cast<int64_t>(chains) * run.vectors));
   for (int chain = 0; chain < chains; ++chain) add_row(chain, Expr(chain * half), true, out);
   std::vector<Stmt> body;
   for (int chain = 0; chain < chains; ++chain) add_row(chain, loops::variable(r) + Expr(chain * half), false, body);
@@ -265,7 +291,8 @@ TallReduction::TileSums TallReduction::sums_in_registers(const ColumnRun& run, c
 }
 
 // Whatever is computed of the product beside its moments is long: it stays a loop, and reads what the tile has stored.
-void TallReduction::add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
+void TallReduction::add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows,
+                                 const std::vector<Expr>& predicates, std::vector<Stmt>& out) {
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const std::string r = lowering_.fresh("r");
   std::vector<Stmt> body, after;
@@ -276,11 +303,15 @@ void TallReduction::add_elements(const ColumnRun& run, const Expr& column, const
       out.push_back(loops::declare_registers(array, type, run.vectors));
       for (int v = 0; v < run.vectors; ++v) {
         out.push_back(loops::write_register(array, v, reduction_identity(reduction_of(*root).kind, run.lanes)));
-        after.push_back(keep(run, *root, name, at, v, loops::binary(reduction_combiner(reduction_of(*root).kind), kept(run, *root, name, at, v), loops::read_register(array, type, v))));
+        after.push_back(keep(run, *root, name, at, v,
+                             loops::binary(reduction_combiner(reduction_of(*root).kind), kept(run, *root, name, at, v),
+                                           loops::read_register(array, type, v))));
       }
     }
     for (int v = 0; v < run.vectors; ++v) {
-      auto accumulate = [&](size_t which, const std::function<Expr(Expr so_far)>& step) { body.push_back(loops::write_register(arrays[which], v, step(loops::read_register(arrays[which], type, v)))); };
+      auto accumulate = [&](size_t which, const std::function<Expr(Expr so_far)>& step) {
+        body.push_back(loops::write_register(arrays[which], v, step(loops::read_register(arrays[which], type, v))));
+      };
       const Expr pivot = is_moments(*root) ? lowering_.bind("pivot", kept(run, *root, "pivot", at, v), out) : Expr();
       const Expr x = element(run, *root, rows, loops::variable(r), v, vector_at(column, run, v), predicates[v], body);
       if (!is_moments(*root)) {
@@ -302,7 +333,8 @@ std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column,
   std::vector<Stmt> out;
   const loops::Type type{loops::Scalar::f32, run.lanes};
   const Expr zero = loops::constant_of(type, 0), one = loops::constant_of(type, 1);
-  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows.row_end - rows.row_begin), out);
+  const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / loops::cast(loops::Scalar::f32, rows.row_end - rows.row_begin),
+                                      out);
   for (Node* root : stage_.roots) {
     Expr any = zero;
     std::vector<Expr> lost;
@@ -313,40 +345,50 @@ std::vector<Stmt> TallReduction::finish_tiles(const ColumnRun& run, Expr column,
         emit("total", kept(run, *root, "total", at, v));
         continue;
       }
-      const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", at, v), out), mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
-      const Expr square = lowering_.bind("square", kept(run, *root, "square", at, v), out), deviations = lowering_.bind("deviations", square - sum * mean, out);
+      const Expr sum = lowering_.bind("sum", kept(run, *root, "sum", at, v), out),
+                 mean = lowering_.bind("mean", sum * loops::broadcast(inverse, run.lanes), out);
+      const Expr square = lowering_.bind("square", kept(run, *root, "square", at, v), out),
+                 deviations = lowering_.bind("deviations", square - sum * mean, out);
       emit("mean", mean);
       emit("variance", deviations * loops::broadcast(inverse, run.lanes));
       emit("pivot", kept(run, *root, "pivot", at, v));
       const Expr margin = deviations * loops::constant_of(type, most_lost) - square;   // NaN where squares overflow
-      lost.push_back(lowering_.bind("lost", loops::select(zero <= margin, zero, predicate ? loops::select(predicate, one, zero) : one), out));
+      lost.push_back(
+          lowering_.bind("lost", loops::select(zero <= margin, zero, predicate ? loops::select(predicate, one, zero) : one), out));
       any = loops::binary(loops::BinaryOp::maximum, any, lost.back());
     }
-    if (is_moments(*root)) out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), reduce_block(run, column, block, rows, {root}, lost), loops::Frequency::rare));
+    if (is_moments(*root))
+      out.push_back(loops::conditional(largest_lane(run, any) > loops::real(0), reduce_block(run, column, block, rows, {root}, lost),
+                                       loops::Frequency::rare));
   }
   return out;
 }
 
 // `where`: of each vector a number for each column, 1 where what is found replaces what is stored; none: everywhere.
-std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows, const std::vector<Node*>& roots, const std::vector<Expr>& where) {
+std::vector<Stmt> TallReduction::reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows,
+                                              const std::vector<Node*>& roots, const std::vector<Expr>& where) {
   const Shape& space = stage_.space();
-  const bool flat = std::all_of(roots.begin(), roots.end(), [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });
+  const bool flat = std::all_of(roots.begin(), roots.end(),
+                                [&](const Node* root) { return reads_flat_rows(lowering_, root->operands[0]); });
   std::vector<Stmt> out;
   std::vector<Expr> columns, predicates;
   for (int v = 0; v < run.vectors; ++v) {
     columns.push_back(vector_at(column, run, v));
     predicates.push_back(column_predicate(lowering_, run, columns[v], out));
   }
-  Reducer reducer(lowering_, run.lanes, run.vectors, {rows.row_begin, rows.row_end, whole_.row_end, std::nullopt}, [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
-    Elements elements(lowering_, to, flat_index(lowering_, space, flat, p, column_index(run, columns[v])), predicates[v]);
-    return elements.value(node.operands[0]);
-  });
+  Reducer reducer(lowering_, run.lanes, run.vectors, {rows.row_begin, rows.row_end, whole_.row_end, std::nullopt},
+                  [&](const Node& node, Expr p, int v, std::vector<Stmt>& to) {
+                    Elements elements(lowering_, to, flat_index(lowering_, space, flat, p, column_index(run, columns[v])), predicates[v]);
+                    return elements.value(node.operands[0]);
+                  });
   reducer.run(roots, out);
   for (Node* root : roots) {
     for (int v = 0; v < run.vectors; ++v) {
       for (const std::string& name : names(*root)) {
         Expr value = name == "pivot" ? reducer.pivot(*root, v) : reducer.read(*root, name, v);
-        if (!where.empty()) value = loops::select(where[v] == loops::constant_of(where[v]->type, 1), value, load(run, *root, name, block, columns[v], predicates[v]));
+        if (!where.empty())
+          value = loops::select(where[v] == loops::constant_of(where[v]->type, 1), value,
+                                load(run, *root, name, block, columns[v], predicates[v]));
         out.push_back(store(run, *root, name, block, columns[v], value, predicates[v]));
       }
     }
@@ -375,7 +417,8 @@ std::vector<Stmt> TallReduction::merge_pair(const ColumnRun& run, Expr column, E
     const Expr count_a = rows_of(first, half), count_b = bind("count", rows_of(second, half));
     const Expr between = bind("between", partial("pivot", second) - partial("pivot", first));   // of two close numbers: exact
     const MomentsPair a{partial("mean", first), partial("variance", first)}, b{partial("mean", second), partial("variance", second)};
-    const MomentsPair merged = merge_moments(a, b, bind("delta", between + (b.mean - a.mean)), bind("weight", count_b / (count_a + count_b)));
+    const MomentsPair merged = merge_moments(a, b, bind("delta", between + (b.mean - a.mean)),
+                                             bind("weight", count_b / (count_a + count_b)));
     out.push_back(store(run, *root, "mean", first, column, merged.mean, predicate));
     out.push_back(store(run, *root, "variance", first, column, merged.variance, predicate));
   }

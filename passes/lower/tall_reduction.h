@@ -40,21 +40,27 @@ class TallReduction {
   };
   TileSums sums_in_registers(const ColumnRun& run, const TileRows& rows, std::vector<Stmt>& out);
   void add_registers(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
-  void add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
-  Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate, std::vector<Stmt>& out) const;
+  void add_elements(const ColumnRun& run, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates,
+                    std::vector<Stmt>& out);
+  Expr element(const ColumnRun& run, const Node& node, const TileRows& rows, Expr r, int vector, Expr column, Expr predicate,
+               std::vector<Stmt>& out) const;
   Expr kept(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Stmt keep(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector, Expr value) const;
-  void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt>& out);
-  void without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates, std::vector<Stmt> find, std::vector<Stmt>& out);
+  void find_pivots(const ColumnRun& run, const Node& root, const Expr& column, const Expr& at, const TileRows& rows,
+                   const std::vector<Expr>& predicates, std::vector<Stmt>& out);
+  void without_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, const std::vector<Expr>& predicates,
+                      std::vector<Stmt> find, std::vector<Stmt>& out);
   void subtract_pivots(const ColumnRun& run, const Expr& at, const TileRows& rows, std::vector<Stmt>& out);
-  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows, const std::vector<Expr>& predicates);
+  std::vector<Stmt> begin_tiles(const ColumnRun& run, Expr column, Expr at, Expr block, const TileRows& rows,
+                                const std::vector<Expr>& predicates);
   ColumnRun vector_run() const;
   Expr interleaved(const ColumnRun& run, const Expr& column, int64_t count, const Expr& which) const;
   Expr kept_place(const ColumnRun& run, const Node& node, const std::string& name, Expr at, int vector) const;
   Expr place(const ColumnRun& run, Expr block, Expr column) const;
   Expr load(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr predicate) const;
   Stmt store(const ColumnRun& run, const Node& node, const std::string& name, Expr block, Expr column, Expr value, Expr predicate) const;
-  std::vector<Stmt> reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows, const std::vector<Node*>& roots, const std::vector<Expr>& where);
+  std::vector<Stmt> reduce_block(const ColumnRun& run, Expr column, Expr block, const Ranges& rows, const std::vector<Node*>& roots,
+                                 const std::vector<Expr>& where);
   Expr rows_of(Expr first, int64_t half) const;
   std::vector<Stmt> merge_pair(const ColumnRun& run, Expr column, Expr predicate, Expr first, int64_t half);
 

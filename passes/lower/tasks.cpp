@@ -18,7 +18,9 @@ class Chooser {
     tasks_.units = *element_count(kernel_.plan.units());
     if (tasks_.by_columns) tasks_.columns = *lowering_.fixed(kernel_.plan.column_extent());
     for (const Stage& stage : kernel_.stages) {
-      if (is_planned(stage)) tasks_.plans.emplace(&stage, plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns, stands_alone(stage)));
+      if (is_planned(stage))
+        tasks_.plans.emplace(&stage,
+                             plan_contraction(lowering_, *stage.roots.front(), unit_rows(stage), tasks_.by_columns, stands_alone(stage)));
     }
     if (tasks_.plans.empty()) choose_panels();
     else follow_plan(*tasks_.plans.begin()->first, tasks_.plans.begin()->second);
@@ -32,7 +34,8 @@ class Chooser {
 
   // What it reads, other kernels have finished: slices of its sums are a kernel in front of this one, and a task may read ahead.
   bool stands_alone(const Stage& stage) const {
-    const auto contractions = std::count_if(kernel_.stages.begin(), kernel_.stages.end(), [](const Stage& other) { return other.kind == Stage::Kind::contract; });
+    const auto contractions = std::count_if(kernel_.stages.begin(), kernel_.stages.end(),
+                                            [](const Stage& other) { return other.kind == Stage::Kind::contract; });
     return contractions == 1 && !kernel_.plan.reads_member(*stage.roots.front());
   }
 
@@ -64,7 +67,8 @@ class Chooser {
       const Node& node = *stage.roots.front();
       Packing& packing = tasks_.packings[&stage] = pack_operands(lowering_, node, tile, !tasks_.by_rows || stage.space().size() == 2);
       if (reduction_length(node) <= longest_sum) continue;
-      packing.totals = lowering_.arena_buffer(node.results[0].name + ".totals", Dim{int64_t{tile.rows} * tile.vectors * lowering_.target.float_lanes()});
+      packing.totals = lowering_.arena_buffer(node.results[0].name + ".totals",
+                                              Dim{int64_t{tile.rows} * tile.vectors * lowering_.target.float_lanes()});
       lowering_.program.buffers[packing.totals].kind = loops::BufferKind::scratch;
     }
   }
@@ -80,7 +84,8 @@ class Chooser {
     const int lanes = lowering_.target.float_lanes();
     const int64_t vectors = (tasks_.columns + lanes - 1) / lanes;
     const int64_t most = partition_ == Partition::columns ? std::max<int64_t>(1, (vectors + 1) / 2) : 7;
-    const auto heaviest = std::max_element(kernel_.stages.begin(), kernel_.stages.end(), [](const Stage& a, const Stage& b) { return work_of_stage(a) < work_of_stage(b); });
+    const auto heaviest = std::max_element(kernel_.stages.begin(), kernel_.stages.end(),
+                                           [](const Stage& a, const Stage& b) { return work_of_stage(a) < work_of_stage(b); });
     if (heaviest->kind != Stage::Kind::contract) return std::min<int64_t>(most, 4);
     const Ranges whole = ranges_of(lowering_, heaviest->space(), Region{});
     return choose_tile(lowering_, whole.rows, whole.columns, 1, most).vectors;
@@ -90,7 +95,8 @@ class Chooser {
     int64_t bytes = 0;
     for (const Stage& stage : kernel_.stages) {
       if (stage.kind != Stage::Kind::contract) continue;
-      if (const auto elements = element_count(stage.roots.front()->operands[1].type().shape)) bytes += 4 * lowering_.fixed(*elements).value_or(1 << 20);
+      if (const auto elements = element_count(stage.roots.front()->operands[1].type().shape))
+        bytes += 4 * lowering_.fixed(*elements).value_or(1 << 20);
     }
     return bytes;
   }
@@ -103,7 +109,8 @@ class Chooser {
     for (const auto& [stage, packing] : tasks_.packings) tile = std::max<int64_t>(tile, packing.tile.rows);
     // Without a product a task is worth its while from some ten thousand elements on.
     const bool images = row_dims(space).size() > 1, reduces = reduces_rows(*kernel_.stages.back().roots.front());
-    if (tasks_.packings.empty() && (images || reduces)) few = std::clamp<int64_t>(32768 / lowering_.fixed(space.back()).value_or(64), 32, 1024);
+    if (tasks_.packings.empty() && (images || reduces))
+      few = std::clamp<int64_t>(32768 / lowering_.fixed(space.back()).value_or(64), 32, 1024);
     const int64_t scale = unit_rows(head);
     const auto units = lowering_.fixed(tasks_.units);
     const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;
@@ -123,7 +130,9 @@ bool Tasks::hand_on() const {
   return std::any_of(plans.begin(), plans.end(), [](const auto& plan) { return plan.second.hands_on; });
 }
 
-Expr Tasks::row_tasks(const Lowering& lowering) const { return by_rows ? (lowering.extent(units) + Expr(block - 1)) / Expr(block) : Expr(1); }
+Expr Tasks::row_tasks(const Lowering& lowering) const {
+  return by_rows ? (lowering.extent(units) + Expr(block - 1)) / Expr(block) : Expr(1);
+}
 
 Expr Tasks::row_task(const Lowering& lowering, Expr task) const {
   if (!by_columns) return task;
@@ -159,7 +168,8 @@ std::vector<Stmt> split_rows(const Lowering& lowering, const Tasks& tasks, Expr 
           loops::conditional(task == Expr(full), rows(Expr(full * block), Expr(*fixed), rest))};
 }
 
-std::vector<Stmt> split_columns(const Lowering& lowering, const Tasks& tasks, bool exact, const Region& region, Expr task, const RegionBody& body) {
+std::vector<Stmt> split_columns(const Lowering& lowering, const Tasks& tasks, bool exact, const Region& region, Expr task,
+                                const RegionBody& body) {
   if (!tasks.by_columns) return body(region);
   const int64_t width = tasks.width, full = tasks.columns / width, rest = tasks.columns % width;
   auto panel = [&](Expr begin, std::optional<int64_t> count) {
@@ -173,7 +183,8 @@ std::vector<Stmt> split_columns(const Lowering& lowering, const Tasks& tasks, bo
   if (rest == 0) return panel(task * Expr(width), width);
   if (full == 0) return panel(Expr(0), rest);
   if (!exact && lowering.target.masked_memory) return panel(task * Expr(width), std::nullopt);
-  return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)), loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
+  return {loops::conditional(task < Expr(full), panel(task * Expr(width), width)),
+          loops::conditional(task == Expr(full), panel(Expr(full * width), rest))};
 }
 
 }  // namespace bnc::lower

@@ -40,5 +40,6 @@ using RegionBody = std::function<std::vector<Stmt>(const Region&)>;
 std::vector<Stmt> split_rows(const Lowering& lowering, const Tasks& tasks, Expr task, const RegionBody& body);
 // The statements over column task `task` within a region. Where the last panel is narrower than the others, a register tile
 // (`exact`) gets loops of its own for it; elsewhere the panel's end is left to the masks, which makes half the code.
-std::vector<Stmt> split_columns(const Lowering& lowering, const Tasks& tasks, bool exact, const Region& region, Expr task, const RegionBody& body);
+std::vector<Stmt> split_columns(const Lowering& lowering, const Tasks& tasks, bool exact, const Region& region, Expr task,
+                                const RegionBody& body);
 }  // namespace bnc::lower

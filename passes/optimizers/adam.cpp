@@ -8,7 +8,11 @@ namespace {
 
 using Arguments = std::vector<OptimizerArgument>;
 
-Arguments moments() { return {{.name = "beta1", .fallback = 0.9, .range = decay_range}, {.name = "beta2", .fallback = 0.999, .range = decay_range}, {.name = "epsilon", .fallback = 1e-8}}; }
+Arguments moments() {
+  return {{.name = "beta1", .fallback = 0.9, .range = decay_range},
+          {.name = "beta2", .fallback = 0.999, .range = decay_range},
+          {.name = "epsilon", .fallback = 1e-8}};
+}
 
 Arguments with(Arguments arguments, OptimizerArgument more) {
   arguments.push_back(std::move(more));

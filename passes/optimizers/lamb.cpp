@@ -13,7 +13,9 @@ Value norm(GraphBuilder& b, Value x) { return b.value("sqrt", {b.value("reduce_s
 // w = w - rate*|w|/|u|*u. As in the authors' code, what weight decay leaves out takes the step rate*u.
 OptimizerDefinition lamb() {
   return {.name = "lamb",
-          .arguments = {{.name = "beta1", .fallback = 0.9, .range = decay_range}, {.name = "beta2", .fallback = 0.999, .range = decay_range}, {.name = "epsilon", .fallback = 1e-6}},
+          .arguments = {{.name = "beta1", .fallback = 0.9, .range = decay_range},
+                        {.name = "beta2", .fallback = 0.999, .range = decay_range},
+                        {.name = "epsilon", .fallback = 1e-6}},
           .update = [](ParameterUpdate& step, Value g) {
             GraphBuilder& b = step.builder;
             const double beta1 = step.settings.number("beta1"), beta2 = step.settings.number("beta2");

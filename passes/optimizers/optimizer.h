@@ -45,7 +45,8 @@ class OptimizerSettings {
 // Numbers that all parameters share, computed once a step.
 class StepScalars {
  public:
-  StepScalars(Graph& graph, const OptimizerSettings& settings, const PassContext& context) : graph_(graph), settings_(settings), context_(context) {}
+  StepScalars(Graph& graph, const OptimizerSettings& settings, const PassContext& context)
+      : graph_(graph), settings_(settings), context_(context) {}
 
   // The learning rate of this step.
   Value rate();

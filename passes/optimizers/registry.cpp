@@ -39,15 +39,19 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
   const Symbol& optimizer = train.optimizer;
   for (const OptimizerDefinition& each : all_optimizers())
     if (each.name == optimizer.name) definition_ = &each;
-  if (!definition_) fail("", fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, names_of(all_optimizers())));
+  if (!definition_)
+    fail("", fmt::format("unknown optimizer `{}`", optimizer.name), did_you_mean(optimizer.name, names_of(all_optimizers())));
   const std::vector<OptimizerArgument> arguments = arguments_of(*definition_);
   for (const OptimizerArgument& argument : arguments) values_[argument.name] = argument.fallback;
   for (const auto& [name, value] : optimizer.arguments) {
-    const auto argument = std::find_if(arguments.begin(), arguments.end(), [&](const OptimizerArgument& each) { return each.name == name; });
-    if (argument == arguments.end()) fail(name, fmt::format("{} has no argument `{}`", optimizer.name, name), did_you_mean(name, names_of(arguments)));
+    const auto argument = std::find_if(arguments.begin(), arguments.end(),
+                                       [&](const OptimizerArgument& each) { return each.name == name; });
+    if (argument == arguments.end())
+      fail(name, fmt::format("{} has no argument `{}`", optimizer.name, name), did_you_mean(name, names_of(arguments)));
     set(*argument, value);
   }
-  if (!optimizer.find("rate")) fail("", fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
+  if (!optimizer.find("rate"))
+    fail("", fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
   if (definition_->check) definition_->check(*this);
 }
 

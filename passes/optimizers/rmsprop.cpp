@@ -6,7 +6,9 @@ namespace bnc {
 // g^2, d = g/(sqrt(s) + epsilon); w = w - rate*d, or with a momentum v = momentum*v + d; w = w - rate*v.
 OptimizerDefinition rmsprop() {
   return {.name = "rmsprop",
-          .arguments = {{.name = "smoothing", .fallback = 0.99, .range = decay_range}, {.name = "momentum", .range = below_one}, {.name = "epsilon", .fallback = 1e-8}},
+          .arguments = {{.name = "smoothing", .fallback = 0.99, .range = decay_range},
+                        {.name = "momentum", .range = below_one},
+                        {.name = "epsilon", .fallback = 1e-8}},
           .update = [](ParameterUpdate& step, Value gradient) {
             GraphBuilder& b = step.builder;
             const double momentum = step.settings.number("momentum");

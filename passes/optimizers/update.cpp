@@ -22,7 +22,8 @@ Value StepScalars::correction(double decay) {
   GraphBuilder builder(graph_);
   Value& correction = corrections_[decay];
   if (correction) return correction;
-  return correction = decay == 0 ? builder.constant(1) : builder.value("one_minus_power", {step_counter(graph_)}, {{"decay", decay}, {"offset", 1}});
+  return correction = decay == 0 ? builder.constant(1)
+                                 : builder.value("one_minus_power", {step_counter(graph_)}, {{"decay", decay}, {"offset", 1}});
 }
 
 bool ParameterUpdate::is_excluded() const { return parameter.type().rank() <= 1 && !settings.flag("decay_all"); }

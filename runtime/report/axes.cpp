@@ -60,16 +60,20 @@ std::string Axes::render() const {
   for (int k = 0; y_.range.low + k * y_step_ <= y_.range.high + y_step_ * 1e-6; ++k) {
     const double place = y_.range.low + k * y_step_, y = y_.logarithmic ? std::pow(10.0, place) : place;
     text += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", left, width - right, down(y), down(y));
-    text += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 7, down(y) + 4, label(y, y_.logarithmic ? y : y_step_));
+    text += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 7, down(y) + 4,
+                        label(y, y_.logarithmic ? y : y_step_));
   }
   const double step = tick_step(x_.range.high - x_.range.low, 5, x_.whole);
   for (int k = 0; k <= 6; ++k) {
     const double x = (std::ceil(x_.range.low / step - 1e-9) + k) * step;
     if (x > x_.range.high + step * 1e-6) break;
-    text += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", across(x), height - bottom, height - bottom + 4);
-    text += fmt::format("<text class=\"across\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", across(x), height - bottom + 18, label(x, step));
+    text += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", across(x), height - bottom,
+                        height - bottom + 4);
+    text += fmt::format("<text class=\"across\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", across(x), height - bottom + 18,
+                        label(x, step));
   }
-  text += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (left + width - right) / 2, height - 6, escape_html(x_.title));
+  text += fmt::format("<text class=\"title\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (left + width - right) / 2,
+                      height - 6, escape_html(x_.title));
   return text + fmt::format("<text class=\"title\" x=\"{}\" y=\"14\">{}</text>\n", 6, escape_html(y_.title));
 }
 

@@ -40,8 +40,9 @@ std::string render_curve(const Axes& axes, const Curve& curve) {
     if (curve.points.size() > most_dots || curve.thin) continue;
     dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"/>", axes.across(x), axes.down(y), curve.points.size() == 1 ? 4 : 2.5);
   }
-  return fmt::format("<g class=\"curve {}{}\" data-name=\"{}\" data-x=\"{}\" data-y=\"{}\"><polyline points=\"{}\"/>{}</g>\n", curve_style(curve.colour),
-                     curve.thin ? " thin" : "", escape_html(curve.name), xs, ys, render_points(axes, curve.points), dots);
+  return fmt::format("<g class=\"curve {}{}\" data-name=\"{}\" data-x=\"{}\" data-y=\"{}\"><polyline points=\"{}\"/>{}</g>\n",
+                     curve_style(curve.colour), curve.thin ? " thin" : "", escape_html(curve.name), xs, ys,
+                     render_points(axes, curve.points), dots);
 }
 
 std::string render_band(const Axes& axes, const Curve& low, const Curve& high) {
@@ -54,7 +55,8 @@ std::string render_band(const Axes& axes, const Curve& low, const Curve& high) {
 std::string describe(const Chart& chart) {
   std::vector<std::string> parts;
   for (const Curve& curve : chart.curves) {
-    if (!curve.points.empty()) parts.push_back(fmt::format("{}: {:.4g} to {:.4g}", curve.name, curve.points.front().second, curve.points.back().second));
+    if (!curve.points.empty())
+      parts.push_back(fmt::format("{}: {:.4g} to {:.4g}", curve.name, curve.points.front().second, curve.points.back().second));
   }
   return fmt::format("{}: {} over {}. {}", chart.title, chart.y_title, chart.x_title, fmt::join(parts, "; "));
 }
@@ -109,12 +111,15 @@ std::string render_histogram(const std::string& title, const Histogram& histogra
   const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
   std::string bars;
   for (size_t k = 0; k < histogram.counts.size(); ++k) {
-    const double share = 100 * static_cast<double>(histogram.counts[k]) / total, left = axes.across(histogram.low + static_cast<double>(k) * width);
+    const double share = 100 * static_cast<double>(histogram.counts[k]) / total,
+                 left = axes.across(histogram.low + static_cast<double>(k) * width);
     const double right = std::max(axes.across(histogram.low + static_cast<double>(k + 1) * width) - 0.5, left + 1);
     if (share > 0) bars += fmt::format("M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}z", left, axes.down(0), right, axes.down(share), left);
   }
   const std::string description = fmt::format("{}: histogram of the values from {:.3g} to {:.3g}", title, histogram.low, histogram.high);
-  return figure(title, "", svg(description, values.title, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
+  return figure(
+      title, "",
+      svg(description, values.title, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
 }
 
 }  // namespace bnc

@@ -53,14 +53,20 @@ double common_accuracy(Runs runs) {
 
 std::string render_results(Runs runs) {
   const double common = common_accuracy(runs);
-  const bool accuracies = std::any_of(runs.begin(), runs.end(), [](const RunRecord& run) { return !run.history.empty() && !std::isnan(run.history.back().accuracy); });
-  HtmlTable table{"the runs; their curves below have the same colours", "number stack", {"run", "steps", "last loss", "last test loss", "best test loss"}, {}, {}};
+  const bool accuracies = std::any_of(
+      runs.begin(), runs.end(), [](const RunRecord& run) { return !run.history.empty() && !std::isnan(run.history.back().accuracy); });
+  HtmlTable table{"the runs; their curves below have the same colours",
+                  "number stack",
+                  {"run", "steps", "last loss", "last test loss", "best test loss"},
+                  {},
+                  {}};
   if (accuracies) table.head.insert(table.head.end(), {"last accuracy", "last test accuracy", "best test accuracy"});
   if (!std::isnan(common)) table.head.push_back(fmt::format("steps until {}", percent(common)));
   for (size_t k = 0; k < runs.size(); ++k) {
     const RunRecord& run = runs[k];
     const std::vector<HistoryRow> tests = tests_of(run);
-    const HistoryRow last = run.history.empty() ? HistoryRow{} : run.history.back(), none{0, 0, 0, 0, false, std::nan(""), std::nan(""), 0, 0};
+    const HistoryRow last = run.history.empty() ? HistoryRow{} : run.history.back(),
+                     none{0, 0, 0, 0, false, std::nan(""), std::nan(""), 0, 0};
     const HistoryRow& last_test = tests.empty() ? none : tests.back();
     HistoryRow best = none;
     for (const HistoryRow& row : tests) {
@@ -68,10 +74,13 @@ std::string render_results(Runs runs) {
       best.test_accuracy = std::fmax(best.test_accuracy, row.test_accuracy);
     }
     const std::string network = run.network.empty() ? "" : fmt::format("<br><span class=\"small\">{}</span>", breakable(run.network));
-    std::vector<std::string> cells = {fmt::format("<i class=\"swatch {}\"></i>{}{}", curve_style(static_cast<int>(k)), breakable(run.folder), network), std::to_string(last.step),
-                                      loss_text(last.loss), loss_text(last_test.test_loss), loss_text(best.test_loss)};
+    std::vector<std::string> cells = {
+        fmt::format("<i class=\"swatch {}\"></i>{}{}", curve_style(static_cast<int>(k)), breakable(run.folder), network),
+        std::to_string(last.step), loss_text(last.loss), loss_text(last_test.test_loss), loss_text(best.test_loss)};
     if (accuracies) cells.insert(cells.end(), {percent(last.accuracy), percent(last_test.test_accuracy), percent(best.test_accuracy)});
-    if (!std::isnan(common)) cells.push_back(std::to_string(std::find_if(tests.begin(), tests.end(), [&](const HistoryRow& row) { return row.test_accuracy >= common; })->step));
+    if (!std::isnan(common))
+      cells.push_back(std::to_string(
+          std::find_if(tests.begin(), tests.end(), [&](const HistoryRow& row) { return row.test_accuracy >= common; })->step));
     table.rows.push_back(std::move(cells));
   }
   return render_table(table);
@@ -109,8 +118,10 @@ std::string render_comparison(Runs runs) {
                              render_figure(runs, "Training accuracy", "share of right answers", false, &HistoryRow::accuracy) +
                              render_figure(runs, "Test accuracy", "share of right answers", true, &HistoryRow::test_accuracy) +
                              render_figure(runs, "Learning rate", "rate", false, &HistoryRow::rate);
-  const Section course{"Course", "A click on a run in a legend hides it or shows it again.", "<div class=\"charts\">\n" + charts + "</div>\n"};
-  return render_page("training runs compared", fmt::format("<h1>{} training runs</h1>\n", runs.size()) + render_results(runs), {course, render_differences(runs)});
+  const Section course{"Course", "A click on a run in a legend hides it or shows it again.",
+                       "<div class=\"charts\">\n" + charts + "</div>\n"};
+  return render_page("training runs compared", fmt::format("<h1>{} training runs</h1>\n", runs.size()) + render_results(runs),
+                     {course, render_differences(runs)});
 }
 
 }  // namespace bnc

@@ -34,14 +34,17 @@ std::string render_graph(const std::string& title, const Graph& graph, bool kern
   const std::string description = fmt::format("the graph {}: {}, namely {}", title, parts_text, counts);
   std::string picture = render_drawing(few ? operations : collapse(whole, most_boxes), description);
   if (!few && operations.boxes.size() <= most_operations) {
-    picture += fmt::format("<details><summary>each of the {} operations</summary>\n{}</details>\n", ops.size(), render_drawing(operations, description));
+    picture += fmt::format("<details><summary>each of the {} operations</summary>\n{}</details>\n", ops.size(),
+                           render_drawing(operations, description));
   }
-  return fmt::format("<figure class=\"drawing\">\n<figcaption>{}: {}</figcaption>\n<p class=\"small\">{}</p>\n{}</figure>\n", title, parts_text, counts, picture);
+  return fmt::format("<figure class=\"drawing\">\n<figcaption>{}: {}</figcaption>\n<p class=\"small\">{}</p>\n{}</figure>\n", title,
+                     parts_text, counts, picture);
 }
 
 std::string render_legend() {
   std::string text = "<div class=\"legend drawing\">";
-  for (const auto& [colour, name] : {std::pair("c0", "products and convolutions"), std::pair("c1", "normalization"), std::pair("c2", "activations"), std::pair("c4", "pooling"), std::pair("c7", "other")}) {
+  for (const auto& [colour, name] : {std::pair("c0", "products and convolutions"), std::pair("c1", "normalization"),
+                                     std::pair("c2", "activations"), std::pair("c4", "pooling"), std::pair("c7", "other")}) {
     text += fmt::format("<span class=\"key {}\"><i></i>{}</span>", colour, name);
   }
   return text + "</div>\n";
@@ -72,14 +75,16 @@ std::string render_place(const Entry& entry) {
 std::string render_entries(const std::string& caption, const char* gone, const std::vector<Entry>& entries) {
   if (entries.empty()) return "";
   const auto count = std::count_if(entries.begin(), entries.end(), [](const Entry& entry) { return entry.folded; });
-  HtmlTable table{fmt::format("{}: {} of {} {}", caption, count, entries.size(), gone), "wide stack", {"layer", "what became of it"}, {}, {}};
+  HtmlTable table{
+      fmt::format("{}: {} of {} {}", caption, count, entries.size(), gone), "wide stack", {"layer", "what became of it"}, {}, {}};
   for (const auto& group : groups_of(entries)) {
     const Entry& first = *group.front();
     const char* mark = first.folded ? "<span class=\"right\">&#10003;</span>" : "<span class=\"wrong\">&#9679;</span>";
     std::string text = fmt::format("<div>{} {}</div>{}", mark, with_code(first.what), render_place(first));
     if (group.size() > 1) {
       text += fmt::format("<details><summary>{} more like it</summary>\n<ul>\n", group.size() - 1);
-      for (size_t k = 1; k < group.size(); ++k) text += fmt::format("<li><b>{}</b> {}</li>\n", breakable(group[k]->path), with_code(group[k]->what));
+      for (size_t k = 1; k < group.size(); ++k)
+        text += fmt::format("<li><b>{}</b> {}</li>\n", breakable(group[k]->path), with_code(group[k]->what));
       text += "</ul></details>\n";
     }
     table.rows.push_back({breakable(first.path), text});
@@ -88,14 +93,20 @@ std::string render_entries(const std::string& caption, const char* gone, const s
 }
 
 std::string render_totals(const Explanation& explanation) {
-  const auto row = [](const char* name, double before, double after) { return std::vector<std::string>{name, magnitude(before), magnitude(after)}; };
+  const auto row = [](const char* name, double before, double after) {
+    return std::vector<std::string>{name, magnitude(before), magnitude(after)};
+  };
   HtmlTable table{"cost of one example", "number", {"", "as written", "compiled"}, {}, {}};
-  table.rows = {row("floating-point operations", explanation.flops_before, explanation.flops_after), row("bytes moved", explanation.bytes_before, explanation.bytes_after),
-                row("bytes of working memory", static_cast<double>(explanation.arena_before), static_cast<double>(explanation.arena_after))};
+  table.rows = {
+      row("floating-point operations", explanation.flops_before, explanation.flops_after),
+      row("bytes moved", explanation.bytes_before, explanation.bytes_after),
+      row("bytes of working memory", static_cast<double>(explanation.arena_before), static_cast<double>(explanation.arena_after))};
   const std::string text = render_table(table);
   if (!explanation.predicted_difference) return text;
-  const std::string measured = explanation.measured_difference ? fmt::format("{:.2g}", *explanation.measured_difference) : "none, as the network is large";
-  return text + fmt::format("<p>Relative change of the outputs by folding: {:.2g} expected; measured: {}.</p>\n", *explanation.predicted_difference, measured);
+  const std::string measured = explanation.measured_difference ? fmt::format("{:.2g}", *explanation.measured_difference)
+                                                               : "none, as the network is large";
+  return text + fmt::format("<p>Relative change of the outputs by folding: {:.2g} expected; measured: {}.</p>\n",
+                            *explanation.predicted_difference, measured);
 }
 
 }  // namespace
@@ -108,15 +119,18 @@ std::vector<Section> render_compilation(const RunRecord& run) {
   Compilation compilation(network.data(), options, weights ? &weights->data().weights : nullptr);
   compilation.context.assume_weights = true;
   compilation.run_passes(compilation.passes());
-  const std::string pictures = render_legend() + "<div class=\"graphs\">\n" + render_graph("as written", network.data().graph(), false) + render_graph("compiled", compilation.graph, true) + "</div>\n";
+  const std::string pictures = render_legend() + "<div class=\"graphs\">\n" + render_graph("as written", network.data().graph(), false) +
+                               render_graph("compiled", compilation.graph, true) + "</div>\n";
 
   CompileOptions training;
   training.mode = Mode::train;
   const Explanation inference = network.explain(options, weights);
   const std::vector<Explanation::Entry> biases = network.trainable() ? network.explain(training).biases : inference.biases;
-  return {{"Graph", "Each box is an operation, or a whole block where there are many; behind its name stands the shape of its result.", pictures},
-          {"Folding", "", render_entries("batch norms of the frozen network", "folded", inference.batch_norms) +
-                              render_entries("biases in front of batch norms, in training", "dropped", biases) + render_totals(inference)}};
+  return {{"Graph", "Each box is an operation, or a whole block where there are many; behind its name stands the shape of its result.",
+           pictures},
+          {"Folding", "",
+           render_entries("batch norms of the frozen network", "folded", inference.batch_norms) +
+               render_entries("biases in front of batch norms, in training", "dropped", biases) + render_totals(inference)}};
 }
 
 }  // namespace bnc

@@ -64,7 +64,8 @@ class Layout {
   }
 
   std::string render(const std::string& description) const {
-    std::string text = fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n", margin * 2 + box_width + lane_width * static_cast<double>(used_lanes_), height_,
+    std::string text = fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n",
+                                   margin * 2 + box_width + lane_width * static_cast<double>(used_lanes_), height_,
                                    escape_html(description));
     for (size_t k = 0; k < drawing_.edges.size(); ++k) text += render_edge(k);
     for (size_t k = 0; k < drawing_.boxes.size(); ++k) text += render_box(k);
@@ -92,18 +93,25 @@ class Layout {
     const auto& [from, to] = drawing_.edges[index];
     if (to == from + 1) {
       const double x = margin + box_width / 2, y = tops_[to];
-      return fmt::format("<path class=\"edge\" d=\"M{0} {1}V{2}\"/><path class=\"head\" d=\"M{0} {3}l-4 -7h8z\"/>\n", x, tops_[from] + heights_[from], y - 6, y);
+      return fmt::format("<path class=\"edge\" d=\"M{0} {1}V{2}\"/><path class=\"head\" d=\"M{0} {3}l-4 -7h8z\"/>\n", x,
+                         tops_[from] + heights_[from], y - 6, y);
     }
-    const double side = margin + box_width, x = side + lane_width * (static_cast<double>(lanes_[index]) + 1), out = tops_[from] + heights_[from] * 0.7, in = tops_[to] + heights_[to] * 0.3;
-    return fmt::format("<path class=\"edge\" d=\"M{0} {1:.1f}H{2}Q{3} {1:.1f} {3} {4:.1f}V{5:.1f}Q{3} {6:.1f} {2} {6:.1f}H{7}\"/><path class=\"head\" d=\"M{0} {6:.1f}l7 -4v8z\"/>\n", side, out, x - 5, x,
-                       out + 5, in - 5, in, side + 6);
+    const double side = margin + box_width, x = side + lane_width * (static_cast<double>(lanes_[index]) + 1),
+                 out = tops_[from] + heights_[from] * 0.7, in = tops_[to] + heights_[to] * 0.3;
+    return fmt::format(
+        "<path class=\"edge\" d=\"M{0} {1:.1f}H{2}Q{3} {1:.1f} {3} {4:.1f}V{5:.1f}Q{3} {6:.1f} {2} {6:.1f}H{7}\"/><path class=\"head\" "
+        "d=\"M{0} {6:.1f}l7 -4v8z\"/>\n",
+        side, out, x - 5, x, out + 5, in - 5, in, side + 6);
   }
 
   std::string render_box(size_t index) const {
     const GraphDrawing::Box& box = drawing_.boxes[index];
     const double top = tops_[index], left = margin + 14, right = margin + box_width - 10;
-    std::string text = fmt::format("<g class=\"box {}\"><title>{}: {}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/><rect class=\"mark\" x=\"{}\" y=\"{}\" width=\"5\" height=\"{}\"/>",
-                                   colour_of(box.kind), escape_html(box.name), escape_html(box.detail), margin, top, box_width, heights_[index], margin, top, heights_[index]);
+    std::string text = fmt::format(
+        "<g class=\"box {}\"><title>{}: {}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/><rect class=\"mark\" "
+        "x=\"{}\" y=\"{}\" width=\"5\" height=\"{}\"/>",
+        colour_of(box.kind), escape_html(box.name), escape_html(box.detail), margin, top, box_width, heights_[index], margin, top,
+        heights_[index]);
     double line = top + padding + 13;
     text += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", right, line, escape_html(box.shape));
     for (const auto& [lines, style] : {std::pair(&names_[index], "name"), std::pair(&details_[index], "detail")}) {

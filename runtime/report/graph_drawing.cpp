@@ -67,7 +67,8 @@ class Drawer {
 
  private:
   bool depends_on_input(const Node& node) const {
-    return std::any_of(node.operands.begin(), node.operands.end(), [&](const Value& operand) { return operand && box_of_.count(operand.node) > 0; });
+    return std::any_of(node.operands.begin(), node.operands.end(),
+                       [&](const Value& operand) { return operand && box_of_.count(operand.node) > 0; });
   }
 
   size_t new_box() {
@@ -97,7 +98,8 @@ class Drawer {
     if (!kernels_ && node.kernel >= 0) into.detail += fmt::format("{}kernel {}", into.detail.empty() ? "" : " \u00b7 ", node.kernel);
     // What has no parameters of its own belongs to the block before it, unless it stands in the network's own lines; what begins a block,
     // to the block behind it.
-    const bool known = node.range.known() && graph_.range.known(), outside = known && node.range.line >= graph_.range.line, inside = known ? !outside : path.empty();
+    const bool known = node.range.known() && graph_.range.known(), outside = known && node.range.line >= graph_.range.line,
+               inside = known ? !outside : path.empty();
     if (!into.block.empty()) return;
     const bool alone = into.ops.size() == 1;
     into.block = !block.empty() ? block : inside && alone && box > 0 ? boxes_[box - 1].block : "";

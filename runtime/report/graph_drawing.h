@@ -21,7 +21,8 @@ struct GraphDrawing {
   std::vector<std::pair<size_t, size_t>> edges; // from an earlier box to a later one, each once
 };
 
-// The operations that depend on an input; with `kernels`, the kernels that `fuse` formed of them; without, of which one each is part is told.
+// The operations that depend on an input; with `kernels`, the kernels that `fuse` formed of them; without, of which one each is part is
+// told.
 GraphDrawing draw_graph(const Graph& graph, bool kernels);
 // Puts boxes of one block into one where there are more than `most`, and leaves out some in the middle where that is not enough.
 GraphDrawing collapse(const GraphDrawing& drawing, size_t most);

@@ -78,15 +78,17 @@ std::string render_page(const std::string& title, const std::string& first, cons
   }
   if (count >= fewest_links) links = fmt::format("<nav aria-label=\"sections\">\n{}</nav>\n", links);
   else links.clear();
-  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                     "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>{}</style>\n</head>\n"
-                     "<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
-                     escape_html(title), page_style, first, links, body, page_script);
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" "
+      "href=\"data:,\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" "
+      "hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
+      escape_html(title), page_style, first, links, body, page_script);
 }
 
 std::string render_table(const HtmlTable& table) {
-  std::string text = fmt::format("<div class=\"scroll\"><table{} class=\"{}\">\n<caption>{}</caption>\n", table.id.empty() ? "" : fmt::format(" id=\"{}\"", table.id), table.style,
-                                 table.caption);
+  std::string text = fmt::format("<div class=\"scroll\"><table{} class=\"{}\">\n<caption>{}</caption>\n",
+                                 table.id.empty() ? "" : fmt::format(" id=\"{}\"", table.id), table.style, table.caption);
   if (!table.head.empty()) {
     text += "<thead><tr>";
     for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", breakable(cell));
@@ -98,7 +100,8 @@ std::string render_table(const HtmlTable& table) {
     text += table.row_styles.empty() ? "<tr>" : fmt::format("<tr class=\"{}\">", table.row_styles[k]);
     for (size_t column = 0; column < table.rows[k].size(); ++column) {
       const std::string& cell = table.rows[k][column];
-      const std::string title = titles && column < table.head.size() ? fmt::format(" data-title=\"{}\"", escape_html(table.head[column])) : "";
+      const std::string title = titles && column < table.head.size() ? fmt::format(" data-title=\"{}\"", escape_html(table.head[column]))
+                                                                     : "";
       text += column == 0 ? fmt::format("<th scope=\"row\">{}</th>", cell) : fmt::format("<td{}>{}</td>", title, cell);
     }
     text += "</tr>\n";

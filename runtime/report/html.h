@@ -10,7 +10,8 @@ namespace bnc {
 // Text with the characters that HTML gives a meaning replaced.
 std::string escape_html(const std::string& text);
 
-// The same, and a line may end within a long name or path: before a letter that follows one of `. / _ = (`, a digit that follows `=` or `(`.
+// The same, and a line may end within a long name or path: before a letter that follows one of `. / _ = (`, a digit that follows `=` or
+// `(`.
 std::string breakable(const std::string& text);
 // The same, with what stands between backticks as code.
 std::string with_code(const std::string& text);

@@ -25,7 +25,8 @@ Rows rows_of(const RunRecord& run, const std::string& batch_norm) {
 }
 
 // Bands around the median over the places of the rows.
-std::string render_bands(const std::string& title, const std::string& x_title, const Rows& rows, const std::function<int64_t(size_t)>& place) {
+std::string render_bands(const std::string& title, const std::string& x_title, const Rows& rows,
+                         const std::function<int64_t(size_t)>& place) {
   Chart chart{title, x_title, "value", {}, {{0, 4}, {1, 3}}, false};
   for (size_t k = 0; k < distribution_percentiles.size(); ++k) {
     const int percentile = distribution_percentiles[k];
@@ -39,8 +40,11 @@ std::string render_bands(const std::string& title, const std::string& x_title, c
 std::string render_charts(const RunRecord& run, const std::string& batch_norm) {
   const Rows rows = rows_of(run, batch_norm);
   std::string charts = render_bands("Before normalization, over time", "training step", rows, [&](size_t k) { return rows[k]->step; });
-  const auto found = std::find_if(run.histograms.begin(), run.histograms.end(), [&](const auto& each) { return each.batch_norm == batch_norm; });
-  if (found != run.histograms.end()) charts += render_histogram("Before normalization, at the end", found->before, 3) + render_histogram("After it, scaled and shifted", found->after, 5);
+  const auto found = std::find_if(run.histograms.begin(), run.histograms.end(),
+                                  [&](const auto& each) { return each.batch_norm == batch_norm; });
+  if (found != run.histograms.end())
+    charts += render_histogram("Before normalization, at the end", found->before, 3) +
+              render_histogram("After it, scaled and shifted", found->after, 5);
   return "<div class=\"charts\">\n" + charts + "</div>\n";
 }
 
@@ -66,10 +70,12 @@ Section render_normalization(const RunRecord& run) {
     if (k < shown_at_once) text += fmt::format("<h3>{}</h3>\n{}", name, charts);
     else more += fmt::format("<details><summary>{}: {}</summary>\n{}</details>\n", k + 1, name, charts);
   }
-  if (!more.empty()) text += fmt::format("<details><summary>{} more batch norms</summary>\n{}</details>\n", names.size() - shown_at_once, more);
+  if (!more.empty())
+    text += fmt::format("<details><summary>{} more batch norms</summary>\n{}</details>\n", names.size() - shown_at_once, more);
   return {"Batch norms",
-          "What each batch norm takes in, over all channels, for the same few training examples all along, normalized with their own statistics. "
-          "The line is the median, the dark band goes from the 15th to the 85th percentile, the light one from the 5th to the 95th.",
+          "What each batch norm takes in, over all channels, for the same few training examples all along, normalized with their own "
+          "statistics. The line is the median, the dark band goes from the 15th to the 85th percentile, the light one from the 5th to the "
+          "95th.",
           text};
 }
 

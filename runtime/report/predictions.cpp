@@ -17,9 +17,11 @@ constexpr int64_t most_pixels = 64;   // of a side of a picture
 // The numbers of an example from 0 to 255: floats in [0, 1] as they are, others from their least to their largest.
 std::vector<uint8_t> bytes_of(const Dataset::Data& data, int64_t example) {
   const size_t size = static_cast<size_t>(data.example_size), first = static_cast<size_t>(example) * size;
-  if (data.values.empty()) return {data.pixels.begin() + static_cast<std::ptrdiff_t>(first), data.pixels.begin() + static_cast<std::ptrdiff_t>(first + size)};
+  if (data.values.empty())
+    return {data.pixels.begin() + static_cast<std::ptrdiff_t>(first), data.pixels.begin() + static_cast<std::ptrdiff_t>(first + size)};
   const std::span<const float> values = std::span(data.values).subspan(first, size);
-  const float low = std::min(0.0f, *std::min_element(values.begin(), values.end())), high = std::max(1.0f, *std::max_element(values.begin(), values.end()));
+  const float low = std::min(0.0f, *std::min_element(values.begin(), values.end())),
+              high = std::max(1.0f, *std::max_element(values.begin(), values.end()));
   std::vector<uint8_t> bytes;
   for (const float value : values) bytes.push_back(static_cast<uint8_t>(std::lround((value - low) / (high - low) * 255)));
   return bytes;
@@ -30,7 +32,8 @@ std::string image_of(const Dataset& data, int64_t example) {
   const std::vector<int64_t>& dims = data.example_dims();
   const bool is_image = dims.size() == 3 && (dims[2] == 1 || dims[2] == 3);
   if (!is_image) return "";
-  const int64_t step = (std::max(dims[0], dims[1]) + most_pixels - 1) / most_pixels, rows = (dims[0] + step - 1) / step, columns = (dims[1] + step - 1) / step;
+  const int64_t step = (std::max(dims[0], dims[1]) + most_pixels - 1) / most_pixels, rows = (dims[0] + step - 1) / step,
+                columns = (dims[1] + step - 1) / step;
   const std::vector<uint8_t> all = bytes_of(data.data(), example);
   std::vector<uint8_t> pixels;
   for (int64_t row = 0; row < rows; ++row) {
@@ -60,14 +63,16 @@ void PredictionCollector::add(int64_t first, int64_t count, std::span<const floa
     double sum = 0;
     const double highest = row[static_cast<size_t>(answer)];
     for (const float score : row) sum += std::exp(score - highest);
-    (answer == truth ? right_ : mistakes_).push_back({first + k, truth, answer, 1 / sum, std::exp(row[static_cast<size_t>(truth)] - highest) / sum, ""});
+    (answer == truth ? right_ : mistakes_)
+        .push_back({first + k, truth, answer, 1 / sum, std::exp(row[static_cast<size_t>(truth)] - highest) / sum, ""});
   }
 }
 
 void PredictionCollector::fill(RunRecord& record) const {
   record.predictions = mistakes_;
   record.mistakes = static_cast<int64_t>(mistakes_.size());
-  std::stable_sort(record.predictions.begin(), record.predictions.end(), [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  std::stable_sort(record.predictions.begin(), record.predictions.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
   if (record.predictions.size() > shown_mistakes) record.predictions.resize(shown_mistakes);
   record.predictions.insert(record.predictions.end(), right_.begin(), right_.end());
   for (Prediction& each : record.predictions) each.image = image_of(data_, each.example);

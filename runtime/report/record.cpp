@@ -17,22 +17,31 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}}; }
-EvaluationResult evaluation(const Json& json) { return {number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))}; }
+EvaluationResult evaluation(const Json& json) {
+  return {number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
+}
 
 Json to_json(const Prediction& prediction) {
-  return {{"example", prediction.example}, {"truth", prediction.truth}, {"answer", prediction.answer}, {"probability", prediction.probability},
-          {"truth_probability", prediction.truth_probability}, {"image", prediction.image}};
+  return {{"example", prediction.example},
+          {"truth", prediction.truth},
+          {"answer", prediction.answer},
+          {"probability", prediction.probability},
+          {"truth_probability", prediction.truth_probability},
+          {"image", prediction.image}};
 }
 
 Prediction prediction(const Json& json) {
-  return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")), whole_number<int32_t>(json.at("answer")), number(json.at("probability")),
-          number(json.at("truth_probability")), json.at("image").get<std::string>()};
+  return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")),
+          whole_number<int32_t>(json.at("answer")),  number(json.at("probability")),
+          number(json.at("truth_probability")),      json.at("image").get<std::string>()};
 }
 
 Json to_json(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
 Histogram histogram(const Json& json) { return {number(json.at("low")), number(json.at("high")), whole_numbers(json.at("counts"))}; }
 
-Json to_json(const NormalizationHistograms& each) { return {{"batch_norm", each.batch_norm}, {"before", to_json(each.before)}, {"after", to_json(each.after)}}; }
+Json to_json(const NormalizationHistograms& each) {
+  return {{"batch_norm", each.batch_norm}, {"before", to_json(each.before)}, {"after", to_json(each.after)}};
+}
 
 template <class T> Json list(const std::vector<T>& values) {
   Json json = Json::array();
@@ -77,10 +86,12 @@ void write_record(const std::string& folder, const RunRecord& record) {
 
 RunRecord read_record(const std::string& folder) {
   const fs::path root = folder;
-  const std::string history = root / "history.csv", distributions = root / "distributions.csv", facts = root / "report.json", weights = root / "weights.safetensors";
+  const std::string history = root / "history.csv", distributions = root / "distributions.csv", facts = root / "report.json",
+                    weights = root / "weights.safetensors";
   std::error_code ignored;
   RunRecord record;
-  if (!fs::exists(history, ignored)) fail("{} is not the folder of a training run: it holds no history.csv\nhelp: `bnc train ... --out {}` makes one", folder, folder);
+  if (!fs::exists(history, ignored))
+    fail("{} is not the folder of a training run: it holds no history.csv\nhelp: `bnc train ... --out {}` makes one", folder, folder);
   record.history = parse_csv(text_of(history), history);
   if (fs::exists(distributions, ignored)) record.distributions = parse_distributions(text_of(distributions), distributions);
   if (fs::exists(facts, ignored)) {

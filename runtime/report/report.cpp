@@ -13,16 +13,20 @@ namespace bnc {
 
 namespace {
 
-std::string card(const std::string& title, const std::string& figure) { return fmt::format("<div class=\"card\">{}<b>{}</b></div>\n", title, figure); }
+std::string card(const std::string& title, const std::string& figure) {
+  return fmt::format("<div class=\"card\">{}<b>{}</b></div>\n", title, figure);
+}
 
 std::string cards_of(const std::string& set, const EvaluationResult& result) {
   if (result.count == 0) return "";
-  return (std::isnan(result.accuracy) ? "" : card(set + " accuracy", percent(result.accuracy))) + card(set + " loss", loss_text(result.loss));
+  return (std::isnan(result.accuracy) ? "" : card(set + " accuracy", percent(result.accuracy))) +
+         card(set + " loss", loss_text(result.loss));
 }
 
 std::string render_figures(const RunRecord& run) {
   std::string text = "<div class=\"cards\">\n" + cards_of("test", run.test) + cards_of("training", run.train);
-  if (!run.history.empty()) text += card("steps", std::to_string(run.history.back().step)) + card("time", duration(run.history.back().seconds));
+  if (!run.history.empty())
+    text += card("steps", std::to_string(run.history.back().step)) + card("time", duration(run.history.back().seconds));
   return text + "</div>\n";
 }
 
@@ -41,8 +45,11 @@ Section render_course(const RunRecord& run) {
   losses.logarithmic = true;
   rates.legend = false;
   rates.from_zero = true;
-  const std::string charts = render_chart(losses) + render_chart({"Accuracy", "training step", "share of right answers", {accuracy, test_accuracy}}) + render_chart(rates);
-  return {"Course", "Training figures are means over the steps since the point before.", charts.empty() ? "" : "<div class=\"charts\">\n" + charts + "</div>\n"};
+  const std::string charts = render_chart(losses) +
+                             render_chart({"Accuracy", "training step", "share of right answers", {accuracy, test_accuracy}}) +
+                             render_chart(rates);
+  return {"Course", "Training figures are means over the steps since the point before.",
+          charts.empty() ? "" : "<div class=\"charts\">\n" + charts + "</div>\n"};
 }
 
 Section render_settings(const RunRecord& run) {
@@ -53,7 +60,8 @@ Section render_settings(const RunRecord& run) {
 
 Section render_source(const RunRecord& run) {
   if (run.source.empty()) return {};
-  return {"Network", "", fmt::format("<details><summary>{}</summary>\n<pre>{}</pre></details>\n", breakable(run.source_path), escape_html(run.source))};
+  return {"Network", "",
+          fmt::format("<details><summary>{}</summary>\n<pre>{}</pre></details>\n", breakable(run.source_path), escape_html(run.source))};
 }
 
 }  // namespace
@@ -64,7 +72,8 @@ std::string render_report(const RunRecord& run) {
   for (Section& section : render_compilation(run)) sections.push_back(std::move(section));
   sections.push_back(render_settings(run));
   sections.push_back(render_source(run));
-  return render_page(name + ": training report", fmt::format("<h1>{}</h1>\n<p>Report of a training run</p>\n", breakable(name)) + render_figures(run), sections);
+  return render_page(name + ": training report",
+                     fmt::format("<h1>{}</h1>\n<p>Report of a training run</p>\n", breakable(name)) + render_figures(run), sections);
 }
 
 }  // namespace bnc

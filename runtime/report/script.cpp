@@ -2,7 +2,8 @@
 
 namespace bnc {
 
-// Hovering, touching and arrow keys tell numbers; keys of the legends show and hide curves, all of one name on the page; filters choose rows of a table.
+// Hovering, touching and arrow keys tell numbers; keys of the legends show and hide curves, all of one name on the page; filters choose
+// rows of a table.
 const char* const page_script = R"(
 'use strict';
 document.documentElement.classList.add('js');

@@ -2,8 +2,8 @@
 
 namespace bnc {
 
-// Text has a contrast of at least 4.5 to what is behind it, curves of at least 3, in both schemes. Colour-blind readers tell c0 to c3 apart,
-// and c4 to c7. A test measures both in a browser.
+// Text has a contrast of at least 4.5 to what is behind it, curves of at least 3, in both schemes. Colour-blind readers tell c0 to c3
+// apart, and c4 to c7. A test measures both in a browser.
 const char* const page_style = R"(
 :root { color-scheme: light dark; --page: #f6f6f4; --card: #ffffff; --text: #1d2024; --soft: #555c64; --line: #e0e1de; --bad: #b3261e;
   --good: #1e6b34; --link: 47,111,179; --strength: .5; --c0: #1f6fb8; --c1: #c2481c; --c2: #14532d; --c3: #8a3ee0; --c4: #8f6400; --c5: #0a96ab;

@@ -29,7 +29,8 @@
 #include <unistd.h>
 
 enum kind { none, opening, reading, writing, printing, closing, syncing, renaming, folders, mapping, threads, allocating };
-static const char *const kind_names[] = {"", "open", "read", "write", "print", "close", "sync", "rename", "folder", "map", "thread", "allocate"};
+static const char* const kind_names[] = {"",     "open",   "read",   "write", "print",  "close",
+                                         "sync", "rename", "folder", "map",   "thread", "allocate"};
 
 static enum kind wanted = none;
 static long fail_at = 0;
@@ -109,7 +110,8 @@ static int counted_main(int argc, char **argv, char **environment) {
   return code;
 }
 
-int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void), void (*rtld_fini)(void), void *stack) {
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(void), void (*fini)(void),
+                      void (*rtld_fini)(void), void* stack) {
   typedef int start(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
   start *next = (start *)dlsym(RTLD_NEXT, "__libc_start_main");
   real_main = main;

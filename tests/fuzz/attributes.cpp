@@ -62,7 +62,8 @@ Symbol draw_symbol(const AttributeSpec& spec, const Call& call, const Limits& li
   for (const auto& [name, kind] : arguments->second) {
     if (random.chance(0.35)) continue;
     if (kind == AttributeKind::boolean) symbol.arguments.emplace_back(name, random.chance(0.7));
-    else if (kind == AttributeKind::integer || random.chance(0.25)) symbol.arguments.emplace_back(name, std::abs(draw_integer(call, limits, random)));
+    else if (kind == AttributeKind::integer || random.chance(0.25))
+      symbol.arguments.emplace_back(name, std::abs(draw_integer(call, limits, random)));
     else symbol.arguments.emplace_back(name, std::abs(draw_number(spec, random)));
   }
   return symbol;

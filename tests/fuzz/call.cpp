@@ -27,7 +27,8 @@ struct Operands {
 };
 
 Call parse_example(const OpDefinition& op) {
-  const Module module = parse_module(make_source(fmt::format("network example({}) {{\n  return y = {}\n}}\n", op.example_inputs, op.example), "example of " + op.name));
+  const Module module = parse_module(
+      make_source(fmt::format("network example({}) {{\n  return y = {}\n}}\n", op.example_inputs, op.example), "example of " + op.name));
   Call call{&op, {}, {}};
   const Node& node = *module.main().outputs.front().value.node;
   BNC_CHECK(node.op == &op, "the example of " + op.name);
@@ -38,7 +39,8 @@ Call parse_example(const OpDefinition& op) {
 
 // Sums are cut into parts of 128 or 192 numbers, and a product's operands are packed from a depth of 512 on.
 int64_t draw_extent(const Limits& limits, Random& random) {
-  static const std::vector<int64_t> long_ones = {48, 63, 96, 97, 127, 128, 129, 130, 160, 191, 193, 200, 256, 257, 300, 385, 512, 513, 520, 600};
+  static const std::vector<int64_t> long_ones = {48,  63,  96,  97,  127, 128, 129, 130, 160, 191,
+                                                 193, 200, 256, 257, 300, 385, 512, 513, 520, 600};
   if (random.chance(limits.large ? 0.5 : 0.02)) return random.pick(long_ones);
   static const std::vector<int64_t> odd = {5, 7, 8, 9, 11, 13, 15, 16, 17, 19, 23, 31, 32, 33, 37, 64, 65};
   const int64_t kind = random.below(100);
@@ -146,7 +148,9 @@ void change_operand(Call& call, const Pinned& pinned, const Limits& limits, Rand
   const OperandSpec& spec = call.spec(*operand);
   if (spec.optional && random.chance(0.3)) {
     if (type) type.reset();
-    else type = TensorType{random.chance(0.2) ? DType::i32 : DType::f32, random.chance(0.5) ? Shape{} : Shape{draw_dim(call, false, limits, random)}};
+    else
+      type = TensorType{random.chance(0.2) ? DType::i32 : DType::f32,
+                        random.chance(0.5) ? Shape{} : Shape{draw_dim(call, false, limits, random)}};
     return;
   }
   if (!type) return;
@@ -174,7 +178,8 @@ void change_operand(Call& call, const Pinned& pinned, const Limits& limits, Rand
 void change_count(Call& call, const Pinned& pinned, Random& random) {
   const bool variadic = !call.op->operands.empty() && call.op->operands.back().variadic;
   if (!variadic) return;
-  const bool removable = call.operands.size() > call.op->operands.size() && (call.operands.size() > pinned.size() || !pinned[call.operands.size() - 1]);
+  const bool removable = call.operands.size() > call.op->operands.size() &&
+                         (call.operands.size() > pinned.size() || !pinned[call.operands.size() - 1]);
   if (removable && random.chance(0.6)) call.operands.pop_back();
   else if (call.operands.size() < 4) call.operands.push_back(call.operands.back());
 }
@@ -217,7 +222,8 @@ bool is_valid(const Call& call, const Limits& limits) {
 bool within(const Limits& limits, const TensorType& type) {
   const std::optional<Dim> count = element_count(type.shape);
   const bool uses_batch = std::any_of(type.shape.begin(), type.shape.end(), [](const Dim& dim) { return dim.batch; });
-  return count && (limits.symbolic || !uses_batch) && count->factor > 0 && count->factor <= limits.elements && count->at(limits.batch) <= limits.elements;
+  return count && (limits.symbolic || !uses_batch) && count->factor > 0 && count->factor <= limits.elements &&
+         count->at(limits.batch) <= limits.elements;
 }
 
 std::optional<std::vector<TensorType>> results_of(const Call& call) {

@@ -24,11 +24,13 @@ std::string to_text(const Case& tried) { return settings_of(tried) + print(tried
 
 std::string to_short_text(const Case& tried) {
   std::string text = print(tried.module);
-  for (const auto& [from, to] : {std::pair("\n  batch +=[^\n]*", ""), {"\n  steps +=[^\n]*", ""}, {"\\{\n *", "{ "}, {"\n\\}", " }"}, {" +=", " ="}, {"\n\n", "\n"}})
+  for (const auto& [from, to] :
+       {std::pair("\n  batch +=[^\n]*", ""), {"\n  steps +=[^\n]*", ""}, {"\\{\n *", "{ "}, {"\n\\}", " }"}, {" +=", " ="}, {"\n\n", "\n"}})
     text = std::regex_replace(text, std::regex(from), to);
   // What is returned alone and read nowhere else needs no line of its own.
   std::smatch last;
-  if (std::regex_search(text, last, std::regex("\n +([A-Za-z0-9_.]+): [^\n=]* = ([^\n]*)\n +return ([A-Za-z0-9_.]+) \\}")) && last[1] == last[3])
+  if (std::regex_search(text, last, std::regex("\n +([A-Za-z0-9_.]+): [^\n=]* = ([^\n]*)\n +return ([A-Za-z0-9_.]+) \\}")) &&
+      last[1] == last[3])
     text = fmt::format("{}\n  return {} = {} }}{}", last.prefix().str(), last[1].str(), last[2].str(), last.suffix().str());
   return settings_of(tried) + text;
 }

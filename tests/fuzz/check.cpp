@@ -17,7 +17,8 @@ namespace bnc::fuzz {
 
 namespace {
 
-// What the values of the graph say: nearly always something. The gradient of what the loss does not depend on is a constant, and says nothing.
+// What the values of the graph say: nearly always something. The gradient of what the loss does not depend on is a constant, and says
+// nothing.
 void count_trusted(const Expected& expected, Outcome& outcome) {
   for (const auto& [name, tensor] : expected.reference.values) {
     const Output* gradient = name.starts_with("grad/") ? expected.graph.output(Output::Role::gradient, name.substr(5)) : nullptr;
@@ -63,7 +64,8 @@ Expected frozen(const Case& tried, const Weights& weights = {}) {
 Weights weights_of(const Graph& graph, const Bindings& bindings) {
   Weights weights;
   for (const auto& node : graph.nodes())
-    if (node->is("parameter") || node->is("state")) weights.set(node->results[0].name, Weight::from_tensor(bindings.at(node->results[0].name)));
+    if (node->is("parameter") || node->is("state"))
+      weights.set(node->results[0].name, Weight::from_tensor(bindings.at(node->results[0].name)));
   return weights;
 }
 
@@ -112,7 +114,8 @@ void check_frozen(const Case& tried, Extent extent, Random& random, Outcome& out
   if (embeds && (extent == Extent::everything || random.chance(0.02))) {
     const Variant variant{.cpu = random.pick(levels()), .fixed_batch = random.chance(0.5)};
     tell_phase("frozen, an object file");
-    const Tensors got = run_object(to_text(tried), weights_of(expected.graph, expected.bindings), expected.bindings, expected.batch, variant);
+    const Tensors got = run_object(to_text(tried), weights_of(expected.graph, expected.bindings), expected.bindings, expected.batch,
+                                   variant);
     expect(got, expected, "object", [&] { return "an object file, " + variant.describe(); }, outcome);
   }
 }
@@ -131,7 +134,8 @@ void check_session(const Case& tried, const Expected& step, Random& random, Outc
   tell_phase("training, a session's prediction");
   const auto where = [&] { return "behind a session's step, " + variant.describe(); };
   expect(run_prediction(text, afterwards, expected.bindings, expected.batch, variant), expected, "prediction", where, outcome);
-  if (random.chance(0.3)) expect(run_object(text, afterwards, expected.bindings, expected.batch, variant), expected, "object", where, outcome);
+  if (random.chance(0.3))
+    expect(run_object(text, afterwards, expected.bindings, expected.batch, variant), expected, "object", where, outcome);
 }
 
 void check_training(const Case& tried, Extent extent, Random& random, Outcome& outcome) {
@@ -152,7 +156,8 @@ void check_training(const Case& tried, Extent extent, Random& random, Outcome& o
   check_plain_step(tried, expected);
   check_gradients(expected);
   check_statistics(tried, expected);
-  const std::vector<std::string> rest = without(pipeline("training"), {"prepare-training", "build-backward", "attach-optimizer", "drop-dead-bias"});
+  const std::vector<std::string> rest = without(pipeline("training"),
+                                                {"prepare-training", "build-backward", "attach-optimizer", "drop-dead-bias"});
   Graph passed = expected.graph.clone();
   check_each_pass(passed, rest, expected);
   std::vector<Variant> variants = all_variants(false);

@@ -74,7 +74,8 @@ std::vector<Variant> all_variants(bool frozen) {
   return variants;
 }
 
-void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where, Outcome& outcome) {
+void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where,
+            Outcome& outcome) {
   const std::optional<Mismatch> mismatch = compare_all(got, expected.reference, of_f32, &outcome.worst);
   if (!mismatch || (mismatch->tensor.find("missing") == std::string::npos && !is_confirmed(got, expected, of_f32))) return;
   throw Failure(kind, fmt::format("{}\n  {}", mismatch->describe(), where()));
@@ -90,22 +91,26 @@ void check_each_pass(Graph& graph, const std::vector<std::string>& passes, const
     bind_sources(graph, expected.batch, 1, bindings);
     const Tensors after = evaluate_handed_out(graph, bindings, expected.batch);
     std::optional<Mismatch> mismatch = compare_all(after, expected.reference, of_f64);
-    if (mismatch && mismatch->element >= 0 && mismatch->tensor.find("missing") == std::string::npos && !is_confirmed(after, expected, of_f64)) mismatch.reset();
+    if (mismatch && mismatch->element >= 0 && mismatch->tensor.find("missing") == std::string::npos &&
+        !is_confirmed(after, expected, of_f64))
+      mismatch.reset();
     if (mismatch)
-      throw Failure("pass " + pass,
-                    fmt::format("{}\n  in float64, behind the graph pass {} (of {})\nthe graph behind it:\n{}", mismatch->describe(), pass, list(passes), print(graph)));
+      throw Failure("pass " + pass, fmt::format("{}\n  in float64, behind the graph pass {} (of {})\nthe graph behind it:\n{}",
+                                                mismatch->describe(), pass, list(passes), print(graph)));
   }
 }
 
 namespace {
 
 // What the passes make of a graph, and the code made of that; `weights` gets the parameters that folding made.
-Compiled compile(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Graph& graph, Weights& weights) {
+Compiled compile(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
+                 Graph& graph, Weights& weights) {
   graph = original.clone();
   PassContext context = context_for(variant, expected);
   if (variant.embed) {
     for (const auto& node : original.nodes())
-      if (node->is("parameter") || node->is("state")) weights.set(node->results[0].name, Weight::from_tensor(expected.bindings.at(node->results[0].name)));
+      if (node->is("parameter") || node->is("state"))
+        weights.set(node->results[0].name, Weight::from_tensor(expected.bindings.at(node->results[0].name)));
     context.weights = &weights;
     context.embed_weights = true;
   }
@@ -121,25 +126,29 @@ Compiled compile(const Graph& original, const std::vector<std::string>& passes, 
 
 }  // namespace
 
-void check_compiled(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome) {
+void check_compiled(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
+                    Outcome& outcome) {
   Graph graph;
   Weights weights;
   const Compiled compiled = compile(original, passes, variant, expected, graph, weights);
   const Bindings bindings = with_folded(expected.bindings, weights);
   const Tensors one = compiled.run(bindings, expected.batch, 1);
   const auto where = [&] {
-    return fmt::format("{}, {}\n  passes: {}\n  it arises in {}", expected.what, variant.describe(), list(passes), origin_of(graph, compiled.program(), bindings, expected));
+    return fmt::format("{}, {}\n  passes: {}\n  it arises in {}", expected.what, variant.describe(), list(passes),
+                       origin_of(graph, compiled.program(), bindings, expected));
   };
   expect(one, expected, "values", where, outcome);
   for (const auto& [name, tensor] : one) {
     const Node* source = expected.graph.find(name).node;
     if (!source || !source->is("input")) continue;
-    if (const auto changed = compare_bits({{name, bindings.at(name)}}, one)) throw Failure("memory", fmt::format("the input was changed: {}\n  {}", changed->describe(), where()));
+    if (const auto changed = compare_bits({{name, bindings.at(name)}}, one))
+      throw Failure("memory", fmt::format("the input was changed: {}\n  {}", changed->describe(), where()));
   }
   for (const int threads : {2, 3}) {
     const Tensors several = compiled.run(bindings, expected.batch, threads);
     if (const auto mismatch = compare_bits(one, several))
-      throw Failure("threads", fmt::format("{} threads give other bits than one: {}\n  {}, {}", threads, mismatch->describe(), expected.what, variant.describe()));
+      throw Failure("threads", fmt::format("{} threads give other bits than one: {}\n  {}, {}", threads, mismatch->describe(),
+                                           expected.what, variant.describe()));
   }
 }
 
@@ -164,7 +173,8 @@ bool multiplies_by_input(const Graph& graph) {
 
 // Where float64 has no finite number the code has none, and where it has one the code has one. What f32 and float64 may see differently
 // is left out: numbers near the largest f32, and tensors that a small error moves a lot.
-void check_not_finite(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Random& random) {
+void check_not_finite(const Graph& original, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
+                      Random& random) {
   constexpr double large = 1e30;
   Graph graph;
   Weights weights;
@@ -173,7 +183,8 @@ void check_not_finite(const Graph& original, const std::vector<std::string>& pas
     if (!node->is("input") || node->results[0].type.dtype != DType::f32) continue;
     std::vector<double>& numbers = bindings.at(node->results[0].name).data;
     for (int64_t count = random.between(0, 2); count > 0; --count)
-      numbers[static_cast<size_t>(random.below(static_cast<int64_t>(numbers.size())))] = random.pick(std::vector<double>{NAN, NAN, INFINITY, -INFINITY});
+      numbers[static_cast<size_t>(random.below(static_cast<int64_t>(numbers.size())))] =
+          random.pick(std::vector<double>{NAN, NAN, INFINITY, -INFINITY});
   }
   const Tensors wanted = evaluate_handed_out(expected.graph, bindings, expected.batch);
   const bool spreads = multiplies_by_input(expected.graph);
@@ -185,7 +196,8 @@ void check_not_finite(const Graph& original, const std::vector<std::string>& pas
       const double x = tensor.data[k], y = got.at(name).data[k];
       const bool finite = std::isfinite(x) && std::abs(x) <= large;
       if (std::isnan(x) ? std::isnan(y) : finite ? spreads || std::isfinite(y) : !std::isfinite(y) || std::abs(y) > large) continue;
-      throw Failure("not finite", fmt::format("{}[{}] is {}, not {}, where inputs are not finite\n  {}, {}", name, k, y, x, expected.what, variant.describe()));
+      throw Failure("not finite", fmt::format("{}[{}] is {}, not {}, where inputs are not finite\n  {}, {}", name, k, y, x, expected.what,
+                                              variant.describe()));
     }
   }
 }

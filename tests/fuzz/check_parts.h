@@ -31,11 +31,14 @@ std::vector<Variant> all_variants(bool frozen);
 // The passes one after the other, in float64: each keeps the values. `graph` is left as the last one makes it.
 void check_each_pass(Graph& graph, const std::vector<std::string>& passes, const Expected& expected);
 // The graph behind `passes`, compiled and run with one thread and more.
-void check_compiled(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Outcome& outcome);
+void check_compiled(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
+                    Outcome& outcome);
 // The same with numbers among the inputs that are not finite: they come out where float64 has them come out, and nowhere else.
-void check_not_finite(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected, Random& random);
+void check_not_finite(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
+                      Random& random);
 // Compares, and looks more closely before it throws.
-void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where, Outcome& outcome);
+void expect(const Tensors& got, const Expected& expected, const std::string& kind, const std::function<std::string()>& where,
+            Outcome& outcome);
 
 // The graph that a training step runs, by the training passes alone: loss, gradients, updates.
 Graph training_step(const Case& tried, PassContext& context);

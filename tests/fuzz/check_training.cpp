@@ -20,7 +20,9 @@ double loss_at(const Graph& loss, const Bindings& bindings, int64_t batch, const
 
 // The derivative of the loss along `direction`, and how sure it is: from two step sizes.
 std::pair<double, double> slope(const Graph& loss, const Bindings& bindings, int64_t batch, const Tensors& direction) {
-  const auto central = [&](double h) { return (loss_at(loss, bindings, batch, direction, h) - loss_at(loss, bindings, batch, direction, -h)) / (2 * h); };
+  const auto central = [&](double h) {
+    return (loss_at(loss, bindings, batch, direction, h) - loss_at(loss, bindings, batch, direction, -h)) / (2 * h);
+  };
   const double h = 1e-5, coarse = central(h), fine = central(h / 2);
   return {(4 * fine - coarse) / 3, std::abs(fine - coarse)};
 }
@@ -63,7 +65,8 @@ void check_plain_step(const Case& tried, const Expected& expected) {
     if (!got.contains(name) && name.starts_with("grad/")) got[name] = Tensor::filled(DType::f32, tensor.dims, 0);
   const auto mismatch = compare_all(got, wanted, of_f64);
   if (mismatch && compare_all(got, evaluate_with_spread(plain, bindings, expected.batch, 24, 0x1p-22), of_f64))
-    throw Failure("pass drop-dead-bias", fmt::format("{}\n  in float64, with canonicalize and drop-dead-bias before build-backward", mismatch->describe()));
+    throw Failure("pass drop-dead-bias",
+                  fmt::format("{}\n  in float64, with canonicalize and drop-dead-bias before build-backward", mismatch->describe()));
 }
 
 void check_gradients(const Expected& expected) {
@@ -90,7 +93,11 @@ void check_gradients(const Expected& expected) {
     // A kink within the two steps shows in their difference.
     if (!(doubt <= 0.1 * allowed + 1e-6 * size)) continue;
     if (std::abs(analytic - numeric) > allowed)
-      throw Failure("gradient", fmt::format("the gradient of {} along a random direction is {:.9g}, but the loss changes by {:.9g}\n  in float64, behind build-backward", output.name, analytic, numeric));
+      throw Failure(
+          "gradient",
+          fmt::format(
+              "the gradient of {} along a random direction is {:.9g}, but the loss changes by {:.9g}\n  in float64, behind build-backward",
+              output.name, analytic, numeric));
   }
 }
 
@@ -117,20 +124,27 @@ void check_statistics(const Case& tried, const Expected& expected) {
   for (const Node* node : training) {
     const Symbol& stats = node->attribute("stats").symbol();
     const Value count = node->operands[5];
-    const int64_t m = element_count(concrete(node->operands[0].type().shape, expected.batch)) / element_count(concrete(node->results[1].type.shape, expected.batch));
+    const int64_t m = element_count(concrete(node->operands[0].type().shape, expected.batch)) /
+                      element_count(concrete(node->results[1].type.shape, expected.batch));
     for (const int k : {1, 2}) {
       const Value stored = node->operands[static_cast<size_t>(k + 2)];
-      const bool own = stored.node->is("state") && readers[stored.node] == 1 && (!count || (count.node->is("state") && readers[count.node] == 1));
+      const bool own = stored.node->is("state") && readers[stored.node] == 1 &&
+                       (!count || (count.node->is("state") && readers[count.node] == 1));
       const auto update = expected.reference.values.find(stored.name());
       if (!own || update == expected.reference.values.end()) continue;
       const double steps = count ? expected.bindings.at(count.name()).data[0] + 1 : 0, decay = stats.number("decay", 0.9);
-      const double weight = stats.name == "cumulative" ? 1 / steps : stats.flag("corrected") ? (1 - decay) / (1 - std::pow(decay, steps)) : 1 - decay;
+      const double weight = stats.name == "cumulative" ? 1 / steps
+                            : stats.flag("corrected")  ? (1 - decay) / (1 - std::pow(decay, steps))
+                                                       : 1 - decay;
       const bool unbiased = k == 2 && node->attribute("unbiased").boolean() && m > 1;
       for (size_t c = 0; c < update->second.data.size(); ++c) {
-        const double batch = moments.at("output/" + node->results[static_cast<size_t>(k)].name).data[c] * (unbiased ? static_cast<double>(m) / static_cast<double>(m - 1) : 1);
+        const double batch = moments.at("output/" + node->results[static_cast<size_t>(k)].name).data[c] *
+                             (unbiased ? static_cast<double>(m) / static_cast<double>(m - 1) : 1);
         const double old = expected.bindings.at(stored.name()).data[c], wanted = old + weight * (batch - old), got = update->second.data[c];
         if (std::abs(got - wanted) > 1e-9 * (std::abs(old) + std::abs(batch)))
-          throw Failure("statistics", fmt::format("{}[{}] moves from {:.9g} to {:.9g}, not to {:.9g}\n  in float64, behind prepare-training", stored.name(), c, old, got, wanted));
+          throw Failure("statistics",
+                        fmt::format("{}[{}] moves from {:.9g} to {:.9g}, not to {:.9g}\n  in float64, behind prepare-training",
+                                    stored.name(), c, old, got, wanted));
       }
     }
   }

@@ -114,7 +114,8 @@ class Child {
       report.outcome = {shared_->trusted, shared_->untrusted, shared_->inferred, shared_->trained, shared_->refused, shared_->worst};
     } else {
       const int status = stop();
-      report.kind = WIFSIGNALED(status) ? fmt::format("crash: {}", ::strsignal(WTERMSIG(status))) : fmt::format("exit {}", WEXITSTATUS(status));
+      report.kind = WIFSIGNALED(status) ? fmt::format("crash: {}", ::strsignal(WTERMSIG(status)))
+                                        : fmt::format("exit {}", WEXITSTATUS(status));
       report.text = report.kind;
     }
     return report;

@@ -22,7 +22,8 @@ bool is_same(double a, double b) { return a == b || (std::isnan(a) && std::isnan
 }  // namespace
 
 std::string Mismatch::describe() const {
-  return fmt::format("{}[{}] is {:.9g}, not {:.9g} (off by {:.3g}, allowed {:.3g})", tensor, element, got, expected, std::abs(got - expected), allowed);
+  return fmt::format("{}[{}] is {:.9g}, not {:.9g} (off by {:.3g}, allowed {:.3g})", tensor, element, got, expected,
+                     std::abs(got - expected), allowed);
 }
 
 bool is_trusted(const Tensor& tensor, double spread) {
@@ -43,11 +44,13 @@ std::optional<Mismatch> compare(const Tensors& got, const Reference& reference, 
   for (const auto& [name, expected] : reference.values) {
     const auto tensor = got.find(name);
     if (tensor == got.end()) continue;
-    if (tensor->second.data.size() != expected.data.size()) return Mismatch{name, -1, static_cast<double>(tensor->second.data.size()), static_cast<double>(expected.data.size()), 0};
+    if (tensor->second.data.size() != expected.data.size())
+      return Mismatch{name, -1, static_cast<double>(tensor->second.data.size()), static_cast<double>(expected.data.size()), 0};
     const double largest = largest_of(expected), spread = reference.spread.count(name) ? reference.spread.at(name) : 0;
     if (!std::isfinite(spread)) continue;
     // Below 1e-30 numbers may be flushed to zero.
-    const double allowed = tolerance.spreads * spread + tolerance.relative * largest + tolerance.rounding * reference.magnitude.at(name) + 1e-30;
+    const double allowed = tolerance.spreads * spread + tolerance.relative * largest + tolerance.rounding * reference.magnitude.at(name) +
+                           1e-30;
     for (size_t k = 0; k < expected.data.size(); ++k) {
       const double x = tensor->second.data[k], wanted = expected.data[k];
       if (is_same(x, wanted)) continue;
@@ -71,7 +74,8 @@ std::optional<Mismatch> compare_all(const Tensors& got, const Reference& referen
 std::optional<Mismatch> compare_bits(const Tensors& first, const Tensors& second) {
   for (const auto& [name, tensor] : first)
     for (size_t k = 0; k < tensor.data.size(); ++k)
-      if (!is_same(tensor.data[k], second.at(name).data[k])) return Mismatch{name, static_cast<int64_t>(k), second.at(name).data[k], tensor.data[k], 0};
+      if (!is_same(tensor.data[k], second.at(name).data[k]))
+        return Mismatch{name, static_cast<int64_t>(k), second.at(name).data[k], tensor.data[k], 0};
   return {};
 }
 

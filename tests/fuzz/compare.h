@@ -28,7 +28,8 @@ inline constexpr Tolerance of_f32 = {24, 1.5e-6, 2.5e-7}, of_f64 = {1e-6, 1e-10,
 // A tensor says nothing about the code where a small error moves it a lot, where it is not finite, or nearly all of it is one number.
 bool is_trusted(const Tensor& tensor, double spread);
 
-// Of the tensors that both have, the element that is off by the most of what is allowed, if by more than that; the share of it goes to `worst`.
+// Of the tensors that both have, the element that is off by the most of what is allowed, if by more than that; the share of it goes to
+// `worst`.
 std::optional<Mismatch> compare(const Tensors& got, const Reference& reference, const Tolerance& tolerance, double* worst = nullptr);
 // The same for every tensor of the reference, all of which must be there.
 std::optional<Mismatch> compare_all(const Tensors& got, const Reference& reference, const Tolerance& tolerance, double* worst = nullptr);

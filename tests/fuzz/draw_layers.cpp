@@ -21,7 +21,8 @@ std::vector<const OpDefinition*> layers() {
   std::vector<const OpDefinition*> found;
   for (const OpDefinition& op : all_ops()) {
     if (op.operands.empty() || op.operands[0].parameter || op.operands[0].variadic || op.category == OpCategory::gradient) continue;
-    const bool made = std::all_of(op.operands.begin() + 1, op.operands.end(), [](const OperandSpec& operand) { return operand.parameter || operand.optional; });
+    const bool made = std::all_of(op.operands.begin() + 1, op.operands.end(),
+                                  [](const OperandSpec& operand) { return operand.parameter || operand.optional; });
     if (made) found.push_back(&op);
   }
   return found;
@@ -48,7 +49,8 @@ class Writing {
   std::string text() const { return fmt::format("{}network net({}) {{\n  h = x\n{}  return h\n}}\n", block_, input_, body_); }
 
   void write(int64_t statements) {
-    for (int64_t attempts = 10 * statements; statements > 0 && attempts > 0; --attempts) statements -= accept(statement(!block_.empty())) ? 1 : 0;
+    for (int64_t attempts = 10 * statements; statements > 0 && attempts > 0; --attempts)
+      statements -= accept(statement(!block_.empty())) ? 1 : 0;
   }
 
   // Statements that are fine for the network's input make a block.

@@ -28,7 +28,8 @@ double weight_of(const OpDefinition& op) {
 }
 
 const OpDefinition& draw_op(Random& random) {
-  static const double total = std::accumulate(all_ops().begin(), all_ops().end(), 0.0, [](double sum, const OpDefinition& op) { return sum + weight_of(op); });
+  static const double total = std::accumulate(all_ops().begin(), all_ops().end(), 0.0,
+                                              [](double sum, const OpDefinition& op) { return sum + weight_of(op); });
   double rest = random.uniform(0, total);
   for (const OpDefinition& op : all_ops()) {
     rest -= weight_of(op);
@@ -105,7 +106,8 @@ class Drawing {
     return add_node(draw_op(random_)) ? 1 : 0;
   }
 
-  // The op of a node that is there, once more: with operands exchanged, another operand or another attribute, so that the two are nearly the same.
+  // The op of a node that is there, once more: with operands exchanged, another operand or another attribute, so that the two are nearly
+  // the same.
   bool add_twin() {
     std::vector<const Node*> computed;
     for (const auto& node : graph_.nodes())
@@ -115,7 +117,8 @@ class Drawing {
     std::vector<Value> operands = node.operands;
     AttributeMap attributes = node.attributes;
     if (operands.empty()) return false;
-    const size_t one = static_cast<size_t>(random_.below(static_cast<int64_t>(operands.size()))), next = one + 1 < operands.size() ? one + 1 : 0;
+    const size_t one = static_cast<size_t>(random_.below(static_cast<int64_t>(operands.size()))),
+                 next = one + 1 < operands.size() ? one + 1 : 0;
     const int64_t kind = random_.below(100);
     if (kind < 50) {
       if (operands[one] && operands[next]) std::swap(operands[one], operands[next]);
@@ -190,7 +193,8 @@ class Drawing {
   }
 
   // Takes a node whose results are of no use away again, and the sources and values that were made for it.
-  bool add(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes, size_t first_source, size_t first_value) {
+  bool add(const OpDefinition& op, const std::vector<Value>& operands, const AttributeMap& attributes, size_t first_source,
+           size_t first_value) {
     Node* node = builder_.create(op.name, operands, attributes);
     if (look_at(*node)) return true;
     graph_.erase(node);
@@ -217,8 +221,10 @@ class Drawing {
     const OperandSpec& spec = call.spec(k);
     std::vector<Value> same;
     for (const Value& value : values_)
-      if (value.type() == type && !is_label(value) && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec))) same.push_back(value);
-    if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6)) return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
+      if (value.type() == type && !is_label(value) && (!spec.parameter || random_.chance(0.2) || is_made_by_rule(value, spec)))
+        same.push_back(value);
+    if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6))
+      return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
     const int64_t classes = call.op->target_type ? call.operands[0]->shape.back().factor : 4;
     const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type, classes);
     keep(made);
@@ -251,7 +257,8 @@ class Drawing {
 
   Symbol varied(const Symbol& initializer, bool state, const TensorType& type) {
     if (initializer.name == "ones") return state || random_.chance(0.5) ? uniform(0.5, 1.75) : normal(0, 1);
-    if (initializer.name == "zeros" && state && type.rank() == 0) return {"constant", {{"value", static_cast<double>(random_.between(0, 5))}}};
+    if (initializer.name == "zeros" && state && type.rank() == 0)
+      return {"constant", {{"value", static_cast<double>(random_.between(0, 5))}}};
     if (initializer.name == "zeros") return normal(0, 0.5);
     return initializer;
   }
@@ -259,16 +266,19 @@ class Drawing {
   // What an operand without a rule reads, where nothing that is there is taken; integers are below `classes`.
   Value source(const TensorType& type, int64_t classes) {
     const int64_t kind = random_.below(100);
-    if (type.dtype == DType::i32 && !has_batch(type) && kind < 30) return builder_.constant(static_cast<double>(random_.below(std::min<int64_t>(classes, 4))), type);
+    if (type.dtype == DType::i32 && !has_batch(type) && kind < 30)
+      return builder_.constant(static_cast<double>(random_.below(std::min<int64_t>(classes, 4))), type);
     if (type.dtype == DType::i32 || has_batch(type) || kind < 15) return builder_.input(graph_.fresh_name("x"), type);
     if (kind < 30) return constant(type);
     if (kind < 37) return builder_.state(graph_.fresh_name("s"), type, uniform(0.4, 2));
-    return builder_.parameter(graph_.fresh_name("p"), type, random_.chance(0.35) ? uniform(0.3, 2) : normal(0, random_.chance(0.7) ? 1 : 0.3));
+    return builder_.parameter(graph_.fresh_name("p"), type,
+                              random_.chance(0.35) ? uniform(0.3, 2) : normal(0, random_.chance(0.7) ? 1 : 0.3));
   }
 
   Value constant(const TensorType& type) {
     const std::vector<int64_t> dims = concrete(type.shape, drawn_.batch);
-    if (element_count(dims) > 20 || random_.chance(0.4)) return builder_.constant(random_.pick(std::vector<double>{0, 1, -1, 0.5, 2, 0.1, 3}), type);
+    if (element_count(dims) > 20 || random_.chance(0.4))
+      return builder_.constant(random_.pick(std::vector<double>{0, 1, -1, 0.5, 2, 0.1, 3}), type);
     Tensor tensor = Tensor::filled(type.dtype, dims, 0);
     for (double& x : tensor.data) x = static_cast<double>(random_.between(-8, 8)) / 4;
     return builder_.constant(tensor);
@@ -283,7 +293,8 @@ class Drawing {
     for (const Tensor& tensor : results) {
       for (const double x : tensor.data)
         if (!std::isfinite(x) || std::abs(x) > 1e4) return false;
-      varies |= tensor.data.size() == 1 || std::any_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return std::abs(x - tensor.data[0]) > 1e-3; });
+      varies |= tensor.data.size() == 1 ||
+                std::any_of(tensor.data.begin(), tensor.data.end(), [&](double x) { return std::abs(x - tensor.data[0]) > 1e-3; });
     }
     if (!varies && !random_.chance(0.05)) return false;
     for (size_t k = 0; k < results.size(); ++k) keep(node.result(static_cast<int>(k)), std::move(results[k]));
@@ -297,9 +308,12 @@ class Drawing {
     const Uses uses(graph_);
     std::vector<Value> chosen;
     for (const Value& value : values_) {
-      if (is_computed(value) && uses.of(value).empty() ? random_.chance(value.index == 0 ? 0.9 : 0.5) : is_computed(value) && random_.chance(0.07)) chosen.push_back(value);
+      if (is_computed(value) && uses.of(value).empty() ? random_.chance(value.index == 0 ? 0.9 : 0.5)
+                                                       : is_computed(value) && random_.chance(0.07))
+        chosen.push_back(value);
     }
-    if (chosen.empty() || random_.chance(0.03)) chosen.push_back(values_[static_cast<size_t>(random_.below(static_cast<int64_t>(values_.size())))]);
+    if (chosen.empty() || random_.chance(0.03))
+      chosen.push_back(values_[static_cast<size_t>(random_.below(static_cast<int64_t>(values_.size())))]);
     if (random_.chance(0.03)) chosen.push_back(chosen.front());
     if (chosen.size() > 1 && random_.chance(0.5)) std::swap(chosen.front(), chosen.back());
     for (const Value& value : chosen) {

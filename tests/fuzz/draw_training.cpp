@@ -24,7 +24,8 @@ std::optional<Symbol> draw_loss(const OpDefinition& op, const TensorType& predic
   }
   Symbol loss{op.name, {{"labels", true}}};
   for (const AttributeSpec& spec : op.attributes)
-    if (!spec.fallback || call.attributes.at(spec.name) != *spec.fallback) loss.arguments.emplace_back(spec.name, call.attributes.at(spec.name));
+    if (!spec.fallback || call.attributes.at(spec.name) != *spec.fallback)
+      loss.arguments.emplace_back(spec.name, call.attributes.at(spec.name));
   return loss;
 }
 
@@ -51,7 +52,8 @@ Symbol draw_optimizer(const Limits& limits, Random& random) {
   const double share = random.chance(0.5) ? 0.2 : 0.6;
   Symbol optimizer{definition.name, {}};
   for (const OptimizerArgument& argument : arguments_of(definition))
-    if (argument.kind == OptimizerArgument::Kind::rate || random.chance(share)) optimizer.arguments.emplace_back(argument.name, draw_argument(argument, limits, random));
+    if (argument.kind == OptimizerArgument::Kind::rate || random.chance(share))
+      optimizer.arguments.emplace_back(argument.name, draw_argument(argument, limits, random));
   return optimizer;
 }
 

@@ -78,12 +78,15 @@ class Summary {
   }
 
   void print(double seconds) const {
-    fmt::print("{} networks in {:.1f} s: {} passed, {} untrusted, {} failed\n", networks_, seconds, passed_, networks_ - passed_ - static_cast<int64_t>(failures_.size()), failures_.size());
-    fmt::print("  {} frozen and {} training steps; of the tensors compared {} trusted, {} untrusted ({:.1f} %)\n", inferred_, trained_, trusted_, untrusted_,
+    fmt::print("{} networks in {:.1f} s: {} passed, {} untrusted, {} failed\n", networks_, seconds, passed_,
+               networks_ - passed_ - static_cast<int64_t>(failures_.size()), failures_.size());
+    fmt::print("  {} frozen and {} training steps; of the tensors compared {} trusted, {} untrusted ({:.1f} %)\n", inferred_, trained_,
+               trusted_, untrusted_,
                100.0 * static_cast<double>(untrusted_) / static_cast<double>(std::max<int64_t>(1, trusted_ + untrusted_)));
     int64_t refused = 0;
     for (const auto& [text, count] : refused_) refused += count;
-    fmt::print("  {} not trained, being refused with a reason; the largest error is {:.2f} of what is allowed (seed {})\n", refused, worst_, worst_seed_);
+    fmt::print("  {} not trained, being refused with a reason; the largest error is {:.2f} of what is allowed (seed {})\n", refused, worst_,
+               worst_seed_);
     if (!settings_.verbose) return;
     for (const auto& [text, count] : refused_) fmt::print("    {} x {}\n", count, text);
   }
@@ -133,14 +136,20 @@ int fuzz_random(const Settings& settings) {
 int replay(const Settings& settings) {
   int failed = 0;
   size_t begun = 0;
-  const auto next = [&]() -> std::optional<uint64_t> { return begun < settings.replay.size() ? std::optional<uint64_t>(begun++) : std::nullopt; };
-  const auto work = [&](uint64_t k) { return check(parse_case(read_file(settings.replay[k]), settings.replay[k]), settings.sampled ? Extent::sampled : Extent::everything); };
+  const auto next = [&]() -> std::optional<uint64_t> {
+    return begun < settings.replay.size() ? std::optional<uint64_t>(begun++) : std::nullopt;
+  };
+  const auto work = [&](uint64_t k) {
+    return check(parse_case(read_file(settings.replay[k]), settings.replay[k]), settings.sampled ? Extent::sampled : Extent::everything);
+  };
   run_children(settings.jobs, settings.limit, next, work, [&](const Report& report) {
     const std::string& path = settings.replay[report.seed];
     failed += report.failed() ? 1 : 0;
     if (report.failed()) fmt::print("{}: FAILS: {}\n  {}\n  {}\n", path, report.kind, report.text, report.phase);
-    else fmt::print("{}: passed, {} of {} tensors trusted{}\n", path, report.outcome.trusted, report.outcome.trusted + report.outcome.untrusted,
-                    report.outcome.refused.empty() ? "" : "; not trained: " + report.outcome.refused);
+    else
+      fmt::print("{}: passed, {} of {} tensors trusted{}\n", path, report.outcome.trusted,
+                 report.outcome.trusted + report.outcome.untrusted,
+                 report.outcome.refused.empty() ? "" : "; not trained: " + report.outcome.refused);
     return true;
   });
   return failed > 0 ? 1 : 0;
@@ -149,13 +158,16 @@ int replay(const Settings& settings) {
 int run(int argc, char** argv) {
   Settings settings;
   po::options_description options("Options");
-  options.add_options()("seed", po::value(&settings.seed), "the seed of the first network; the others follow it. 1 by default, and another one in each run with --seconds")(
-      "seconds", po::value(&settings.seconds), "go on for so long; 60 by default")("count", po::value(&settings.count), "try so many networks")(
-      "replay", po::value(&settings.replay)->multitoken(), "check these files instead, each in every way")(
-      "jobs", po::value(&settings.jobs)->default_value(static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))), "processes at a time")(
-      "limit", po::value(&settings.limit)->default_value(30), "the seconds after which a network counts as hanging")(
-      "failures", po::value(&settings.failures)->default_value(30), "stop behind so many failures")("sampled", "check files only in the ways that were drawn for the network they come from")("print", "only print the network of --seed")(
-      "verbose", "tell why networks were refused")("help", "this text");
+  options.add_options()("seed", po::value(&settings.seed),
+                        "the seed of the first network; the others follow it. 1 by default, and another one in each run with --seconds")(
+      "seconds", po::value(&settings.seconds), "go on for so long; 60 by default")(
+      "count", po::value(&settings.count), "try so many networks")("replay", po::value(&settings.replay)->multitoken(),
+                                                                   "check these files instead, each in every way")(
+      "jobs", po::value(&settings.jobs)->default_value(static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))),
+      "processes at a time")("limit", po::value(&settings.limit)->default_value(30), "the seconds after which a network counts as hanging")(
+      "failures", po::value(&settings.failures)->default_value(30), "stop behind so many failures")(
+      "sampled", "check files only in the ways that were drawn for the network they come from")(
+      "print", "only print the network of --seed")("verbose", "tell why networks were refused")("help", "this text");
   po::variables_map given;
   try {
     po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);

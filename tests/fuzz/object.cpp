@@ -59,7 +59,8 @@ Tensors run_object(const std::string& bn_text, const Weights& weights, const Bin
   const ObjectFiles files = network.compile_object(options, make_store(weights));
   const Folder folder;
   folder.write("net.h", files.header);
-  const std::string object = folder.write("net.o", files.object), source = folder.write("caller.c", caller(network)), library = folder.path("net.so");
+  const std::string object = folder.write("net.o", files.object), source = folder.write("caller.c", caller(network)),
+                    library = folder.path("net.so");
   const std::string command = fmt::format("cc -std=c11 -shared -fPIC -o {} {} {} -lm 2>{}", library, source, object, folder.path("errors"));
   if (std::system(command.c_str()) != 0) {
     std::ifstream errors(folder.path("errors"));
@@ -75,7 +76,8 @@ Tensors run_object(const std::string& bn_text, const Weights& weights, const Bin
   for (const TensorInfo& input : network.inputs()) {
     const Array array = array_of(bindings.at(input.name));
     memory.emplace_back(static_cast<size_t>(array.size()));
-    std::memcpy(memory.back().data(), array.is_float() ? static_cast<const void*>(array.floats().data()) : array.integers().data(), memory.back().size() * 4);
+    std::memcpy(memory.back().data(), array.is_float() ? static_cast<const void*>(array.floats().data()) : array.integers().data(),
+                memory.back().size() * 4);
   }
   for (const TensorInfo& output : network.outputs()) {
     int64_t size = 1;

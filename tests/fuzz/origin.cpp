@@ -23,7 +23,8 @@ Tensors interpret(const loops::Program& program, const Bindings& bindings, int64
   for (size_t b = 0; b < program.buffers.size(); ++b) {
     if (program.buffers[b].kind != loops::BufferKind::argument) continue;
     Tensor& tensor = results[program.buffers[b].name];
-    for (const loops::testing::Lane& lane : interpreter.memory[b]) tensor.data.push_back(program.buffers[b].scalar == loops::Scalar::i32 ? static_cast<double>(lane.integer) : lane.real);
+    for (const loops::testing::Lane& lane : interpreter.memory[b])
+      tensor.data.push_back(program.buffers[b].scalar == loops::Scalar::i32 ? static_cast<double>(lane.integer) : lane.real);
   }
   return results;
 }

@@ -19,7 +19,10 @@ class Random {
   bool chance(double share) { return stream_.uniform() < share; }
   double uniform(double low, double high) { return low + (high - low) * stream_.uniform(); }
   double normal() { return stream_.normal(); }
-  template <class T> const T& pick(const std::vector<T>& list) { return list[static_cast<size_t>(below(static_cast<int64_t>(list.size())))]; }
+  template <class T>
+  const T& pick(const std::vector<T>& list) {
+    return list[static_cast<size_t>(below(static_cast<int64_t>(list.size())))];
+  }
   // Mostly among the last ones of a list of that many.
   int64_t recent(int64_t count) { return chance(0.7) ? count - 1 - below(count < 3 ? count : 3) : below(count); }
 

@@ -47,7 +47,8 @@ Array array_of(const Tensor& tensor);
 
 // One training step through the public API, with what was kept from earlier steps: outputs, loss, gradients, and everything that a step
 // changes. `afterwards` are the weights as they come back from a file.
-Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, int threads, Weights& afterwards);
+Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, int threads,
+                 Weights& afterwards);
 // The outputs of a frozen network through the public API.
 Tensors run_prediction(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, const Variant& variant);
 

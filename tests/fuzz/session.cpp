@@ -47,9 +47,11 @@ Array array_of(const Tensor& tensor) {
   return Array(tensor.dims, std::vector<float>(tensor.data.begin(), tensor.data.end()));
 }
 
-Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, int threads, Weights& afterwards) {
+Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, int threads,
+                 Weights& afterwards) {
   const Network network = Network::from_text(bn_text, "net.bn");
-  CompileOptions options{.mode = Mode::train, .batch = batch, .threads = threads, .keep_gradients = true, .run_steps = 1000, .steps_an_epoch = 10};
+  CompileOptions options{
+      .mode = Mode::train, .batch = batch, .threads = threads, .keep_gradients = true, .run_steps = 1000, .steps_an_epoch = 10};
   const WeightStore store = make_store(weights);
   Session session = network.compile(options, store);
   NamedArrays hidden = session.hidden_state();
@@ -69,7 +71,8 @@ Tensors run_step(const std::string& bn_text, const Weights& weights, const Bindi
   return results;
 }
 
-Tensors run_prediction(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch, const Variant& variant) {
+Tensors run_prediction(const std::string& bn_text, const Weights& weights, const Bindings& bindings, int64_t batch,
+                       const Variant& variant) {
   const Network network = Network::from_text(bn_text, "net.bn");
   CompileOptions options{.cpu = variant.cpu, .threads = 2};
   if (variant.fixed_batch) options.batch = batch;

@@ -41,10 +41,14 @@ class Shrinker {
     Report report;
     size_t next = 0;
     run_children(
-        jobs_, limit_, [&]() -> std::optional<uint64_t> { return next < texts.size() && !found && !is_late() ? std::optional<uint64_t>(next++) : std::nullopt; },
+        jobs_, limit_,
+        [&]() -> std::optional<uint64_t> {
+          return next < texts.size() && !found && !is_late() ? std::optional<uint64_t>(next++) : std::nullopt;
+        },
         [&](uint64_t k) { return check(parse_case(texts[k], "net.bn"), Extent::sampled, focus()); },
         [&](const Report& each) {
-          if (each.kind == smallest_.report.kind && (!found || each.seed < *found)) std::tie(found, report) = std::tuple(static_cast<size_t>(each.seed), each);
+          if (each.kind == smallest_.report.kind && (!found || each.seed < *found))
+            std::tie(found, report) = std::tuple(static_cast<size_t>(each.seed), each);
           return true;
         });
     if (!found) return false;

@@ -13,7 +13,9 @@ namespace {
 
 bool is_source(const SketchNode& node) { return node.op->lowering_as<SourceLowering>(); }
 bool is_declared(const SketchNode& node) { return !node.op->infer; }
-const TensorType& type_of(const Sketch& sketch, const Ref& ref) { return sketch.nodes[static_cast<size_t>(ref.node)].results[static_cast<size_t>(ref.result)]; }
+const TensorType& type_of(const Sketch& sketch, const Ref& ref) {
+  return sketch.nodes[static_cast<size_t>(ref.node)].results[static_cast<size_t>(ref.result)];
+}
 
 void fewer_outputs(const Sketch& sketch, Sketches& all) {
   if (sketch.outputs.size() < 2) return;
@@ -54,7 +56,9 @@ void cut(const Sketch& sketch, const Ref& value, Sketches& all) {
       if (operand.node >= 0) ++operand.node;
   for (auto& [name, ref] : changed.outputs) ++ref.node;
   std::string name = "x";
-  const auto taken = [&] { return std::any_of(sketch.nodes.begin(), sketch.nodes.end(), [&](const SketchNode& node) { return node.name == name; }); };
+  const auto taken = [&] {
+    return std::any_of(sketch.nodes.begin(), sketch.nodes.end(), [&](const SketchNode& node) { return node.name == name; });
+  };
   while (taken()) name += "x";
   const TensorType& type = type_of(sketch, value);
   changed.nodes.insert(changed.nodes.begin(), SketchNode{find_op("input"), {}, {}, name, type, {type}});
@@ -123,7 +127,8 @@ void plainer_attributes(const Sketch& sketch, Sketches& all) {
       if (found->second.get_if<double>() && found->second.number() != 1) offer(1.0);
       if (const IntList* list = found->second.get_if<IntList>()) {
         for (size_t i = 0; i < list->size(); ++i) {
-          for (const int64_t smaller : {int64_t{0}, int64_t{1}, (*list)[i] / 2, std::abs((*list)[i]) < 100 ? (*list)[i] - 1 : (*list)[i] / 4 * 3}) {
+          for (const int64_t smaller :
+               {int64_t{0}, int64_t{1}, (*list)[i] / 2, std::abs((*list)[i]) < 100 ? (*list)[i] - 1 : (*list)[i] / 4 * 3}) {
             IntList changed = *list;
             changed[i] = smaller;
             if (std::abs(smaller) < std::abs((*list)[i])) offer(changed);
@@ -245,7 +250,8 @@ void unrolled_training(const Sketch& sketch, Sketches& all) {
   context.run_steps = 1000;
   context.steps_an_epoch = 10;
   try {
-    run_passes(step.module.main(), {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer", "dead-code"}, context);
+    run_passes(step.module.main(),
+               {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer", "dead-code"}, context);
   } catch (const std::exception&) {
     return;
   }

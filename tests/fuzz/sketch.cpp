@@ -49,7 +49,8 @@ std::optional<Case> build(const Sketch& sketch) {
       const SketchNode& node = sketch.nodes[k];
       if (!live[k]) continue;
       if (node.op->name == "input") made[k] = builder.input(node.name, node.type).node;
-      else if (node.op->name == "parameter") made[k] = builder.parameter(node.name, node.type, node.attributes.at("initializer").symbol()).node;
+      else if (node.op->name == "parameter")
+        made[k] = builder.parameter(node.name, node.type, node.attributes.at("initializer").symbol()).node;
       else if (node.op->name == "state") made[k] = builder.state(node.name, node.type, node.attributes.at("initializer").symbol()).node;
       if (has_no_rule(node)) continue;
       std::vector<Value> operands;
@@ -64,7 +65,8 @@ std::optional<Case> build(const Sketch& sketch) {
   }
   for (const auto& [name, ref] : sketch.outputs) {
     const Value value = value_of(ref);
-    graph.outputs.push_back({Output::Role::output, graph.output(Output::Role::output, value.name()) ? value.name() + "_2" : value.name(), value});
+    graph.outputs.push_back(
+        {Output::Role::output, graph.output(Output::Role::output, value.name()) ? value.name() + "_2" : value.name(), value});
   }
   Case result{.batch = sketch.batch, .values = sketch.values};
   result.module.networks.push_back(std::move(graph));

@@ -33,7 +33,8 @@ Tensor input_value(const Graph& graph, const Node& input, int64_t batch, uint64_
   Random random(seed, "input " + result.name);
   const double mean = random.chance(0.3) ? random.uniform(-2, 4) : 0, deviation = random.chance(0.2) ? random.uniform(0.1, 3) : 1;
   const int64_t classes = result.type.dtype == DType::i32 ? classes_of(graph, input) : 0;
-  for (double& x : tensor.data) x = classes ? static_cast<double>(random.below(classes)) : static_cast<float>(mean + deviation * random.normal());
+  for (double& x : tensor.data)
+    x = classes ? static_cast<double>(random.below(classes)) : static_cast<float>(mean + deviation * random.normal());
   return tensor;
 }
 
@@ -64,7 +65,8 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings, int64_t batc
       results[0].dtype = node->results[0].type.dtype;
     } else {
       EvaluateContext cx{*node, {}, batch};
-      for (const Value& operand : node->operands) cx.operands.push_back(operand ? &values.at(operand.node)[static_cast<size_t>(operand.index)] : nullptr);
+      for (const Value& operand : node->operands)
+        cx.operands.push_back(operand ? &values.at(operand.node)[static_cast<size_t>(operand.index)] : nullptr);
       results = node->op->evaluate(cx);
     }
     if (random)
@@ -85,7 +87,8 @@ std::string buffer_name(const Output& output) {
 
 Tensors handed_out(const Graph& graph, const Values& values) {
   Tensors result;
-  for (const Output& output : graph.outputs) result[buffer_name(output)] = values.at(output.value.node)[static_cast<size_t>(output.value.index)];
+  for (const Output& output : graph.outputs)
+    result[buffer_name(output)] = values.at(output.value.node)[static_cast<size_t>(output.value.index)];
   return result;
 }
 
@@ -129,7 +132,8 @@ Tensor value_of_source(const Graph& graph, const Node& source, int64_t batch, ui
 
 void bind_sources(const Graph& graph, int64_t batch, uint64_t seed, Bindings& bindings) {
   for (const auto& node : graph.nodes())
-    if (is_source(*node) && !bindings.contains(node->results[0].name)) bindings[node->results[0].name] = value_of_source(graph, *node, batch, seed);
+    if (is_source(*node) && !bindings.contains(node->results[0].name))
+      bindings[node->results[0].name] = value_of_source(graph, *node, batch, seed);
 }
 
 Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_t batch) {

@@ -22,7 +22,8 @@ int64_t round_down(int64_t a, int64_t b) {
 }  // namespace
 
 Lane& Interpreter::element(int buffer, int64_t index) {
-  if (index < 0 || index >= static_cast<int64_t>(memory[buffer].size())) throw std::out_of_range("element " + std::to_string(index) + " of " + program_.buffers[buffer].name);
+  if (index < 0 || index >= static_cast<int64_t>(memory[buffer].size()))
+    throw std::out_of_range("element " + std::to_string(index) + " of " + program_.buffers[buffer].name);
   return memory[buffer][index];
 }
 
@@ -101,7 +102,8 @@ Lanes Interpreter::evaluate(const Expr& x) {
       Lanes a = arg(0), b = arg(1), c = arg(2);
       for (size_t i = 0; i < result.size(); ++i) {
         bool single = x->type.scalar == Scalar::f32;
-        result[i].real = single ? std::fmaf(float(a[i].real), float(b[i].real), float(c[i].real)) : std::fma(a[i].real, b[i].real, c[i].real);
+        result[i].real = single ? std::fmaf(float(a[i].real), float(b[i].real), float(c[i].real))
+                                : std::fma(a[i].real, b[i].real, c[i].real);
       }
       return result;
     }

@@ -31,7 +31,9 @@ PlainMoments plain_moments(const std::vector<double>& values) {
   return moments;
 }
 
-bool near(double actual, double expected, double tolerance = 1e-11) { return std::abs(actual - expected) <= tolerance * std::max(1.0, std::abs(expected)); }
+bool near(double actual, double expected, double tolerance = 1e-11) {
+  return std::abs(actual - expected) <= tolerance * std::max(1.0, std::abs(expected));
+}
 
 // A network that is one batch norm over x, and its parts.
 struct Layer {
@@ -45,7 +47,9 @@ struct Layer {
     node = net.batch_norm_node(x, axis, mode);
     for (int k = 0; k < 3; ++k) net.output(node->result(k));
   }
-  int axis() const { return node->attribute("axis").integer() < 0 ? x.type().rank() - 1 : static_cast<int>(node->attribute("axis").integer()); }
+  int axis() const {
+    return node->attribute("axis").integer() < 0 ? x.type().rank() - 1 : static_cast<int>(node->attribute("axis").integer());
+  }
   int64_t channels() const { return node->results[1].type.shape[0].factor; }
   Tensor& value(const char* name) { return net.bindings.at(name); }
   std::map<std::string, Tensor> run() { return evaluate(net.graph, net.bindings).outputs; }
@@ -84,7 +88,8 @@ TEST_SUITE("batch-norm semantics") {
         CHECK(near(results.at("y1").data[c], moments.mean));
         CHECK(near(results.at("y2").data[c], moments.variance));
         const double gamma = layer.value("gamma").data[c], beta = layer.value("beta").data[c];
-        for (size_t i = 0; i < x.size(); ++i) REQUIRE(near(y[i], gamma * (x[i] - moments.mean) / std::sqrt(moments.variance + epsilon) + beta));
+        for (size_t i = 0; i < x.size(); ++i)
+          REQUIRE(near(y[i], gamma * (x[i] - moments.mean) / std::sqrt(moments.variance + epsilon) + beta));
       }
     }
   }
@@ -97,7 +102,8 @@ TEST_SUITE("batch-norm semantics") {
       for (int64_t c = 0; c < layer.channels(); ++c) {
         const auto in = channel_of(x, layer.axis(), c), out = channel_of(together, layer.axis(), c);
         const double scale = layer.value("gamma").data[c] / std::sqrt(layer.value("variance").data[c] + epsilon);
-        for (size_t i = 0; i < in.size(); ++i) REQUIRE(near(out[i], (in[i] - layer.value("mean").data[c]) * scale + layer.value("beta").data[c]));
+        for (size_t i = 0; i < in.size(); ++i)
+          REQUIRE(near(out[i], (in[i] - layer.value("mean").data[c]) * scale + layer.value("beta").data[c]));
       }
       for (int64_t example = 0; example < 6; ++example) {
         layer.value("x") = Tensor{DType::f32, {1, 4, 5}, {x.data.begin() + example * 20, x.data.begin() + (example + 1) * 20}};
@@ -131,7 +137,8 @@ TEST_SUITE("batch-norm semantics") {
           for (auto& [name, next] : evaluate(layer.net.graph, layer.net.bindings).updates) layer.net.bindings[name] = next;
         }
         for (int c = 0; c < 3; ++c) {
-          double weight_of_start = rule == 0 ? std::pow(0.7, count) : 0, mean = weight_of_start * first_mean.data[c], variance = weight_of_start * first_variance.data[c];
+          double weight_of_start = rule == 0 ? std::pow(0.7, count) : 0, mean = weight_of_start * first_mean.data[c],
+                 variance = weight_of_start * first_variance.data[c];
           for (int step = 0; step < count; ++step) {
             const double decayed = 0.3 * std::pow(0.7, count - 1 - step);
             const double weight = rule == 0 ? decayed : rule == 1 ? decayed / (1 - std::pow(0.7, count)) : 1.0 / count;
@@ -176,7 +183,8 @@ TEST_SUITE("batch-norm semantics") {
     build_backward(layer.net.graph, context);
     const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
     for (int c = 0; c < 3; ++c) {
-      const auto x = channel_of(layer.value("x"), 1, c), y = channel_of(result.outputs.at("y0"), 1, c), dx = channel_of(result.gradients.at("x"), 1, c);
+      const auto x = channel_of(layer.value("x"), 1, c), y = channel_of(result.outputs.at("y0"), 1, c),
+                 dx = channel_of(result.gradients.at("x"), 1, c);
       const PlainMoments moments = plain_moments(x);
       const double gamma = layer.value("gamma").data[c], root = std::sqrt(moments.variance + epsilon);
       double beta_gradient = 0, gamma_gradient = 0;
@@ -189,7 +197,8 @@ TEST_SUITE("batch-norm semantics") {
       }
       CHECK(near(result.gradients.at("beta").data[c], beta_gradient));
       CHECK(near(result.gradients.at("gamma").data[c], gamma_gradient));
-      for (size_t i = 0; i < x.size(); ++i) CHECK(near(dx[i], gamma / root * (dy[i] - beta_gradient / 20 - normalized[i] * gamma_gradient / 20)));
+      for (size_t i = 0; i < x.size(); ++i)
+        CHECK(near(dx[i], gamma / root * (dy[i] - beta_gradient / 20 - normalized[i] * gamma_gradient / 20)));
     }
   }
 
@@ -202,7 +211,8 @@ TEST_SUITE("batch-norm semantics") {
     build_backward(layer.net.graph, context);
     const Evaluation result = evaluate(layer.net.graph, layer.net.bindings);
     for (int c = 0; c < 3; ++c) {
-      const auto x = channel_of(layer.value("x"), 1, c), y = channel_of(result.outputs.at("y0"), 1, c), dx = channel_of(result.gradients.at("x"), 1, c);
+      const auto x = channel_of(layer.value("x"), 1, c), y = channel_of(result.outputs.at("y0"), 1, c),
+                 dx = channel_of(result.gradients.at("x"), 1, c);
       const double root = std::sqrt(layer.value("variance").data[c] + epsilon), mean = layer.value("mean").data[c];
       double beta_gradient = 0, gamma_gradient = 0;
       for (size_t i = 0; i < x.size(); ++i) {

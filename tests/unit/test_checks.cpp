@@ -18,7 +18,8 @@ namespace {
 constexpr codegen::Checks all_checks{.bounds = true, .poison = true};
 
 // Runs a program with all checks; what went wrong, empty where nothing did.
-std::string fault_of(const Program& program, const TargetDescription& target, int64_t n = 1, const std::function<void(Interpreter&)>& prepare = {}) {
+std::string fault_of(const Program& program, const TargetDescription& target, int64_t n = 1,
+                     const std::function<void(Interpreter&)>& prepare = {}) {
   Interpreter initial(program, n);
   fill(initial, program, 1);
   if (prepare) prepare(initial);
@@ -36,9 +37,11 @@ std::string fault_of(const Program& program, const TargetDescription& target, in
 
 // The same of one kernel that reads or writes 40 floats b0, 16 integers b1 and 40 floats b2.
 std::string fault_of(Stmt body, const TargetDescription& target) {
-  return fault_of(one_kernel("one", {{Scalar::f32, 40}, {Scalar::i32, 16}, {Scalar::f32, 40}}, body), target, 1, [](Interpreter& interpreter) {
-    for (size_t k = 0; k < 16; ++k) interpreter.memory[1][k].integer = static_cast<int64_t>(3 * k);   // the last two lie outside of b0
-  });
+  return fault_of(one_kernel("one", {{Scalar::f32, 40}, {Scalar::i32, 16}, {Scalar::f32, 40}}, body), target, 1,
+                  [](Interpreter& interpreter) {
+                    for (size_t k = 0; k < 16; ++k)
+                      interpreter.memory[1][k].integer = static_cast<int64_t>(3 * k);  // the last two lie outside of b0
+                  });
 }
 
 // A number that nobody knows before the run: b1 begins with 0.
@@ -73,19 +76,25 @@ TEST_CASE("a load outside of its buffer is told, whatever its shape") {
 TEST_CASE("of a masked access the active lanes count") {
   auto below = [](Expr index, int64_t end) { return index < broadcast(opaque(end), index->type.lanes); };
   const Expr late = ramp(opaque(36), 1, 8);
-  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, late, below(late, end))); }, 40, 42, "reads element 41 of 'b0'");
+  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, late, below(late, end))); }, 40, 42,
+              "reads element 41 of 'b0'");
   const Expr strided = ramp(opaque(0), 14, 4);
-  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, strided, below(strided, end))); }, 42, 43, "reads element 42 of 'b0'");
+  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, strided, below(strided, end))); }, 42, 43,
+              "reads element 42 of 'b0'");
 }
 
 TEST_CASE("a store outside of its buffer is told and not done") {
   const Expr value = real(3);
   check_fault([&](int64_t at) { return store(2, opaque(at), value); }, 39, 40, "writes element 40 of 'b2'");
-  check_fault([&](int64_t at) { return store(2, ramp(opaque(at), 1, 8), real(3, {Scalar::f32, 8})); }, 32, 100, "writes element 100 of 'b2'");
-  check_fault([&](int64_t at) { return store(2, ramp(opaque(at), -2, 8), real(3, {Scalar::f32, 8})); }, 14, 13, "writes element -1 of 'b2'");
-  check_fault([&](int64_t at) { return store(2, load(1, Scalar::i32, ramp(opaque(at), 1, 4)), real(3, {Scalar::f32, 4})); }, 10, 11, "writes element 42 of 'b2'");
+  check_fault([&](int64_t at) { return store(2, ramp(opaque(at), 1, 8), real(3, {Scalar::f32, 8})); }, 32, 100,
+              "writes element 100 of 'b2'");
+  check_fault([&](int64_t at) { return store(2, ramp(opaque(at), -2, 8), real(3, {Scalar::f32, 8})); }, 14, 13,
+              "writes element -1 of 'b2'");
+  check_fault([&](int64_t at) { return store(2, load(1, Scalar::i32, ramp(opaque(at), 1, 4)), real(3, {Scalar::f32, 4})); }, 10, 11,
+              "writes element 42 of 'b2'");
   const Expr late = ramp(opaque(36), 1, 8);
-  check_fault([&](int64_t end) { return store(2, late, real(3, {Scalar::f32, 8}), late < broadcast(opaque(end), 8)); }, 40, 44, "writes element 43 of 'b2'");
+  check_fault([&](int64_t end) { return store(2, late, real(3, {Scalar::f32, 8}), late < broadcast(opaque(end), 8)); }, 40, 44,
+              "writes element 43 of 'b2'");
   check_fault([&](int64_t end) { return store(2, opaque(end), value, opaque(end) < Expr(40)); }, 500, -7, "writes element -7 of 'b2'");
 }
 
@@ -103,8 +112,14 @@ Program layers(int64_t beyond) {
     const int scratch = static_cast<int>(program.buffers.size()), to = layer == count - 1 ? 1 : scratch + 1;
     program.buffers.push_back({.name = "scratch" + std::to_string(layer), .elements = {8}, .kind = BufferKind::scratch});
     if (to != 1) program.buffers.push_back({.name = "t" + std::to_string(layer), .elements = {8 - (layer == 2 ? beyond : 0), true}});
-    const Stmt body = block({store(scratch, ramp(0, 1, 8), load(from, Scalar::f32, ramp(row * 8, 1, 8))), store(to, ramp(row * 8, 1, 8), load(scratch, Scalar::f32, ramp(0, 1, 8)) * real(2))});
-    program.kernels.push_back({.name = "layer" + std::to_string(layer), .tasks = variable(batch_variable), .task_variable = "row", .body = body, .reads = {from, scratch}, .writes = {scratch, to}});
+    const Stmt body = block({store(scratch, ramp(0, 1, 8), load(from, Scalar::f32, ramp(row * 8, 1, 8))),
+                             store(to, ramp(row * 8, 1, 8), load(scratch, Scalar::f32, ramp(0, 1, 8)) * real(2))});
+    program.kernels.push_back({.name = "layer" + std::to_string(layer),
+                               .tasks = variable(batch_variable),
+                               .task_variable = "row",
+                               .body = body,
+                               .reads = {from, scratch},
+                               .writes = {scratch, to}});
     from = to;
   }
   PassContext context;
@@ -118,14 +133,17 @@ TEST_CASE("kernels that share a function are told apart, and extents follow the 
   for (const TargetDescription& target : targets()) {
     CHECK(fault_of(layers(0), target, 5) == "");
     CHECK(codegen::find_equal_kernels(layers(1)).function == std::vector<int>{0, 1, 1, 3});
-    CHECK(fault_of(layers(1), target, 5) == "generated code left a buffer: kernel 'layer2' writes element 39 of 't2', which has 35 (N = 5)");
+    CHECK(fault_of(layers(1), target, 5) ==
+          "generated code left a buffer: kernel 'layer2' writes element 39 of 't2', which has 35 (N = 5)");
   }
 }
 
 TEST_CASE("scratch has its own extent") {
   Program program = layers(0);
-  program.kernels[1].body = block({store(4, ramp(variable("row"), 1, 8), load(3, Scalar::f32, ramp(variable("row") * 8, 1, 8))), program.kernels[1].body});
-  CHECK(fault_of(program, codegen::target_for("native", true), 5) == "generated code left a buffer: kernel 'layer1' writes element 11 of 'scratch1', which has 8 (N = 5)");
+  program.kernels[1].body =
+      block({store(4, ramp(variable("row"), 1, 8), load(3, Scalar::f32, ramp(variable("row") * 8, 1, 8))), program.kernels[1].body});
+  CHECK(fault_of(program, codegen::target_for("native", true), 5) ==
+        "generated code left a buffer: kernel 'layer1' writes element 11 of 'scratch1', which has 8 (N = 5)");
 }
 
 TEST_CASE("threads meet at their barriers though one of them left a buffer") {
@@ -158,9 +176,14 @@ constexpr uint32_t quiet_poison = codegen::poison_bits | 0x400000;
 // Kernels over x[8], a[8], b[8] in the arena, s[8] in scratch and y[8].
 Program with_memory(const std::vector<std::pair<Stmt, Expr>>& bodies) {
   Program program{.name = "memory", .batch = 1};
-  program.buffers = {{.name = "x", .elements = {8}, .kind = BufferKind::argument, .argument = 0}, {.name = "a", .elements = {8}}, {.name = "b", .elements = {8}},
-                     {.name = "s", .elements = {8}, .kind = BufferKind::scratch}, {.name = "y", .elements = {8}, .kind = BufferKind::argument, .argument = 1}};
-  for (const auto& [body, tasks] : bodies) program.kernels.push_back({.name = "kernel" + std::to_string(program.kernels.size()), .tasks = tasks, .task_variable = "task", .body = body});
+  program.buffers = {{.name = "x", .elements = {8}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "a", .elements = {8}},
+                     {.name = "b", .elements = {8}},
+                     {.name = "s", .elements = {8}, .kind = BufferKind::scratch},
+                     {.name = "y", .elements = {8}, .kind = BufferKind::argument, .argument = 1}};
+  for (const auto& [body, tasks] : bodies)
+    program.kernels.push_back(
+        {.name = "kernel" + std::to_string(program.kernels.size()), .tasks = tasks, .task_variable = "task", .body = body});
   program.arena_bytes = 64;   // in which a and b lie both
   program.scratch_bytes = 128;
   return program;
@@ -176,7 +199,8 @@ TEST_CASE("what nobody has written is NaN") {
     CHECK(first_result(program) == quiet_poison);
   }
   SUBCASE("where another buffer lay") {
-    Program program = with_memory({{store(1, 0, x), 1}, {store(4, 0, load(1, Scalar::f32, 0)), 1}, {store(4, 0, load(2, Scalar::f32, 0) + x), 1}});
+    Program program =
+        with_memory({{store(1, 0, x), 1}, {store(4, 0, load(1, Scalar::f32, 0)), 1}, {store(4, 0, load(2, Scalar::f32, 0) + x), 1}});
     program.kernels[0].reads = {0}, program.kernels[0].writes = {1};
     program.kernels[1].reads = {1}, program.kernels[1].writes = {4};
     program.kernels[2].reads = {0, 2}, program.kernels[2].writes = {4};
@@ -186,7 +210,9 @@ TEST_CASE("what nobody has written is NaN") {
   }
   SUBCASE("in scratch, where another task wrote") {
     const Expr task = variable("task");
-    Program program = with_memory({{block({conditional(task == Expr(0), {store(3, 0, x)}), conditional(task == Expr(1), {store(4, 0, load(3, Scalar::f32, 0) + x)})}), 2}});
+    Program program = with_memory(
+        {{block({conditional(task == Expr(0), {store(3, 0, x)}), conditional(task == Expr(1), {store(4, 0, load(3, Scalar::f32, 0) + x)})}),
+          2}});
     program.kernels[0].reads = {0, 3}, program.kernels[0].writes = {3, 4};
     CHECK(first_result(program) == quiet_poison);
     program.kernels[0].first_task_variable = "first";   // tasks find what the one before left
@@ -195,7 +221,10 @@ TEST_CASE("what nobody has written is NaN") {
   SUBCASE("in registers") {
     for (const auto& [lanes, scalar] : {std::pair{1, Scalar::f32}, {4, Scalar::f32}}) {
       const Type type{scalar, lanes};
-      Program program = with_memory({{block({declare_registers("r", type, 2), write_register("r", 0, real(1, type)), store(4, lanes == 1 ? Expr(0) : ramp(0, 1, lanes), read_register("r", type, 1) + real(1, type))}), 1}});
+      Program program =
+          with_memory({{block({declare_registers("r", type, 2), write_register("r", 0, real(1, type)),
+                               store(4, lanes == 1 ? Expr(0) : ramp(0, 1, lanes), read_register("r", type, 1) + real(1, type))}),
+                        1}});
       program.kernels[0].writes = {4};
       CHECK(first_result(program) == quiet_poison);
     }
@@ -244,11 +273,13 @@ TEST_CASE("a session with checks computes the same bits, and refuses to hide a f
   options.checks = {.bounds = true, .poison = true};
   Session session = network.compile(options, weights);
   session.bind("x", Array({1, 6}, std::vector<float>(6, 1.0f)));
-  Program wrong = one_kernel("wrong", {{Scalar::f32, 6}, {Scalar::f32, 3}}, store(1, cast(Scalar::i64, load(0, Scalar::f32, 0)) + 2, real(1)));
+  Program wrong = one_kernel("wrong", {{Scalar::f32, 6}, {Scalar::f32, 3}},
+                             store(1, cast(Scalar::i64, load(0, Scalar::f32, 0)) + 2, real(1)));
   wrong.buffers[0].argument = session.data().slots[0].name == "x" ? 0 : 1;
   wrong.buffers[1].argument = 1 - wrong.buffers[0].argument;
   session.data().code = codegen::jit(wrong, codegen::target_for("native", true), {.checks = all_checks});
-  CHECK_THROWS_WITH_AS(session.run(), "generated code left a buffer: kernel 'kernel' writes element 3 of 'b1', which has 3 (N = 1)", InternalError);
+  CHECK_THROWS_WITH_AS(session.run(), "generated code left a buffer: kernel 'kernel' writes element 3 of 'b1', which has 3 (N = 1)",
+                       InternalError);
   options.profile = true;
   CHECK_THROWS_AS(network.compile(options, weights), Error);
 }

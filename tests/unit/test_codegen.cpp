@@ -39,13 +39,18 @@ bool is_float(Scalar scalar) { return scalar == Scalar::f32 || scalar == Scalar:
 TEST_CASE("unary operations") {
   for (int lanes : all_lanes) {
     for (Scalar scalar : numbers) {
-      for (UnaryOp op : {UnaryOp::negate, UnaryOp::absolute}) check(elementwise("unary", scalar, scalar, lanes, [&](Expr a, Expr, Expr) { return unary(op, a); }));
+      for (UnaryOp op : {UnaryOp::negate, UnaryOp::absolute})
+        check(elementwise("unary", scalar, scalar, lanes, [&](Expr a, Expr, Expr) { return unary(op, a); }));
     }
-    check(elementwise("logical_not", Scalar::boolean, Scalar::boolean, lanes, [&](Expr a, Expr, Expr) { return unary(UnaryOp::logical_not, a); }));
+    check(elementwise("logical_not", Scalar::boolean, Scalar::boolean, lanes,
+                      [&](Expr a, Expr, Expr) { return unary(UnaryOp::logical_not, a); }));
     for (UnaryOp op : {UnaryOp::floor, UnaryOp::round_even}) {
-      for (Scalar scalar : {Scalar::f32, Scalar::f64}) check(elementwise("round", scalar, scalar, lanes, [&](Expr a, Expr, Expr) { return unary(op, a * constant_of({scalar, 1}, 0.25)); }));
+      for (Scalar scalar : {Scalar::f32, Scalar::f64})
+        check(
+            elementwise("round", scalar, scalar, lanes, [&](Expr a, Expr, Expr) { return unary(op, a * constant_of({scalar, 1}, 0.25)); }));
     }
-    for (UnaryOp op : {UnaryOp::sqrt, UnaryOp::reciprocal_sqrt, UnaryOp::exp, UnaryOp::log, UnaryOp::log1p, UnaryOp::tanh, UnaryOp::sigmoid, UnaryOp::erf}) {
+    for (UnaryOp op : {UnaryOp::sqrt, UnaryOp::reciprocal_sqrt, UnaryOp::exp, UnaryOp::log, UnaryOp::log1p, UnaryOp::tanh, UnaryOp::sigmoid,
+                       UnaryOp::erf}) {
       for (Scalar scalar : {Scalar::f32, Scalar::f64}) {
         double relative = op == UnaryOp::sqrt ? 0 : scalar == Scalar::f32 ? 0x1p-22 : 0x1p-51;
         check(elementwise("function", scalar, scalar, lanes, [&](Expr a, Expr, Expr) { return unary(op, a); }), 1, relative);
@@ -60,7 +65,9 @@ TEST_CASE("binary operations") {
   constexpr BinaryOp bitwise[] = {BinaryOp::bit_and, BinaryOp::bit_or, BinaryOp::bit_xor};
   for (int lanes : all_lanes) {
     for (Scalar scalar : numbers) {
-      auto each = [&](BinaryOp op, Scalar to, auto divisor) { check(elementwise("binary", scalar, to, lanes, [&](Expr a, Expr b, Expr) { return binary(op, a, divisor(b)); })); };
+      auto each = [&](BinaryOp op, Scalar to, auto divisor) {
+        check(elementwise("binary", scalar, to, lanes, [&](Expr a, Expr b, Expr) { return binary(op, a, divisor(b)); }));
+      };
       auto as_is = [](Expr b) { return b; };
       for (BinaryOp op : arithmetic) each(op, scalar, as_is);
       for (BinaryOp op : comparisons) each(op, Scalar::boolean, as_is);
@@ -74,7 +81,8 @@ TEST_CASE("binary operations") {
         each(op, scalar, [](Expr) { return Expr(4); });
         each(op, scalar, [](Expr) { return Expr(5); });
       }
-      for (BinaryOp op : {BinaryOp::shift_left, BinaryOp::shift_right_logical}) each(op, scalar, [](Expr b) { return binary(BinaryOp::bit_and, b, Expr(7)); });
+      for (BinaryOp op : {BinaryOp::shift_left, BinaryOp::shift_right_logical})
+        each(op, scalar, [](Expr b) { return binary(BinaryOp::bit_and, b, Expr(7)); });
     }
     for (BinaryOp op : {BinaryOp::logical_and, BinaryOp::logical_or}) {
       check(elementwise("logical", Scalar::boolean, Scalar::boolean, lanes, [&](Expr a, Expr b, Expr) { return binary(op, a, b); }));
@@ -84,8 +92,11 @@ TEST_CASE("binary operations") {
 
 TEST_CASE("i32 arithmetic wraps around") {
   for (int lanes : {1, 8, 16}) {
-    check(elementwise("wrap", Scalar::i32, Scalar::i32, lanes, [&](Expr a, Expr b, Expr) { return (a + 2147483647) * 1103515245 + b * 40503; }));
-    check(elementwise("hash", Scalar::i32, Scalar::i32, lanes, [&](Expr a, Expr, Expr) { return binary(BinaryOp::bit_xor, a * 747796405, binary(BinaryOp::shift_right_logical, a * 747796405, Expr(16))); }));
+    check(elementwise("wrap", Scalar::i32, Scalar::i32, lanes,
+                      [&](Expr a, Expr b, Expr) { return (a + 2147483647) * 1103515245 + b * 40503; }));
+    check(elementwise("hash", Scalar::i32, Scalar::i32, lanes, [&](Expr a, Expr, Expr) {
+      return binary(BinaryOp::bit_xor, a * 747796405, binary(BinaryOp::shift_right_logical, a * 747796405, Expr(16)));
+    }));
   }
 }
 
@@ -128,8 +139,10 @@ TEST_CASE("minimum and maximum hand NaN on") {
   for (int lanes : {1, 4, 16}) {
     for (BinaryOp op : {BinaryOp::minimum, BinaryOp::maximum}) {
       check(elementwise("both", Scalar::f32, Scalar::f32, lanes, [&](Expr a, Expr b, Expr) { return binary(op, a, b); }), 1, 0, prepare);
-      check(elementwise("constant", Scalar::f32, Scalar::f32, lanes, [&](Expr a, Expr, Expr) { return binary(op, a, real(0)); }), 1, 0, prepare);
-      check(elementwise("constant_first", Scalar::f32, Scalar::f32, lanes, [&](Expr a, Expr, Expr) { return binary(op, real(2), a); }), 1, 0, prepare);
+      check(elementwise("constant", Scalar::f32, Scalar::f32, lanes, [&](Expr a, Expr, Expr) { return binary(op, a, real(0)); }), 1, 0,
+            prepare);
+      check(elementwise("constant_first", Scalar::f32, Scalar::f32, lanes, [&](Expr a, Expr, Expr) { return binary(op, real(2), a); }), 1,
+            0, prepare);
     }
   }
 }
@@ -149,7 +162,8 @@ TEST_CASE("the tree of a reduction over lanes is fixed") {
   Stmt body = loop("i", 0, length, 1, {store(1, i, reduce_lanes(BinaryOp::add, load(0, Scalar::f32, ramp(i * 13, 1, 13))))});
   check(one_kernel("tree", {{Scalar::f32, length * 13}, {Scalar::f32, length}}, body), 1, 0, [](Interpreter& interpreter) {
     std::mt19937 random(3);
-    for (Lane& lane : interpreter.memory[0]) lane.real = static_cast<float>(std::ldexp(static_cast<double>(random()), static_cast<int>(random() % 30) - 40));
+    for (Lane& lane : interpreter.memory[0])
+      lane.real = static_cast<float>(std::ldexp(static_cast<double>(random()), static_cast<int>(random() % 30) - 40));
   });
 }
 
@@ -158,11 +172,12 @@ TEST_CASE("loads and stores of every shape, with and without predicates") {
     for (Scalar scalar : {Scalar::f32, Scalar::i32, Scalar::f64}) {
       // Lane k of vector i: contiguous, reversed, strided, all the same, and through an index buffer.
       Expr first = i * lanes;
-      std::vector<Expr> indices{ramp(first, 1, lanes), ramp(first + (lanes - 1), -1, lanes), ramp(i, length, lanes), ramp(length * lanes - 1 - i, -length, lanes),
-                                load(1, Scalar::i32, ramp(first, 1, lanes))};
+      std::vector<Expr> indices{ramp(first, 1, lanes), ramp(first + (lanes - 1), -1, lanes), ramp(i, length, lanes),
+                                ramp(length * lanes - 1 - i, -length, lanes), load(1, Scalar::i32, ramp(first, 1, lanes))};
       Expr predicate = load(2, Scalar::boolean, ramp(first, 1, lanes));
       int64_t elements = length * lanes;
-      std::vector<std::pair<Scalar, int64_t>> buffers{{scalar, elements}, {Scalar::i32, elements}, {Scalar::boolean, elements}, {scalar, elements}};
+      std::vector<std::pair<Scalar, int64_t>> buffers{
+          {scalar, elements}, {Scalar::i32, elements}, {Scalar::boolean, elements}, {scalar, elements}};
       auto prepare = [&](Interpreter& interpreter) {
         for (int64_t k = 0; k < elements; ++k) interpreter.memory[1][k].integer = (k * 7) % elements;
       };
@@ -170,7 +185,8 @@ TEST_CASE("loads and stores of every shape, with and without predicates") {
         for (const Expr& where : {Expr(), predicate}) {
           auto program = [&](Stmt body) { return one_kernel(fmt::format("access_{}", lanes), buffers, loop("i", 0, length, 1, {body})); };
           check(program(store(3, ramp(first, 1, lanes), load(0, scalar, index, where))), 1, 0, prepare);
-          if (lanes * 7 % 2 == 0 || lanes == 1) check(program(store(3, index, load(0, scalar, ramp(first, 1, lanes)), where)), 1, 0, prepare);
+          if (lanes * 7 % 2 == 0 || lanes == 1)
+            check(program(store(3, index, load(0, scalar, ramp(first, 1, lanes)), where)), 1, 0, prepare);
         }
       }
     }
@@ -205,15 +221,19 @@ TEST_CASE("loops, conditionals, lets and registers") {
     Stmt body = block({
         declare_registers("sum", vector, 3),
         loop("row", 0, 3, 1, {write_register("sum", row, real(0, vector))}, LoopKind::unrolled),
-        loop("column", 0, 5, 1, {
-            loop("row", 0, 3, 1, {
-                let("index", ramp(((task * 3 + row) * 5 + column) * lanes, 1, lanes)),
-                write_register("sum", row, sum + load(0, Scalar::f32, index)),
-            }, LoopKind::unrolled),
-        }),
+        loop("column", 0, 5, 1,
+             {
+                 loop("row", 0, 3, 1,
+                      {
+                          let("index", ramp(((task * 3 + row) * 5 + column) * lanes, 1, lanes)),
+                          write_register("sum", row, sum + load(0, Scalar::f32, index)),
+                      },
+                      LoopKind::unrolled),
+             }),
         conditional(task % 2 == 1, {loop("row", 0, 3, 2, {write_register("sum", row, sum + cast(Scalar::f32, task))}, LoopKind::unrolled)}),
         let("base", task * 3),
-        loop("row", 0, 3, 1, {conditional(row < Expr(3), {store(1, ramp((variable("base") + row) * lanes, 1, lanes), sum)})}, LoopKind::unrolled),
+        loop("row", 0, 3, 1, {conditional(row < Expr(3), {store(1, ramp((variable("base") + row) * lanes, 1, lanes), sum)})},
+             LoopKind::unrolled),
     });
     check(one_kernel("statements", {{Scalar::f32, 7 * 15 * lanes}, {Scalar::f32, 21 * lanes}}, body, 7));
   }
@@ -222,11 +242,12 @@ TEST_CASE("loops, conditionals, lets and registers") {
 TEST_CASE("loops that run never, once, or with a step that overshoots") {
   for (auto [begin, end, step] : {std::tuple{0, 0, 1}, {3, 1, 1}, {2, 3, 1}, {0, 10, 3}, {0, 9, 3}, {1, 2, 16}}) {
     for (LoopKind kind : {LoopKind::serial, LoopKind::unrolled}) {
-      check(one_kernel("bounds", {{Scalar::f32, 16}, {Scalar::f32, 16}}, loop("i", begin, end, step, {store(1, i, load(0, Scalar::f32, i) + real(1))}, kind)));
+      check(one_kernel("bounds", {{Scalar::f32, 16}, {Scalar::f32, 16}},
+                       loop("i", begin, end, step, {store(1, i, load(0, Scalar::f32, i) + real(1))}, kind)));
     }
     Expr limit = cast(Scalar::i64, load(0, Scalar::i32, 0));  // known at run time only
-    check(one_kernel("dynamic", {{Scalar::i32, 16}, {Scalar::f32, 16}}, loop("i", begin, limit, step, {store(1, i, cast(Scalar::f32, i))})), 1, 0,
-          [&](Interpreter& interpreter) { interpreter.memory[0][0].integer = end; });
+    check(one_kernel("dynamic", {{Scalar::i32, 16}, {Scalar::f32, 16}}, loop("i", begin, limit, step, {store(1, i, cast(Scalar::f32, i))})),
+          1, 0, [&](Interpreter& interpreter) { interpreter.memory[0][0].integer = end; });
   }
 }
 
@@ -257,7 +278,8 @@ class ExpressionGenerator {
     if (random_() % 4 == 0) return unary(UnaryOp::logical_not, truth(depth));
     constexpr BinaryOp comparisons[] = {BinaryOp::less, BinaryOp::less_equal, BinaryOp::equal, BinaryOp::not_equal};
     Expr first = binary(comparisons[random_() % 4], number(depth), number(depth));
-    return random_() % 3 ? first : binary(random_() % 2 ? BinaryOp::logical_and : BinaryOp::logical_or, first, number(depth) < number(depth));
+    return random_() % 3 ? first
+                         : binary(random_() % 2 ? BinaryOp::logical_and : BinaryOp::logical_or, first, number(depth) < number(depth));
   }
 
   Expr leaf() {

@@ -101,7 +101,8 @@ TEST_CASE("elementary functions are accurate to 2 ulp over all f32") {
 
 TEST_CASE("elementary functions at special values") {
   float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN(), tiny = 0x1p-149f;
-  std::vector<float> inputs{0.0f, -0.0f, inf, -inf, nan, tiny, -tiny, 1, -1, 0x1.fffffep127f, -0x1.fffffep127f, 88.72283f, 88.72284f, -103.97f, -103.98f, -87.4f, 0.5f, -0.5f, 1.5f, 2.5f};
+  std::vector<float> inputs{0.0f,      -0.0f,     inf,      -inf,     nan,    tiny, -tiny, 1,    -1,  0x1.fffffep127f, -0x1.fffffep127f,
+                            88.72283f, 88.72284f, -103.97f, -103.98f, -87.4f, 0.5f, -0.5f, 1.5f, 2.5f};
   for (const char* cpu : {"native", "haswell", "x86-64"}) {
     TargetDescription target = codegen::target_for(cpu, true);
     for (const Function& function : functions) {

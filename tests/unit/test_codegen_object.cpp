@@ -35,7 +35,9 @@ Program small_program(std::optional<int64_t> batch) {
   Expr row = variable("row"), i = variable("i"), at = ramp(row * 20 + i, 1, 16), inside = ramp(i, 1, 16) < Expr(20);
   Stmt scale = store(2, 0, real(2));
   Stmt first = loop("i", 0, 20, 16, {store(1, at, load(0, Scalar::f32, at, inside) * load(2, Scalar::f32, 0), inside)});
-  Stmt second = loop("i", 0, 20, 16, {store(4, at, unary(UnaryOp::sigmoid, load(1, Scalar::f32, at, inside)) + load(3, Scalar::f32, ramp(i, 1, 16), inside), inside)});
+  Stmt second = loop(
+      "i", 0, 20, 16,
+      {store(4, at, unary(UnaryOp::sigmoid, load(1, Scalar::f32, at, inside)) + load(3, Scalar::f32, ramp(i, 1, 16), inside), inside)});
   Expr n = batch ? Expr(*batch) : variable(batch_variable);
   program.kernels = {{.name = "scale", .tasks = 1, .task_variable = "one", .body = scale, .writes = {2}},
                      {.name = "first", .tasks = n, .task_variable = "row", .body = first, .reads = {0, 2}, .writes = {1}},
@@ -122,9 +124,14 @@ TEST_CASE("an object links into C and C++ programs and keeps its word") {
       folder.write("main.cpp", caller);
       std::string flags = position_independent ? "-fPIE -pie" : "-no-pie";
       INFO("CPU " << cpu << " " << flags);
-      CHECK(run(folder, "cc -std=c99 -Wall -Wextra -Werror -pedantic " + flags + " main.c small.o -o c_program -lm && ./c_program") == "exit 0\n");
-      CHECK(run(folder, "c++ -std=c++11 -Wall -Wextra -Werror -pedantic " + flags + " main.cpp small.o -o cpp_program -lm && ./cpp_program") == "exit 0\n");
-      if (position_independent) CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") == "exit 0\n");
+      CHECK(run(folder, "cc -std=c99 -Wall -Wextra -Werror -pedantic " + flags + " main.c small.o -o c_program -lm && ./c_program") ==
+            "exit 0\n");
+      CHECK(run(folder, "c++ -std=c++11 -Wall -Wextra -Werror -pedantic " + flags +
+                            " main.cpp small.o -o cpp_program -lm && ./cpp_program") == "exit 0\n");
+      if (position_independent)
+        CHECK(
+            run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") ==
+            "exit 0\n");
     }
   }
 }
@@ -135,7 +142,9 @@ TEST_CASE("an object of hundreds of kernels runs each of them once") {
   const Expr i = variable("i"), at = ramp(variable("row") * 20 + i, 1, 4);
   const auto add = [&](float number) {
     const Stmt body = loop("i", 0, 20, 4, {store(1, at, load(1, Scalar::f32, at) + real(number))});
-    program.kernels.insert(program.kernels.end() - 1, {.name = "add", .tasks = variable(batch_variable), .task_variable = "row", .body = body, .reads = {1}, .writes = {1}});
+    program.kernels.insert(
+        program.kernels.end() - 1,
+        {.name = "add", .tasks = variable(batch_variable), .task_variable = "row", .body = body, .reads = {1}, .writes = {1}});
   };
   for (int k = 0; k < 300; ++k) add(1);
   add(-300);
@@ -176,7 +185,9 @@ TEST_CASE("large constants lie in a section that may be far from the code") {
     const std::string flags = position_independent ? "" : "-no-pie";
     CHECK(run(folder, "cc " + flags + " main.c small.o -o program -lm && ./program") == "exit 0\n");
     CHECK(run(folder, "cc -static " + flags + " main.c small.o -o static_program -lm && ./static_program") == "exit 0\n");
-    if (position_independent) CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") == "exit 0\n");
+    if (position_independent)
+      CHECK(run(folder, "cc -shared small.o -o libsmall.so && cc main.c -L. -lsmall -Wl,-rpath,. -o shared_program && ./shared_program") ==
+            "exit 0\n");
   }
 }
 
@@ -225,17 +236,20 @@ TEST_CASE("headers document shapes and make legal names") {
 
 TEST_CASE("headers compile whatever the network, its inputs and outputs are called, and whatever was included before") {
   const std::vector<std::string> names = {
-      "xor", "bool", "export", "linux", "unix", "i386", "NULL", "I", "f", "r", "w", "x", "F", "R", "W", "X", "n", "workspace", "Net", "net", "NET", "main", "exit", "double",
-      "int64_t", "float", "void", "const", "complex", "_Complex_I", "and_eq", "class", "module", "requires", "co_await", "asm", "typeof", "restrict", "_Bool", "nullptr",
-      "small", "far", "near", "min", "max", "interface", "IN", "OUT", "ERROR", "TRUE", "infer", "OK", "HEADER", "errno", "stdin", "environ", "in_addr_t", "S_ISREG", "__FILE__",
-      "__asm_", "_", "a_infer", "a", "in_x", "out_x"};
+      "xor",      "bool",      "export",  "linux",    "unix",     "i386",  "NULL",      "I",          "f",      "r",     "w",
+      "x",        "F",         "R",       "W",        "X",        "n",     "workspace", "Net",        "net",    "NET",   "main",
+      "exit",     "double",    "int64_t", "float",    "void",     "const", "complex",   "_Complex_I", "and_eq", "class", "module",
+      "requires", "co_await",  "asm",     "typeof",   "restrict", "_Bool", "nullptr",   "small",      "far",    "near",  "min",
+      "max",      "interface", "IN",      "OUT",      "ERROR",    "TRUE",  "infer",     "OK",         "HEADER", "errno", "stdin",
+      "environ",  "in_addr_t", "S_ISREG", "__FILE__", "__asm_",   "_",     "a_infer",   "a",          "in_x",   "out_x"};
   Program program{.name = "none", .batch = 2};
   codegen::ObjectOptions object;
   for (const std::string& name : names) {
     object.inputs.push_back(name);
     object.outputs.push_back("output/" + name);
     for (const std::string& buffer : {name, "output/" + name})
-      program.buffers.push_back({.name = buffer, .elements = {6}, .kind = BufferKind::argument, .argument = static_cast<int>(program.buffers.size())});
+      program.buffers.push_back(
+          {.name = buffer, .elements = {6}, .kind = BufferKind::argument, .argument = static_cast<int>(program.buffers.size())});
   }
   const Folder folder;
   std::string headers, uses;
@@ -244,20 +258,28 @@ TEST_CASE("headers compile whatever the network, its inputs and outputs are call
     folder.write("header_of_" + name + ".h", codegen::emit_header(program, object, "/* a comment in /path/*.bn //* //"));
     folder.write("copy_of_" + name + ".h", codegen::emit_header(program, object, "the same network"));
     headers += fmt::format("#include \"header_of_{0}.h\"\n#include \"copy_of_{0}.h\"\n", name);
-    uses += fmt::format("  sum += {0}_workspace_bytes(2) + {0}_WORKSPACE_BYTES + {0}_infer_OK + {0}_infer_BAD_BATCH + {0}_infer_NULL + ({0}_infer == 0);\n", name);
+    uses += fmt::format(
+        "  sum += {0}_workspace_bytes(2) + {0}_WORKSPACE_BYTES + {0}_infer_OK + {0}_infer_BAD_BATCH + {0}_infer_NULL + ({0}_infer == 0);\n",
+        name);
   }
-  const std::string program_text = headers + "int64_t sum_of_all(void);\nint64_t sum_of_all(void) {\n  int64_t sum = 0;\n" + uses + "  return sum;\n}\n";
-  const std::string windows = "#define small char\n#define far\n#define near\n#define interface struct\n#define IN\n#define OUT\n#define ERROR 0\n#define TRUE 1\n#define OK 0\n"
-                              "#define min(a, b) ((a) < (b) ? (a) : (b))\n#define max(a, b) ((a) > (b) ? (a) : (b))\n";
-  for (const std::string& before : {std::string(), std::string("#include <unistd.h>\n#include <sys/stat.h>\n#include <netinet/in.h>\n#include <errno.h>\n#include <stdio.h>\n"),
-                                    std::string("#include <complex.h>\n#include <stdbool.h>\n#include <iso646.h>\n"), windows}) {
+  const std::string program_text = headers + "int64_t sum_of_all(void);\nint64_t sum_of_all(void) {\n  int64_t sum = 0;\n" + uses +
+                                   "  return sum;\n}\n";
+  const std::string windows =
+      "#define small char\n#define far\n#define near\n#define interface struct\n#define IN\n#define OUT\n#define ERROR 0\n#define TRUE "
+      "1\n#define OK 0\n#define min(a, b) ((a) < (b) ? (a) : (b))\n#define max(a, b) ((a) > (b) ? (a) : (b))\n";
+  for (const std::string& before :
+       {std::string(),
+        std::string("#include <unistd.h>\n#include <sys/stat.h>\n#include <netinet/in.h>\n#include <errno.h>\n#include <stdio.h>\n"),
+        std::string("#include <complex.h>\n#include <stdbool.h>\n#include <iso646.h>\n"), windows}) {
     folder.write("all.c", before + program_text);
     folder.write("all.cpp", before + program_text);
     CAPTURE(before);
     for (const char* standard : {"c99", "c17", "gnu17"})
-      CHECK(run(folder, fmt::format("cc -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.c", standard)) == "exit 0\n");
+      CHECK(run(folder, fmt::format("cc -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.c", standard)) ==
+            "exit 0\n");
     for (const char* standard : {"c++11", "gnu++20"})
-      CHECK(run(folder, fmt::format("c++ -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.cpp", standard)) == "exit 0\n");
+      CHECK(run(folder, fmt::format("c++ -std={} -Wall -Wextra -Werror -pedantic -Wno-address -fsyntax-only all.cpp", standard)) ==
+            "exit 0\n");
   }
 }
 

@@ -56,12 +56,14 @@ Program scratch_program() {
   Expr row = variable("row"), at = row * 21 + i, n = variable(batch_variable);
   auto windows = [&](int from, int window, int to, Expr factor) {
     Expr sum = load(window, Scalar::f32, i) + load(window, Scalar::f32, i + 1) * factor + load(window, Scalar::f32, i + 2);
-    return block({store(window, 0, real(0)), store(window, 22, real(0)), loop("i", 0, 21, 1, {store(window, i + 1, load(from, Scalar::f32, at))}),
-                  loop("i", 0, 21, 1, {store(to, at, sum)})});
+    return block({store(window, 0, real(0)), store(window, 22, real(0)),
+                  loop("i", 0, 21, 1, {store(window, i + 1, load(from, Scalar::f32, at))}), loop("i", 0, 21, 1, {store(to, at, sum)})});
   };
-  Stmt first = block({loop("i", 0, 3, 1, {store(2, i, cast(Scalar::f64, row + i))}), windows(0, 3, 1, cast(Scalar::f32, load(2, Scalar::f64, 2)))});
-  program.kernels = {{.name = "first", .tasks = n, .task_variable = "row", .body = first, .reads = {0, 2, 3}, .writes = {1, 2, 3}},
-                     {.name = "second", .tasks = n, .task_variable = "row", .body = windows(1, 5, 4, real(-2)), .reads = {1, 5}, .writes = {4, 5}}};
+  Stmt first =
+      block({loop("i", 0, 3, 1, {store(2, i, cast(Scalar::f64, row + i))}), windows(0, 3, 1, cast(Scalar::f32, load(2, Scalar::f64, 2)))});
+  program.kernels = {
+      {.name = "first", .tasks = n, .task_variable = "row", .body = first, .reads = {0, 2, 3}, .writes = {1, 2, 3}},
+      {.name = "second", .tasks = n, .task_variable = "row", .body = windows(1, 5, 4, real(-2)), .reads = {1, 5}, .writes = {4, 5}}};
   PassContext context;
   plan_memory(program, context);
   return program;
@@ -88,9 +90,18 @@ Program handed_on() {
                      {.name = "y", .elements = {21, true}, .kind = BufferKind::argument, .argument = 1},
                      {.name = "halves", .elements = {2 * 21}, .kind = BufferKind::scratch}};
   const Expr row = variable("row"), n = variable(batch_variable);
-  auto double_of = [&](const Expr& from) { return loop("i", 0, 21, 1, {store(2, from % 2 * 21 + i, load(0, Scalar::f32, from * 21 + i) * real(2))}); };
-  Stmt body = block({conditional(row == variable("first"), {double_of(row)}), conditional(row + 1 < n, {double_of(row + 1)}), loop("i", 0, 21, 1, {store(1, row * 21 + i, load(2, Scalar::f32, row % 2 * 21 + i))})});
-  program.kernels = {{.name = "handed", .tasks = n, .task_variable = "row", .first_task_variable = "first", .body = body, .reads = {0, 2}, .writes = {1, 2}}};
+  auto double_of = [&](const Expr& from) {
+    return loop("i", 0, 21, 1, {store(2, from % 2 * 21 + i, load(0, Scalar::f32, from * 21 + i) * real(2))});
+  };
+  Stmt body = block({conditional(row == variable("first"), {double_of(row)}), conditional(row + 1 < n, {double_of(row + 1)}),
+                     loop("i", 0, 21, 1, {store(1, row * 21 + i, load(2, Scalar::f32, row % 2 * 21 + i))})});
+  program.kernels = {{.name = "handed",
+                      .tasks = n,
+                      .task_variable = "row",
+                      .first_task_variable = "first",
+                      .body = body,
+                      .reads = {0, 2},
+                      .writes = {1, 2}}};
   PassContext context;
   plan_memory(program, context);
   return program;
@@ -138,8 +149,15 @@ TEST_CASE("a task finds in scratch what the one before it in its run left there"
 
 TEST_CASE("a prefetch goes into the caches that it names") {
   Program program{.name = "fetch"};
-  program.buffers = {{.name = "x", .elements = {1 << 20}, .kind = BufferKind::argument, .argument = 0}, {.name = "y", .elements = {1}, .kind = BufferKind::argument, .argument = 1}};
-  program.kernels = {{.name = "fetch", .tasks = 1, .task_variable = "task", .body = block({prefetch(0, 4096, Prefetch::second_cache), prefetch(0, 8192, Prefetch::first_cache), store(1, 0, load(0, Scalar::f32, 0))}), .reads = {0}, .writes = {1}}};
+  program.buffers = {{.name = "x", .elements = {1 << 20}, .kind = BufferKind::argument, .argument = 0},
+                     {.name = "y", .elements = {1}, .kind = BufferKind::argument, .argument = 1}};
+  program.kernels = {{.name = "fetch",
+                      .tasks = 1,
+                      .task_variable = "task",
+                      .body = block({prefetch(0, 4096, Prefetch::second_cache), prefetch(0, 8192, Prefetch::first_cache),
+                                     store(1, 0, load(0, Scalar::f32, 0))}),
+                      .reads = {0},
+                      .writes = {1}}};
   const auto assembly = [&](const char* cpu) { return codegen::emit_assembly(program, codegen::target_for(cpu, false)); };
   for (const char* instruction : {"prefetcht0", "prefetcht1"}) CHECK(assembly("znver4").find(instruction) != std::string::npos);
 }
@@ -165,8 +183,10 @@ TEST_CASE("barriers stand between dependent kernels only") {
   CHECK(barriers(program) == 1);
   // What one kernel only reads, the next one only writes.
   program.buffers[2].offset = 0;
-  program.kernels[0] = {.name = "read", .tasks = 1, .task_variable = "one", .body = store(4, 0, load(1, Scalar::f32, 0)), .reads = {1}, .writes = {4}};
-  program.kernels[1] = {.name = "write", .tasks = 1, .task_variable = "one", .body = store(1, 0, load(0, Scalar::f32, 0)), .reads = {0}, .writes = {1}};
+  program.kernels[0] = {
+      .name = "read", .tasks = 1, .task_variable = "one", .body = store(4, 0, load(1, Scalar::f32, 0)), .reads = {1}, .writes = {4}};
+  program.kernels[1] = {
+      .name = "write", .tasks = 1, .task_variable = "one", .body = store(1, 0, load(0, Scalar::f32, 0)), .reads = {0}, .writes = {1}};
   program.buffers[4].elements = {24};
   CHECK(barriers(program) == 1);
   program.kernels[1].body = store(2, 0, load(0, Scalar::f32, 0));
@@ -178,7 +198,8 @@ TEST_CASE("barriers stand between dependent kernels only") {
 }
 
 TEST_CASE("a kernel of one task is the first thread's alone") {
-  const Program program = one_kernel("one", {{Scalar::f32, 1}, {Scalar::f32, 1}}, store(1, 0, load(1, Scalar::f32, 0) + load(0, Scalar::f32, 0)));
+  const Program program = one_kernel("one", {{Scalar::f32, 1}, {Scalar::f32, 1}},
+                                     store(1, 0, load(1, Scalar::f32, 0) + load(0, Scalar::f32, 0)));
   auto compiled = codegen::jit(program, codegen::target_for("native", true));
   float x = 3, y = 1;
   void* arguments[] = {&x, &y};
@@ -198,16 +219,24 @@ Program equal_layers(int layers) {
   int x = add({.name = "x", .elements = {20, true}, .kind = BufferKind::argument, .argument = 0});
   for (int k = 0; k < layers; ++k) {
     std::string number = std::to_string(k);
-    Buffer constant{.name = "weight" + number, .elements = {20}, .kind = BufferKind::constant, .data = std::vector<float>(20, static_cast<float>(k % 3 + 1))};
+    Buffer constant{.name = "weight" + number,
+                    .elements = {20},
+                    .kind = BufferKind::constant,
+                    .data = std::vector<float>(20, static_cast<float>(k % 3 + 1))};
     int weight = add(constant), scratch = add({.name = "scratch" + number, .elements = {20}, .kind = BufferKind::scratch});
     int y = add({.name = "y" + number, .elements = {20, true}});
     if (k == layers - 1) program.buffers[y] = {.name = "y", .elements = {20, true}, .kind = BufferKind::argument, .argument = 1};
     Expr i = variable("i" + number), row = variable("row" + number), at = ramp(i, 1, 4);
     Stmt copy = loop("i" + number, 0, 20, 4, {store(scratch, at, load(x, Scalar::f32, ramp(row * 20 + i, 1, 4)))});
-    Expr value = binary(BinaryOp::maximum, fma(load(scratch, Scalar::f32, at), load(weight, Scalar::f32, at), real(-1, {Scalar::f32, 4})), real(0));
+    Expr value = binary(BinaryOp::maximum, fma(load(scratch, Scalar::f32, at), load(weight, Scalar::f32, at), real(-1, {Scalar::f32, 4})),
+                        real(0));
     Stmt compute = loop("i" + number, 0, 20, 4, {store(y, ramp(row * 20 + i, 1, 4), value)});
-    program.kernels.push_back({.name = "layer" + number, .tasks = variable(batch_variable) , .task_variable = "row" + number, .body = block({copy, compute}),
-                               .reads = {x, weight, scratch}, .writes = {scratch, y}});
+    program.kernels.push_back({.name = "layer" + number,
+                               .tasks = variable(batch_variable),
+                               .task_variable = "row" + number,
+                               .body = block({copy, compute}),
+                               .reads = {x, weight, scratch},
+                               .writes = {scratch, y}});
     x = y;
   }
   PassContext context;
@@ -224,7 +253,8 @@ TEST_CASE("equal kernels are one function") {
   CHECK(functions.buffers[2] == std::vector<int>{6, 9, 7});            // without scratch
   std::string text = codegen::emit_llvm(program, codegen::target_for("native"));
   size_t definitions = 0;
-  for (size_t at = text.find("define internal void"); at != std::string::npos; at = text.find("define internal void", at + 1)) ++definitions;
+  for (size_t at = text.find("define internal void"); at != std::string::npos; at = text.find("define internal void", at + 1))
+    ++definitions;
   CHECK(definitions == 3);
   check(program, 5);
   auto whole = codegen::jit(program, codegen::target_for("native", true));
@@ -249,8 +279,10 @@ Program chain(int kernels) {
   for (int k = 0; k < kernels; ++k) {
     const int from = k == 0 ? 0 : 2 + k % 2, to = k == kernels - 1 ? 1 : 2 + (k + 1) % 2;
     const auto row_of = [&](const Expr& which) { return load(from, Scalar::f32, ramp(which * 20 + i, 1, 4)); };
-    const Stmt body = loop("i", 0, 20, 4, {store(to, ramp(row * 20 + i, 1, 4), (row_of(row) + row_of((row + 1) % n)) * real(0.5) + real(k % 3))});
-    program.kernels.push_back({.name = "mean" + std::to_string(k), .tasks = n, .task_variable = "row", .body = body, .reads = {from}, .writes = {to}});
+    const Stmt body = loop("i", 0, 20, 4,
+                           {store(to, ramp(row * 20 + i, 1, 4), (row_of(row) + row_of((row + 1) % n)) * real(0.5) + real(k % 3))});
+    program.kernels.push_back(
+        {.name = "mean" + std::to_string(k), .tasks = n, .task_variable = "row", .body = body, .reads = {from}, .writes = {to}});
   }
   PassContext context;
   plan_memory(program, context);
@@ -318,10 +350,16 @@ TEST_CASE("kernels that differ in one number or operation are functions of their
   };
   auto functions = [](const Code& code) {
     Program program{.name = "pair"};
-    program.buffers = {{.name = "x", .elements = {32}, .kind = BufferKind::argument, .argument = 0}, {.name = "y", .elements = {24}, .kind = BufferKind::argument, .argument = 1}};
+    program.buffers = {{.name = "x", .elements = {32}, .kind = BufferKind::argument, .argument = 0},
+                       {.name = "y", .elements = {24}, .kind = BufferKind::argument, .argument = 1}};
     for (const Code& each : {Code{}, code}) {
       const Expr x = load(0, Scalar::f32, i + each.distance), y = binary(each.operation, unary(each.function, x), real(each.addend));
-      program.kernels.push_back({.name = "kernel", .tasks = 1, .task_variable = "task", .body = loop("i", 0, 24, each.step, {store(1, i, y)}), .reads = {0}, .writes = {1}});
+      program.kernels.push_back({.name = "kernel",
+                                 .tasks = 1,
+                                 .task_variable = "task",
+                                 .body = loop("i", 0, 24, each.step, {store(1, i, y)}),
+                                 .reads = {0},
+                                 .writes = {1}});
     }
     return codegen::find_equal_kernels(program).function;
   };
@@ -357,9 +395,12 @@ TEST_CASE("loops that begin within a line of memory") {
 
 TEST_CASE("constants that no kernel reads are not embedded") {
   Program program = equal_layers(3);
-  auto size = [&] { return codegen::emit_object(program, codegen::target_for("native"), {.function_name = "f", .inputs = {"x"}, .outputs = {"y"}}).size(); };
+  auto size = [&] {
+    return codegen::emit_object(program, codegen::target_for("native"), {.function_name = "f", .inputs = {"x"}, .outputs = {"y"}}).size();
+  };
   size_t before = size();
-  program.buffers.push_back({.name = "unread", .elements = {1 << 20}, .kind = BufferKind::constant, .data = std::vector<float>(1 << 20, 1.0f)});
+  program.buffers.push_back(
+      {.name = "unread", .elements = {1 << 20}, .kind = BufferKind::constant, .data = std::vector<float>(1 << 20, 1.0f)});
   CHECK(size() == before);
   CHECK(codegen::emit_llvm(program, codegen::target_for("native")).find("unread") == std::string::npos);
 }
@@ -381,8 +422,14 @@ TEST_CASE("large programs are compiled in parts, small ones whole") {
   // Each kernel adds its number to all elements of the one before it, with much code.
   for (int k = 0; k < 6; ++k) {
     Expr at = ramp(variable("row") * 24 + i, 1, 8), value = load(4, Scalar::f32, at);
-    for (int term = 0; term < 30; ++term) value = value + unary(UnaryOp::floor, unary(UnaryOp::exp, load(2, Scalar::f32, 0) * real(-1e-9 * term)));
-    program.kernels.push_back({.name = "more" + std::to_string(k), .tasks = variable(batch_variable), .task_variable = "row", .body = loop("i", 0, 24, 8, {store(4, at, value + real(k))}), .reads = {2, 4}, .writes = {4}});
+    for (int term = 0; term < 30; ++term)
+      value = value + unary(UnaryOp::floor, unary(UnaryOp::exp, load(2, Scalar::f32, 0) * real(-1e-9 * term)));
+    program.kernels.push_back({.name = "more" + std::to_string(k),
+                               .tasks = variable(batch_variable),
+                               .task_variable = "row",
+                               .body = loop("i", 0, 24, 8, {store(4, at, value + real(k))}),
+                               .reads = {2, 4},
+                               .writes = {4}});
   }
   std::vector<int> parts = partition(3);
   CHECK(*std::ranges::max_element(parts) == 2);
@@ -396,7 +443,9 @@ TEST_CASE("large programs are compiled in parts, small ones whole") {
 
 TEST_CASE("an argument may be updated in place") {
   Expr index = ramp(i, 1, 8);
-  Stmt body = loop("i", 0, 64, 8, {store(1, index, load(0, Scalar::f32, index) + real(1)), store(1, index, load(1, Scalar::f32, index) + load(0, Scalar::f32, index))});
+  Stmt body = loop(
+      "i", 0, 64, 8,
+      {store(1, index, load(0, Scalar::f32, index) + real(1)), store(1, index, load(1, Scalar::f32, index) + load(0, Scalar::f32, index))});
   Program program = one_kernel("in_place", {{Scalar::f32, 64}, {Scalar::f32, 64}}, body);
   for (const TargetDescription& target : targets()) {
     std::vector<float> x(64, 3);

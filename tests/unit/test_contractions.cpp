@@ -21,8 +21,9 @@ struct Case {
 
   AttributeMap attributes() const { return {{"stride", stride}, {"padding", padding}, {"dilation", dilation}, {"groups", groups}}; }
   std::string describe() const {
-    return fmt::format("batch {} of {}x{}x{} -> {}, kernel {}x{}, stride {}x{}, padding {} {} {} {}, dilation {}x{}, groups {}", batch, height, width, in, out, kernel_height,
-                       kernel_width, stride[0], stride[1], padding[0], padding[1], padding[2], padding[3], dilation[0], dilation[1], groups);
+    return fmt::format("batch {} of {}x{}x{} -> {}, kernel {}x{}, stride {}x{}, padding {} {} {} {}, dilation {}x{}, groups {}", batch,
+                       height, width, in, out, kernel_height, kernel_width, stride[0], stride[1], padding[0], padding[1], padding[2],
+                       padding[3], dilation[0], dilation[1], groups);
   }
 };
 
@@ -57,7 +58,8 @@ Graph convolution_graph(const Case& c, const char* op) {
   Graph graph;
   graph.name = op;
   GraphBuilder builder(graph);
-  const TensorType image{DType::f32, {batch_dim, {c.height}, {c.width}, {c.in}}}, weight{DType::f32, {{c.kernel_height}, {c.kernel_width}, {c.in / c.groups}, {c.out}}};
+  const TensorType image{DType::f32, {batch_dim, {c.height}, {c.width}, {c.in}}},
+      weight{DType::f32, {{c.kernel_height}, {c.kernel_width}, {c.in / c.groups}, {c.out}}};
   const Value x = builder.input("x", image), w = builder.parameter("w", weight, normal);
   const Value y = builder.value("convolution", {x, w}, c.attributes());
   AttributeMap attributes = c.attributes();
@@ -66,7 +68,8 @@ Graph convolution_graph(const Case& c, const char* op) {
     const Value dy = builder.input("dy", y.type());
     attributes[std::string(op) == "convolution_weight_gradient" ? "kernel" : "size"] =
         std::string(op) == "convolution_weight_gradient" ? IntList{c.kernel_height, c.kernel_width} : IntList{c.height, c.width};
-    result = std::string(op) == "convolution_weight_gradient" ? builder.value(op, {x, dy}, attributes) : builder.value(op, {dy, w}, attributes);
+    result = std::string(op) == "convolution_weight_gradient" ? builder.value(op, {x, dy}, attributes)
+                                                              : builder.value(op, {dy, w}, attributes);
   }
   graph.outputs.push_back({Output::Role::output, "y", result});
   return graph;
@@ -83,11 +86,14 @@ Graph moments_graph(int64_t height, int64_t width) {
 
 void return_with_moments(Graph& graph, Value y) {
   Node* moments = GraphBuilder(graph).create("moments", {y});
-  graph.outputs = {{Output::Role::output, "y", y}, {Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
+  graph.outputs = {{Output::Role::output, "y", y},
+                   {Output::Role::output, "mean", moments->result(0)},
+                   {Output::Role::output, "variance", moments->result(1)}};
 }
 
 // How the graph is lowered for AVX-512, with the remarks about it; of caches of so many bytes, if given.
-std::string lowered_text(const Graph& graph, std::optional<int64_t> batch, const char* cpu = "skylake-avx512", std::optional<int64_t> cache_bytes = {}) {
+std::string lowered_text(const Graph& graph, std::optional<int64_t> batch, const char* cpu = "skylake-avx512",
+                         std::optional<int64_t> cache_bytes = {}) {
   Graph lowered = graph.clone();
   PassContext context;
   context.target = codegen::target_for(cpu, false);   // nothing is run
@@ -128,7 +134,8 @@ TEST_CASE("weights embedded in a program are packed when it is compiled") {
       INFO(c.describe(), " ", op);
       const Graph graph = convolution_graph(c, op);
       test::check_generated(graph, test::random_bindings(graph, c.batch), {.embed = true});
-      if (c.groups > 1) test::check_generated(graph, test::random_bindings(graph, c.batch), {.cpu = "x86-64", .fixed_batch = false, .embed = true});
+      if (c.groups > 1)
+        test::check_generated(graph, test::random_bindings(graph, c.batch), {.cpu = "x86-64", .fixed_batch = false, .embed = true});
     }
   }
 }
@@ -138,11 +145,14 @@ TEST_CASE("products of many rows, and reductions over them, with what follows") 
     Graph graph;
     graph.name = "rows";
     GraphBuilder builder(graph);
-    const Value x = builder.input("x", {DType::f32, {batch_dim, {9}, {5}, {channels}}}), r = builder.input("r", {DType::f32, {batch_dim, {9}, {5}, {33}}});
-    const Value w = builder.parameter("w", {DType::f32, {{channels}, {33}}}, normal), b = builder.parameter("b", {DType::f32, {{33}}}, normal);
+    const Value x = builder.input("x", {DType::f32, {batch_dim, {9}, {5}, {channels}}}),
+                r = builder.input("r", {DType::f32, {batch_dim, {9}, {5}, {33}}});
+    const Value w = builder.parameter("w", {DType::f32, {{channels}, {33}}}, normal),
+                b = builder.parameter("b", {DType::f32, {{33}}}, normal);
     const Value y = builder.value("relu", {builder.value("add", {builder.value("bias", {builder.value("matmul", {x, w}), b}), r})});
     graph.outputs.push_back({Output::Role::output, "y", y});
-    const Value rows = builder.value("reshape", {x}, {{"shape", Shape{{45, true}, {channels}}}}), dy = builder.value("reshape", {r}, {{"shape", Shape{{45, true}, {33}}}});
+    const Value rows = builder.value("reshape", {x}, {{"shape", Shape{{45, true}, {channels}}}}),
+                dy = builder.value("reshape", {r}, {{"shape", Shape{{45, true}, {33}}}});
     graph.outputs.push_back({Output::Role::output, "dw", builder.value("matmul", {rows, dy}, {{"transpose_left", true}})});
     graph.outputs.push_back({Output::Role::output, "dx", builder.value("matmul", {r, w}, {{"transpose_right", true}})});
     INFO("channels ", channels);
@@ -206,7 +216,8 @@ network f(x: f32[N, 9, 7, 36], weight: f32[1, 1, 36, 36], joined: f32[N, 9, 7, 3
 // Depthwise it does not: there each line would displace one that the task reads.
 TEST_CASE("what is used much later comes into all caches of a CPU that may take no notice otherwise") {
   const char* second_cache = "prefetch to second cache";
-  const Graph strided = convolution_graph({64, 32, 32, 96, 96, 3, 3, {2, 2}, {1, 1, 1, 1}}, "convolution"), depthwise = convolution_graph({32, 56, 56, 144, 144, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 144}, "convolution");
+  const Graph strided = convolution_graph({64, 32, 32, 96, 96, 3, 3, {2, 2}, {1, 1, 1, 1}}, "convolution"),
+              depthwise = convolution_graph({32, 56, 56, 144, 144, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 144}, "convolution");
   CHECK(lowered_text(strided, 64, "sapphirerapids").find(second_cache) != std::string::npos);
   CHECK(lowered_text(strided, 64, "znver4").find(second_cache) == std::string::npos);
   for (const char* cpu : {"sapphirerapids", "znver4"}) CHECK(lowered_text(depthwise, 32, cpu).find(second_cache) != std::string::npos);
@@ -248,7 +259,8 @@ TEST_CASE("kernel lines beyond the edge are left out") {
     INFO(c.describe());
     Graph graph = convolution_graph(c, "convolution");
     GraphBuilder builder(graph);
-    graph.outputs.front().value = builder.value("convolution", {builder.value("relu", {graph.find("x")}), graph.find("w")}, c.attributes());   // computed: no place to read it in
+    graph.outputs.front().value = builder.value("convolution", {builder.value("relu", {graph.find("x")}), graph.find("w")},
+                                                c.attributes());  // computed: no place to read it in
     const std::string text = lowered_text(graph, c.batch);
     CHECK(text.find("if 0 <= ") != std::string::npos);
     CHECK(text.find("left staged") != std::string::npos);
@@ -271,8 +283,11 @@ TEST_CASE("what a product's left operand is computed from is staged among the pr
     INFO(c.describe());
     Graph graph = convolution_graph(c, "convolution");
     GraphBuilder builder(graph);
-    const Value x = graph.find("x"), w = graph.find("w"), residual = builder.input("residual", x.type()), scale = builder.parameter("scale", {DType::f32, {{c.in}}}, normal), shift = builder.parameter("shift", {DType::f32, {{c.in}}}, normal);
-    const Value normalized = builder.value("relu", {builder.value("add", {builder.value("scale_shift", {x, scale, shift}), residual})}), y = builder.value("convolution", {normalized, w}, c.attributes());
+    const Value x = graph.find("x"), w = graph.find("w"), residual = builder.input("residual", x.type()),
+                scale = builder.parameter("scale", {DType::f32, {{c.in}}}, normal),
+                shift = builder.parameter("shift", {DType::f32, {{c.in}}}, normal);
+    const Value normalized = builder.value("relu", {builder.value("add", {builder.value("scale_shift", {x, scale, shift}), residual})}),
+                y = builder.value("convolution", {normalized, w}, c.attributes());
     return_with_moments(graph, y);
     const std::string loops = lowered_text(graph, c.batch);
     CHECK(loops.find("let next = ") != std::string::npos);
@@ -334,9 +349,12 @@ TEST_CASE("moments ride on the register tile, also where the mean is far larger 
       Graph graph;
       graph.name = "moments";
       GraphBuilder builder(graph);
-      const Value x = builder.input("x", {DType::f32, {batch_dim, {29}, {23}, {in}}}), w = builder.parameter("w", {DType::f32, {{kernel}, {kernel}, {in}, {channels}}}, normal);
+      const Value x = builder.input("x", {DType::f32, {batch_dim, {29}, {23}, {in}}}),
+                  w = builder.parameter("w", {DType::f32, {{kernel}, {kernel}, {in}, {channels}}}, normal);
       const int64_t pad = kernel / 2;
-      const Value y = builder.value("convolution", {x, w}, {{"stride", IntList{1, 1}}, {"padding", IntList{pad, pad, pad, pad}}, {"dilation", IntList{1, 1}}, {"groups", 1}});
+      const Value y = builder.value(
+          "convolution", {x, w},
+          {{"stride", IntList{1, 1}}, {"padding", IntList{pad, pad, pad, pad}}, {"dilation", IntList{1, 1}}, {"groups", 1}});
       Node* moments = builder.create("moments", {y});
       graph.outputs.push_back({Output::Role::output, "y", y});
       graph.outputs.push_back({Output::Role::output, "mean", moments->result(0)});
@@ -395,8 +413,10 @@ TEST_CASE("a reduction over 65536 pixels is accurate") {
   Graph graph;
   graph.name = "long";
   GraphBuilder builder(graph);
-  const Value x = builder.input("x", {DType::f32, {batch_dim, {64}, {64}, {5}}}), dy = builder.input("dy", {DType::f32, {batch_dim, {64}, {64}, {7}}});
-  const AttributeMap window{{"stride", IntList{1, 1}}, {"padding", IntList{1, 1, 1, 1}}, {"dilation", IntList{1, 1}}, {"groups", 1}, {"kernel", IntList{3, 3}}};
+  const Value x = builder.input("x", {DType::f32, {batch_dim, {64}, {64}, {5}}}),
+              dy = builder.input("dy", {DType::f32, {batch_dim, {64}, {64}, {7}}});
+  const AttributeMap window{
+      {"stride", IntList{1, 1}}, {"padding", IntList{1, 1, 1, 1}}, {"dilation", IntList{1, 1}}, {"groups", 1}, {"kernel", IntList{3, 3}}};
   graph.outputs.push_back({Output::Role::output, "dw", builder.value("convolution_weight_gradient", {x, dy}, window)});
   test::check_generated(graph, test::random_bindings(graph, 16), {}, 3e-6);
 }

@@ -57,14 +57,16 @@ TEST_CASE("convolutions give what PyTorch gives") {
   CHECK(value({"conv1d", {f32({N, {7}, {3}}), f32({{3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 2}, {"dilation", L{2}}}, 1}) ==
         std::vector<double>{-6, -8, 18, 40, -42, -3, 12, -48});
   const AttributeMap transposed = {{"stride", L{2, 3}}, {"padding", L{1, 0}}, {"output_padding", L{1, 2}}};
-  CHECK(value({"conv2d_transpose", {f32({N, {2}, {2}, {2}}), f32({{3}, {2}, {1}, {2}}), {}}, transposed, 1}) == std::vector<double>{-11, -20, 0, -17, -8, 0, 0, 15, -22, 0, 3, -31, 0, 0, 10, 4, 0, 4, 16, 0, 0, -13, 14, 0, -16, -4, 0, 0});
+  CHECK(value({"conv2d_transpose", {f32({N, {2}, {2}, {2}}), f32({{3}, {2}, {1}, {2}}), {}}, transposed, 1}) ==
+        std::vector<double>{-11, -20, 0, -17, -8, 0, 0, 15, -22, 0, 3, -31, 0, 0, 10, 4, 0, 4, 16, 0, 0, -13, 14, 0, -16, -4, 0, 0});
 }
 
 TEST_CASE("a bias is added to every pixel") {
   const TensorType x = f32({N, {3}, {2}, {2}}), weight = f32({{2}, {2}, {2}, {3}});
   for (const char* op : {"conv2d", "conv2d_transpose"}) {
     const TensorType kernel = op == std::string("conv2d") ? weight : f32({{2}, {2}, {3}, {2}});
-    const std::vector<double> without = value({op, {x, kernel, {}}}), with = value({op, {x, kernel, f32({{3}})}}), bias = sawtooth({3}).data;
+    const std::vector<double> without = value({op, {x, kernel, {}}}), with = value({op, {x, kernel, f32({{3}})}}),
+                              bias = sawtooth({3}).data;
     for (size_t p = 0; p < with.size(); ++p) CHECK(with[p] == without[p] + bias[p % 3]);
   }
 }
@@ -77,15 +79,18 @@ TEST_CASE("the sizes of results") {
   };
   for (int64_t input = 1; input < 12; ++input)
     for (int64_t stride : {1, 2, 3, 5})
-      for (int64_t kernel : {1, 2, 3, 4}) CHECK(size(input, kernel, {{"stride", L{stride}}, {"dilation", L{2}}}) == (input + stride - 1) / stride);
+      for (int64_t kernel : {1, 2, 3, 4})
+        CHECK(size(input, kernel, {{"stride", L{stride}}, {"dilation", L{2}}}) == (input + stride - 1) / stride);
   CHECK(size(32, 3, {{"stride", L{2}}, {"padding", 1}}) == 16);
   CHECK(size(7, 7, {{"padding", "valid"}}) == 1);
   CHECK(size(10, 3, {{"padding", "valid"}, {"dilation", L{4}}}) == 2);
   CHECK(size(1, 5, {{"padding", L{4, 0}}}) == 1);
   const TensorType x = f32({N, {5}, {3}, {2}});
   CHECK(shape_of({"conv2d_transpose", {x, f32({{4}, {4}, {3}, {2}}), {}}, {{"stride", L{2}}}}) == Shape{N, {10}, {6}, {3}});
-  CHECK(shape_of({"conv2d_transpose", {x, f32({{4}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", "valid"}}}) == Shape{N, {12}, {7}, {3}});
-  CHECK(shape_of({"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) == Shape{N, {10}, {6}, {3}});
+  CHECK(shape_of({"conv2d_transpose", {x, f32({{4}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", "valid"}}}) ==
+        Shape{N, {12}, {7}, {3}});
+  CHECK(shape_of({"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) ==
+        Shape{N, {10}, {6}, {3}});
 }
 
 TEST_CASE("same pads as little as it takes, the odd zero at the end; numbers pad as PyTorch does") {
@@ -113,8 +118,10 @@ TEST_CASE("layers make their parameters, by the names of the contract") {
     h = conv2d_transpose(h, 6, 2, groups=2)
     return y = conv1d(reshape(h, [N, 48, 6]), 5))").main());
   std::vector<std::string> parameters;
-  for (const Node* node : graph.nodes_of("parameter")) parameters.push_back(node->results[0].name + " " + to_string(node->results[0].type) + " " + to_string(node->attribute("initializer")));
-  CHECK(parameters == std::vector<std::string>{"conv_1.weight f32[5, 3, 2, 8] he", "conv_1.bias f32[8] zeros", "depthwise.weight f32[3, 3, 1, 16] he",
+  for (const Node* node : graph.nodes_of("parameter"))
+    parameters.push_back(node->results[0].name + " " + to_string(node->results[0].type) + " " + to_string(node->attribute("initializer")));
+  CHECK(parameters == std::vector<std::string>{"conv_1.weight f32[5, 3, 2, 8] he", "conv_1.bias f32[8] zeros",
+                                               "depthwise.weight f32[3, 3, 1, 16] he",
                                                "conv_transpose_1.weight f32[2, 2, 3, 16] he(fan_out)", "conv_transpose_1.bias f32[6] zeros",
                                                "conv_2.weight f32[3, 6, 5] he", "conv_2.bias f32[5] zeros"});
 }
@@ -134,14 +141,15 @@ TEST_CASE("canonicalize makes layers of convolutions, biases and reshapes") {
 
 TEST_CASE("canonicalize makes a matrix product of a convolution of single pixels") {
   const std::string image = "x: f32[N, 6, 5, 4]";
-  for (const char* layer : {"conv2d(x, 3, 1)", "conv2d(x, 3, 1, padding=valid, dilation=2)", "conv2d_transpose(x, 3, 1)", "conv2d_transpose(x, 3, 1, padding=0)"}) {
+  for (const char* layer : {"conv2d(x, 3, 1)", "conv2d(x, 3, 1, padding=valid, dilation=2)", "conv2d_transpose(x, 3, 1)",
+                            "conv2d_transpose(x, 3, 1, padding=0)"}) {
     const std::string text = canonical("return y = " + std::string(layer), image);
     INFO(text);
     CHECK(contains(text, "matmul(x, "));
     CHECK_FALSE(contains(text, "convolution"));
   }
-  for (const char* layer : {"conv2d(x, 3, 1, stride=[1, 2])", "conv2d(x, 3, 1, padding=1)", "conv2d(x, 2, 1, groups=2)", "conv2d(x, 3, [1, 2])",
-                            "conv2d_transpose(x, 3, 1, 2)"}) {
+  for (const char* layer : {"conv2d(x, 3, 1, stride=[1, 2])", "conv2d(x, 3, 1, padding=1)", "conv2d(x, 2, 1, groups=2)",
+                            "conv2d(x, 3, [1, 2])", "conv2d_transpose(x, 3, 1, 2)"}) {
     const std::string text = canonical("return y = " + std::string(layer), image);
     INFO(text);
     CHECK(contains(text, "convolution"));
@@ -186,7 +194,8 @@ TEST_CASE("bn-dead-bias: the bias of a convolution in front of a batch norm goes
     CHECK(drop_dead_bias(graph, context));
     for (const auto& node : graph.nodes()) CHECK_FALSE(node->is("bias"));
     const Node& norm = only(graph, "batch_norm");
-    CHECK((norm.operands[0].node->is("convolution") || norm.operands[0].node->is("convolution_input_gradient") || norm.operands[0].node->is("matmul")));
+    CHECK((norm.operands[0].node->is("convolution") || norm.operands[0].node->is("convolution_input_gradient") ||
+           norm.operands[0].node->is("matmul")));
     check_same_values(before, graph, 1e-10);
   }
 }

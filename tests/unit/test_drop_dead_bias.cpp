@@ -104,7 +104,8 @@ TEST_SUITE("drop-dead-bias") {
 
   TEST_CASE("through reshape and transpose") {
     RandomNetwork net(206);  // [N, 4, 7] -> [N, 7, 4] -> [N, 7, 2, 2]
-    const Value turned = net.builder().value("transpose", {net.bias(net.matmul(net.input(batched({4, 5})), 7))}, {{"permutation", IntList{0, 2, 1}}});
+    const Value turned = net.builder().value("transpose", {net.bias(net.matmul(net.input(batched({4, 5})), 7))},
+                                             {{"permutation", IntList{0, 2, 1}}});
     check_drop(net, train(net, net.builder().reshape(turned, batched({7, 2, 2})), 1), 1);
   }
 
@@ -180,7 +181,8 @@ TEST_SUITE("drop-dead-bias") {
 TEST_SUITE("drop-dead-bias declines") {
   TEST_CASE("a batch norm in inference mode") {
     RandomNetwork net(220);
-    check_declined(net, net.batch_norm(net.bias(net.matmul(net.input(batched({5})), 7))), "is in mode infer: with stored statistics the bias changes its result");
+    check_declined(net, net.batch_norm(net.bias(net.matmul(net.input(batched({5})), 7))),
+                   "is in mode infer: with stored statistics the bias changes its result");
   }
   TEST_CASE("another reader of the biased value") {
     RandomNetwork net(221);
@@ -200,7 +202,9 @@ TEST_SUITE("drop-dead-bias declines") {
       const Value y = net.builder().add(net.builder().value("instance_norm", {h}), mean);
       check_declined(net, net.builder().add(y, other(net, x, h)), "has 3 users");
     };
-    declined_for([](RandomNetwork& net, Value, Value h) { return net.builder().value("reduce_mean", {h}, {{"axes", IntList{1, 2}}, {"keep_dims", true}}); });
+    declined_for([](RandomNetwork& net, Value, Value h) {
+      return net.builder().value("reduce_mean", {h}, {{"axes", IntList{1, 2}}, {"keep_dims", true}});
+    });
     declined_for([](RandomNetwork& net, Value x, Value h) { return net.builder().sub(h, x); });
     declined_for([](RandomNetwork& net, Value, Value h) { return net.builder().value("instance_norm", {h}, {{"epsilon", 0.5}}); });
   }
@@ -208,7 +212,8 @@ TEST_SUITE("drop-dead-bias declines") {
     RandomNetwork net(229);
     const Value h = net.bias(net.matmul(net.input(batched({4, 5})), 7));
     const Value difference = net.builder().sub(h, net.builder().value("reduce_mean", {h}, {{"axes", IntList{1}}, {"keep_dims", true}}));
-    CHECK(remarks(check_drop(net, net.builder().add(net.builder().value("instance_norm", {h}), difference), 0), Remark::Kind::declined).empty());
+    CHECK(remarks(check_drop(net, net.builder().add(net.builder().value("instance_norm", {h}), difference), 0), Remark::Kind::declined)
+              .empty());
     CHECK(count(net.graph, "bias") == 1);
   }
   TEST_CASE("an output") {
@@ -229,7 +234,8 @@ TEST_SUITE("drop-dead-bias declines") {
   }
   TEST_CASE("another axis than the channels") {
     RandomNetwork net(225);
-    check_declined(net, train(net, net.bias(net.matmul(net.input(batched({7, 5})), 7), 1)), "it adds along axis 1, the channels of batch_norm");
+    check_declined(net, train(net, net.bias(net.matmul(net.input(batched({7, 5})), 7), 1)),
+                   "it adds along axis 1, the channels of batch_norm");
   }
   TEST_CASE("a constant for each position") {
     RandomNetwork net(226);

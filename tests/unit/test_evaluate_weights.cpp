@@ -27,7 +27,8 @@ void check_rounded(RandomNetwork& net, Value value) {
 
 TEST_SUITE("expressions of weights") {
   TEST_CASE("a weight scaled along each of its axes, over several blocks") {
-    for (const std::vector<int64_t>& dims : {std::vector<int64_t>{9}, {37, 1}, {3, 1, 9}, {2, 1, 37, 1}, {2, 3, 1, 9}, {2, 1, 1, 1}, {1}, {}}) {
+    for (const std::vector<int64_t>& dims :
+         {std::vector<int64_t>{9}, {37, 1}, {3, 1, 9}, {2, 1, 37, 1}, {2, 3, 1, 9}, {2, 1, 1, 1}, {1}, {}}) {
       RandomNetwork net(3);
       GraphBuilder& b = net.builder();
       const Value weight = net.parameter(shape_of({2, 3, 37, 9})), scale = net.parameter(shape_of(dims));

@@ -43,7 +43,9 @@ std::set<int> kernels_of(Graph graph, int64_t batch) {
 
 TEST_CASE("normalization by definition: layer, RMS, group and instance norm of two small examples") {
   const double e = 1e-5;
-  auto evaluated = [](const OpCase& test, Tensor x) { return evaluate(make_graph(test).graph, {{"x0", std::move(x)}}).outputs.at("y0").data; };
+  auto evaluated = [](const OpCase& test, Tensor x) {
+    return evaluate(make_graph(test).graph, {{"x0", std::move(x)}}).outputs.at("y0").data;
+  };
   auto check = [](const std::vector<double>& got, const std::vector<double>& expected) {
     REQUIRE(got.size() == expected.size());
     for (size_t i = 0; i < got.size(); ++i) CHECK(got[i] == doctest::Approx(expected[i]).epsilon(1e-12));
@@ -109,7 +111,8 @@ TEST_CASE("NaN and infinity spoil the example they stand in, and no other") {
 TEST_CASE("a dense layer, its normalization and its activation are one kernel, and so are those of a convolution") {
   for (const char* norm : {"layer_norm(h)", "rms_norm(h)"}) {
     INFO(norm);
-    CHECK(kernels_of(graph_of_body(std::string("h = dense(x, 320)\n h = relu(") + norm + ")\n return dense(h, 10)", "x: f32[N, 256]"), 64).size() == 1);
+    CHECK(kernels_of(graph_of_body(std::string("h = dense(x, 320)\n h = relu(") + norm + ")\n return dense(h, 10)", "x: f32[N, 256]"), 64)
+              .size() == 1);
   }
   for (const char* norm : {"group_norm(h, 4)", "instance_norm(h)", "layer_norm(h)"}) {
     INFO(norm);
@@ -118,14 +121,18 @@ TEST_CASE("a dense layer, its normalization and its activation are one kernel, a
 }
 
 TEST_CASE("training steps with normalization by example agree with the reference") {
-  for (const char* norm : {"layer_norm(h)", "layer_norm(h, axes=[1, 2, 3], beta=false)", "rms_norm(h)", "group_norm(h, 3)", "instance_norm(h, gamma=false)"}) {
+  for (const char* norm :
+       {"layer_norm(h)", "layer_norm(h, axes=[1, 2, 3], beta=false)", "rms_norm(h)", "group_norm(h, 3)", "instance_norm(h, gamma=false)"}) {
     INFO(norm);
-    Module module = parse_network("x: f32[N, 9, 7, 5]", std::string("h = conv2d(x, 21)\n h = tanh(") + norm + ")\n return y = dense(global_average_pool(h), 3)", train_section);
+    Module module = parse_network("x: f32[N, 9, 7, 5]",
+                                  std::string("h = conv2d(x, 21)\n h = tanh(") + norm + ")\n return y = dense(global_average_pool(h), 3)",
+                                  train_section);
     check_training(module, 5, 2e-5);
   }
   for (const char* norm : {"layer_norm(h)", "group_norm(h, 5)", "standardize(h)"}) {
     INFO(norm);
-    Module module = parse_network("x: f32[N, 37]", std::string("h = dense(x, 45)\n h = sigmoid(") + norm + ")\n return y = dense(h, 3)", train_section);
+    Module module = parse_network("x: f32[N, 37]", std::string("h = dense(x, 45)\n h = sigmoid(") + norm + ")\n return y = dense(h, 3)",
+                                  train_section);
     check_training(module, 19, 2e-5);
   }
 }

@@ -110,7 +110,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
 
   TEST_CASE("through a concatenation of several batch norms, flattened") {
     RandomNetwork net(111);
-    const Value a = net.batch_norm(net.relu(net.input(batched({2, 3, 5}), "a"))), b = net.batch_norm(net.relu(net.input(batched({2, 3, 4}), "b")));
+    const Value a = net.batch_norm(net.relu(net.input(batched({2, 3, 5}), "a"))),
+                b = net.batch_norm(net.relu(net.input(batched({2, 3, 4}), "b")));
     const Value joined = net.builder().value("flatten", {net.builder().value("concat", {a, b})});
     net.output(net.builder().add(net.matmul(joined, 7), net.matmul(joined, 7)));
     check_folded(net, " and ", 2);
@@ -136,7 +137,10 @@ TEST_SUITE("fold-batch-norm into consumers") {
       IntList padding(4);
       for (int64_t& side : padding) side = net.below(4) * (net.below(4) > 0);
       const Value z = net.convolution(y, 1 + net.below(3), 1 + net.below(3), groups * (1 + net.below(3)),
-                                      {{"groups", groups}, {"padding", padding}, {"stride", IntList{1 + net.below(3), 1 + net.below(3)}}, {"dilation", IntList{1, 1 + (seed % 2 == 0)}}});
+                                      {{"groups", groups},
+                                       {"padding", padding},
+                                       {"stride", IntList{1 + net.below(3), 1 + net.below(3)}},
+                                       {"dilation", IntList{1, 1 + (seed % 2 == 0)}}});
       net.output(net.relu(net.below(2) ? net.bias(z) : z));
       check_folded(net, "folded into convolution");
       tables += count(net.graph, "border_bias");
@@ -149,7 +153,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
   TEST_CASE("the table of a large image has one row and column for all that lies inside") {
     RandomNetwork net(140);
     net.batch_size = 1;
-    net.output(net.convolution(net.batch_norm(opaque(net, batched({41, 30, 2}))), 7, 7, 3, {{"padding", IntList{3, 3, 3, 3}}, {"stride", IntList{2, 2}}}));
+    net.output(net.convolution(net.batch_norm(opaque(net, batched({41, 30, 2}))), 7, 7, 3,
+                               {{"padding", IntList{3, 3, 3, 3}}, {"stride", IntList{2, 2}}}));
     check_folded(net, "folded into convolution");
     const Value table = net.graph.nodes_of("border_bias")[0]->operands[1];
     CHECK(table.type().shape == shape_of({1, 5, 4, 3}));   // 2 + 1 + 2 rows; 2 + 1 + 1 columns, for the last padding is not reached
@@ -158,7 +163,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
   TEST_CASE("through average pooling, resizing, and maximum pooling with positive scales") {
     RandomNetwork net(141);
     const Value y = net.batch_norm(opaque(net, batched({6, 7, 3})));
-    const Value average = net.builder().value("average_pool", {y}, {{"kernel", IntList{2, 3}}, {"padding", IntList{1}}, {"count_include_pad", false}});
+    const Value average = net.builder().value("average_pool", {y},
+                                              {{"kernel", IntList{2, 3}}, {"padding", IntList{1}}, {"count_include_pad", false}});
     const Value resized = net.builder().value("resize", {average}, {{"size", IntList{9, 5}}, {"mode", "bilinear"}});
     net.output(net.convolution(net.builder().value("max_pool", {resized}, {{"kernel", IntList{2}}, {"stride", IntList{1}}}), 2, 3, 7));
     for (double& gamma : net.bindings.at("gamma").data) gamma = 0.25 + std::abs(gamma);
@@ -174,7 +180,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
       GraphBuilder& builder = net.builder();
       const Value y = net.batch_norm(opaque(net, batched({3, 5})));
       const Value p = net.parameter(shape_of({5})), scalar = net.parameter({});
-      const Value results[] = {net.bias(y), builder.add(p, y), builder.sub(y, p), builder.sub(scalar, y), builder.mul(y, p), builder.mul(scalar, y)};
+      const Value results[] = {net.bias(y),       builder.add(p, y),     builder.sub(y, p), builder.sub(scalar, y),
+                               builder.mul(y, p), builder.mul(scalar, y)};
       net.output(results[form]);
       check_merged(net);
     }
@@ -184,7 +191,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
     RandomNetwork net(130);
     const Value y = net.batch_norm(opaque(net, batched({5, 3})), 1);
     for (int k = 0; k < 2; ++k)
-      net.output(net.relu(net.builder().value("scale_shift", {y, net.parameter(shape_of({5})), net.parameter(shape_of({5}))}, {{"axis", 1}})));
+      net.output(
+          net.relu(net.builder().value("scale_shift", {y, net.parameter(shape_of({5})), net.parameter(shape_of({5}))}, {{"axis", 1}})));
     check_fold(net);
     CHECK(count(net.graph, "batch_norm") == 0);
     CHECK(count(net.graph, "scale_shift") == 2);
@@ -228,7 +236,8 @@ TEST_SUITE("fold-batch-norm into consumers") {
       REQUIRE(context.remarks.size() == 1);
       CHECK(context.remarks[0].kind == (folds ? Remark::Kind::done : Remark::Kind::declined));
       CHECK(context.remarks[0].text.find(folds ? "folded into mul" : "merged into mul") == 0);
-      CHECK(context.remarks[0].text.find(folds ? ", and with it into matmul" : ", and stays there: not into its producer") != std::string::npos);
+      CHECK(context.remarks[0].text.find(folds ? ", and with it into matmul" : ", and stays there: not into its producer") !=
+            std::string::npos);
     }
   }
 

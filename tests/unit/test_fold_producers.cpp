@@ -35,7 +35,9 @@ TEST_SUITE("fold-batch-norm into producers") {
       RandomNetwork net(4 + form);
       const Value product = net.matmul(net.input(batched({5})), 7);
       const Value bias = form == 2 ? net.builder().constant(0.25) : net.parameter(shape_of({7}));
-      const Value sum = form == 1 ? net.builder().add(bias, product) : form == 3 ? net.builder().sub(product, bias) : net.builder().add(product, bias);
+      const Value sum = form == 1   ? net.builder().add(bias, product)
+                        : form == 3 ? net.builder().sub(product, bias)
+                                    : net.builder().add(product, bias);
       net.output(net.batch_norm(sum));
       check_folded(net, "matmul");
       CHECK(count(net.graph, "bias") == 0);
@@ -64,7 +66,8 @@ TEST_SUITE("fold-batch-norm into producers") {
       RandomNetwork net(10);
       const Value x = net.relu(net.input(batched({5, 7})));
       const int64_t channels = axis == -1 ? 7 : 5;
-      const Value y = net.builder().value("scale_shift", {x, net.parameter(shape_of({channels})), net.parameter(shape_of({channels}))}, {{"axis", axis}});
+      const Value y = net.builder().value("scale_shift", {x, net.parameter(shape_of({channels})), net.parameter(shape_of({channels}))},
+                                          {{"axis", axis}});
       net.output(net.batch_norm(y, axis));
       const PassContext context = check_fold(net);
       CHECK(count(net.graph, "batch_norm") == 0);
@@ -180,7 +183,8 @@ TEST_SUITE("fold-batch-norm into producers") {
       for (const int64_t padding : {0, 1}) {
         RandomNetwork net(60);
         const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
-        net.output(net.batch_norm(net.builder().value("average_pool", {y}, {{"kernel", IntList{3, 2}}, {"padding", IntList{padding}}, {"count_include_pad", include}})));
+        net.output(net.batch_norm(net.builder().value(
+            "average_pool", {y}, {{"kernel", IntList{3, 2}}, {"padding", IntList{padding}}, {"count_include_pad", include}})));
         check_folded(net, "into convolution");
         const Node* bias = net.graph.nodes_of("bias")[0];
         CHECK(bias->operands[0].node->is(include && padding ? "average_pool" : "convolution"));
@@ -201,7 +205,8 @@ TEST_SUITE("fold-batch-norm into producers") {
     for (const bool global : {true, false}) {
       RandomNetwork net(62);
       const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
-      const Value pooled = global ? net.builder().value("reduce_max", {y}, {{"axes", IntList{1, 2}}}) : net.builder().value("max_pool", {y}, {{"kernel", IntList{2}}, {"padding", IntList{1}}});
+      const Value pooled = global ? net.builder().value("reduce_max", {y}, {{"axes", IntList{1, 2}}})
+                                  : net.builder().value("max_pool", {y}, {{"kernel", IntList{2}}, {"padding", IntList{1}}});
       net.output(net.batch_norm(pooled));
       for (double& gamma : net.bindings.at("gamma").data) gamma = 0.25 + std::abs(gamma);
       Weights weights = weights_of(net);
@@ -223,7 +228,8 @@ TEST_SUITE("fold-batch-norm into producers") {
   TEST_CASE("border_bias: the table takes up scale and shift, the convolution the scale") {
     RandomNetwork net(44);
     const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
-    net.output(net.batch_norm(net.builder().value("border_bias", {y, net.parameter(shape_of({1, 4, 2, 7}))}, {{"interior", IntList{1, 0}}})));
+    net.output(
+        net.batch_norm(net.builder().value("border_bias", {y, net.parameter(shape_of({1, 4, 2, 7}))}, {{"interior", IntList{1, 0}}})));
     check_folded(net, "into convolution");
     CHECK(count(net.graph, "border_bias") == 1);
     CHECK(count(net.graph, "bias") == 0);
@@ -371,35 +377,43 @@ TEST_SUITE("fold-batch-norm declines producers") {
   }
   TEST_CASE("maximum pooling with scales that are zero, negative or unknown") {
     RandomNetwork unknown(63);
-    unknown.output(unknown.batch_norm(unknown.builder().value("max_pool", {unknown.convolution(unknown.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
+    unknown.output(unknown.batch_norm(
+        unknown.builder().value("max_pool", {unknown.convolution(unknown.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
     check_declined(unknown, "commutes with positive scales only: the signs of its scale are known only with the weights");
     for (const double scale : {0.0, -0.5, static_cast<double>(NAN)}) {
       RandomNetwork net(64);
-      net.output(net.batch_norm(net.builder().value("max_pool", {net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
+      net.output(net.batch_norm(
+          net.builder().value("max_pool", {net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7)}, {{"kernel", IntList{2}}})));
       auto& gamma = net.bindings.at("gamma").data;
       gamma = {1, 2, scale, 1e-30, scale, 1, 1};
       Weights weights = weights_of(net);
       const auto declined = remarks(check_fold(net, &weights), Remark::Kind::declined);
       REQUIRE(declined.size() == 1);
-      CHECK_MESSAGE(declined[0].find(fmt::format("2 of its 7 scales are not positive, the first in channel 2: {};", format_number(scale))) != std::string::npos, declined[0]);
+      CHECK_MESSAGE(declined[0].find(fmt::format("2 of its 7 scales are not positive, the first in channel 2: {};",
+                                                 format_number(scale))) != std::string::npos,
+                    declined[0]);
     }
   }
   TEST_CASE("padding with something else than zero, or of the channels") {
     RandomNetwork net(65);
     const Value y = net.convolution(net.input(batched({6, 5, 3})), 2, 3, 7);
-    net.output(net.batch_norm(net.builder().value("pad", {y}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 0}}, {"value", 0.5}})));
+    net.output(
+        net.batch_norm(net.builder().value("pad", {y}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 0}}, {"value", 0.5}})));
     check_declined(net, "pads with 0.5, which the scale would change");
     RandomNetwork channels(66);
     const Value z = channels.convolution(channels.input(batched({6, 5, 3})), 2, 3, 7);
-    channels.output(channels.batch_norm(channels.builder().value("pad", {z}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 2}}})));
+    channels.output(
+        channels.batch_norm(channels.builder().value("pad", {z}, {{"low", IntList{0, 1, 0, 0}}, {"high", IntList{0, 0, 0, 2}}})));
     check_declined(channels, "pads the channels themselves");
   }
   TEST_CASE("a slice or an average of the channels themselves") {
     RandomNetwork net(55);
-    net.output(net.batch_norm(net.builder().value("slice", {net.matmul(net.input(batched({5})), 7)}, {{"axis", -1}, {"begin", 2}, {"end", 6}})));
+    net.output(
+        net.batch_norm(net.builder().value("slice", {net.matmul(net.input(batched({5})), 7)}, {{"axis", -1}, {"begin", 2}, {"end", 6}})));
     check_declined(net, "takes some of the channels only");
     RandomNetwork mean(56);
-    mean.output(mean.batch_norm(mean.builder().value("reduce_mean", {mean.matmul(mean.input(batched({5})), 7)}, {{"axes", IntList{-1}}, {"keep_dims", true}})));
+    mean.output(mean.batch_norm(
+        mean.builder().value("reduce_mean", {mean.matmul(mean.input(batched({5})), 7)}, {{"axes", IntList{-1}}, {"keep_dims", true}})));
     check_declined(mean, "averages over the channels");
   }
   TEST_CASE("statistics of the batch itself") {

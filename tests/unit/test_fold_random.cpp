@@ -53,8 +53,9 @@ class ImageSteps {
     const int64_t groups = net_.below(2) ? 1 : divisor(extent(x, 3)), height = 2 * extent(x, 1), width = 3 * extent(x, 2) - 1;
     if (height * width > 150) return convolution(x);
     const Value weight = net_.parameter(shape_of({3, 2, 1 + below(3), extent(x, 3)}), "weight");
-    return net_.builder().value("convolution_input_gradient", {x, weight},
-                                {{"size", IntList{height, width}}, {"stride", IntList{2, 3}}, {"padding", IntList{1, 0, 0, 0}}, {"groups", groups}});
+    return net_.builder().value(
+        "convolution_input_gradient", {x, weight},
+        {{"size", IntList{height, width}}, {"stride", IntList{2, 3}}, {"padding", IntList{1, 0, 0, 0}}, {"groups", groups}});
   }
 
   Value pool(Value x, const char* op) {
@@ -66,11 +67,14 @@ class ImageSteps {
   }
 
   Value pad(Value x) {
-    return net_.builder().value("pad", {x}, {{"low", IntList{0, below(2), below(3), 0}}, {"high", IntList{0, 1, 0, net_.below(4) == 0}}, {"value", net_.below(3) ? 0.0 : 0.5}});
+    return net_.builder().value(
+        "pad", {x},
+        {{"low", IntList{0, below(2), below(3), 0}}, {"high", IntList{0, 1, 0, net_.below(4) == 0}}, {"value", net_.below(3) ? 0.0 : 0.5}});
   }
 
   Value resize(Value x) {
-    return net_.builder().value("resize", {x}, {{"size", IntList{1 + below(5), 1 + below(6)}}, {"mode", net_.below(2) ? "nearest" : "bilinear"}});
+    return net_.builder().value("resize", {x},
+                                {{"size", IntList{1 + below(5), 1 + below(6)}}, {"mode", net_.below(2) ? "nearest" : "bilinear"}});
   }
 };
 
@@ -118,7 +122,8 @@ class Grower {
     static const int64_t widths[] = {1, 2, 5, 6, 12};
     const int64_t rows = x.type().shape.back().factor, columns = widths[net.below(5)];
     for (Node* node : net.graph.nodes_of("parameter"))  // now and then a weight that is there already
-      if (net.below(2) && node->results[0].type.rank() == 2 && node->results[0].type.shape[0].factor == rows) return net.builder().value("matmul", {x, node->result()});
+      if (net.below(2) && node->results[0].type.rank() == 2 && node->results[0].type.shape[0].factor == rows)
+        return net.builder().value("matmul", {x, node->result()});
     return net.matmul(x, columns);
   }
 
@@ -181,7 +186,8 @@ class Grower {
 
   Value part(Value x) {
     const int axis = channel_axis(x);
-    if (net.below(2) && x.type().rank() > 2) return net.builder().value("reduce_mean", {x}, {{"axes", IntList{axis}}, {"keep_dims", net.below(2) == 0}});
+    if (net.below(2) && x.type().rank() > 2)
+      return net.builder().value("reduce_mean", {x}, {{"axes", IntList{axis}}, {"keep_dims", net.below(2) == 0}});
     const int64_t extent = x.type().shape[axis].factor;
     return net.builder().value("slice", {x}, {{"axis", axis}, {"begin", extent / 3}, {"end", extent}, {"step", 1 + net.below(2)}});
   }
@@ -206,7 +212,8 @@ TEST_SUITE("fold-batch-norm on random networks") {
       const PassContext context = check_fold(grower.net, seed % 2 ? &weights : nullptr);
       for (const Remark& remark : context.remarks) {
         (remark.kind == Remark::Kind::done ? folded : remark.text.starts_with("merged") ? merged : declined)++;
-        for (const char* op : {"into convolution `", "into convolution_input_gradient `", "into matmul `", "into scale_shift `", "commutes with positive", "_pool `", "pad `", "resize `"})
+        for (const char* op : {"into convolution `", "into convolution_input_gradient `", "into matmul `", "into scale_shift `",
+                               "commutes with positive", "_pool `", "pad `", "resize `"})
           rules[op] += remark.text.find(op) != std::string::npos;
       }
     }
@@ -225,7 +232,8 @@ TEST_SUITE("fold-batch-norm on random networks") {
       grower.grow(8);
       RandomNetwork& net = grower.net;
       for (auto& [name, tensor] : net.bindings)  // no scale of zero, which would hide a mutant
-        for (double& element : tensor.data) element = name.find("variance") == 0 ? 0.5 + element / 1e9 : element + (element < 0 ? -0.5 : 0.5);
+        for (double& element : tensor.data)
+          element = name.find("variance") == 0 ? 0.5 + element / 1e9 : element + (element < 0 ? -0.5 : 0.5);
       const auto expected = evaluate(net.graph, net.bindings).outputs;
       std::map<std::string, bool> original;
       for (const auto& node : net.graph.nodes()) original[node->results[0].name] = true;
@@ -235,7 +243,8 @@ TEST_SUITE("fold-batch-norm on random networks") {
       for (const auto& node : net.graph.nodes()) {
         const std::string op = node->op->name;
         if (original.count(node->results[0].name) || (op != "mul" && op != "add" && op != "sub")) continue;
-        if (node->operands[0].node->is("constant") || node->operands[1].node->is("constant")) continue;  // variance + epsilon: too small a change
+        if (node->operands[0].node->is("constant") || node->operands[1].node->is("constant"))
+          continue;  // variance + epsilon: too small a change
         node->op = find_op(op == "sub" ? "add" : "sub");
         const auto mutated = evaluate(net.graph, net.bindings).outputs;
         node->op = find_op(op);

@@ -59,18 +59,17 @@ network f(x: f32[N, 5]) {
 }
 
 TEST_CASE("only layers that make parameters are counted, and a taken name is passed over") {
-  CHECK(
-      parameter_names(graph_of_body(
-          "parameter w: f32[4, 4] = he\nh = dense(x, weight=w, bias=false)\nparameter dense_1.weight: f32[4] = ones\nreturn dense(h, 2) * 2",
-          "x: f32[N, 4]")) == Names{"w", "dense_1.weight", "dense_2.weight", "dense_2.bias"});
+  CHECK(parameter_names(graph_of_body("parameter w: f32[4, 4] = he\nh = dense(x, weight=w, bias=false)\nparameter dense_1.weight: f32[4] = "
+                                      "ones\nreturn dense(h, 2) * 2",
+                                      "x: f32[N, 4]")) == Names{"w", "dense_1.weight", "dense_2.weight", "dense_2.bias"});
   CHECK(parameter_names(graph_of("block conv3(x) { return dense(x, 2) }\nnetwork f(x: f32[N, 4]) { return conv3(x) }\n")) ==
         Names{"conv3_1.dense_1.weight", "conv3_1.dense_1.bias"});
 }
 
 TEST_CASE("operands that can be made are made, given, drawn or left out") {
   Graph graph = graph_of_body(
-      "parameter w: f32[4, 3] = ones\na = dense(x, 3, weight=w)\nb = dense(x, 3, weight=normal(deviation=0.5, trainable=false), bias=ones)\nc = dense(x, 3, bias=false)\n"
-      "d = dense(x, 3, weight=w, bias=true)\nreturn a + b + c + d");
+      "parameter w: f32[4, 3] = ones\na = dense(x, 3, weight=w)\nb = dense(x, 3, weight=normal(deviation=0.5, trainable=false), "
+      "bias=ones)\nc = dense(x, 3, bias=false)\nd = dense(x, 3, weight=w, bias=true)\nreturn a + b + c + d");
   CHECK(parameter_names(graph) == Names{"w", "dense_1.bias", "dense_2.weight", "dense_2.bias", "dense_3.weight", "dense_4.bias"});
   CHECK(to_string(Attribute(graph.find("dense_2.weight").node->attribute("initializer"))) == "normal(deviation=0.5, trainable=false)");
   CHECK(to_string(Attribute(graph.find("dense_2.bias").node->attribute("initializer"))) == "ones");
@@ -81,7 +80,8 @@ TEST_CASE("operands that can be made are made, given, drawn or left out") {
 
 TEST_CASE("tensors fill operands and compile-time values fill attributes") {
   Graph graph = graph_of_body(
-      "a = softmax(x, 1)\nb = softmax(x=x, axis=1)\nc = constant([1, 2, 3], [3])\nd = concat([a, b], axis=1)\ne = transpose(x, [1, 0])\nf = reduce_sum(x, 0)\nreturn a");
+      "a = softmax(x, 1)\nb = softmax(x=x, axis=1)\nc = constant([1, 2, 3], [3])\nd = concat([a, b], axis=1)\ne = transpose(x, [1, 0])\nf "
+      "= reduce_sum(x, 0)\nreturn a");
   CHECK(graph.find("a").node->attributes == graph.find("b").node->attributes);
   CHECK(graph.find("c").type() == TensorType{DType::f32, {{3}}});
   CHECK(graph.find("d").type() == TensorType{DType::f32, {{1, true}, {8}}});
@@ -131,8 +131,8 @@ TEST_CASE("compile-time conditions") {
 
 TEST_CASE("repeat and if unroll; names last, loop variables do not") {
   Graph graph = graph_of_body(
-      "i = 7\nn = 0\nrepeat i in 0..3 { n = n + i }\nrepeat 2 { n = n * 10 }\nrepeat a, b in [[1, 2], [3, 4]] {\n  if a == 3 { k = b } else if a == 1 { m = b }\n}\n"
-      "y = constant([i, n, k, m], [4])\nrepeat 0 { y = x }\nreturn y");
+      "i = 7\nn = 0\nrepeat i in 0..3 { n = n + i }\nrepeat 2 { n = n * 10 }\nrepeat a, b in [[1, 2], [3, 4]] {\n  if a == 3 { k = b } "
+      "else if a == 1 { m = b }\n}\ny = constant([i, n, k, m], [4])\nrepeat 0 { y = x }\nreturn y");
   CHECK(graph.outputs[0].value.node->attribute("value").numbers() == NumberList{7, 300, 4, 2});
 }
 
@@ -179,7 +179,8 @@ TEST_CASE("outputs are named by the statement, the variable or y") {
 
 TEST_CASE("a variable may be called like a symbol, an op or an initializer") {
   Graph graph = graph_of_body(
-      "sum = relu(x)\nnormal = tanh(x)\nones = constant(1, [4])\nrelu = relu(sum)\nz = mean_squared_error(sum, normal, reduction=sum)\nn = batch_norm(x, gamma=ones)\nreturn relu, z, n");
+      "sum = relu(x)\nnormal = tanh(x)\nones = constant(1, [4])\nrelu = relu(sum)\nz = mean_squared_error(sum, normal, reduction=sum)\nn = "
+      "batch_norm(x, gamma=ones)\nreturn relu, z, n");
   CHECK(graph.find("z").node->operands[0].name() == "sum");
   CHECK(graph.find("z").node->attribute("reduction").symbol().name == "sum");
   CHECK(graph.find("n").node->operands[1].name() == "ones");
@@ -246,9 +247,9 @@ TEST_CASE("lists, shapes and names have limits, so that a few characters cannot 
 
 TEST_CASE("the train section") {
   Module module = parse_module(make_source(
-      "network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = softmax_cross_entropy(classes, reduction=sum)\n"
-      "  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = 3\n  seed = 7\n  patience = 1 + 4\n"
-      "  augment = [pad_and_crop(2 * 2), flip, shift(pixels=1), shift]\n}\n"));
+      "network f(x: f32[N, 4]) { return dense(x, 3) }\nnetwork g(x: f32[N, 4]) { return x }\ntrain f {\n  loss = "
+      "softmax_cross_entropy(classes, reduction=sum)\n  optimizer = sgd(rate=1 / 8, momentum=0.5, nesterov)\n  batch = 2 * 30\n  epochs = "
+      "3\n  seed = 7\n  patience = 1 + 4\n  augment = [pad_and_crop(2 * 2), flip, shift(pixels=1), shift]\n}\n"));
   CHECK(module.main().name == "f");
   const TrainSection& train = *module.train;
   CHECK(to_string(Attribute(train.loss)) == "softmax_cross_entropy(classes, reduction=sum)");
@@ -269,7 +270,12 @@ TEST_CASE("the train section") {
 
 TEST_CASE("changes to images that are none are told from those there are") {
   const auto error = [](const std::string& augment) {
-    return errors_of("network f(x: f32[N, 4, 4]) { return x }\ntrain f {\n  loss = mean_squared_error(y)\n  optimizer = sgd(rate=0.1)\n  augment = " + augment + "\n}\n").at(0).text;
+    return errors_of(
+               "network f(x: f32[N, 4, 4]) { return x }\ntrain f {\n  loss = mean_squared_error(y)\n  optimizer = sgd(rate=0.1)\n  augment "
+               "= " +
+               augment + "\n}\n")
+        .at(0)
+        .text;
   };
   CHECK(error("[flip, flop]") == "unknown change to images `flop`");
   CHECK(error("[flip(1)]") == "`flip` takes no arguments");
@@ -298,7 +304,8 @@ network f(x: f32[N, 3, 5, 7] layout=nchw, signal: f32[N, 2, 9] layout=ncw) {
 }
 )");
   // `layout` is an ordinary name everywhere else.
-  CHECK(graph_of("network f(layout: f32[N, 3]) {\n  x = layout\n  layout = relu(x)\n  return layout = layout, x\n}\n").outputs[0].name == "layout");
+  CHECK(graph_of("network f(layout: f32[N, 3]) {\n  x = layout\n  layout = relu(x)\n  return layout = layout, x\n}\n").outputs[0].name ==
+        "layout");
 }
 
 }  // namespace bnc

@@ -108,10 +108,9 @@ TEST_CASE("nesting and length are bounded without touching the stack's end") {
 }
 
 TEST_CASE("the syntax tree prints") {
-  CHECK(
-      dump_ast(make_source("network f(x: f32[N, 4]) {\n  y = -dense(x, units=[1])\n  return y\n}\n")) ==
-      "network f line 1\n  takes x\n    type f32\n      N\n      4\n  assign line 2\n    name y\n    unary -\n      call dense\n        x\n        units =\n          list\n            1\n"
-      "  return line 3\n    y\n");
+  CHECK(dump_ast(make_source("network f(x: f32[N, 4]) {\n  y = -dense(x, units=[1])\n  return y\n}\n")) ==
+        "network f line 1\n  takes x\n    type f32\n      N\n      4\n  assign line 2\n    name y\n    unary -\n      call dense\n        "
+        "x\n        units =\n          list\n            1\n  return line 3\n    y\n");
 }
 
 }  // namespace bnc

@@ -95,8 +95,9 @@ TEST_CASE("damaged files end in an error or a graph, never in anything else") {
   std::vector<std::string> texts;
   for (const auto& path : examples()) texts.push_back(read_source(path.string())->text);
   texts.push_back(
-      "block b(x, n: integer=3, f=relu) {\n  repeat i in 0..n { x = f(dense(x, i + 1)) * [1, 2.5][i % 2] }\n  if n == 3 and not false { return x, n } else { return x, -n }\n}\n"
-      "network f(x: f32[N, 4], k=[1, 2]) {\n  y, n = b(x, n=k[1])\n  a, m: f32[1], v = batch_norm(x, stats=ema(decay=0.9, corrected))\n  return y, z = if n > 1 { a } else { y }\n}\n");
+      "block b(x, n: integer=3, f=relu) {\n  repeat i in 0..n { x = f(dense(x, i + 1)) * [1, 2.5][i % 2] }\n  if n == 3 and not false { "
+      "return x, n } else { return x, -n }\n}\nnetwork f(x: f32[N, 4], k=[1, 2]) {\n  y, n = b(x, n=k[1])\n  a, m: f32[1], v = "
+      "batch_norm(x, stats=ema(decay=0.9, corrected))\n  return y, z = if n > 1 { a } else { y }\n}\n");
   const std::string alphabet = "(){}[],:=+-*/%<>.# \n\"xN01e_@\xc3\xa9";
   int refused = 0;
   for (int round = 0; round < 1000; ++round) {

@@ -205,7 +205,8 @@ TEST_CASE("frozen networks of images against the reference") {
   )");
   Graph frozen = module.main().clone();
   PassContext context = test::context_of(nullptr, std::nullopt, "native");
-  run_passes(frozen, {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "common-subexpressions", "dead-code", "decompose"}, context);
+  run_passes(frozen, {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "common-subexpressions", "dead-code", "decompose"},
+             context);
   for (int64_t batch : {1, 4, 19}) {
     const Bindings bindings = test::random_bindings(frozen, batch);
     for (bool fixed : {true, false}) {
@@ -231,21 +232,25 @@ TEST_CASE("training steps of products over pixels against the reference") {
 
 TEST_CASE("a task copies what it computes of its input in chunks that stay near the first cache") {
   auto network = [](const std::string& convolution) {
-    return "parameter mean: f32[160] = uniform(low=-0.2, high=0.2)\n parameter variance: f32[160] = uniform(low=0.5, high=1)\n parameter gamma: f32[160] = uniform(low=0.5, high=1)\n"
-           "parameter beta: f32[160] = uniform(low=-0.5, high=0.5)\n h = relu(scale_shift(normalize(x, mean, variance), gamma, beta))\n"
-           "y = conv2d(h, 33, " + convolution + ")\n m, v = moments(y)\n return y, m, v";
+    return "parameter mean: f32[160] = uniform(low=-0.2, high=0.2)\n parameter variance: f32[160] = uniform(low=0.5, high=1)\n parameter "
+           "gamma: f32[160] = uniform(low=0.5, high=1)\nparameter beta: f32[160] = uniform(low=-0.5, high=0.5)\n h = "
+           "relu(scale_shift(normalize(x, mean, variance), gamma, beta))\ny = conv2d(h, 33, " +
+           convolution + ")\n m, v = moments(y)\n return y, m, v";
   };
   // With a larger kernel the windows of chunks would overlap.
-  const std::pair<const char*, bool> convolutions[] = {{"kernel=1, bias=false", true}, {"kernel=1, stride=2, bias=false", true}, {"kernel=3, padding=1, bias=false", false}};
+  const std::pair<const char*, bool> convolutions[] = {
+      {"kernel=1, bias=false", true}, {"kernel=1, stride=2, bias=false", true}, {"kernel=3, padding=1, bias=false", false}};
   for (const auto& [convolution, in_chunks] : convolutions) {
     CAPTURE(convolution);
     const Graph graph = test::parse_network("x: f32[N, 56, 56, 160]", network(convolution)).main().clone();
-    for (const auto& [cpu, note] : {std::pair{"skylake-avx512", "rows ahead"}, {"haswell", "rows at a time"}}) {   // by the number of registers
+    for (const auto& [cpu, note] :
+         {std::pair{"skylake-avx512", "rows ahead"}, {"haswell", "rows at a time"}}) {  // by the number of registers
       Graph lowered = graph.clone();
       PassContext context = test::context_of(nullptr, 1, cpu);
       run_passes(lowered, test::CodeOptions{}.passes, context);
       lower_to_loops(lowered, context);
-      CHECK(std::ranges::any_of(context.remarks, [&](const Remark& remark) { return remark.text.find(note) != std::string::npos; }) == in_chunks);
+      CHECK(std::ranges::any_of(context.remarks, [&](const Remark& remark) { return remark.text.find(note) != std::string::npos; }) ==
+            in_chunks);
     }
     for (int threads : {1, 2}) {
       for (bool fixed : {true, false}) {
@@ -259,11 +264,14 @@ TEST_CASE("a task copies what it computes of its input in chunks that stay near 
 
 // What a window of stride 1 reads lies in lines that other tasks compute, though its middle lies in the task's own.
 TEST_CASE("overlapping windows over a product, and moments of them") {
-  for (const std::string body : {"return y = max_pool(h, kernel=3, stride=1, padding=1)", "mean, variance = moments(max_pool(h, kernel=3, stride=1, padding=1))\nreturn mean, variance"}) {
-    for (const auto& [size, batch] : {std::pair{"24, 20", 1}, {"24, 20", 5}, {"24, 20", 16}, {"64, 64", 3}}) {   // split by lines, and by images
+  for (const std::string body : {"return y = max_pool(h, kernel=3, stride=1, padding=1)",
+                                 "mean, variance = moments(max_pool(h, kernel=3, stride=1, padding=1))\nreturn mean, variance"}) {
+    for (const auto& [size, batch] :
+         {std::pair{"24, 20", 1}, {"24, 20", 5}, {"24, 20", 16}, {"64, 64", 3}}) {  // split by lines, and by images
       CAPTURE(body);
       CAPTURE(batch);
-      const Graph graph = test::parse_network(fmt::format("x: f32[N, {}, 16]", size), "h = conv2d(x, 24, kernel=1)\n" + body).main().clone();
+      const Graph graph =
+          test::parse_network(fmt::format("x: f32[N, {}, 16]", size), "h = conv2d(x, 24, kernel=1)\n" + body).main().clone();
       for (bool fixed : {true, false}) test::check_generated(graph, test::random_bindings(graph, batch), {.fixed_batch = fixed}, 1e-5);
     }
   }

@@ -20,7 +20,9 @@ Graph prepared(const Module& module, std::optional<int64_t> batch = 12) {
   return graph;
 }
 
-Module layer(const std::string& arguments) { return parse_network("x: f32[N, 3, 5]", "return y = batch_norm(x" + arguments + ")", squares); }
+Module layer(const std::string& arguments) {
+  return parse_network("x: f32[N, 3, 5]", "return y = batch_norm(x" + arguments + ")", squares);
+}
 
 // Values for the 12 examples of a step.
 Bindings bindings_of(const Graph& plain) { return test::random_bindings(plain, 12); }
@@ -51,7 +53,8 @@ TEST_CASE("bn-ghost: each ghost batch is normalized with its own statistics") {
       const auto [mean, variance] = moments(in);
       for (size_t i = 0; i < in.size(); ++i) {
         const double normalized = (in[i] - mean) / std::sqrt(variance + 1e-5);
-        CHECK(out[i] == doctest::Approx(bindings.at("batch_norm_1.gamma").data[c] * normalized + bindings.at("batch_norm_1.beta").data[c]).epsilon(1e-10));
+        CHECK(out[i] == doctest::Approx(bindings.at("batch_norm_1.gamma").data[c] * normalized + bindings.at("batch_norm_1.beta").data[c])
+                            .epsilon(1e-10));
       }
     }
 }
@@ -86,29 +89,38 @@ TEST_CASE("bn-ghost: stored statistics move by a step for each ghost batch") {
         mean += m / 3;
         variance += v * 12 / 11 / 3;
       }
-      CHECK(step.updates.at("batch_norm_1.mean").data[c] == doctest::Approx(moved(bindings.at("batch_norm_1.mean").data[c], mean)).epsilon(1e-10));
-      CHECK(step.updates.at("batch_norm_1.variance").data[c] == doctest::Approx(moved(bindings.at("batch_norm_1.variance").data[c], variance)).epsilon(1e-10));
+      CHECK(step.updates.at("batch_norm_1.mean").data[c] ==
+            doctest::Approx(moved(bindings.at("batch_norm_1.mean").data[c], mean)).epsilon(1e-10));
+      CHECK(step.updates.at("batch_norm_1.variance").data[c] ==
+            doctest::Approx(moved(bindings.at("batch_norm_1.variance").data[c], variance)).epsilon(1e-10));
     }
     if (bindings.count("batch_norm_1.count")) CHECK(step.updates.at("batch_norm_1.count").data[0] == 9);
   }
 }
 
 TEST_CASE("bn-ghost: generated training steps, with ghost batches of several sizes beside an ordinary batch norm") {
-  Module images = parse_network("x: f32[N, 7, 5, 3]", "h = relu(batch_norm(conv2d(x, 9, bias=false), ghost=4))\n h = batch_norm(conv2d(h, 5), ghost=6, stats=cumulative)\n"
-                                "return y = dense(batch_norm(global_average_pool(h)), 3)", "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)");
+  Module images = parse_network("x: f32[N, 7, 5, 3]",
+                                "h = relu(batch_norm(conv2d(x, 9, bias=false), ghost=4))\n h = batch_norm(conv2d(h, 5), ghost=6, "
+                                "stats=cumulative)\nreturn y = dense(batch_norm(global_average_pool(h)), 3)",
+                                "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)");
   check_training(images, 24, 2e-5);
-  Module rows = parse_network("x: f32[N, 13]", "return y = dense(sigmoid(batch_norm(dense(x, 21), ghost=8)), 3)", "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)");
+  Module rows = parse_network("x: f32[N, 13]", "return y = dense(sigmoid(batch_norm(dense(x, 21), ghost=8)), 3)",
+                              "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)");
   check_training(rows, 24, 2e-5);
 }
 
 TEST_CASE("bn-ghost: a batch that does not divide is refused, and the runtime counts examples") {
-  const Network network = Network::from_text("network net(x: f32[N, 6]) { return y = dense(batch_norm(dense(x, 7), ghost=4), 3) }\n"
-                                             "train net {\n loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)\n batch = 8\n}\n", "net.bn");
+  const Network network = Network::from_text(
+      "network net(x: f32[N, 6]) { return y = dense(batch_norm(dense(x, 7), ghost=4), 3) }\ntrain net {\n loss = "
+      "softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)\n batch = 8\n}\n",
+      "net.bn");
   const WeightStore weights = network.initialize(1);
   CompileOptions options;
   options.mode = Mode::train;
   options.batch = 10;
-  CHECK(message_of<Error>([&] { network.compile(options, weights); }).find("a batch of 10 examples does not divide into ghost batches of 4") != std::string::npos);
+  CHECK(message_of<Error>([&] {
+          network.compile(options, weights);
+        }).find("a batch of 10 examples does not divide into ghost batches of 4") != std::string::npos);
   options.batch = 8;
   Session session = network.compile(options, weights);
   session.bind("x", Array({8, 6}, std::vector<float>(48, 0.5F)));

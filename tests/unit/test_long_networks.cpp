@@ -25,7 +25,8 @@ TEST_CASE("values that are read twice at each of many levels are computed once")
 }
 
 TEST_CASE("so are they where a product, a reduction or all elements read them") {
-  const std::string body = repeated(40, "h = (h + relu(h)) * 0.5") + "return y = dense(h, 4), z = reduce_mean(h * h, axes=[0]), s = h * reduce_max(h)";
+  const std::string body = repeated(40, "h = (h + relu(h)) * 0.5") +
+                           "return y = dense(h, 4), z = reduce_mean(h * h, axes=[0]), s = h * reduce_max(h)";
   const Graph graph = test::graph_of_body(body, "x: f32[N, 20, 20, 6]");
   test::check_generated(graph, test::random_bindings(graph, 12), {}, 1e-5);
   const Graph scalars = test::graph_of_body("h = reduce_mean(x)\n repeat 40 { h = (h + tanh(h)) * 0.5 }\n return y = x * h, s = h");

@@ -23,7 +23,9 @@ std::string text(const Expr& x) { return to_string(x); }
 struct Pair {
   Expr folded, plain;
 };
-Expr plain_binary(BinaryOp op, Expr a, Expr b, Type type) { return Expr(std::make_shared<ExprNode>(ExprNode{.kind = ExprKind::binary, .type = type, .binary_op = op, .args = {a, b}})); }
+Expr plain_binary(BinaryOp op, Expr a, Expr b, Type type) {
+  return Expr(std::make_shared<ExprNode>(ExprNode{.kind = ExprKind::binary, .type = type, .binary_op = op, .args = {a, b}}));
+}
 
 // Random index arithmetic over i and j, vectors of 4 lanes or scalars.
 class IndexGenerator {
@@ -35,7 +37,9 @@ class IndexGenerator {
     BinaryOp op = operations[random_() % std::size(operations)];
     bool division = op == BinaryOp::divide || op == BinaryOp::modulo;
     Pair a = make(depth - 1, lanes);
-    Pair b = division ? constant(1 + random_() % 9, lanes) : random_() % 3 == 0 ? constant(static_cast<int>(random_() % 17) - 8, lanes) : make(depth - 1, lanes);
+    Pair b = division             ? constant(1 + random_() % 9, lanes)
+             : random_() % 3 == 0 ? constant(static_cast<int>(random_() % 17) - 8, lanes)
+                                  : make(depth - 1, lanes);
     return {binary(op, a.folded, b.folded), plain_binary(op, a.plain, b.plain, {Scalar::i64, lanes})};
   }
 
@@ -47,12 +51,15 @@ class IndexGenerator {
   }
 
  private:
-  static constexpr BinaryOp operations[] = {BinaryOp::add, BinaryOp::add, BinaryOp::subtract, BinaryOp::multiply, BinaryOp::divide, BinaryOp::modulo, BinaryOp::minimum, BinaryOp::maximum};
+  static constexpr BinaryOp operations[] = {BinaryOp::add,    BinaryOp::add,    BinaryOp::subtract, BinaryOp::multiply,
+                                            BinaryOp::divide, BinaryOp::modulo, BinaryOp::minimum,  BinaryOp::maximum};
 
   Pair vector(Pair scalar, int64_t stride, int lanes) {
     if (lanes == 1) return scalar;
     ExprKind kind = stride ? ExprKind::ramp : ExprKind::broadcast;
-    return {ramp(scalar.folded, stride, lanes), Expr(std::make_shared<ExprNode>(ExprNode{.kind = kind, .type = {Scalar::i64, lanes}, .integer_value = stride, .args = {scalar.plain}}))};
+    return {ramp(scalar.folded, stride, lanes),
+            Expr(std::make_shared<ExprNode>(
+                ExprNode{.kind = kind, .type = {Scalar::i64, lanes}, .integer_value = stride, .args = {scalar.plain}}))};
   }
   Pair constant(int64_t value, int lanes) { return vector({integer(value), integer(value)}, 0, lanes); }
   Pair leaf(int lanes) {
@@ -73,7 +80,12 @@ Program copy_program() {
                      {.name = "t", .elements = {16, true}, .kind = BufferKind::arena, .offset = 64, .batch_offset = 64},
                      {.name = "y", .elements = {16, true}, .kind = BufferKind::argument, .argument = 1}};
   Expr row = variable("row");
-  program.kernels = {{.name = "copy", .tasks = variable(batch_variable), .task_variable = "row", .body = store(2, ramp(row * 16, 1, 16), load(0, Scalar::f32, ramp(row * 16, 1, 16))), .reads = {0}, .writes = {2}}};
+  program.kernels = {{.name = "copy",
+                      .tasks = variable(batch_variable),
+                      .task_variable = "row",
+                      .body = store(2, ramp(row * 16, 1, 16), load(0, Scalar::f32, ramp(row * 16, 1, 16))),
+                      .reads = {0},
+                      .writes = {2}}};
   return program;
 }
 
@@ -299,7 +311,8 @@ TEST_CASE("the verifier of the placement finds what lies where it may not") {
   CHECK(has([](Program& p) { p.arena_bytes_per_example = 0; }, "'t' ends inside of its memory"));
   CHECK(message([](Program& p) { p.kernels[0].reads.push_back(3); }) == "");
   CHECK(has([](Program& p) { p.batch = 1, p.kernels[0].reads.push_back(3), p.buffers[3].offset = 192; }, "'u' ends inside of its memory"));
-  CHECK(has([](Program& p) { p.kernels[0].reads.push_back(3), p.buffers[1].offset = p.buffers[1].batch_offset = 0; }, "'t' lies apart from 'u'"));
+  CHECK(has([](Program& p) { p.kernels[0].reads.push_back(3), p.buffers[1].offset = p.buffers[1].batch_offset = 0; },
+            "'t' lies apart from 'u'"));
 }
 
 TEST_CASE("the verifier looks at buffers by themselves") {
@@ -319,7 +332,8 @@ TEST_CASE("the verifier looks at buffers by themselves") {
   CHECK(has([](Program& p) { p.buffers[2].argument = 0; }, "'y' has a place of its own among the arguments"));
   CHECK(has([](Program& p) { p.buffers[0].kind = BufferKind::constant; }, "'x' is a constant of constant size"));
   CHECK(has([](Program& p) { p.kernels[0].reads.push_back(-1); }, "buffer -1 exists"));
-  CHECK(has([](Program& p) { p.buffers[0].kind = BufferKind::constant, p.buffers[0].elements = {17}; }, "the constant 'x' has 17 numbers, not 0"));
+  CHECK(has([](Program& p) { p.buffers[0].kind = BufferKind::constant, p.buffers[0].elements = {17}; },
+            "the constant 'x' has 17 numbers, not 0"));
 }
 
 TEST_CASE("the verifier accepts what is right and names what is wrong") {
@@ -353,7 +367,8 @@ TEST_CASE("the verifier accepts what is right and names what is wrong") {
   CHECK(message(block({}), real(1)).find("number of tasks") != std::string::npos);
   CHECK(has(store(-1, Expr(0), value), "buffer -1 exists"));
   const Type f32{Scalar::f32, 1};
-  CHECK(has(block({declare_registers("r", f32, 2), store(2, Expr(0), read_register("r", f32, 0)), write_register("r", 0, value)}), "'r' is written before it is read"));
+  CHECK(has(block({declare_registers("r", f32, 2), store(2, Expr(0), read_register("r", f32, 0)), write_register("r", 0, value)}),
+            "'r' is written before it is read"));
   ExprNode lame{.kind = ExprKind::binary, .type = f32};
   CHECK(has(store(2, Expr(0), Expr(std::make_shared<const ExprNode>(lame))), "an expression has its operands"));
   ExprNode division{.kind = ExprKind::binary, .type = {Scalar::i64, 1}, .binary_op = BinaryOp::divide, .args = {variable("row"), Expr(0)}};

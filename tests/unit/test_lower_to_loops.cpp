@@ -31,8 +31,10 @@ TEST_CASE("matrix products of all sizes and orientations") {
         GraphBuilder builder(graph);
         const bool left_transposed = orientation == 1, right_transposed = orientation == 2;
         const Value x = builder.input("x", matrix(33));
-        const Value other = left_transposed ? builder.input("d", matrix(columns)) : builder.parameter("w", right_transposed ? weight(columns, 33) : weight(33, columns), normal);
-        hand_out(graph, "y", builder.value("matmul", {x, other}, {{"transpose_left", left_transposed}, {"transpose_right", right_transposed}}));
+        const Value other = left_transposed ? builder.input("d", matrix(columns))
+                                            : builder.parameter("w", right_transposed ? weight(columns, 33) : weight(33, columns), normal);
+        hand_out(graph, "y",
+                 builder.value("matmul", {x, other}, {{"transpose_left", left_transposed}, {"transpose_right", right_transposed}}));
         INFO("rows ", rows, " columns ", columns, " orientation ", orientation);
         test::check_generated_everywhere(graph, rows);
       }
@@ -55,7 +57,8 @@ TEST_CASE("one column, and what follows it in the tile") {
     Graph graph;
     graph.name = "one_column";
     GraphBuilder builder(graph);
-    const Value product = builder.value("matmul", {builder.input("x", {DType::f32, {batch_dim, Dim{3, false}, Dim{7, false}}}), builder.parameter("w", weight(7, 1), normal)});
+    const Value product = builder.value("matmul", {builder.input("x", {DType::f32, {batch_dim, Dim{3, false}, Dim{7, false}}}),
+                                                   builder.parameter("w", weight(7, 1), normal)});
     hand_out(graph, "y", builder.value("relu", {builder.value("bias", {product, builder.parameter("b", vector(1), normal)})}));
     test::check_generated_everywhere(graph, rows);
   }
@@ -137,7 +140,8 @@ TEST_CASE("reductions over many rows, shared among tasks") {
       Node* moments = builder.create("moments", {builder.value("tanh", {x})}, {});
       hand_out(graph, "mean", moments->result(0));
       hand_out(graph, "variance", moments->result(1));
-      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) hand_out(graph, op, builder.value(op, {x}, {{"axes", IntList{0}}}));
+      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"})
+        hand_out(graph, op, builder.value(op, {x}, {{"axes", IntList{0}}}));
       test::check_generated_everywhere(graph, batch, 1e-5);
     }
   }
@@ -190,7 +194,8 @@ TEST_CASE("two parameters, the old value of each read beside the new one of the 
   Graph graph;
   graph.name = "cross";
   GraphBuilder builder(graph);
-  const Value a = builder.parameter("a", vector(20), normal), b = builder.parameter("b", vector(20), normal), x = builder.input("x", matrix(20));
+  const Value a = builder.parameter("a", vector(20), normal), b = builder.parameter("b", vector(20), normal),
+              x = builder.input("x", matrix(20));
   const Value next_a = builder.add(a, builder.constant(1)), next_b = builder.add(b, builder.constant(2));
   hand_out(graph, "y", builder.mul(x, builder.mul(a, next_b)));
   hand_out(graph, "z", builder.mul(x, builder.mul(b, next_a)));
@@ -269,7 +274,8 @@ TEST_CASE("reductions over axes anywhere, with the batch anywhere") {
       IntList axes;
       for (int axis = 0; axis < rank; ++axis)
         if (mask >> axis & 1) axes.push_back(axis);
-      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) hand_out(graph, op + std::to_string(mask), b.value(op, {x}, {{"axes", axes}, {"keep_dims", mask % 2 == 1}}));
+      for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"})
+        hand_out(graph, op + std::to_string(mask), b.value(op, {x}, {{"axes", axes}, {"keep_dims", mask % 2 == 1}}));
     }
     for (int axis = 0; axis < rank; ++axis) {
       if (shape[axis].batch) continue;

@@ -42,7 +42,8 @@ void check(const Case& hard, Shape shape, bool convolved, const char* cpu, bool 
   const int64_t channels = shape.back().factor;
   const Value x = builder.input("x", {DType::f32, shape});
   Value y = x;
-  if (convolved) y = builder.value("convolution", {x, builder.parameter("w", {DType::f32, {{1}, {1}, {channels}, {channels}}}, Symbol{"zeros", {}})});
+  if (convolved)
+    y = builder.value("convolution", {x, builder.parameter("w", {DType::f32, {{1}, {1}, {channels}, {channels}}}, Symbol{"zeros", {}})});
   Node* moments = builder.create("moments", {y});
   graph.outputs = {{Output::Role::output, "mean", moments->result(0)}, {Output::Role::output, "variance", moments->result(1)}};
   if (convolved) graph.outputs.push_back({Output::Role::output, "y", y});
@@ -51,7 +52,8 @@ void check(const Case& hard, Shape shape, bool convolved, const char* cpu, bool 
   Tensor& data = bindings.at("x");
   RandomStream random(7, "hard moments");
   const auto rows = static_cast<int64_t>(data.data.size()) / channels;
-  for (size_t i = 0; i < data.data.size(); ++i) data.data[i] = static_cast<float>(hard.data(static_cast<int64_t>(i) / channels, rows, random.normal()));
+  for (size_t i = 0; i < data.data.size(); ++i)
+    data.data[i] = static_cast<float>(hard.data(static_cast<int64_t>(i) / channels, rows, random.normal()));
   if (convolved) {
     Tensor& w = bindings.at("w");
     for (int64_t i = 0; i < channels * channels; ++i) w.data[i] = i % (channels + 1) == 0 ? 1 : 0;
@@ -63,7 +65,8 @@ void check(const Case& hard, Shape shape, bool convolved, const char* cpu, bool 
   options.fixed_batch = fixed_batch;
   const auto got = test::run_generated(graph, bindings, options);
   for (int64_t c = 0; c < channels; ++c) {
-    const double mean = reference.outputs.at("mean").data[c], variance = reference.outputs.at("variance").data[c], deviation = std::sqrt(variance);
+    const double mean = reference.outputs.at("mean").data[c], variance = reference.outputs.at("variance").data[c],
+                 deviation = std::sqrt(variance);
     CHECK(std::abs(got.at("output/variance").data[c] - variance) <= 1e-5 * variance);
     CHECK(std::abs(got.at("output/mean").data[c] - mean) <= 1e-5 * deviation + 1e-7 * std::abs(mean));
   }

@@ -86,7 +86,8 @@ TEST_CASE("a number that is finite, but not as f32, is refused at its place") {
     CHECK(text.find("<text>:2:") != std::string::npos);
     CHECK(text.find("write `inf`") != std::string::npos);
   }
-  for (const char* body : {"x * inf", "clip(x, 0, inf)", "x + 1e-50", "x * 3.4e38"}) CHECK_MESSAGE(refusal_of(body).empty(), refusal_of(body));
+  for (const char* body : {"x * inf", "clip(x, 0, inf)", "x + 1e-50", "x * 3.4e38"})
+    CHECK_MESSAGE(refusal_of(body).empty(), refusal_of(body));
 }
 
 TEST_CASE("initializers make numbers that are finite as f32") {

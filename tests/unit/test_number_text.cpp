@@ -31,15 +31,17 @@ TEST_CASE("numbers of tables: every way to write one") {
 
 TEST_CASE("numbers of tables: too near to 0 is 0, too far from it is refused, however it is written") {
   const std::string zeros(60, '0');
-  for (const std::string& text : {std::string("1e-50"), std::string("-1e-50"), std::string("1E-400"), std::string("1e-99999999999999999999"), "0." + zeros + "1", "0." + zeros + "1e3",
-                                  "1" + zeros + "e-200", std::string("+1e-46"), "-0." + zeros + "1"}) {
+  for (const std::string& text :
+       {std::string("1e-50"), std::string("-1e-50"), std::string("1E-400"), std::string("1e-99999999999999999999"), "0." + zeros + "1",
+        "0." + zeros + "1e3", "1" + zeros + "e-200", std::string("+1e-46"), "-0." + zeros + "1"}) {
     CAPTURE(text);
     CHECK(parse_number(text).kind == Kind::number);
     CHECK(parse_number(text).value == 0);
     CHECK(std::signbit(parse_number(text).value) == text.starts_with('-'));
   }
   CHECK(parse_number("1e-40").value > 0);   // without full precision, but not 0
-  for (const std::string& text : {std::string("1e50"), std::string("-1e50"), std::string("1e400"), std::string("1e99999999999999999999"), "1" + zeros, "0." + zeros + "1e200", std::string("3.5e38")}) {
+  for (const std::string& text : {std::string("1e50"), std::string("-1e50"), std::string("1e400"), std::string("1e99999999999999999999"),
+                                  "1" + zeros, "0." + zeros + "1e200", std::string("3.5e38")}) {
     CAPTURE(text);
     CHECK(parse_number(text).kind == Kind::too_large);
   }
@@ -50,7 +52,8 @@ TEST_CASE("numbers of tables: what is none") {
     CAPTURE(text);
     CHECK(parse_number(text).kind == Kind::not_finite);
   }
-  for (const char* text : {"one", "0x1A", "1 2", "1,5", "1_000", "1d5", "--1", "+-1", "+", "-", ".", "e5", "1e", "NA", "1.2.3", "\xd9\xa1"}) {
+  for (const char* text :
+       {"one", "0x1A", "1 2", "1,5", "1_000", "1d5", "--1", "+-1", "+", "-", ".", "e5", "1e", "NA", "1.2.3", "\xd9\xa1"}) {
     CAPTURE(text);
     CHECK(parse_number(text).kind == Kind::no_number);
   }

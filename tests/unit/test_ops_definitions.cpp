@@ -33,7 +33,8 @@ std::vector<std::string> missing_fields(const OpDefinition& op) {
   for (const OperandSpec& operand : op.operands) {
     need(!operand.name.empty() && !operand.doc.empty(), "operand doc");
     need(!operand.variadic || &operand == &op.operands.back(), "variadic operand at the end");
-    if (operand.parameter) need(operand.parameter->type && !operand.parameter->initializer.name.empty(), "parameter rule of " + operand.name);
+    if (operand.parameter)
+      need(operand.parameter->type && !operand.parameter->initializer.name.empty(), "parameter rule of " + operand.name);
     differentiable |= operand.differentiable;
   }
   need(differentiable == static_cast<bool>(op.gradient), "gradient");
@@ -41,10 +42,12 @@ std::vector<std::string> missing_fields(const OpDefinition& op) {
     need(!attribute.name.empty() && !attribute.doc.empty(), "attribute doc");
     need(attribute.kind != AttributeKind::symbol || !attribute.choices.empty(), "choices of " + attribute.name);
     if (!attribute.choices.empty() && attribute.fallback)
-      need(std::count(attribute.choices.begin(), attribute.choices.end(), attribute.fallback->symbol().name) == 1, "fallback of " + attribute.name);
+      need(std::count(attribute.choices.begin(), attribute.choices.end(), attribute.fallback->symbol().name) == 1,
+           "fallback of " + attribute.name);
   }
   for (const ResultSpec& result : op.results) need(!result.name.empty() && !result.doc.empty(), "result doc");
-  for (const std::string& constraint : op.constraints) need(!constraint.empty() && constraint[0] != 'C', "constraint text without its number");
+  for (const std::string& constraint : op.constraints)
+    need(!constraint.empty() && constraint[0] != 'C', "constraint text without its number");
   need((op.category == OpCategory::loss) == static_cast<bool>(op.target_type), "target type of a loss");
   return missing;
 }

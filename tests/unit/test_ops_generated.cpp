@@ -11,7 +11,9 @@ using namespace bnc::test;
 
 namespace {
 
-std::string example_network(const OpDefinition& op) { return "network example(" + op.example_inputs + ") {\n  return y = " + op.example + "\n}\n"; }
+std::string example_network(const OpDefinition& op) {
+  return "network example(" + op.example_inputs + ") {\n  return y = " + op.example + "\n}\n";
+}
 
 }  // namespace
 
@@ -55,13 +57,15 @@ TEST_CASE("a logit of minus infinity outside of the target class counts for noth
   check_generated(graph, bindings);
 
   // Its gradient is 0, and so is that of the loss by it.
-  Module module = parse_module(make_source("network net(x: f32[N, 3]) { return x }\ntrain net {\n loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)\n}\n"));
+  Module module = parse_module(make_source(
+      "network net(x: f32[N, 3]) { return x }\ntrain net {\n loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1)\n}\n"));
   PassContext context;
   context.train = &*module.train;
   run_passes(module.main(), {"prepare-training", "build-backward"}, context);
   const Bindings step = {{"x", bindings.at("x0")}, {"labels", bindings.at("x1")}};
   const Tensor gradient = evaluate(module.main(), step).gradients.at("x");
   const double p = 1 / (1 + std::exp(1.0));
-  for (size_t i = 0; const double expected : {p / 2 - 0.5, 0.0, (1 - p) / 2, 0.25, -0.25, 0.0}) CHECK(gradient.data[i++] == doctest::Approx(expected).epsilon(1e-14));
+  for (size_t i = 0; const double expected : {p / 2 - 0.5, 0.0, (1 - p) / 2, 0.25, -0.25, 0.0})
+    CHECK(gradient.data[i++] == doctest::Approx(expected).epsilon(1e-14));
   check_generated(module.main(), step);
 }

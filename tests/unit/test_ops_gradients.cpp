@@ -73,7 +73,8 @@ TEST_CASE("every gradient rule agrees with central differences") {
       Bindings bindings = make_bindings(test, seed);
       add_upstream(graph.graph, test.batch, seed, bindings);
       for (const GradientComparison& comparison : check_gradients(graph.graph, bindings, {.seed = seed})) {
-        INFO(test.describe(), ", seed ", seed, ", ", comparison.tensor, ": relative error ", comparison.relative_error, ", ", comparison.skipped, " skipped");
+        INFO(test.describe(), ", seed ", seed, ", ", comparison.tensor, ": relative error ", comparison.relative_error, ", ",
+             comparison.skipped, " skipped");
         CHECK(comparison.passed);
         CHECK(comparison.compared > 0);
       }

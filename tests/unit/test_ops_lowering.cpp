@@ -96,7 +96,8 @@ void check_elements(const OpCase& test, std::optional<int64_t> batch, int vector
     int64_t stride = vector_axis >= 0 ? ops::row_major_strides(expected.dims)[vector_axis] : 0;
     std::vector<double> values = evaluated.interpret(lowering.element(elements, at));
     if (static_cast<int>(values.size()) != lanes) ++wrong;
-    for (size_t lane = 0; lane < values.size(); ++lane) wrong += !close(values[lane], expected.data[position + static_cast<int64_t>(lane) * stride], tolerance);
+    for (size_t lane = 0; lane < values.size(); ++lane)
+      wrong += !close(values[lane], expected.data[position + static_cast<int64_t>(lane) * stride], tolerance);
   });
   INFO(test.describe(), ", batch size ", std::string(batch ? "fixed" : "symbolic"), ", vectors along ", vector_axis);
   CHECK(wrong == 0);
@@ -116,9 +117,11 @@ double in_f64(const std::string& op, double x) {
 
 // What an index function of a contraction gives at a point (i, k).
 std::vector<int64_t> index_at(const ContractLowering::Part& part, int function, const std::vector<int64_t>& point) {
-  const Index i(point.begin(), point.begin() + static_cast<int>(part.space.size())), k(point.begin() + static_cast<int>(part.space.size()), point.end());
+  const Index i(point.begin(), point.begin() + static_cast<int>(part.space.size())),
+      k(point.begin() + static_cast<int>(part.space.size()), point.end());
   std::vector<int64_t> index;
-  for (const Expr& d : function == 0 ? part.result(i) : function == 1 ? part.left(i, k) : part.right(i, k)) index.push_back(loops::as_integer(d).value());
+  for (const Expr& d : function == 0 ? part.result(i) : function == 1 ? part.left(i, k) : part.right(i, k))
+    index.push_back(loops::as_integer(d).value());
   return index;
 }
 
@@ -143,10 +146,13 @@ TEST_CASE("reduce lowerings name the axes that the op reduces over") {
     std::vector<int64_t> kept = x.dims;
     for (int axis : axes) kept[axis] = 1;
     std::vector<std::vector<double>> groups(evaluated.result().size());
-    ops::for_each_index(x.dims, [&](const std::vector<int64_t>& index, int64_t p) { groups.at(ops::broadcast_position(index, kept)).push_back(x.data[p]); });
+    ops::for_each_index(x.dims, [&](const std::vector<int64_t>& index, int64_t p) {
+      groups.at(ops::broadcast_position(index, kept)).push_back(x.data[p]);
+    });
     INFO(test.describe());
     CHECK(std::is_sorted(axes.begin(), axes.end()));
-    CHECK(ops::reduced_shape(test.operands[0]->shape, axes, lowering->keep_dims(*evaluated.graph.node)) == evaluated.graph.node->results[0].type.shape);
+    CHECK(ops::reduced_shape(test.operands[0]->shape, axes, lowering->keep_dims(*evaluated.graph.node)) ==
+          evaluated.graph.node->results[0].type.shape);
     for (size_t g = 0; g < groups.size(); ++g) {
       double sum = 0, highest = groups[g][0], squares = 0, m = static_cast<double>(groups[g].size());
       for (double value : groups[g]) sum += value, highest = std::max(highest, value);
@@ -226,7 +232,8 @@ TEST_CASE("rewriting an op into others changes no result") {
     graph.graph.erase(graph.node);
     Evaluation after = evaluate(graph.graph, bindings);
     for (const auto& [name, expected] : before.outputs)
-      for (size_t p = 0; p < expected.data.size(); ++p) CHECK(after.outputs.at(name).data[p] == doctest::Approx(expected.data[p]).epsilon(1e-12));
+      for (size_t p = 0; p < expected.data.size(); ++p)
+        CHECK(after.outputs.at(name).data[p] == doctest::Approx(expected.data[p]).epsilon(1e-12));
   }
 }
 
@@ -248,9 +255,21 @@ TEST_CASE("NaN and infinity reach the result of every map, evaluated and lowered
     const char* op;
     double at_minus_infinity, at_infinity;
   };
-  const Limits limits[] = {{"relu", 0, infinity}, {"leaky_relu", -infinity, infinity}, {"elu", -1, infinity}, {"sigmoid", 0, 1}, {"tanh", -1, 1},
-                           {"softplus", 0, infinity}, {"gelu", 0, infinity}, {"hard_sigmoid", 0, 1}, {"hard_swish", 0, infinity}, {"clip", 0, 1}, {"exp", 0, infinity},
-                           {"log", NAN, infinity}, {"sqrt", NAN, infinity}, {"rsqrt", NAN, 0}, {"neg", infinity, -infinity}};
+  const Limits limits[] = {{"relu", 0, infinity},
+                           {"leaky_relu", -infinity, infinity},
+                           {"elu", -1, infinity},
+                           {"sigmoid", 0, 1},
+                           {"tanh", -1, 1},
+                           {"softplus", 0, infinity},
+                           {"gelu", 0, infinity},
+                           {"hard_sigmoid", 0, 1},
+                           {"hard_swish", 0, infinity},
+                           {"clip", 0, 1},
+                           {"exp", 0, infinity},
+                           {"log", NAN, infinity},
+                           {"sqrt", NAN, infinity},
+                           {"rsqrt", NAN, 0},
+                           {"neg", infinity, -infinity}};
   for (const auto& [op, low, high] : limits) {
     INFO(op);
     CHECK(std::isnan(in_f64(op, NAN)));

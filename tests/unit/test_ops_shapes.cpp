@@ -32,11 +32,13 @@ const TensorType x = f32({N, {5}}), c5 = f32({{5}}), c3 = f32({{3}}), labels = i
 
 // i32 where f32 is needed, for every operand that must be f32.
 void add_wrong_element_types(std::vector<Refusal>& all) {
-  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp", "log", "sqrt", "rsqrt", "neg",
-                         "softmax", "log_softmax", "reduce_sum", "reduce_mean", "reduce_max", "moments"})
+  for (const char* op :
+       {"relu", "leaky_relu", "elu",   "sigmoid", "tanh",    "softplus",    "gelu",       "hard_sigmoid", "hard_swish", "clip",   "exp",
+        "log",  "sqrt",       "rsqrt", "neg",     "softmax", "log_softmax", "reduce_sum", "reduce_mean",  "reduce_max", "moments"})
     all.push_back({op, 1, {i32({N, {5}})}, {}, {"i32[N, 5]", "f32"}});
-  for (const char* op : {"add", "sub", "mul", "div", "maximum", "trust_ratio", "relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
-                         "hard_swish_gradient", "clip_gradient", "mean_squared_error", "binary_cross_entropy_with_logits", "matmul", "bias"})
+  for (const char* op : {"add", "sub", "mul", "div", "maximum", "trust_ratio", "relu_gradient", "leaky_relu_gradient", "elu_gradient",
+                         "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient", "mean_squared_error",
+                         "binary_cross_entropy_with_logits", "matmul", "bias"})
     all.push_back({op, 1, {x, i32({N, {5}})}, {}, {"i32[N, 5]"}});
   for (const char* op : {"mul", "div", "maximum"}) all.push_back({op, 1, {i32({N}), i32({N})}, {}, {"i32[N]", "must be f32"}});
   const TensorType i5 = i32({{5}});
@@ -68,14 +70,16 @@ void add_linear(std::vector<Refusal>& all) {
   const TensorType image = f32({N, {4}, {5}, {3}}), table = f32({{1}, {3}, {2}, {3}});
   const AttributeMap inside = {{"interior", IntList{1, 1}}};
   all.push_back({"border_bias", 1, {image, i32({{1}, {3}, {2}, {3}})}, inside, {"i32[1, 3, 2, 3]"}});
-  for (const TensorType& other : {f32({{3}, {2}, {3}}), f32({{2}, {3}, {2}, {3}}), f32({{1}, {5}, {2}, {3}}), f32({{1}, {3}, {6}, {3}}), f32({{1}, {3}, {2}, {1}})})
+  for (const TensorType& other :
+       {f32({{3}, {2}, {3}}), f32({{2}, {3}, {2}, {3}}), f32({{1}, {5}, {2}, {3}}), f32({{1}, {3}, {6}, {3}}), f32({{1}, {3}, {2}, {1}})})
     all.push_back({"border_bias", 2, {image, other}, inside, {"f32[1, rows, columns, C]", "f32[N, 4, 5, 3]"}});
   for (const IntList& interior : {IntList{3, 1}, IntList{1, 2}, IntList{-1, 0}, IntList{1}, IntList{1, 1, 0}})
     all.push_back({"border_bias", 3, {image, table}, {{"interior", interior}}, {"f32[1, 3, 2, 3]", to_string(Attribute(interior))}});
 }
 
 // The constraints that all convolutions share, for an op with these good operands.
-void add_convolution(std::vector<Refusal>& all, const std::string& op, std::vector<std::optional<TensorType>> good, const AttributeMap& attributes) {
+void add_convolution(std::vector<Refusal>& all, const std::string& op, std::vector<std::optional<TensorType>> good,
+                     const AttributeMap& attributes) {
   auto with_operand = [&](size_t k, TensorType type) {
     auto operands = good;
     operands[k] = std::move(type);
@@ -121,15 +125,21 @@ void add_convolutions(std::vector<Refusal>& all) {
   add_convolution(all, "conv2d_transpose", {result, weight, {}}, {});
   for (const char* op : {"convolution", "conv2d"}) {
     all.push_back({op, 4, {image, f32({{3}, {2}, {2}, {8}})}, groups, {"3 groups", "8 filters"}});
-    all.push_back({op, 5, {image, f32({{3}, {2}, {5}, {8}})}, {}, {"f32[N, 4, 5, 6]", "f32[kernel height, kernel width, 6, filters]", "f32[3, 2, 5, 8]"}});
+    all.push_back({op,
+                   5,
+                   {image, f32({{3}, {2}, {5}, {8}})},
+                   {},
+                   {"f32[N, 4, 5, 6]", "f32[kernel height, kernel width, 6, filters]", "f32[3, 2, 5, 8]"}});
     all.push_back({op, 5, {image, f32({{3}, {2}, {6}, {9}})}, groups, {"3 groups", ", 2, filters]"}});
     all.push_back({op, 5, {image, f32({{3}, {6}, {8}})}, {}, {"f32[3, 6, 8]"}});
     all.push_back({op, 5, {image, f32({{3}, N, {6}, {8}})}, {}, {"f32[3, N, 6, 8]"}});
   }
   all.push_back({"convolution", 6, {image, f32({{5}, {2}, {6}, {8}})}, {}, {"5 x 2", "4 x 5", "f32[N, 4, 5, 6]"}});
-  all.push_back({"conv2d", 6, {image, f32({{2}, {3}, {6}, {8}})}, {{"dilation", IntList{1, 4}}, {"padding", IntList{0, 1}}}, {"2 x 9", "4 x 7"}});
+  all.push_back(
+      {"conv2d", 6, {image, f32({{2}, {3}, {6}, {8}})}, {{"dilation", IntList{1, 4}}, {"padding", IntList{0, 1}}}, {"2 x 9", "4 x 7"}});
   all.push_back({"conv1d", 5, {line, weight}, {}, {"f32[kernel, 6, filters]"}});
-  all.push_back({"conv1d", 6, {line, line_weight}, {{"padding", "valid"}, {"dilation", IntList{3}}}, {"a window of 7", "f32[N, 5, 6]", "5"}});
+  all.push_back(
+      {"conv1d", 6, {line, line_weight}, {{"padding", "valid"}, {"dilation", IntList{3}}}, {"a window of 7", "f32[N, 5, 6]", "5"}});
   const AttributeMap far = {{"dilation", IntList{(int64_t{1} << 31) - 1}}};
   all.push_back({"conv2d", 6, {image, f32({{5}, {2}, {6}, {8}})}, far, {"8589934589 x 2147483648", "zeros beside", "below 2^31"}});
   all.push_back({"conv1d", 6, {line, f32({{5}, {6}, {8}})}, far, {"8589934589", "below 2^31"}});
@@ -140,7 +150,11 @@ void add_convolutions(std::vector<Refusal>& all) {
   all.push_back({"convolution_input_gradient", 3, {result, weight}, {{"size", IntList{0, 5}}}, {"size must be at least 1"}});
   all.push_back({"convolution_input_gradient", 5, {result, f32({{3}, {2}, {6}, {7}})}, size, {"f32[N, 2, 4, 8]", "f32[3, 2, 6, 7]"}});
   all.push_back({"convolution_input_gradient", 6, {result, weight}, {{"size", IntList{2, 5}}}, {"3 x 2", "2 x 5"}});
-  all.push_back({"convolution_input_gradient", 7, {result, weight}, {{"size", IntList{5, 5}}}, {"f32[N, 5, 5, 6]", "f32[N, 3, 4, 8]", "f32[N, 2, 4, 8]"}});
+  all.push_back({"convolution_input_gradient",
+                 7,
+                 {result, weight},
+                 {{"size", IntList{5, 5}}},
+                 {"f32[N, 5, 5, 6]", "f32[N, 3, 4, 8]", "f32[N, 2, 4, 8]"}});
   all.push_back({"convolution_weight_gradient", 3, {image, result}, {{"kernel", IntList{3}}}, {"kernel must be 2 integers"}});
   all.push_back({"convolution_weight_gradient", 4, {image, result}, in_groups(kernel, 3), {"3 groups", "8 filters"}});
   all.push_back({"convolution_weight_gradient", 5, {image, result}, {{"kernel", IntList{3, 3}}}, {"f32[N, 2, 3, 8]", "f32[N, 2, 4, 8]"}});
@@ -149,7 +163,8 @@ void add_convolutions(std::vector<Refusal>& all) {
   all.push_back({"conv2d_transpose", 5, {result, f32({{3}, {2}, {8}, {6}})}, {}, {"f32[3, 2, 8, 6]", ", 8]"}});
   all.push_back({"conv2d_transpose", 6, {result, weight}, {{"padding", IntList{2, 0}}}, {"f32[N, 0, 5, 6]"}});
   all.push_back({"conv2d_transpose", 6, {f32({N, {int64_t{1} << 30}, {1}, {8}}), weight}, {{"stride", IntList{2, 1}}}, {"2147483648"}});
-  const AttributeMap odd = {{"output_padding", IntList{0, 2}}, {"stride", IntList{3, 2}}, {"padding", 1}}, same = {{"output_padding", IntList{1}}, {"stride", IntList{2}}};
+  const AttributeMap odd = {{"output_padding", IntList{0, 2}}, {"stride", IntList{3, 2}}, {"padding", 1}},
+                     same = {{"output_padding", IntList{1}}, {"stride", IntList{2}}};
   all.push_back({"conv2d_transpose", 8, {result, weight}, odd, {"output_padding 2", "stride 2"}});
   all.push_back({"conv2d_transpose", 8, {result, weight}, same, {"padding=same"}});
 }
@@ -177,7 +192,8 @@ void add_example_normalization(std::vector<Refusal>& all) {
     all.push_back({op, 4, {image, {}, {}}, flat, {"epsilon"}});
   }
   all.push_back({"instance_norm", 2, {x, {}, {}}, {}, {"3 dimensions", "f32[N, 5]"}});
-  for (const int64_t groups : {0, 2, -5, 7}) all.push_back({"group_norm", 6, {x, {}, {}}, {{"groups", groups}}, {"5 channels", std::to_string(groups) + " groups"}});
+  for (const int64_t groups : {0, 2, -5, 7})
+    all.push_back({"group_norm", 6, {x, {}, {}}, {{"groups", groups}}, {"5 channels", std::to_string(groups) + " groups"}});
   all.push_back({"standardize", 1, {i5}, {}, {"i32[5]"}});
   all.push_back({"standardize", 2, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"standardize", 3, {x}, {{"epsilon", 0.0}}, {"epsilon"}});
@@ -185,7 +201,8 @@ void add_example_normalization(std::vector<Refusal>& all) {
   all.push_back({"min_max_normalize", 1, {i5}, {}, {"i32[5]"}});
   all.push_back({"min_max_normalize", 3, {f32({})}, {}, {"a single element of f32[]"}});
   all.push_back({"standardize", 4, {f32({{1}, {5}})}, {{"axes", IntList{0}}}, {"a single element of f32[1, 5]"}});
-  for (const char* op : {"layer_norm", "rms_norm"}) all.push_back({op, 5, {f32({N, {5}, {1}}), {}}, {}, {"a single element of f32[N, 5, 1]"}});
+  for (const char* op : {"layer_norm", "rms_norm"})
+    all.push_back({op, 5, {f32({N, {5}, {1}}), {}}, {}, {"a single element of f32[N, 5, 1]"}});
   all.push_back({"group_norm", 5, {x, {}, {}}, {{"groups", 5}}, {"a single element of f32[N, 5]"}});
   all.push_back({"instance_norm", 5, {f32({N, {1}, {1}, {5}}), {}, {}}, {}, {"a single element of f32[N, 1, 1, 5]"}});
   all.push_back({"min_max_normalize", 2, {x}, {{"axes", IntList{0, 0}}}, {"axis 0", "twice"}});
@@ -210,7 +227,8 @@ void add_normalization(std::vector<Refusal>& all) {
   all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5}, {{"stats", "cumulative"}, {"mode", "train"}}, {"cumulative", "count"}});
   all.push_back({"batch_norm", 6, {x, c5, c5, c5, c5, c5}, {{"stats", "cumulative"}}, {"f32[5]"}});
   all.push_back({"batch_norm", 7, {f32({{1}, {5}}), c5, c5, c5, c5}, {{"mode", "train"}}, {"f32[1, 5]"}});
-  for (const int64_t ghost : {-1, 1}) all.push_back({"batch_norm", 8, {x, c5, c5, c5, c5}, {{"ghost", ghost}}, {"2 examples", std::to_string(ghost)}});
+  for (const int64_t ghost : {-1, 1})
+    all.push_back({"batch_norm", 8, {x, c5, c5, c5, c5}, {{"ghost", ghost}}, {"2 examples", std::to_string(ghost)}});
   all.push_back({"batch_norm", 8, {f32({{7}, {5}}), c5, c5, c5, c5}, {{"ghost", 4}}, {"f32[7, 5]"}});
   all.push_back({"batch_norm", 8, {f32({N, {5}, {3}}), c5, c5, c5, c5}, {{"ghost", 4}, {"axis", 1}}, {"f32[N, 5, 3]"}});
   for (const char* op : {"normalize", "scale_shift"}) {
@@ -235,8 +253,8 @@ void add_normalization(std::vector<Refusal>& all) {
 
 void add_maps_and_reductions(std::vector<Refusal>& all) {
   for (const char* op : {"add", "sub", "mul", "div", "maximum"}) all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
-  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient",
-                         "mean_squared_error", "binary_cross_entropy_with_logits"})
+  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
+                         "hard_swish_gradient", "clip_gradient", "mean_squared_error", "binary_cross_entropy_with_logits"})
     all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
   for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
     all.push_back({op, 2, {x}, {{"axes", IntList{2}}}, {"axis 2"}});
@@ -271,11 +289,13 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
   all.push_back({"softmax_cross_entropy", 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
   all.push_back({"softmax_cross_entropy", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
-  for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)}) all.push_back({"softmax_cross_entropy", 3, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
+  for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)})
+    all.push_back({"softmax_cross_entropy", 3, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
   all.push_back({"softmax_cross_entropy", 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
   all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
   all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});
-  all.push_back({"dropout", 3, {x}, {{"rate", 1 - 1e-9}}, {"`rate` must be a number of at least 0 and below 1, got 0.999999999, which is 1 as f32"}});
+  all.push_back(
+      {"dropout", 3, {x}, {{"rate", 1 - 1e-9}}, {"`rate` must be a number of at least 0 and below 1, got 0.999999999, which is 1 as f32"}});
 }
 
 void add_shapes(std::vector<Refusal>& all) {
@@ -437,9 +457,11 @@ TEST_CASE("a constant takes one number, or one for each element") {
 
 TEST_CASE("results too large to count, or with the batch size twice, are refused at the node") {
   const TensorType large = f32({{int64_t{1} << 40}});
-  CHECK_THROWS_WITH_AS(make_graph({"broadcast_to", {large}, {{"shape", Shape{{int64_t{1} << 23}, {int64_t{1} << 40}}}}}), doctest::Contains("2^62"), CompileError);
+  CHECK_THROWS_WITH_AS(make_graph({"broadcast_to", {large}, {{"shape", Shape{{int64_t{1} << 23}, {int64_t{1} << 40}}}}}),
+                       doctest::Contains("2^62"), CompileError);
   CHECK_THROWS_WITH_AS(make_graph({"add", {f32({N, {1}}), f32({{1}, N})}}), doctest::Contains("batch size twice"), CompileError);
-  CHECK_THROWS_WITH_AS(make_graph({"matmul", {x, f32({N, {5}})}, {{"transpose_right", true}}}), doctest::Contains("batch size twice"), CompileError);
+  CHECK_THROWS_WITH_AS(make_graph({"matmul", {x, f32({N, {5}})}, {{"transpose_right", true}}}), doctest::Contains("batch size twice"),
+                       CompileError);
   CHECK_THROWS_WITH_AS(make_graph({"one_hot", {i32({{int64_t{1} << 60}})}, {{"classes", 8}}}), doctest::Contains("2^62"),
                        CompileError);
 }

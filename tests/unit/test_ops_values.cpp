@@ -86,7 +86,8 @@ TEST_CASE("bn-train: batch statistics over all axes but the channels, of unequal
   for (int n = 0; n < 2; ++n)
     for (int c = 0; c < 3; ++c)
       for (int w = 0; w < 4; ++w) x.data[(n * 3 + c) * 4 + w] = 100 * c + 4 * n + w;
-  std::vector<Data> results = results_of(batch_norm({N, {3}, {4}}, 1, "train", 0.75), batch_norm_bindings(x, {1, -2, 0}, {0, 0, 7}, {9, 9, 9}, {9, 9, 9}));
+  std::vector<Data> results = results_of(batch_norm({N, {3}, {4}}, 1, "train", 0.75),
+                                         batch_norm_bindings(x, {1, -2, 0}, {0, 0, 7}, {9, 9, 9}, {9, 9, 9}));
   CHECK(results[1] == Data{3.5, 103.5, 203.5});
   CHECK(results[2] == Data{5.25, 5.25, 5.25});
   const double r = 1 / std::sqrt(6.0);
@@ -153,19 +154,22 @@ TEST_CASE("softmax and its loss stay finite far out") {
   CHECK(results_of({"softmax", {f32({N, {3}})}}, {{"x0", x}})[0] == Data{1, 0, 0});
   CHECK(results_of({"log_softmax", {f32({N, {3}})}}, {{"x0", x}})[0] == Data{0, -1000, -2000});
   for (int label = 0; label < 3; ++label)
-    CHECK(results_of({"softmax_cross_entropy", {f32({N, {3}}), i32({N})}}, {{"x0", x}, {"x1", {DType::i32, {1}, {double(label)}}}})[0][0] == 1000.0 * label);
+    CHECK(results_of({"softmax_cross_entropy", {f32({N, {3}}), i32({N})}}, {{"x0", x}, {"x1", {DType::i32, {1}, {double(label)}}}})[0][0] ==
+          1000.0 * label);
   CHECK(results_of({"softplus", {f32({{3}})}}, {{"x0", tensor({3}, {1000, 0, -1000})}})[0] == Data{1000, std::log(2.0), 0});
 }
 
 TEST_CASE("binary cross-entropy keeps its digits where the answer is sure") {
   auto loss = [](double x, double t) {
-    return results_of({"binary_cross_entropy_with_logits", {f32({N}), f32({N})}}, {{"x0", tensor({1}, {x})}, {"x1", tensor({1}, {t})}})[0][0];
+    return results_of({"binary_cross_entropy_with_logits", {f32({N}), f32({N})}},
+                      {{"x0", tensor({1}, {x})}, {"x1", tensor({1}, {t})}})[0][0];
   };
   CHECK(loss(20, 1) == doctest::Approx(std::log1p(std::exp(-20.0))).epsilon(1e-14));
   CHECK(loss(-20, 0) == doctest::Approx(std::log1p(std::exp(-20.0))).epsilon(1e-14));
   CHECK(loss(1000, 0) == 1000);
   CHECK(loss(-1000, 1) == 1000);
-  CHECK(loss(0.3, 0.25) == doctest::Approx(-0.25 * std::log(1 / (1 + std::exp(-0.3))) - 0.75 * std::log(1 - 1 / (1 + std::exp(-0.3)))).epsilon(1e-14));
+  CHECK(loss(0.3, 0.25) ==
+        doctest::Approx(-0.25 * std::log(1 / (1 + std::exp(-0.3))) - 0.75 * std::log(1 - 1 / (1 + std::exp(-0.3)))).epsilon(1e-14));
 }
 
 TEST_CASE("losses reduce by mean or sum over the rows") {
@@ -180,7 +184,8 @@ TEST_CASE("losses reduce by mean or sum over the rows") {
 }
 
 TEST_CASE("one_hot of labels out of range gives zeros") {
-  CHECK(results_of({"one_hot", {i32({N})}, {{"classes", 2}}}, {{"x0", {DType::i32, {4}, {1, -1, 2, 0}}}})[0] == Data{0, 1, 0, 0, 0, 0, 1, 0});
+  CHECK(results_of({"one_hot", {i32({N})}, {{"classes", 2}}}, {{"x0", {DType::i32, {4}, {1, -1, 2, 0}}}})[0] ==
+        Data{0, 1, 0, 0, 0, 0, 1, 0});
 }
 
 TEST_CASE("dropout keeps the right share, by step, stream and seed, and is the identity without a step") {
@@ -194,7 +199,8 @@ TEST_CASE("dropout keeps the right share, by step, stream and seed, and is the i
   std::set<Data> masks;
   for (int step : {0, 1, 2, -1})
     for (int stream : {0, 1, 7})
-      for (int64_t seed : {int64_t{0}, int64_t{1}, int64_t{9}, int64_t{1} << 32, INT64_MAX}) masks.insert(dropout(ones, step, stream, 0.5, seed));
+      for (int64_t seed : {int64_t{0}, int64_t{1}, int64_t{9}, int64_t{1} << 32, INT64_MAX})
+        masks.insert(dropout(ones, step, stream, 0.5, seed));
   CHECK(masks.size() == 60);
   CHECK(dropout(ones, 4, 2, 0.5) == dropout(ones, 4, 2, 0.5));
   CHECK(dropout({5, -3}, 9, 0, 0) == Data{5, -3});
@@ -224,7 +230,8 @@ TEST_CASE("clip cuts off at its bounds, and passes no gradient on at them") {
   const Data x = {-2, -1, -0.5, 0, 3, 6, 6.5}, dy(7, 2);
   const AttributeMap bounds = {{"low", -1.0}, {"high", 6.0}};
   CHECK(results_of({"clip", {f32({{7}})}, bounds}, {{"x0", tensor({7}, x)}}).at(0) == Data{-1, -1, -0.5, 0, 3, 6, 6});
-  CHECK(results_of({"clip_gradient", {f32({{7}}), f32({{7}})}, bounds}, {{"x0", tensor({7}, dy)}, {"x1", tensor({7}, x)}}).at(0) == Data{0, 0, 2, 2, 2, 0, 0});
+  CHECK(results_of({"clip_gradient", {f32({{7}}), f32({{7}})}, bounds}, {{"x0", tensor({7}, dy)}, {"x1", tensor({7}, x)}}).at(0) ==
+        Data{0, 0, 2, 2, 2, 0, 0});
 }
 
 TEST_CASE("a reduction over no axes of a scalar, and over all axes, is what it says") {
@@ -235,7 +242,9 @@ TEST_CASE("a reduction over no axes of a scalar, and over all axes, is what it s
 }
 
 TEST_CASE("one_minus_power keeps its digits where the power is near one") {
-  const auto weight = [](double decay, int t) { return results_of({"one_minus_power", {i32({})}, {{"decay", decay}}}, {{"x0", {DType::i32, {}, {static_cast<double>(t)}}}})[0][0]; };
+  const auto weight = [](double decay, int t) {
+    return results_of({"one_minus_power", {i32({})}, {{"decay", decay}}}, {{"x0", {DType::i32, {}, {static_cast<double>(t)}}}})[0][0];
+  };
   CHECK(weight(0.999, 1) == doctest::Approx(0.001).epsilon(1e-13));
   CHECK(weight(0.9, 3) == doctest::Approx(0.271).epsilon(1e-15));
   CHECK(weight(0.9, 0) == 0);
@@ -244,7 +253,8 @@ TEST_CASE("one_minus_power keeps its digits where the power is near one") {
 
 TEST_CASE("trust_ratio is 1 where a norm is 0") {
   const Data weights = {3, 0, 2, 0}, step = {2, 5, 0, 0};
-  CHECK(results_of({"trust_ratio", {f32({{4}}), f32({{4}})}}, {{"x0", tensor({4}, weights)}, {"x1", tensor({4}, step)}})[0] == Data{1.5, 1, 1, 1});
+  CHECK(results_of({"trust_ratio", {f32({{4}}), f32({{4}})}}, {{"x0", tensor({4}, weights)}, {"x1", tensor({4}, step)}})[0] ==
+        Data{1.5, 1, 1, 1});
 }
 
 TEST_CASE("i32 sums wrap around, as generated code does") {

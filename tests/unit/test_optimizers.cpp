@@ -52,9 +52,10 @@ Vector gradient(const std::string& name, size_t size, int t) {
 
 // The loss is linear in the parameters, so that the inputs are the gradients.
 std::string source(const std::string& optimizer) {
-  return "network net(g: f32[N, 13, 9], k: f32[N, 11]) {\n  parameter w: f32[13, 9] = normal(deviation=0.5)\n  parameter b: f32[11] = normal(deviation=0.5)\n"
-         "  l = reduce_sum(w * g) + reduce_sum(b * k)\n  objective l\n  return y = g\n}\n"
-         "train net {\n  loss = mean_squared_error(unused)\n  optimizer = " + optimizer + "\n  batch = 1\n}\n";
+  return "network net(g: f32[N, 13, 9], k: f32[N, 11]) {\n  parameter w: f32[13, 9] = normal(deviation=0.5)\n  parameter b: f32[11] = "
+         "normal(deviation=0.5)\n  l = reduce_sum(w * g) + reduce_sum(b * k)\n  objective l\n  return y = g\n}\ntrain net {\n  loss = "
+         "mean_squared_error(unused)\n  optimizer = " +
+         optimizer + "\n  batch = 1\n}\n";
 }
 
 Vector doubles(std::span<const float> values) { return Vector(values.begin(), values.end()); }
@@ -83,7 +84,8 @@ void check(const std::string& optimizer, const Rule& rule, const Clip& clip = {}
   Session session = network.compile(options, weights);
 
   Bindings bindings;
-  for (const Node* node : graph.nodes_of("state")) bindings[node->results[0].name] = Tensor::filled(node->results[0].type.dtype, concrete(node->results[0].type.shape, 1), 0);
+  for (const Node* node : graph.nodes_of("state"))
+    bindings[node->results[0].name] = Tensor::filled(node->results[0].type.dtype, concrete(node->results[0].type.shape, 1), 0);
   Parameter w{doubles(weights.values("w"))}, b{doubles(weights.values("b")), optimizer.find("decay_all") != std::string::npos};
   bindings["w"] = {DType::f32, {13, 9}, w.w};
   bindings["b"] = {DType::f32, {11}, b.w};
@@ -140,7 +142,8 @@ struct Adam {
       m = beta1 * m + (1 - beta1) * d;
       s = beta2 * s + (1 - beta2) * d * d;
       greatest = amsgrad ? std::max(greatest, s) : s;
-      const double deviation = std::sqrt(greatest / (1 - std::pow(beta2, t))) + epsilon, step = deviation > 0 ? m / (1 - std::pow(beta1, t)) / deviation : 0;
+      const double deviation = std::sqrt(greatest / (1 - std::pow(beta2, t))) + epsilon,
+                   step = deviation > 0 ? m / (1 - std::pow(beta1, t)) / deviation : 0;
       p.w[i] -= rate * (step + (p.decays ? decay * p.w[i] : 0));
     }
   }
@@ -185,7 +188,8 @@ TEST_CASE("optimizers: adam, adamw and amsgrad with weight decay") {
   check("amsgrad(rate=0.01, beta2=0.8, weight_decay=0.1, decay_all)", Adam{.rate = 0.01, .beta2 = 0.8, .penalty = 0.1, .amsgrad = true});
   check("adamw(rate=0.01)", Adam{.rate = 0.01, .decay = 0.01});
   check("adamw(rate=0.01, weight_decay=0.5)", Adam{.rate = 0.01, .decay = 0.5});
-  check("adamw(rate=0.01, beta2=0.8, weight_decay=0.5, decay_all, amsgrad)", Adam{.rate = 0.01, .beta2 = 0.8, .decay = 0.5, .amsgrad = true});
+  check("adamw(rate=0.01, beta2=0.8, weight_decay=0.5, decay_all, amsgrad)",
+        Adam{.rate = 0.01, .beta2 = 0.8, .decay = 0.5, .amsgrad = true});
 }
 
 TEST_CASE("optimizers: lamb takes steps as long as the weights allow, and leaves vectors to Adam") {
@@ -224,15 +228,19 @@ TEST_CASE("optimizers: arguments are judged as f32, in which code computes with 
       {"adam(rate=0.1, beta2=0.99999999999999999)", "`beta2` of adam is 1"},
       {"sgd(rate=cosine(start=1e39, steps=5))", "`start` of `cosine` is 1e+39, which is inf as f32"},
   };
-  for (const auto& [optimizer, part] : refused) CHECK_MESSAGE(refusal(optimizer).find(part) != std::string::npos, optimizer << ": " << refusal(optimizer));
+  for (const auto& [optimizer, part] : refused)
+    CHECK_MESSAGE(refusal(optimizer).find(part) != std::string::npos, optimizer << ": " << refusal(optimizer));
   // What is computed of a decay is 1 - decay and log(decay), which hold far nearer to 1.
-  for (const char* optimizer : {"adam(rate=0.1, beta2=0.999999999)", "sgd(rate=1e-50)", "sgd(rate=step(start=0.1, every=5, factor=0.999999999))"}) CHECK(refusal(optimizer).empty());
+  for (const char* optimizer :
+       {"adam(rate=0.1, beta2=0.999999999)", "sgd(rate=1e-50)", "sgd(rate=step(start=0.1, every=5, factor=0.999999999))"})
+    CHECK(refusal(optimizer).empty());
 }
 
 TEST_CASE("optimizers: the rate follows a schedule, as long as the train section says") {
   const auto half = [](double from, double to, double part) { return to + (from - to) * (1 + std::cos(std::acos(-1.0) * part)) / 2; };
   check("sgd(rate=cosine(start=0.5, end=0.125), momentum=0.5)\n  steps = 19", [&](Parameter& p, const Vector& g, int t) {
-    for (size_t i = 0; i < g.size(); ++i) p.w[i] -= half(0.5, 0.125, std::min(1.0, (t - 1) / 19.0)) * (p.state("v", i) = 0.5 * p.state("v", i) + g[i]);
+    for (size_t i = 0; i < g.size(); ++i)
+      p.w[i] -= half(0.5, 0.125, std::min(1.0, (t - 1) / 19.0)) * (p.state("v", i) = 0.5 * p.state("v", i) + g[i]);
   });
   check("adamw(rate=constant(start=0.01, warmup=9), weight_decay=0.5)", [](Parameter& p, const Vector& g, int t) {
     Adam{.rate = std::min(0.01, 0.001 * t), .decay = 0.5}(p, g, t);
@@ -255,10 +263,11 @@ TEST_CASE("optimizers: gradients are clipped by value, by their common norm, or 
   check("sgd(rate=0.25, clip_value=0.25)", sgd(0.25, 0, false, 0), by_value);
   check("sgd(rate=0.25, momentum=0.5, clip_norm=0.5)", sgd(0.25, 0.5, false, 0), [&](Vector& g, Vector& k) { by_norm(0.5, g, k); });
   check("sgd(rate=0.25, clip_norm=100)", sgd(0.25, 0, false, 0));
-  check("amsgrad(rate=0.01, weight_decay=0.1, clip_value=0.25, clip_norm=0.5)", Adam{.rate = 0.01, .penalty = 0.1, .amsgrad = true}, [&](Vector& g, Vector& k) {
-    by_value(g, k);
-    by_norm(0.5, g, k);
-  });
+  check("amsgrad(rate=0.01, weight_decay=0.1, clip_value=0.25, clip_norm=0.5)", Adam{.rate = 0.01, .penalty = 0.1, .amsgrad = true},
+        [&](Vector& g, Vector& k) {
+          by_value(g, k);
+          by_norm(0.5, g, k);
+        });
 }
 
 TEST_CASE("optimizers: the counts of a run's epochs become steps") {
@@ -274,8 +283,11 @@ TEST_CASE("optimizers: the counts of a run's epochs become steps") {
 namespace {
 
 loops::Program step_of(const std::string& optimizer) {
-  const Module module = parse_module(make_source("network net(x: f32[N, 16, 16, 3]) {\n  h = relu(batch_norm(conv2d(x, 40, bias=false)))\n  h = relu(batch_norm(conv2d(h, 24, stride=2)))\n"
-                                                 "  return dense(dropout(dense(flatten(h), 130)), 10)\n}\ntrain net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = " + optimizer + "\n}\n"));
+  const Module module =
+      parse_module(make_source("network net(x: f32[N, 16, 16, 3]) {\n  h = relu(batch_norm(conv2d(x, 40, bias=false)))\n  h = "
+                               "relu(batch_norm(conv2d(h, 24, stride=2)))\n  return dense(dropout(dense(flatten(h), 130)), 10)\n}\ntrain "
+                               "net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = " +
+                               optimizer + "\n}\n"));
   Graph graph = module.main().clone();
   PassContext context;
   context.train = &*module.train;
@@ -288,8 +300,9 @@ loops::Program step_of(const std::string& optimizer) {
 
 TEST_CASE("optimizers: a parameter and what is kept for it are written in one kernel") {
   const size_t plain = step_of("sgd(rate=0.1)").kernels.size();
-  for (const std::string optimizer : {"sgd(rate=0.1, momentum=0.9, nesterov, weight_decay=0.1)", "rmsprop(rate=0.1, momentum=0.9)", "adam(rate=0.1, weight_decay=0.1)",
-                                "adamw(rate=step(start=0.1, every=10), amsgrad)", "amsgrad(rate=0.1, clip_norm=1)"}) {
+  for (const std::string optimizer :
+       {"sgd(rate=0.1, momentum=0.9, nesterov, weight_decay=0.1)", "rmsprop(rate=0.1, momentum=0.9)", "adam(rate=0.1, weight_decay=0.1)",
+        "adamw(rate=step(start=0.1, every=10), amsgrad)", "amsgrad(rate=0.1, clip_norm=1)"}) {
     INFO(optimizer);
     const loops::Program program = step_of(optimizer);
     if (optimizer.find("clip_norm") == std::string::npos) CHECK(program.kernels.size() <= plain + 1);
@@ -299,7 +312,9 @@ TEST_CASE("optimizers: a parameter and what is kept for it are written in one ke
         std::string name = program.buffers[static_cast<size_t>(buffer)].name;
         const bool is_state = name.starts_with("optimizer.");
         if (is_state) name = name.substr(10, name.rfind('.') - 10);
-        if (is_state || program.find_buffer("optimizer." + name + ".square") >= 0 || program.find_buffer("optimizer." + name + ".velocity") >= 0) writers[name].insert(kernel.name);
+        if (is_state || program.find_buffer("optimizer." + name + ".square") >= 0 ||
+            program.find_buffer("optimizer." + name + ".velocity") >= 0)
+          writers[name].insert(kernel.name);
       }
     }
     CHECK(writers.size() == 10);

@@ -43,12 +43,20 @@ TEST_CASE("every parser takes the inputs of its corpus") {
     }
     CHECK(count >= 12);
   }
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/tests/fuzz/corpora")) CHECK(targets.count(entry.path().filename().string()) == 1);
+  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/tests/fuzz/corpora"))
+    CHECK(targets.count(entry.path().filename().string()) == 1);
 }
 
 TEST_CASE("no depth or length of a source takes the parser down") {
   const size_t deep = 100'000;
-  for (const auto& [open, close] : {std::pair("(", ")"), {"[", "]"}, {"relu(", ")"}, {"-", ""}, {"not ", ""}, {"x[", "]"}, {"x + ", ""}, {"if true { ", " } else { x }"}}) {
+  for (const auto& [open, close] : {std::pair("(", ")"),
+                                    {"[", "]"},
+                                    {"relu(", ")"},
+                                    {"-", ""},
+                                    {"not ", ""},
+                                    {"x[", "]"},
+                                    {"x + ", ""},
+                                    {"if true { ", " } else { x }"}}) {
     CAPTURE(open);
     CHECK_NOTHROW(run(fuzz_bn, network("return " + repeated(open, deep) + "x" + repeated(close, deep))));
     CHECK_NOTHROW(run(fuzz_bn, network("return " + repeated(open, deep))));

@@ -83,7 +83,8 @@ TEST_CASE("each buffer, largest first, takes the lowest place that is free as lo
       const auto is_free = [&](int64_t offset) {
         return std::none_of(placed.begin(), placed.end(), [&](int other) {
           const int64_t begin = program.buffers[static_cast<size_t>(other)].offset;
-          const bool in_time = lives[static_cast<size_t>(b)].first <= lives[static_cast<size_t>(other)].second && lives[static_cast<size_t>(other)].first <= lives[static_cast<size_t>(b)].second;
+          const bool in_time = lives[static_cast<size_t>(b)].first <= lives[static_cast<size_t>(other)].second &&
+                               lives[static_cast<size_t>(other)].first <= lives[static_cast<size_t>(b)].second;
           return in_time && offset < begin + bytes(other) && begin < offset + bytes(b);
         });
       };
@@ -98,7 +99,8 @@ TEST_CASE("each buffer, largest first, takes the lowest place that is free as lo
 TEST_CASE("more memory than 64 bits count is an error") {
   PassContext context;
   const int64_t large = int64_t{1} << 58;
-  Program fits = chain({{large}, {large}, {1}}), together = chain({{large}, {large + 16}, {1}}), alone = chain({{1}, {2 * large, true}, {1}}), wraps = chain({{16 * large}, {1}});
+  Program fits = chain({{large}, {large}, {1}}), together = chain({{large}, {large + 16}, {1}}),
+          alone = chain({{1}, {2 * large, true}, {1}}), wraps = chain({{16 * large}, {1}});
   CHECK_NOTHROW(plan_memory(fits, context));
   for (Program* program : {&together, &wraps}) CHECK_THROWS_AS(plan_memory(*program, context), CompileError);
   CHECK_NOTHROW(plan_memory(alone, context));

@@ -16,7 +16,9 @@ namespace {
 
 constexpr const char* train_section = "train net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.1)\n  batch = 8\n}\n";
 
-Network network_of(const std::string& body) { return Network::from_text("network net(x: f32[N, 5]) {\n" + body + "\n}\n" + train_section, "net.bn"); }
+Network network_of(const std::string& body) {
+  return Network::from_text("network net(x: f32[N, 5]) {\n" + body + "\n}\n" + train_section, "net.bn");
+}
 
 // Sorted by label, and each label's points elsewhere, so that batches in order would be unlike one another.
 struct Points {
@@ -46,7 +48,9 @@ std::pair<double, double> moments_of(const Points& points, size_t k) {
   return {mean, squares};
 }
 
-std::vector<LintFinding> findings(const Network& network, const WeightStore& weights, const std::string& data = "") { return lint(network, weights, {.data = data}); }
+std::vector<LintFinding> findings(const Network& network, const WeightStore& weights, const std::string& data = "") {
+  return lint(network, weights, {.data = data});
+}
 
 std::string kinds(const std::vector<LintFinding>& found) {
   std::string text;
@@ -69,7 +73,8 @@ TEST_CASE("bn-restat: the first batch norm gets the moments of all examples, bia
         CHECK(found.values("batch_norm_1.variance")[k] == doctest::Approx(squares / (unbiased ? 52 : 53)).epsilon(1e-5));
       }
       CHECK(found.names() == weights.names());
-      for (const char* fixed : {"dense_1.weight", "batch_norm_1.gamma"}) CHECK(std::ranges::equal(found.values(fixed), weights.values(fixed)));
+      for (const char* fixed : {"dense_1.weight", "batch_norm_1.gamma"})
+        CHECK(std::ranges::equal(found.values(fixed), weights.values(fixed)));
     }
   }
 }
@@ -77,11 +82,15 @@ TEST_CASE("bn-restat: the first batch norm gets the moments of all examples, bia
 TEST_CASE("bn-restat: layers behind others see batches normalized with their own statistics") {
   const TemporaryFolder folder;
   const Points points = write_points(folder, 30);
-  const Network network = network_of("h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(dropout(h), 3), unbiased=false)\n  return y, m, v");
+  const Network network = network_of(
+      "h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(dropout(h), 3), unbiased=false)\n  return y, m, "
+      "v");
   const WeightStore weights = network.initialize(5), found = restat(network, weights, {.data = points.path, .batch = 30});
-  const NamedArrays reference = network.evaluate_reference({.batch = 30, .batch_statistics = true}, weights, {{"x", Array({30, 5}, points.x)}});
+  const NamedArrays reference = network.evaluate_reference({.batch = 30, .batch_statistics = true}, weights,
+                                                           {{"x", Array({30, 5}, points.x)}});
   for (const auto& [result, stored] : {std::pair(1, "batch_norm_2.mean"), std::pair(2, "batch_norm_2.variance")}) {
-    for (size_t k = 0; k < 3; ++k) CHECK(found.values(stored)[k] == doctest::Approx(reference[static_cast<size_t>(result)].second.floats()[k]).epsilon(1e-5));
+    for (size_t k = 0; k < 3; ++k)
+      CHECK(found.values(stored)[k] == doctest::Approx(reference[static_cast<size_t>(result)].second.floats()[k]).epsilon(1e-5));
   }
   // All data in one batch: stored statistics are then the batch's own.
   EvaluateOptions population{.data = points.path, .batch = 30}, batch = population;
@@ -93,15 +102,18 @@ TEST_CASE("bn-restat: layers behind others see batches normalized with their own
 TEST_CASE("bn-restat: batches are as even as they can be") {
   const TemporaryFolder folder;
   const Points points = write_points(folder, 11);
-  const Network network = network_of("h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(h, 3), unbiased=false)\n  return y, m, v");
+  const Network network = network_of(
+      "h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(h, 3), unbiased=false)\n  return y, m, v");
   const WeightStore weights = network.initialize(5), found = restat(network, weights, {.data = points.path, .batch = 4});
   const std::vector<int64_t> order = shuffled_indices(11, 0, "restat");
   double pooled[3] = {};
   size_t next = 0;
   for (const int64_t size : {4, 4, 3}) {
     std::vector<float> x;
-    for (int64_t k = 0; k < size; ++k, ++next) x.insert(x.end(), points.x.begin() + order[next] * 5, points.x.begin() + order[next] * 5 + 5);
-    const NamedArrays reference = network.evaluate_reference({.batch = size, .batch_statistics = true}, weights, {{"x", Array({size, 5}, x)}});
+    for (int64_t k = 0; k < size; ++k, ++next)
+      x.insert(x.end(), points.x.begin() + order[next] * 5, points.x.begin() + order[next] * 5 + 5);
+    const NamedArrays reference = network.evaluate_reference({.batch = size, .batch_statistics = true}, weights,
+                                                             {{"x", Array({size, 5}, x)}});
     for (size_t k = 0; k < 3; ++k) pooled[k] += reference[1].second.floats()[k] * static_cast<double>(size) / 11;
   }
   for (size_t k = 0; k < 3; ++k) CHECK(found.values("batch_norm_2.mean")[k] == doctest::Approx(pooled[k]).epsilon(1e-5));
@@ -117,21 +129,26 @@ TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistic
     CHECK(kept.values("batch_norm_2.mean")[k] == doctest::Approx(2 / std::sqrt(1 + 1e-5) * moments_of(points, k).first + 1).epsilon(1e-5));
   }
 
-  const Network shared = network_of("state m: f32[5] = zeros\n  state v: f32[5] = ones\n  a = batch_norm(x, mean=m, variance=v, unbiased=false)\n"
-                                    "  b = batch_norm(x + 10, mean=m, variance=v, unbiased=false)\n  return dense(a + b, 3)");
+  const Network shared = network_of(
+      "state m: f32[5] = zeros\n  state v: f32[5] = ones\n  a = batch_norm(x, mean=m, variance=v, unbiased=false)\n  b = batch_norm(x + "
+      "10, mean=m, variance=v, unbiased=false)\n  return dense(a + b, 3)");
   const WeightStore both = restat(shared, shared.initialize(1), {.data = points.path});
   for (size_t k = 0; k < 5; ++k) {
     CHECK(both.values("m")[k] == doctest::Approx(moments_of(points, k).first + 5).epsilon(1e-5));
     CHECK(both.values("v")[k] == doctest::Approx(moments_of(points, k).second / 53 + 25).epsilon(1e-5));
   }
 
-  const Network images = Network::from_text(std::string("network net(x: f32[N, 6, 5, 2]) {\n  h = batch_norm(conv2d(x, 3))\n  return dense(flatten(relu(h)), 4)\n}\n") + train_section, "net.bn");
+  const Network images = Network::from_text(
+      std::string("network net(x: f32[N, 6, 5, 2]) {\n  h = batch_norm(conv2d(x, 3))\n  return dense(flatten(relu(h)), 4)\n}\n") +
+          train_section,
+      "net.bn");
   std::vector<float> x(37 * 60);
   RandomStream random(4, "images");
   for (float& value : x) value = static_cast<float>(random.normal());
   save_npz(folder.path("images.npz"), {{"x", Array({37, 6, 5, 2}, x)}, {"y", Array({37}, std::vector<int32_t>(37))}});
   const WeightStore weights = images.initialize(2);
-  const WeightStore one = restat(images, weights, {.data = folder.path("images.npz"), .threads = 1}), two = restat(images, weights, {.data = folder.path("images.npz"), .threads = 2}),
+  const WeightStore one = restat(images, weights, {.data = folder.path("images.npz"), .threads = 1}),
+                    two = restat(images, weights, {.data = folder.path("images.npz"), .threads = 2}),
                     whole = restat(images, weights, {.data = folder.path("images.npz"), .batch = 37});
   for (const char* name : {"batch_norm_1.mean", "batch_norm_1.variance"}) {
     CHECK(std::ranges::equal(one.values(name), two.values(name)));
@@ -150,14 +167,17 @@ TEST_CASE("training with restat writes weights estimated again, and resumes from
   options.epochs = 2;
   options.restat = true;
   const TrainResult result = train(network, options);
-  const WeightStore raw = WeightStore::load(folder.path("run/checkpoint/weights.safetensors")), written = WeightStore::load(result.weights_path);
+  const WeightStore raw = WeightStore::load(folder.path("run/checkpoint/weights.safetensors")),
+                    written = WeightStore::load(result.weights_path);
   const WeightStore again = restat(network, raw, {.data = points.path});
   CHECK(std::ranges::equal(written.values("batch_norm_2.variance"), again.values("batch_norm_2.variance")));
   CHECK_FALSE(std::ranges::equal(written.values("batch_norm_2.variance"), raw.values("batch_norm_2.variance")));
   CHECK(std::ranges::equal(written.values("dense_1.weight"), raw.values("dense_1.weight")));
   CHECK(result.test.loss == doctest::Approx(evaluate(network, written, {.data = points.path}).loss).epsilon(1e-6));
-  const WeightStore raw_best = WeightStore::load(folder.path("run/checkpoint/best.safetensors")), best = WeightStore::load(result.best_weights_path);
-  CHECK(std::ranges::equal(best.values("batch_norm_2.variance"), restat(network, raw_best, {.data = points.path}).values("batch_norm_2.variance")));
+  const WeightStore raw_best = WeightStore::load(folder.path("run/checkpoint/best.safetensors")),
+                    best = WeightStore::load(result.best_weights_path);
+  CHECK(std::ranges::equal(best.values("batch_norm_2.variance"),
+                           restat(network, raw_best, {.data = points.path}).values("batch_norm_2.variance")));
   CHECK_FALSE(std::ranges::equal(best.values("batch_norm_2.variance"), raw_best.values("batch_norm_2.variance")));
 }
 
@@ -165,17 +185,20 @@ TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in t
   const TemporaryFolder folder;
   const Points points = write_points(folder, 53);
   const auto of = [](const char* first, const char* second) {
-    return network_of(fmt::format("h = sigmoid(batch_norm(dense(x, 7){}))\n  h = batch_norm(dense(h, 4){})\n  return dense(h, 3)", first, second));
+    return network_of(
+        fmt::format("h = sigmoid(batch_norm(dense(x, 7){}))\n  h = batch_norm(dense(h, 4){})\n  return dense(h, 3)", first, second));
   };
   struct Case {
     const char *first, *second;
     int64_t batch;
   };
-  for (const auto& [first, second, batch] : {Case{"", "", 8}, Case{", ghost=4", ", ghost=4", 4}, Case{", ghost=4", "", 4}, Case{", ghost=4", ", ghost=2", 2}}) {
+  for (const auto& [first, second, batch] :
+       {Case{"", "", 8}, Case{", ghost=4", ", ghost=4", 4}, Case{", ghost=4", "", 4}, Case{", ghost=4", ", ghost=2", 2}}) {
     INFO(first << second);
     const Network network = of(first, second);
     const WeightStore weights = network.initialize(1), found = restat(network, weights, {.data = points.path}),
-                      given = restat(network, weights, {.data = points.path, .batch = batch}), larger = restat(network, weights, {.data = points.path, .batch = 16});
+                      given = restat(network, weights, {.data = points.path, .batch = batch}),
+                      larger = restat(network, weights, {.data = points.path, .batch = 16});
     CHECK(std::ranges::equal(found.values("batch_norm_2.mean"), given.values("batch_norm_2.mean")));
     CHECK_FALSE(std::ranges::equal(found.values("batch_norm_2.mean"), larger.values("batch_norm_2.mean")));
   }
@@ -210,7 +233,8 @@ TEST_CASE("bn-lint: each kind of finding, with place, tensor and advice; nothing
   REQUIRE(kinds(dead) == "dead-gamma(batch_norm_1.gamma) 2/7; ");
   CHECK(dead[0].severity == LintFinding::Severity::warning);
   CHECK(dead[0].place == "net.bn:3");
-  CHECK(contains(dead[0].diagnostic, "net.bn:3:12: warning: `batch_norm_1.gamma` holds 0 in place 0, and likewise 1 more of 7: so near to 0"));
+  CHECK(contains(dead[0].diagnostic,
+                 "net.bn:3:12: warning: `batch_norm_1.gamma` holds 0 in place 0, and likewise 1 more of 7: so near to 0"));
   CHECK(contains(dead[0].diagnostic, "h = relu(batch_norm(h, epsilon=0.001))"));
   CHECK(contains(dead[0].diagnostic, "help: the channel can be left out"));
 

@@ -44,7 +44,8 @@ WeightStore trained(const Network& network, const TemporaryFolder& folder) {
 std::pair<double, double> expected(size_t place, size_t places, bool min_max) {
   const std::vector<float> x = examples();
   double n = 0, mean = 0, squares = 0, low = INFINITY, high = -INFINITY;
-  for (size_t p = place; p < x.size(); p += places) ++n, mean += x[p], low = std::min<double>(low, x[p]), high = std::max<double>(high, x[p]);
+  for (size_t p = place; p < x.size(); p += places)
+    ++n, mean += x[p], low = std::min<double>(low, x[p]), high = std::max<double>(high, x[p]);
   mean /= n;
   for (size_t p = place; p < x.size(); p += places) squares += (x[p] - mean) * (x[p] - mean);
   return min_max ? std::pair(low, high - low) : std::pair(mean, std::sqrt(squares / n));
@@ -63,7 +64,8 @@ TEST_CASE("training measures what preprocess asks for, of all, of channels and o
     for (const auto& [per, places] : {std::pair<const char*, size_t>{"all", 1}, {"channel", 2}, {"element", 12}}) {
       INFO(per, " ", min_max);
       const TemporaryFolder folder;
-      const Network network = Network::from_text(network_text(std::string("preprocess(x, ") + (min_max ? "min_max" : "standardize") + ", per=" + per + ")"), "net.bn");
+      const Network network = Network::from_text(
+          network_text(std::string("preprocess(x, ") + (min_max ? "min_max" : "standardize") + ", per=" + per + ")"), "net.bn");
       const WeightStore weights = trained(network, folder);
       const auto offset = weights.values("preprocess_1.offset"), scale = weights.values("preprocess_1.scale");
       REQUIRE(offset.size() == places);
@@ -76,7 +78,9 @@ TEST_CASE("training measures what preprocess asks for, of all, of channels and o
 }
 
 TEST_CASE("a frozen network takes raw input: the statistics fold into its first layer where they are those of channels") {
-  for (const auto& [call, folds] : {std::pair{"preprocess(x)", true}, {"preprocess(x, min_max, per=channel)", true}, {"conv2d(preprocess(x, per=channel), 4, padding=1)", true},
+  for (const auto& [call, folds] : {std::pair{"preprocess(x)", true},
+                                    {"preprocess(x, min_max, per=channel)", true},
+                                    {"conv2d(preprocess(x, per=channel), 4, padding=1)", true},
                                     {"preprocess(x, per=element)", false}}) {
     INFO(call);
     const TemporaryFolder folder;
@@ -101,7 +105,8 @@ TEST_CASE("a frozen network takes raw input: the statistics fold into its first 
 
 TEST_CASE("statistics that are given stay as they are, and weights that nobody trained leave the input alone") {
   const TemporaryFolder folder;
-  const Network given = Network::from_text(network_text("preprocess(x, given, offset=constant(value=0.25), scale=constant(value=3))"), "net.bn");
+  const Network given = Network::from_text(network_text("preprocess(x, given, offset=constant(value=0.25), scale=constant(value=3))"),
+                                           "net.bn");
   const WeightStore weights = trained(given, folder);
   CHECK(weights.values("preprocess_1.offset")[0] == 0.25F);
   CHECK(weights.values("preprocess_1.scale")[0] == 3.0F);

@@ -66,7 +66,8 @@ TEST_CASE("percentiles and histograms of values, and of none") {
 }
 
 TEST_CASE("distributions.csv reads back to the same bits; what is none is refused") {
-  const Distributions rows = {{0, "stage1.batch_norm_1", {-1.0 / 3, 0, 0.1, 1e-30, 7}}, {50, "batch_norm_2", {std::nan(""), std::nan(""), 0, 1, 2}}};
+  const Distributions rows = {{0, "stage1.batch_norm_1", {-1.0 / 3, 0, 0.1, 1e-30, 7}},
+                              {50, "batch_norm_2", {std::nan(""), std::nan(""), 0, 1, 2}}};
   const Distributions again = parse_distributions(to_csv(rows), "d.csv");
   REQUIRE(again.size() == 2);
   CHECK(again[0].values == rows[0].values);
@@ -75,7 +76,8 @@ TEST_CASE("distributions.csv reads back to the same bits; what is none is refuse
   CHECK(std::isnan(again[1].values[1]));
   CHECK(again[1].values[4] == 2);
   CHECK(contains(message_of<Error>([] { parse_distributions("step,loss\n", "d.csv"); }), "d.csv: not the distributions"));
-  CHECK(contains(message_of<Error>([] { parse_distributions("step,batch_norm,p5,p15,p50,p85,p95\n1,a,x,1,1,1,1\n", "d.csv"); }), "`x` is no number"));
+  CHECK(contains(message_of<Error>([] { parse_distributions("step,batch_norm,p5,p15,p50,p85,p95\n1,a,x,1,1,1,1\n", "d.csv"); }),
+                 "`x` is no number"));
 }
 
 TEST_CASE("numbers of a report are short, and have their units") {
@@ -105,14 +107,16 @@ TEST_CASE("axes of few steps have ticks at whole numbers, those of a wide range 
   CHECK_FALSE(contains(render_chart(chart), "logarithmic"));
   chart.logarithmic = true;
   const std::string logarithmic = render_chart(chart);
-  for (const char* part : {"loss, logarithmic", ">0.01</text>", ">1</text>", ">100</text>", ">10k</text>", ">1M</text>"}) CHECK_MESSAGE(contains(logarithmic, part), part);
+  for (const char* part : {"loss, logarithmic", ">0.01</text>", ">1</text>", ">100</text>", ">10k</text>", ">1M</text>"})
+    CHECK_MESSAGE(contains(logarithmic, part), part);
   chart.curves = {few};
   CHECK_FALSE(contains(render_chart(chart), "logarithmic"));
 }
 
 TEST_CASE("a chart leaves out what is not finite, and is nothing without points") {
   CHECK(render_chart({"t", "x", "y", {{"a", 0, {{1, std::nan("")}, {2, HUGE_VAL}}}}}).empty());
-  const std::string chart = render_chart({"loss & more", "step", "loss", {{"a<b", 0, {{1, 2}, {2, std::nan("")}, {3, 4}}}, {"empty", 1, {}}}});
+  const std::string chart =
+      render_chart({"loss & more", "step", "loss", {{"a<b", 0, {{1, 2}, {2, std::nan("")}, {3, 4}}}, {"empty", 1, {}}}});
   CHECK(contains(chart, "data-name=\"a&lt;b\" data-x=\"1 3 \" data-y=\"2 4 \""));
   CHECK(contains(chart, "aria-label=\"loss &amp; more: loss over step. a&lt;b: 2 to 4\""));
   CHECK_FALSE(contains(chart, "empty"));
@@ -194,7 +198,8 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   CHECK(again.predictions[0].truth_probability == 0.25);
   CHECK(again.histograms[0].before.counts == record.histograms[0].before.counts);
   const std::string page = render_report(again);
-  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band", "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "1 of 30 test"}) {
+  for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band",
+                           "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "1 of 30 test"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
   CHECK(page.find("&#10007;&nbsp;cat") < page.find("&#10003;&nbsp;bird"));

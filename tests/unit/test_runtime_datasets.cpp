@@ -114,7 +114,8 @@ TEST_CASE("IDX files that are wrong are named with what is wrong") {
 TEST_CASE("CIFAR-10 batches become images with channels last, in the order of the files") {
   const TemporaryFolder folder;
   const auto record = [](int label, int red, int green, int blue) {
-    return std::string(1, static_cast<char>(label)) + std::string(1024, static_cast<char>(red)) + std::string(1024, static_cast<char>(green)) + std::string(1024, static_cast<char>(blue));
+    return std::string(1, static_cast<char>(label)) + std::string(1024, static_cast<char>(red)) +
+           std::string(1024, static_cast<char>(green)) + std::string(1024, static_cast<char>(blue));
   };
   folder.write("data_batch_2.bin", record(9, 3, 4, 5));
   folder.write("data_batch_1.bin", record(1, 0, 51, 255) + record(2, 1, 1, 1));
@@ -130,14 +131,16 @@ TEST_CASE("CIFAR-10 batches become images with channels last, in the order of th
   CHECK(Dataset::open(folder.path(), "test").count() == 1);
 
   folder.write("data_batch_1.bin", record(1, 0, 0, 0) + "cut");
-  CHECK(contains(open_error(folder.path()), "data_batch_1.bin: not whole CIFAR-10 records: 3076 bytes are 1 records of 3073 and 3 bytes more"));
+  CHECK(contains(open_error(folder.path()),
+                 "data_batch_1.bin: not whole CIFAR-10 records: 3076 bytes are 1 records of 3073 and 3 bytes more"));
   folder.write("data_batch_1.bin", record(10, 0, 0, 0));
   CHECK(contains(open_error(folder.path()), "label 10 of record 0 is out of range"));
 }
 
 TEST_CASE("npz data sets: labels or float targets") {
   const TemporaryFolder folder;
-  save_npz(folder.path("a.npz"), {{"x", Array({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6})}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
+  save_npz(folder.path("a.npz"),
+           {{"x", Array({2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6})}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
   CHECK(Dataset::open(folder.path("a.npz"), "train").classes() == 2);
   CHECK(contains(open_error(folder.path("missing.npz:test")), "no data set"));
   save_npz(folder.path("f.npz"), {{"x", Array({2, 3}, std::vector<float>(6))}, {"y", Array({2, 2}, std::vector<float>{1, 2, 3, 4})}});
@@ -164,7 +167,9 @@ TEST_CASE("tables: header or none, labels by name or last, whole numbers, text o
   const auto open = [&](const std::string& text) { return Dataset::open(folder.write("a.csv", text), "train"); };
   const auto rows = [](const Dataset& data) { return data.data().values; };
   const std::vector<float> numbers = {1, -2.5, 0.25, 1e3};
-  for (const char* text : {"1,-2.5,2\n0.25,1e3,0\n", "a,b,class\r\n1,-2.5,2\r\n 0.25 ,+1000,0", "b,Label,a\n1,2,-2.5\n\"0.25\",0,1e3\n", "\xef\xbb\xbf" "0,1,label\n1,-2.5,2\n0.25,1e+3,0\n"}) {
+  for (const char* text : {"1,-2.5,2\n0.25,1e3,0\n", "a,b,class\r\n1,-2.5,2\r\n 0.25 ,+1000,0", "b,Label,a\n1,2,-2.5\n\"0.25\",0,1e3\n",
+                           "\xef\xbb\xbf"
+                           "0,1,label\n1,-2.5,2\n0.25,1e+3,0\n"}) {
     CAPTURE(text);
     const Dataset data = open(text);
     CHECK(data.count() == 2);
@@ -197,7 +202,8 @@ TEST_CASE("tables that are wrong are told with line and column") {
   CHECK(contains(error("1,2,0\nnan,2,0\n"), "a.csv:2:1: `nan` in column 1 is not finite\nhelp: fill missing values in"));
   CHECK(contains(error("1,NA,0\n1,2,0\n"), "a.csv:1:3: `NA` in column 2 is no number\nhelp: fill missing values in"));
   CHECK(contains(error("1,2,0\n1,0x1A,0\n"), "a.csv:2:3: `0x1A` in column 2 is no number"));
-  CHECK(contains(error("1,2,0\n1,1e99,0\n"), "a.csv:2:3: `1e99` in column 2 is out of the range of 32-bit floats\nhelp: give the column in a larger unit"));
+  CHECK(contains(error("1,2,0\n1,1e99,0\n"),
+                 "a.csv:2:3: `1e99` in column 2 is out of the range of 32-bit floats\nhelp: give the column in a larger unit"));
   CHECK(contains(error("1,2,0\n1,2,one\n"), "a.csv:2:5: `one` in column 3 is no number"));
   CHECK(contains(error("1,2,a\n1,2,\n"), "a.csv:2:5: the label is empty here"));
   CHECK(contains(error("1,2,0\n1,\"2,0\n1,2,0\n"), "a.csv:2:3: this quote is never closed"));
@@ -209,14 +215,17 @@ TEST_CASE("tables that are wrong are told with line and column") {
 
 TEST_CASE("tables as common tools write them") {
   const TemporaryFolder folder;
-  const auto open = [&](const std::string& text, const std::string& name = "a.csv") { return Dataset::open(folder.write(name, text), "train"); };
+  const auto open = [&](const std::string& text, const std::string& name = "a.csv") {
+    return Dataset::open(folder.write(name, text), "train");
+  };
   const std::vector<float> numbers = {0.5f, 2, 0.25f, 4};
   const std::string bom = "\xef\xbb\xbf";
-  for (const std::string& text : {
-           std::string("0.5,2,1\n0.25,4,0\n\n"), std::string("0.5,2,1\n\n0.25,4,0\n\n\n"), std::string("\n0.5,2,1\n0.25,4,0\n  \n,,\n"),   // blank lines
-           std::string("0,1,2\n0.5,2,1\n0.25,4,0\n"),                                                    // pandas: columns without names
-           std::string("0.5,2,1\r\n0.25,4,0\r\n\r\n"), std::string("0.5,2,1\r0.25,4,0\r"), std::string("0.5,2,1\r\r\n0.25,4,0\r\r\n"),
-           bom + "\"a\",\"b\",\"label\"\r\n\"0.5\",\"2\",\"1\"\r\n\"0.25\",\"4\",\"0\"\r\n", bom + "0.5,2,1\n0.25,4,0"}) {
+  for (const std::string& text :
+       {std::string("0.5,2,1\n0.25,4,0\n\n"), std::string("0.5,2,1\n\n0.25,4,0\n\n\n"),
+        std::string("\n0.5,2,1\n0.25,4,0\n  \n,,\n"),  // blank lines
+        std::string("0,1,2\n0.5,2,1\n0.25,4,0\n"),     // pandas: columns without names
+        std::string("0.5,2,1\r\n0.25,4,0\r\n\r\n"), std::string("0.5,2,1\r0.25,4,0\r"), std::string("0.5,2,1\r\r\n0.25,4,0\r\r\n"),
+        bom + "\"a\",\"b\",\"label\"\r\n\"0.5\",\"2\",\"1\"\r\n\"0.25\",\"4\",\"0\"\r\n", bom + "0.5,2,1\n0.25,4,0"}) {
     CAPTURE(text);
     const Dataset data = open(text);
     CHECK(data.count() == 2);
@@ -224,7 +233,8 @@ TEST_CASE("tables as common tools write them") {
     CHECK(data.data().labels == std::vector<int32_t>{1, 0});
   }
   CHECK(open(",0,1\n0,0.5,1\n1,0.25,0\n").data().values == std::vector<float>{0, 0.5f, 1, 0.25f});   // with pandas' index
-  for (const char* text : {"0,1,2,species\n1,2,3,cat\n4,5,6,dog\n1,2,3,cat\n", "400.5,401,402,species\n1,2,3,1\n4,5,6,0\n1,2,3,1\n"}) {   // names, as the last column tells
+  for (const char* text : {"0,1,2,species\n1,2,3,cat\n4,5,6,dog\n1,2,3,cat\n",
+                           "400.5,401,402,species\n1,2,3,1\n4,5,6,0\n1,2,3,1\n"}) {  // names, as the last column tells
     CAPTURE(text);
     CHECK(open(text).data().values == std::vector<float>{1, 2, 3, 4, 5, 6, 1, 2, 3});
     CHECK(open(text).classes() == 2);
@@ -245,7 +255,8 @@ TEST_CASE("a file without splits of its own is split by `:train` and `:test`, al
   std::string text;
   for (int k = 0; k < 52; ++k) text += std::to_string(k) + "," + std::to_string(k % 3) + "\n";
   const std::string path = folder.write("a.csv", text);
-  const Dataset train = Dataset::open(path + ":train", "train"), test = Dataset::open(path + ":test", "train"), whole = Dataset::open(path, "test");
+  const Dataset train = Dataset::open(path + ":train", "train"), test = Dataset::open(path + ":test", "train"),
+                whole = Dataset::open(path, "test");
   CHECK(whole.count() == 52);
   CHECK(test.count() == 10);
   std::vector<float> all = train.data().values;
@@ -275,16 +286,20 @@ TEST_CASE("numbers that are not finite, and examples of nothing, are refused") {
 }
 
 TEST_CASE("labels outside a network's classes and examples of another size are refused by name") {
-  const Network network = Network::from_text("network n(x: f32[N, 4]) { return dense(x, 2) }\ntrain n { loss = softmax_cross_entropy(labels)\noptimizer = sgd(rate=0.1) }");
+  const Network network = Network::from_text(
+      "network n(x: f32[N, 4]) { return dense(x, 2) }\ntrain n { loss = softmax_cross_entropy(labels)\noptimizer = sgd(rate=0.1) }");
   const Objective objective(network);
   const TemporaryFolder folder;
   save_npz(folder.path("a.npz"), {{"x", Array({2, 2, 2}, std::vector<float>(8))}, {"y", Array({2}, std::vector<int32_t>{1, 2})}});
-  CHECK(contains(message_of<Error>([&] { objective.open(folder.path("a.npz"), "train", {}); }), "a.npz: label 2 of example 1 is out of range: network `n` tells 2 classes apart"));
+  CHECK(contains(message_of<Error>([&] { objective.open(folder.path("a.npz"), "train", {}); }),
+                 "a.npz: label 2 of example 1 is out of range: network `n` tells 2 classes apart"));
   save_npz(folder.path("b.npz"), {{"x", Array({2, 5}, std::vector<float>(10))}, {"y", Array({2}, std::vector<int32_t>{1, 0})}});
-  CHECK(contains(message_of<Error>([&] { objective.fit(objective.open(folder.path("b.npz"), "train", {}), 1); }), "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
+  CHECK(contains(message_of<Error>([&] { objective.fit(objective.open(folder.path("b.npz"), "train", {}), 1); }),
+                 "are [5], 5 numbers each, but input `x` of network `n` is f32[N, 4]"));
 
-  CHECK(contains(message_of<Error>([&] { objective.open(folder.write("a.csv", "1,2,3,4,red\n1,2,3,4,green\n1,2,3,4,blue\n"), "train", {}); }),
-                 "a.csv: network `n` tells 2 classes apart, but there are 3 different labels"));
+  CHECK(
+      contains(message_of<Error>([&] { objective.open(folder.write("a.csv", "1,2,3,4,red\n1,2,3,4,green\n1,2,3,4,blue\n"), "train", {}); }),
+               "a.csv: network `n` tells 2 classes apart, but there are 3 different labels"));
   const std::string negative = folder.write("n.csv", "1,2,3,4,-1\n");
   CHECK(contains(message_of<Error>([&] { objective.open(negative, "train", {}); }), "n.csv:1: label -1 of example 0 is out of range"));
 
@@ -297,7 +312,8 @@ TEST_CASE("labels outside a network's classes and examples of another size are r
   CHECK(fits("images.npz", {2, 3, 2, 4}));
   CHECK_FALSE(fits("flat.npz", {2, 24}));
   CHECK_NOTHROW(fits("planes.npz", {2, 3, 1, 2, 4}));
-  CHECK(contains(message_of<Error>([&] { fits("pixels.npz", {2, 2, 4, 3}); }), "are [2, 4, 3], but input `x` of network `n` is f32[N, 3, 2, 4]"));
+  CHECK(contains(message_of<Error>([&] { fits("pixels.npz", {2, 2, 4, 3}); }),
+                 "are [2, 4, 3], but input `x` of network `n` is f32[N, 3, 2, 4]"));
 }
 
 TEST_CASE("the order of an epoch is a permutation that seed and epoch decide") {
@@ -330,7 +346,8 @@ TEST_CASE("the loader hands out the batches of the order, from any step on") {
   for (int64_t step = 0; step < 12; ++step) {  // 3 batches an epoch, 2 examples left out
     const Batch& batch = from_start.next();
     const std::vector<int64_t> order = shuffled_order(17, 3, step / 3);
-    for (int64_t k = 0; k < 5; ++k) CHECK(batch.x[static_cast<size_t>(k)] == static_cast<float>(order[static_cast<size_t>(step % 3 * 5 + k)]));
+    for (int64_t k = 0; k < 5; ++k)
+      CHECK(batch.x[static_cast<size_t>(k)] == static_cast<float>(order[static_cast<size_t>(step % 3 * 5 + k)]));
     if (step >= 5) CHECK(from_fifth.next().x == batch.x);
   }
 }
@@ -341,7 +358,8 @@ TEST_CASE("batches are made ahead, as many as the loader has room for") {
   save_npz(folder.path("a.npz"), {{"x", Array({count, side, side, 3}, std::vector<float>(count * side * side * 3, 0.5f))},
                                   {"y", Array({count}, std::vector<int32_t>(count))}});
   const Dataset data = Dataset::open(folder.path("a.npz"), "train");
-  BatchLoader loader(data, {batch, TargetKind::labels, 2}, 1, 0, Augmentation({{"pad_and_crop", {{"pixels", 4}}}, {"flip", {}}}, {side, side, 3}, 1));
+  BatchLoader loader(data, {batch, TargetKind::labels, 2}, 1, 0,
+                     Augmentation({{"pad_and_crop", {{"pixels", 4}}}, {"flip", {}}}, {side, side, 3}, 1));
   const auto fills = [&](int64_t ready) {
     while (loader.ready() < ready) std::this_thread::yield();
     return loader.ready() == ready;
@@ -373,7 +391,8 @@ TEST_CASE("augmentation flips and moves whole images, every way it may and no ot
   };
   const ImageLayout layout{height, width, channels};
   const std::vector<float> before = augmented({}, layout, count, 0);
-  const std::vector<float> flipped = augmented({{"flip", {}}}, layout, count, 3), cropped = augmented({{"pad_and_crop", {{"pixels", 2}}}}, layout, count, 3),
+  const std::vector<float> flipped = augmented({{"flip", {}}}, layout, count, 3),
+                           cropped = augmented({{"pad_and_crop", {{"pixels", 2}}}}, layout, count, 3),
                            shifted = augmented({{"shift", {{"pixels", 1}}}}, layout, count, 3);
   int64_t turned = 0;
   std::set<std::pair<int64_t, int64_t>> crops, shifts;

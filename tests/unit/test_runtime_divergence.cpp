@@ -69,7 +69,8 @@ TEST_CASE("predictions that are not finite are never right, and counted") {
   for (size_t k = 0; k < 12; k += 2) labels[k] = 1;
   options.data = folder.path("binary.npz");
   save_npz(options.data, {{"x", Array({12, 6}, std::vector<float>(72, 0.5f))}, {"y", Array({12}, labels)}});
-  for (const float value : {not_number, infinite, -infinite}) CHECK(evaluate(yes_or_no, with_value(yes_or_no, "dense_1.bias", value), options).accuracy == 0);
+  for (const float value : {not_number, infinite, -infinite})
+    CHECK(evaluate(yes_or_no, with_value(yes_or_no, "dense_1.bias", value), options).accuracy == 0);
 }
 
 TEST_CASE("a run that diverges stops at once, and keeps what was good before") {
@@ -79,7 +80,8 @@ TEST_CASE("a run that diverges stops at once, and keeps what was good before") {
   TrainOptions options = options_for(write_data(folder), folder.path("run"));
   options.steps = 20;
   const TrainResult good = train(net, options);
-  const std::string best = read_bytes(good.best_weights_path), last = read_bytes(good.weights_path), checkpoint = read_bytes(folder.path("run/checkpoint/weights.safetensors"));
+  const std::string best = read_bytes(good.best_weights_path), last = read_bytes(good.weights_path),
+                    checkpoint = read_bytes(folder.path("run/checkpoint/weights.safetensors"));
 
   options.resume = folder.path("run");
   options.allow_changes = true;
@@ -91,8 +93,9 @@ TEST_CASE("a run that diverges stops at once, and keeps what was good before") {
   CHECK(found.tensor == "batch_norm_1");
   CHECK(found.place == "net.bn:3");
   CHECK(found.checkpoint_step == found.step - 1);
-  for (const char* part : {"error: training diverged: the loss of step 2", "is not a number", "the first tensor that is not finite: the result of `batch_norm_1`, f32[8, 33]", "net.bn:3:",
-                           "lower the optimizer's `rate`", "--allow-changes", "weights.best.safetensors"})
+  for (const char* part : {"error: training diverged: the loss of step 2", "is not a number",
+                           "the first tensor that is not finite: the result of `batch_norm_1`, f32[8, 33]",
+                           "net.bn:3:", "lower the optimizer's `rate`", "--allow-changes", "weights.best.safetensors"})
     CHECK_MESSAGE(contains(text, part), part << " in " << text);
 
   CHECK(read_bytes(folder.path("run/weights.best.safetensors")) == best);
@@ -118,7 +121,10 @@ TEST_CASE("the first tensor that is not finite is named: a result, a gradient, a
   options.test = "";
   options.steps = 3;
   const auto returning = [](const std::string& body, const std::string& optimizer, const char* loss = "softmax_cross_entropy(labels)") {
-    return Network::from_text(fmt::format("network net(x: f32[N, 6]) {{\n  return {}\n}}\ntrain net {{\n  loss = {}\n  optimizer = {}\n  batch = 8\n}}", body, loss, optimizer), "net.bn");
+    return Network::from_text(
+        fmt::format("network net(x: f32[N, 6]) {{\n  return {}\n}}\ntrain net {{\n  loss = {}\n  optimizer = {}\n  batch = 8\n}}", body,
+                    loss, optimizer),
+        "net.bn");
   };
   auto [found, text] = divergence_of(returning("dense(x * 3e38 * 3e38, 3)", "sgd(rate=0.1)"), options);
   CHECK(found.step == 1);
@@ -154,7 +160,9 @@ TEST_CASE("a run whose last test is not finite has diverged") {
   const TemporaryFolder folder;
   TrainOptions options = options_for(write_data(folder), folder.path("run"));
   options.steps = 1;
-  const Network net = Network::from_text("network net(x: f32[N, 6]) { return dense(x, 3) }\ntrain net { loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=2e38)\n batch = 8 }");
+  const Network net = Network::from_text(
+      "network net(x: f32[N, 6]) { return dense(x, 3) }\ntrain net { loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=2e38)\n "
+      "batch = 8 }");
   const auto [found, text] = divergence_of(net, options);
   CHECK(found.step == 1);
   CHECK(found.tensor == "y");

@@ -32,7 +32,9 @@ std::string npy(const std::string& header, const std::string& data) {
   return bytes + header + data;
 }
 
-std::string error_of_array(const TemporaryFolder& folder, const std::string& file) { return load_error(folder, write_zip({{"a.npy", file}})); }
+std::string error_of_array(const TemporaryFolder& folder, const std::string& file) {
+  return load_error(folder, write_zip({{"a.npy", file}}));
+}
 
 bool run_python(const std::string& program) {
   return std::system(fmt::format("{} -c '{}'", BNC_PYTHON, program).c_str()) == 0;
@@ -46,7 +48,8 @@ void check_same(const NamedArrays& a, const NamedArrays& b) {
     CHECK(a[k].second.dims() == b[k].second.dims());
     REQUIRE(a[k].second.is_float() == b[k].second.is_float());
     if (a[k].second.size() == 0) continue;
-    if (a[k].second.is_float()) CHECK(std::memcmp(a[k].second.floats().data(), b[k].second.floats().data(), a[k].second.floats().size_bytes()) == 0);
+    if (a[k].second.is_float())
+      CHECK(std::memcmp(a[k].second.floats().data(), b[k].second.floats().data(), a[k].second.floats().size_bytes()) == 0);
     else CHECK(std::memcmp(a[k].second.integers().data(), b[k].second.integers().data(), a[k].second.integers().size_bytes()) == 0);
   }
 }
@@ -107,7 +110,8 @@ TEST_CASE("npz: every malformed array has its message") {
   const std::string four(16, '\0');
   CHECK(error("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", four).empty());
   CHECK(error("{'shape': (2, 2), 'descr': \"<f4\", 'fortran_order': False}\n", four).empty());
-  CHECK(contains(error("{'descr': '<f4', 'fortran_order': False, 'shape': (5,), }", four), "array `a`: shape (5) of <f4 takes 20 bytes, but 16 are there"));
+  CHECK(contains(error("{'descr': '<f4', 'fortran_order': False, 'shape': (5,), }", four),
+                 "array `a`: shape (5) of <f4 takes 20 bytes, but 16 are there"));
   CHECK(contains(error("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", four), "takes 12 bytes, but 16 are there"));
   CHECK(contains(error("{'descr': '>f4', 'fortran_order': False, 'shape': (4,), }", four), "big-endian"));
   CHECK(contains(error("{'descr': '<c8', 'fortran_order': False, 'shape': (2,), }", four), "type `<c8` cannot be read"));
@@ -119,13 +123,15 @@ TEST_CASE("npz: every malformed array has its message") {
   CHECK(contains(error_of_array(folder, "not an array"), "not a NumPy array"));
   CHECK(contains(load_error(folder, write_zip({{"readme.txt", "hello"}})), "`readme.txt` is no .npy array"));
   const int64_t large = int64_t{1} << 31;
-  CHECK(contains(error("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", std::string(reinterpret_cast<const char*>(&large), 8)), "2147483648 at position 0 does not fit in 32 bits"));
+  CHECK(contains(error("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", std::string(reinterpret_cast<const char*>(&large), 8)),
+                 "2147483648 at position 0 does not fit in 32 bits"));
 }
 
 TEST_CASE("npz: column-major arrays come out row-major") {
   const TemporaryFolder folder;
   const int16_t stored[] = {1, 4, 2, 5, 3, 6};  // [[1, 2, 3], [4, 5, 6]] by columns
-  const std::string file = npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }", std::string(reinterpret_cast<const char*>(stored), 12));
+  const std::string file = npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }",
+                               std::string(reinterpret_cast<const char*>(stored), 12));
   folder.write("f.npz", write_zip({{"a.npy", file}}));
   const Array array = load_npz(folder.path("f.npz"))[0].second;
   CHECK(std::vector<int32_t>(array.integers().begin(), array.integers().end()) == std::vector<int32_t>{1, 2, 3, 4, 5, 6});
@@ -134,10 +140,11 @@ TEST_CASE("npz: column-major arrays come out row-major") {
 TEST_CASE("npz: NumPy reads ours, and we read NumPy's in every type, stored and deflated") {
   const TemporaryFolder folder;
   save_npz(folder.path("ours.npz"), example());
-  CHECK(run_python(fmt::format("import numpy as n; a = n.load(\"{}\"); assert list(a) == [\"x\", \"grad/dense_1.weight\", \"loss\", \"empty\"]; assert a[\"x\"].dtype == n.float32; "
-                               "assert a[\"x\"].tolist()[0] == [1, 2, 3]; assert a[\"grad/dense_1.weight\"].tolist() == [-1, 0, 2147483647]; "
-                               "assert a[\"loss\"].shape == () and a[\"loss\"] == 2.5; assert a[\"empty\"].shape == (0, 5)",
-                               folder.path("ours.npz"))));
+  CHECK(run_python(
+      fmt::format("import numpy as n; a = n.load(\"{}\"); assert list(a) == [\"x\", \"grad/dense_1.weight\", \"loss\", \"empty\"]; assert "
+                  "a[\"x\"].dtype == n.float32; assert a[\"x\"].tolist()[0] == [1, 2, 3]; assert a[\"grad/dense_1.weight\"].tolist() == "
+                  "[-1, 0, 2147483647]; assert a[\"loss\"].shape == () and a[\"loss\"] == 2.5; assert a[\"empty\"].shape == (0, 5)",
+                  folder.path("ours.npz"))));
   for (const char* writer : {"savez", "savez_compressed"}) {
     CAPTURE(writer);
     REQUIRE(run_python(fmt::format("import numpy as n; n.{}(\"{}\", **{{t: n.asfortranarray(n.arange(6).reshape(2, 3).astype(t)) for t in "
@@ -149,7 +156,9 @@ TEST_CASE("npz: NumPy reads ours, and we read NumPy's in every type, stored and 
       CAPTURE(name);
       CHECK(array.dims() == std::vector<int64_t>{2, 3});
       CHECK(array.is_float() == (name[0] == 'f'));
-      for (size_t k = 0; k < 6; ++k) CHECK((array.is_float() ? array.floats()[k] : static_cast<float>(array.integers()[k])) == (name == "?" ? static_cast<float>(k > 0) : static_cast<float>(k)));
+      for (size_t k = 0; k < 6; ++k)
+        CHECK((array.is_float() ? array.floats()[k] : static_cast<float>(array.integers()[k])) ==
+              (name == "?" ? static_cast<float>(k > 0) : static_cast<float>(k)));
     }
   }
 }

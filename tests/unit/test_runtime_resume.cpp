@@ -46,7 +46,9 @@ TEST_CASE("a run stopped anywhere, also while it tests, and resumed ends at the 
     CHECK(resumed.best->step == whole.best->step);
     CHECK(resumed.validation.loss == whole.validation.loss);
     CHECK(resumed.test.loss == whole.test.loss);
-    for (const char* file : {"weights.safetensors", "weights.best.safetensors", "history.csv", "distributions.csv", "checkpoint/distributions.csv", "checkpoint/state.npz", "checkpoint/progress.json", "checkpoint/best.safetensors"}) {
+    for (const char* file :
+         {"weights.safetensors", "weights.best.safetensors", "history.csv", "distributions.csv", "checkpoint/distributions.csv",
+          "checkpoint/state.npz", "checkpoint/progress.json", "checkpoint/best.safetensors"}) {
       CAPTURE(file);
       CHECK(timeless(folder, std::string("part/") + file) == timeless(folder, std::string("whole/") + file));
     }
@@ -55,8 +57,9 @@ TEST_CASE("a run stopped anywhere, also while it tests, and resumed ends at the 
 }
 
 TEST_CASE("every optimizer with its schedule goes on from a checkpoint to the same bits") {
-  for (const char* optimizer : {"rmsprop(rate=step(start=0.01, every=2, factor=0.5, in_epochs), momentum=0.5)", "adam(rate=0.01, weight_decay=0.1)",
-                                "adamw(rate=cosine(start=0.02, warmup=5), clip_norm=0.5)", "amsgrad(rate=one_cycle(peak=0.05), clip_value=0.1)", "lamb(rate=0.02)"}) {
+  for (const char* optimizer : {"rmsprop(rate=step(start=0.01, every=2, factor=0.5, in_epochs), momentum=0.5)",
+                                "adam(rate=0.01, weight_decay=0.1)", "adamw(rate=cosine(start=0.02, warmup=5), clip_norm=0.5)",
+                                "amsgrad(rate=one_cycle(peak=0.05), clip_value=0.1)", "lamb(rate=0.02)"}) {
     CAPTURE(optimizer);
     const TemporaryFolder folder;
     const Network net = with_optimizer(optimizer);
@@ -128,7 +131,8 @@ TEST_CASE("a run does not go on with a file that has changed since") {
   rest.allow_changes = false;
   const std::string ghost = error("corrected\\)", "corrected), ghost=4");
   CHECK(contains(ghost, "error: network `net` has changed since the run in "));
-  CHECK(std::regex_search(ghost, std::regex("note: it had `t2: [^\n]* = batch_norm\\(t1, [^\n]*, corrected\\)\\)`\n")));   // in the flat form
+  CHECK(
+      std::regex_search(ghost, std::regex("note: it had `t2: [^\n]* = batch_norm\\(t1, [^\n]*, corrected\\)\\)`\n")));  // in the flat form
   CHECK(std::regex_search(ghost, std::regex("note: it has `t2: [^\n]* = batch_norm\\(t1, [^\n]*, corrected\\), ghost=4\\)`\n")));
   CHECK(contains(error("relu\\(batch_norm", "sigmoid(batch_norm"), "= sigmoid("));
   CHECK(contains(error("rate=0.2", "rate=0.3"), "rate=0.3"));

@@ -87,12 +87,24 @@ TEST_CASE("safetensors: every malformed header has its message") {
   CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [4.5], "data_offsets": [0, 16]}})"), "`a` has no valid shape"));
   CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [4]}})"), "`a` has no valid data_offsets"));
   CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}})"), "`a` has no valid data_offsets"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}})"), "of shape [5] takes 20 bytes, but its data_offsets span 16"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [4611686018427387903, 8], "data_offsets": [0, 16]}})"), "shape of tensor `a` is too large"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"), "`a` stands in the header twice"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"), "`a` and `b` overlap"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"), "4 bytes before tensor `b` belong to no tensor"));
-  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}})"), "truncated: its header describes 32 bytes of data, but the file holds 16"));
+  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [5], "data_offsets": [0, 16]}})"),
+                 "of shape [5] takes 20 bytes, but its data_offsets span 16"));
+  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [4611686018427387903, 8], "data_offsets": [0, 16]}})"),
+                 "shape of tensor `a` is too large"));
+  CHECK(contains(
+      error(
+          R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"),
+      "`a` stands in the header twice"));
+  CHECK(contains(
+      error(
+          R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"),
+      "`a` and `b` overlap"));
+  CHECK(contains(
+      error(
+          R"({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"),
+      "4 bytes before tensor `b` belong to no tensor"));
+  CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}})"),
+                 "truncated: its header describes 32 bytes of data, but the file holds 16"));
   CHECK(error(R"({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})").empty());
   CHECK(contains(load_error(folder, std::string(8, '\xff')), "claims a header"));
 }
@@ -102,7 +114,8 @@ TEST_CASE("safetensors: data at an odd address and in another order than the hea
   std::string data(12, '\0');
   const float values[] = {1.5f, -2.5f, 3.5f};
   std::memcpy(data.data(), values, 12);
-  std::string header = R"({"late": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}, "early": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})";
+  std::string header =
+      R"({"late": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}, "early": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})";
   while (header.size() % 4 != 1) header += ' ';
   const WeightStore store = WeightStore::load(folder.write("odd", with_header(header, data)));
   CHECK(store.names() == std::vector<std::string>{"early", "late"});

@@ -79,9 +79,11 @@ TEST_CASE("frozen inference of any batch size agrees with the reference evaluato
     const Array x({count, 7}, std::vector<float>(all.floats().begin(), all.floats().begin() + count * 7));
     session.bind("x", x);
     session.run();
-    for (const auto& [name, expected] : session_network().evaluate_reference({}, weights, {{"x", x}})) CHECK(difference(session.read(name), expected) < 2e-6);
+    for (const auto& [name, expected] : session_network().evaluate_reference({}, weights, {{"x", x}}))
+      CHECK(difference(session.read(name), expected) < 2e-6);
     if (count == 33) whole = session.read("scores");
-    for (size_t k = 0; k < static_cast<size_t>(count * 3); ++k) CHECK(session.view("scores")[k] == doctest::Approx(whole.floats()[k]).epsilon(1e-5));
+    for (size_t k = 0; k < static_cast<size_t>(count * 3); ++k)
+      CHECK(session.view("scores")[k] == doctest::Approx(whole.floats()[k]).epsilon(1e-5));
   }
 }
 
@@ -171,7 +173,8 @@ TEST_CASE("options that cannot be") {
   CHECK(contains(error({.mode = Mode::train, .batch = 1}), "normalizes over one element a channel"));
   CHECK(contains(error({.passes = {"canonicalise"}}), "unknown pass `canonicalise`"));
   const Network untrained = Network::from_text("network n(x: f32[N, 2]) { return relu(x) }");
-  CHECK(contains(message_of<Error>([&] { untrained.compile({.mode = Mode::train, .batch = 2}, untrained.initialize(0)); }), "has no train section"));
+  CHECK(contains(message_of<Error>([&] { untrained.compile({.mode = Mode::train, .batch = 2}, untrained.initialize(0)); }),
+                 "has no train section"));
   CHECK(contains(message_of<Error>([&] { Network::from_text("network n(x: f32[N, 2]) { return reul(x) }", "a.bn"); }), "a.bn:1:"));
   CHECK(contains(message_of<Error>([&] { Network::from_file("/nowhere/a.bn"); }), "/nowhere/a.bn"));
 }
@@ -187,7 +190,8 @@ TEST_CASE("the network tells its parts, and its text at every stage") {
   const WeightStore weights = session_network().initialize(1);
   CHECK(weights.names()[4] == session_network().parameters()[4].name);
   for (const Mode mode : {Mode::infer, Mode::train}) {
-    for (const Stage stage : {Stage::ast, Stage::graph, Stage::loops, Stage::llvm, Stage::assembly}) CHECK_FALSE(session_network().emit(stage, {.mode = mode, .batch = 16}).empty());
+    for (const Stage stage : {Stage::ast, Stage::graph, Stage::loops, Stage::llvm, Stage::assembly})
+      CHECK_FALSE(session_network().emit(stage, {.mode = mode, .batch = 16}).empty());
   }
   CHECK(contains(session_network().emit(Stage::graph, {}), "batch_norm"));
   CHECK_FALSE(contains(session_network().emit(Stage::graph, {}, &weights), "batch_norm("));

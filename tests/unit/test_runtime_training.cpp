@@ -19,8 +19,11 @@ std::string train_error(const TrainOptions& options) { return message_of<Error>(
 
 TEST_CASE("an evaluation gives the mean over all examples, the last batch's too") {
   const TemporaryFolder folder;
-  save_npz(folder.path("points.npz"), {{"x", Array({5, 1}, std::vector<float>{1, 2, 3, 4, 5})}, {"y", Array({5, 1}, std::vector<float>{1, 1, 5, 4, 8})}});
-  const Network line = Network::from_text("network net(x: f32[N, 1]) { return relu(x) }\ntrain net {\n  loss = mean_squared_error(target)\n  optimizer = sgd(rate=0.1)\n}\n", "net.bn");
+  save_npz(folder.path("points.npz"),
+           {{"x", Array({5, 1}, std::vector<float>{1, 2, 3, 4, 5})}, {"y", Array({5, 1}, std::vector<float>{1, 1, 5, 4, 8})}});
+  const Network line = Network::from_text(
+      "network net(x: f32[N, 1]) { return relu(x) }\ntrain net {\n  loss = mean_squared_error(target)\n  optimizer = sgd(rate=0.1)\n}\n",
+      "net.bn");
   EvaluateOptions options{.data = folder.path("points.npz")};
   for (const int64_t batch : {1, 2, 5, 9}) {
     options.batch = batch;
@@ -118,8 +121,11 @@ TEST_CASE("the same seed gives the same bits for any number of threads, another 
 TEST_CASE("bn-frozen-grad: fine-tuning from weights keeps the statistics of batch norms in mode infer, and trains their gamma and beta") {
   const TemporaryFolder folder;
   const auto net = [](const char* mode) {
-    return Network::from_text(fmt::format("network net(x: f32[N, 6]) {{\n  h = relu(batch_norm(dense(preprocess(x), 33){}))\n  return dense(batch_norm(dense(h, 9)), 3)\n}}\n"
-                                          "train net {{\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.05)\n  batch = 8\n}}\n", mode), "net.bn");
+    return Network::from_text(
+        fmt::format("network net(x: f32[N, 6]) {{\n  h = relu(batch_norm(dense(preprocess(x), 33){}))\n  return dense(batch_norm(dense(h, "
+                    "9)), 3)\n}}\ntrain net {{\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.05)\n  batch = 8\n}}\n",
+                    mode),
+        "net.bn");
   };
   const WeightStore before = WeightStore::load(train(net(""), options_for(write_data(folder), folder.path("base"))).weights_path);
   TrainOptions options = options_for(write_data(folder, 24), folder.path("tuned"));
@@ -141,7 +147,8 @@ TEST_CASE("bn-frozen-grad: fine-tuning from weights keeps the statistics of batc
 
 TEST_CASE("the history tells the rate of each step") {
   const TemporaryFolder folder;
-  train(with_optimizer("adam(rate=step(start=0.5, at=[2], warmup=1, in_epochs, factor=0.5))"), options_for(write_data(folder), folder.path("run")));
+  train(with_optimizer("adam(rate=step(start=0.5, at=[2], warmup=1, in_epochs, factor=0.5))"),
+        options_for(write_data(folder), folder.path("run")));
   for (const HistoryRow& row : parse_csv(read_bytes(folder.path("run/history.csv")), "history.csv")) {
     CHECK(row.rate == doctest::Approx(row.step <= 6 ? 0.5 * static_cast<double>(row.step) / 7 : row.step <= 18 ? 0.5 : 0.25));
   }
@@ -210,14 +217,17 @@ TEST_CASE("a resumed run is as long as it was to be, or as long as it is told") 
   CHECK(train(network(), rest).steps == 36);
 }
 
-TEST_CASE("bn-running: after the first step a corrected or cumulative statistic is the batch's own, however small beside where it started") {
+TEST_CASE(
+    "bn-running: after the first step a corrected or cumulative statistic is the batch's own, however small beside where it started") {
   std::vector<float> x;
   RandomStream random(6, "tiny");
   for (int k = 0; k < 7 * 3; ++k) x.push_back(static_cast<float>(3e-6 * random.normal()));
   for (const char* stats : {"ema(decay=0.9, corrected)", "cumulative", "ema(decay=0)"}) {
     CAPTURE(stats);
-    const Network net = Network::from_text(fmt::format("network net(x: f32[N, 3]) {{ return batch_norm(x, stats={}, unbiased=false) }}\n"
-                                                       "train net {{ loss = mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = 7 }}", stats));
+    const Network net =
+        Network::from_text(fmt::format("network net(x: f32[N, 3]) {{ return batch_norm(x, stats={}, unbiased=false) }}\ntrain net {{ loss "
+                                       "= mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = 7 }}",
+                                       stats));
     Session session = net.compile({.mode = Mode::train}, net.initialize(1));
     session.bind("x", Array({7, 3}, x));
     session.bind("target", Array({7, 3}, std::vector<float>(21)));
@@ -261,7 +271,9 @@ TEST_CASE("training options that cannot be are told before anything is done") {
 TEST_CASE("targets of other kinds: one-hot rows, numbers and floats") {
   const TemporaryFolder folder;
   const std::string data = write_data(folder);
-  const Network regression = Network::from_text("network r(x: f32[N, 6]) { return dense(x, 3) }\ntrain r {\n loss = mean_squared_error(labels)\n optimizer = sgd(rate=0.05)\n batch = 16\n epochs = 60\n}");
+  const Network regression = Network::from_text(
+      "network r(x: f32[N, 6]) { return dense(x, 3) }\ntrain r {\n loss = mean_squared_error(labels)\n optimizer = sgd(rate=0.05)\n batch "
+      "= 16\n epochs = 60\n}");
   const TrainResult one_hot = train(regression, options_for(data, ""));
   CHECK(one_hot.test.accuracy > 0.85);
   CHECK(one_hot.test.loss < 0.15);
@@ -273,7 +285,9 @@ TEST_CASE("targets of other kinds: one-hot rows, numbers and floats") {
     y.push_back(3 * x.back() - 1);
   }
   save_npz(folder.path("line.npz"), {{"x", Array({64, 1}, x)}, {"y", Array({64, 1}, y)}});
-  const Network line = Network::from_text("network l(x: f32[N, 1]) { return dense(x, 1) }\ntrain l {\n loss = mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = 16\n epochs = 50\n}");
+  const Network line = Network::from_text(
+      "network l(x: f32[N, 1]) { return dense(x, 1) }\ntrain l {\n loss = mean_squared_error(target)\n optimizer = sgd(rate=0.1)\n batch = "
+      "16\n epochs = 50\n}");
   const TrainResult fitted = train(line, options_for(folder.path("line.npz"), ""));
   CHECK(fitted.test.loss < 1e-6);
   CHECK(std::isnan(fitted.test.accuracy));

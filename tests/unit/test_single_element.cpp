@@ -16,7 +16,11 @@ using namespace bnc::test;
 namespace {
 
 Network returning(const std::string& body, const char* input = "x: f32[N, 5]") {
-  return Network::from_text(fmt::format("network net({}) {{\n  return {}\n}}\ntrain net {{\n  loss = mean_squared_error(target)\n  optimizer = sgd(rate=0.1)\n}}\n", input, body), "net.bn");
+  return Network::from_text(
+      fmt::format(
+          "network net({}) {{\n  return {}\n}}\ntrain net {{\n  loss = mean_squared_error(target)\n  optimizer = sgd(rate=0.1)\n}}\n",
+          input, body),
+      "net.bn");
 }
 
 std::string refusal(const std::function<void()>& body) {
@@ -43,7 +47,8 @@ TEST_CASE("bn-one: every op that normalizes by statistics of its own has the rul
     if (op.category != OpCategory::normalization || others.count(op.name)) continue;
     INFO(op.name);
     CHECK(op.attribute("allow_single"));
-    CHECK(std::find_if(op.constraints.begin(), op.constraints.end(), [](const std::string& text) { return text.ends_with(ops::single_element_constraint()); }) != op.constraints.end());
+    CHECK(std::find_if(op.constraints.begin(), op.constraints.end(),
+                       [](const std::string& text) { return text.ends_with(ops::single_element_constraint()); }) != op.constraints.end());
     ++with_rule;
   }
   CHECK(with_rule == 7);
@@ -51,8 +56,12 @@ TEST_CASE("bn-one: every op that normalizes by statistics of its own has the rul
 
 TEST_CASE("bn-one: statistics of one element whatever the batch are refused as the network is read") {
   const std::pair<const char*, const char*> cases[] = {
-      {"instance_norm(x)", "x: f32[N, 1, 1, 5]"}, {"group_norm(x, 5)", "x: f32[N, 5]"},           {"layer_norm(x)", "x: f32[N, 5, 1]"},
-      {"rms_norm(x)", "x: f32[N, 5, 1]"},         {"standardize(x, axes=[1])", "x: f32[N, 1]"},   {"min_max_normalize(x, axes=[1])", "x: f32[N, 1]"},
+      {"instance_norm(x)", "x: f32[N, 1, 1, 5]"},
+      {"group_norm(x, 5)", "x: f32[N, 5]"},
+      {"layer_norm(x)", "x: f32[N, 5, 1]"},
+      {"rms_norm(x)", "x: f32[N, 5, 1]"},
+      {"standardize(x, axes=[1])", "x: f32[N, 1]"},
+      {"min_max_normalize(x, axes=[1])", "x: f32[N, 1]"},
       {"batch_norm(x, axis=1, mode=train)", "x: f32[1, 5]"},
   };
   for (const auto& [call, input] : cases) {
@@ -64,7 +73,8 @@ TEST_CASE("bn-one: statistics of one element whatever the batch are refused as t
     allowed.insert(allowed.size() - 1, ", allow_single=true");
     CHECK_MESSAGE(refusal([&] { returning(allowed, input); }).empty(), allowed);
   }
-  for (const char* call : {"group_norm(x, 1)", "layer_norm(x)", "rms_norm(x)", "standardize(x)", "min_max_normalize(x, axes=[0])"}) CHECK(refusal([&] { returning(call); }).empty());
+  for (const char* call : {"group_norm(x, 1)", "layer_norm(x)", "rms_norm(x)", "standardize(x)", "min_max_normalize(x, axes=[0])"})
+    CHECK(refusal([&] { returning(call); }).empty());
 }
 
 TEST_CASE("bn-one: a batch of one example is refused where it leaves one element a statistic") {
@@ -72,7 +82,9 @@ TEST_CASE("bn-one: a batch of one example is refused where it leaves one element
     INFO(call);
     const Network network = returning(call);
     const WeightStore weights = network.initialize(1);
-    const std::string part = fmt::format("net.bn:2:10: error: {} normalizes over one element: its operand `x` is f32[N, 5] and the batch size is 1, so its", std::string(call).substr(0, std::string(call).find('(')));
+    const std::string part = fmt::format(
+        "net.bn:2:10: error: {} normalizes over one element: its operand `x` is f32[N, 5] and the batch size is 1, so its",
+        std::string(call).substr(0, std::string(call).find('(')));
     const auto refused = [&](const std::string& text) { CHECK_MESSAGE(text.find(part) != std::string::npos, text); };
     refused(refusal([&] { network.compile({.batch = 1}, weights); }));
     refused(refusal([&] { network.compile({.mode = Mode::train, .batch = 1}, weights); }));

@@ -322,8 +322,9 @@ TEST_CASE("build-backward needs a loss, and runs once") {
 }
 
 TEST_CASE("attach-optimizer: sgd, momentum and Nesterov in PyTorch's form") {
-  for (const auto& [optimizer, momentum, nesterov] : {std::tuple{"sgd(rate=0.25)", 0.0, false}, {"sgd(rate=0.25, momentum=0.5)", 0.5, false},
-                                                       {"sgd(rate=0.25, momentum=0.5, nesterov)", 0.5, true}}) {
+  for (const auto& [optimizer, momentum, nesterov] : {std::tuple{"sgd(rate=0.25)", 0.0, false},
+                                                      {"sgd(rate=0.25, momentum=0.5)", 0.5, false},
+                                                      {"sgd(rate=0.25, momentum=0.5, nesterov)", 0.5, true}}) {
     INFO(optimizer);
     const Module module = parse_network("x: f32[N, 3]", "parameter w: f32[3] = ones\nreturn y = x * w",
                                         std::string("loss = mean_squared_error(target)\noptimizer = ") + optimizer);

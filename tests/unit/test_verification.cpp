@@ -88,7 +88,8 @@ TEST_CASE("verify: a network as it is compiled agrees with the evaluator in ever
       CHECK(*layer.folding_measured < 20 * layer.folding_predicted + 1e-12);
       CHECK(layer.place.starts_with("net.bn:"));
     }
-    const auto first = std::find_if(verification.layers.begin(), verification.layers.end(), [](const LayerCheck& layer) { return layer.layer == "first"; });
+    const auto first = std::find_if(verification.layers.begin(), verification.layers.end(),
+                                    [](const LayerCheck& layer) { return layer.layer == "first"; });
     CHECK(first->folding_predicted == doctest::Approx(std::sqrt(2 / 3.0) * std::ldexp(1.0, -24)));
   }
 }
@@ -99,7 +100,8 @@ TEST_CASE("verify: a wrong weight and a fault in the graph are found where they 
   const Verification other_epsilon = verify_against(faulty.data(), weights, network.data(), weights, {});
   CHECK_FALSE(other_epsilon.passed);
   CHECK(first_wrong(other_epsilon) == "first");
-  for (const auto& [tensor, layer] : {std::pair("first.beta", "first"), std::pair("third.weight", "third"), std::pair("fourth.mean", "fourth"), std::pair("fifth.bias", "output fifth")}) {
+  for (const auto& [tensor, layer] : {std::pair("first.beta", "first"), std::pair("third.weight", "third"),
+                                      std::pair("fourth.mean", "fourth"), std::pair("fifth.bias", "output fifth")}) {
     CAPTURE(tensor);
     const Verification found = verify_against(network.data(), with_one_changed(weights, tensor, 1, 2.5f), network.data(), weights, {});
     CHECK_FALSE(found.passed);
@@ -107,17 +109,20 @@ TEST_CASE("verify: a wrong weight and a fault in the graph are found where they 
     CHECK(found.worst > 1e-3);
   }
   // Of a batch norm that is folded forward, in the layer it is folded into.
-  CHECK(first_wrong(verify_against(network.data(), with_one_changed(weights, "second.mean", 1, 9), network.data(), weights, {})) == "third");
+  CHECK(first_wrong(verify_against(network.data(), with_one_changed(weights, "second.mean", 1, 9), network.data(), weights, {})) ==
+        "third");
 }
 
 TEST_CASE("verify: numbers beyond float32 are an error without end, and inputs may be given") {
   const Network network = Network::from_text("network n(x: f32[N, 4]) { return y = dense(relu(dense(x, 5)), 2) }");
-  const WeightStore weights = with_one_changed(with_one_changed(network.initialize(1), "dense_1.weight", 0, 1e30f), "dense_2.weight", 0, 1e30f);
+  const WeightStore weights = with_one_changed(with_one_changed(network.initialize(1), "dense_1.weight", 0, 1e30f), "dense_2.weight", 0,
+                                               1e30f);
   const NamedArrays inputs = {{"x", Array({2, 4}, std::vector<float>{1, 0, 0, 0, 0, 1, 0, 0})}};
   const Verification verification = network.verify(weights, {.inputs = inputs});
   CHECK_FALSE(verification.passed);
   CHECK(std::isinf(verification.worst));
   CHECK(verification.worst_layer == "output y");
   CHECK(network.verify(network.initialize(1), {.inputs = inputs}).passed);
-  CHECK_THROWS_WITH_AS(network.verify(weights, {.inputs = {{"z", inputs[0].second}}}), "error: there is no array `x` for the input of network `n` of that name", Error);
+  CHECK_THROWS_WITH_AS(network.verify(weights, {.inputs = {{"z", inputs[0].second}}}),
+                       "error: there is no array `x` for the input of network `n` of that name", Error);
 }

@@ -98,8 +98,8 @@ enum class Stage { ast, graph, loops, llvm, assembly };
 
 // Checks in generated code, to find bugs of bnc; slow. Results may differ by a rounding, where the CPU fuses multiplications and additions.
 struct CodeChecks {
-  // Each access of memory lies in its buffer; where one does not, run() throws a std::logic_error that names kernel, buffer, index and extent,
-  // and the session is of no more use.
+  // Each access of memory lies in its buffer; where one does not, run() throws a std::logic_error that names kernel, buffer, index and
+  // extent, and the session is of no more use.
   bool bounds = false;
   // Memory that nobody has written holds NaNs, so that reading it shows in the results.
   bool poison = false;
@@ -289,7 +289,8 @@ class Network {
   WeightStore initialize(uint64_t seed) const;
   // Throws unless the weights have all of this network's names and shapes; the error lists what is missing, misshapen or unknown.
   void check_weights(const WeightStore& weights) const;
-  // A note that lists the tensors of a file that the network has no use for, such as PyTorch's `num_batches_tracked`; empty where there are none.
+  // A note that lists the tensors of a file that the network has no use for, such as PyTorch's `num_batches_tracked`; empty where there are
+  // none.
   std::string unused_weights(const WeightStore& weights) const;
 
   // The arrays of an .npz file as this network's inputs take them: integers become floats where the input holds floats, bytes among them

@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const bnc::Checkpoint again = bnc::read_checkpoint(folder.path());
     bnc::fuzz::expect(to_csv(again.history) == to_csv(checkpoint.history), "the history survives");
     bnc::fuzz::expect(to_csv(again.distributions) == to_csv(checkpoint.distributions), "the distributions survive");
-    bnc::fuzz::expect(again.step == checkpoint.step && again.seed == checkpoint.seed && again.network == checkpoint.network, "the progress survives");
+    bnc::fuzz::expect(again.step == checkpoint.step && again.seed == checkpoint.seed && again.network == checkpoint.network,
+                      "the progress survives");
   } catch (const bnc::Error& error) {
     bnc::fuzz::expect_error(error.what(), folder.path());
   }

@@ -27,7 +27,8 @@ void check_arrays(const fuzz::Folder& folder, const std::string& path) {
   const NamedArrays again = load_npz(folder.path("copy.npz"));
   fuzz::expect(arrays.size() == again.size(), "as many arrays are read as were written");
   for (size_t k = 0; k < arrays.size(); ++k) {
-    fuzz::expect(arrays[k].first == again[k].first && same_values(arrays[k].second, again[k].second), "an array survives: " + arrays[k].first);
+    fuzz::expect(arrays[k].first == again[k].first && same_values(arrays[k].second, again[k].second),
+                 "an array survives: " + arrays[k].first);
   }
 }
 

@@ -16,7 +16,8 @@ void check_equal(const Weights& before, const Weights& after) {
   for (const auto& [name, weight] : before.entries()) {
     const Weight* same = after.find(name);
     fuzz::expect(same && same->dims == weight.dims && same->data.size() == weight.data.size(), "the shape of a tensor survives: " + name);
-    fuzz::expect(weight.data.empty() || std::memcmp(same->data.data(), weight.data.data(), weight.data.size_bytes()) == 0, "the values of a tensor survive: " + name);
+    fuzz::expect(weight.data.empty() || std::memcmp(same->data.data(), weight.data.data(), weight.data.size_bytes()) == 0,
+                 "the values of a tensor survive: " + name);
   }
 }
 

@@ -64,7 +64,8 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   if (options.fixed_batch) context.batch = batch;
   Weights weights;
   for (const char* kind : {"parameter", "state"}) {
-    for (const Node* node : graph.nodes_of(kind)) weights.set(node->results[0].name, Weight::from_tensor(bindings.at(node->results[0].name)));
+    for (const Node* node : graph.nodes_of(kind))
+      weights.set(node->results[0].name, Weight::from_tensor(bindings.at(node->results[0].name)));
   }
   if (options.embed) context.weights = &weights;
   context.embed_weights = options.embed;

@@ -21,7 +21,8 @@ inline void check_training(Module& module, int64_t batch, double tolerance) {
   PassContext context = context_of(&*module.train, batch, "native");
   run_passes(step, {"canonicalize", "prepare-training", "drop-dead-bias", "build-backward", "attach-optimizer"}, context);
   const Bindings bindings = random_bindings(step, *context.batch);   // ghost batches count as one
-  const std::vector<std::string> passes = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
+  const std::vector<std::string> passes = {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose",
+                                           "canonicalize", "constant-fold", "common-subexpressions", "dead-code", "fuse"};
   for (const char* cpu : {"native", "haswell"}) {
     CodeOptions options{.passes = passes, .cpu = cpu};
     INFO("batch ", batch, " cpu ", cpu);

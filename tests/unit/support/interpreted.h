@@ -99,7 +99,8 @@ inline void compare(const Program& program, const Interpreter& want, const Memor
       Lane lane = read_lane(buffer.scalar, &got.buffers[b][k * size_of(buffer.scalar)]);
       bool same = agree(buffer.scalar, lane, want.memory[b][k], relative);
       if (same) continue;
-      INFO(to_string(program) << buffer.name << "[" << k << "]: " << lane.real << "/" << lane.integer << ", not " << want.memory[b][k].real << "/" << want.memory[b][k].integer);
+      INFO(to_string(program) << buffer.name << "[" << k << "]: " << lane.real << "/" << lane.integer << ", not " << want.memory[b][k].real
+                              << "/" << want.memory[b][k].integer);
       REQUIRE(same);
     }
     CHECK(want.memory[b].size() * size_of(buffer.scalar) == got.buffers[b].size());
@@ -131,7 +132,11 @@ inline Program one_kernel(const std::string& name, const std::vector<std::pair<S
   Program program{.name = name, .batch = 1};
   Kernel kernel{.name = "kernel", .tasks = tasks, .task_variable = "task", .body = block({body})};
   for (size_t b = 0; b < buffers.size(); ++b) {
-    program.buffers.push_back({.name = "b" + std::to_string(b), .scalar = buffers[b].first, .elements = {buffers[b].second}, .kind = BufferKind::argument, .argument = static_cast<int>(b)});
+    program.buffers.push_back({.name = "b" + std::to_string(b),
+                               .scalar = buffers[b].first,
+                               .elements = {buffers[b].second},
+                               .kind = BufferKind::argument,
+                               .argument = static_cast<int>(b)});
     (b + 1 < buffers.size() ? kernel.reads : kernel.writes).push_back(static_cast<int>(b));
   }
   program.kernels = {kernel};

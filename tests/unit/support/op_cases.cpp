@@ -7,20 +7,25 @@ namespace bnc::test {
 namespace {
 
 void add_maps(std::vector<OpCase>& cases) {
-  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp", "log", "sqrt", "rsqrt", "neg"})
+  for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp",
+                         "log", "sqrt", "rsqrt", "neg"})
     for (const TensorType& type : {f32({N, {5}}), f32({{17}}), f32({})}) cases.push_back({op, {type}});
-  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient"})
+  for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
+                         "hard_swish_gradient", "clip_gradient"})
     for (const TensorType& type : {f32({N, {17}}), f32({{3}, {1}})}) cases.push_back({op, {type, type}});
   cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
   cases.push_back({"clip", {f32({N, {33}})}, {{"low", -0.75}, {"high", 0.5}}});
   cases.push_back({"elu", {f32({N, {16}})}, {{"alpha", 0.5}}});
-  for (const auto& [op, attributes] : {std::pair{"leaky_relu_gradient", AttributeMap{{"slope", 0.25}}}, {"elu_gradient", {{"alpha", 0.5}}}, {"clip_gradient", {{"low", -0.75}, {"high", 0.5}}}})
+  for (const auto& [op, attributes] : {std::pair{"leaky_relu_gradient", AttributeMap{{"slope", 0.25}}},
+                                       {"elu_gradient", {{"alpha", 0.5}}},
+                                       {"clip_gradient", {{"low", -0.75}, {"high", 0.5}}}})
     cases.push_back({op, {f32({N, {16}}), f32({N, {16}})}, attributes});
   struct Slopes {
     TensorType x, alpha;
     int axis;
   };
-  for (const auto& [x, alpha, axis] : {Slopes{f32({N, {3}, {5}}), f32({{5}}), -1}, Slopes{f32({N, {5}, {3}}), f32({{5}}), 1}, Slopes{f32({N, {17}}), f32({{1}}), -1}}) {
+  for (const auto& [x, alpha, axis] :
+       {Slopes{f32({N, {3}, {5}}), f32({{5}}), -1}, Slopes{f32({N, {5}, {3}}), f32({{5}}), 1}, Slopes{f32({N, {17}}), f32({{1}}), -1}}) {
     cases.push_back({"prelu", {x, alpha}, {{"axis", axis}}});
     cases.push_back({"prelu_gradient", {x, x, alpha}, {{"axis", axis}}});
   }
@@ -41,7 +46,9 @@ void add_maps(std::vector<OpCase>& cases) {
 void add_linear(std::vector<OpCase>& cases) {
   for (bool tl : {false, true})
     for (bool tr : {false, true})
-      cases.push_back({"matmul", {tl ? f32({{7}, N}) : f32({N, {7}}), tr ? f32({{5}, {7}}) : f32({{7}, {5}})}, {{"transpose_left", tl}, {"transpose_right", tr}}});
+      cases.push_back({"matmul",
+                       {tl ? f32({{7}, N}) : f32({N, {7}}), tr ? f32({{5}, {7}}) : f32({{7}, {5}})},
+                       {{"transpose_left", tl}, {"transpose_right", tr}}});
   cases.push_back({"matmul", {f32({N, {7}}), f32({N, {3}})}, {{"transpose_left", true}}});
   cases.push_back({"matmul", {f32({N, {3}, {2}, {7}}), f32({{7}, {1}})}});
   cases.push_back({"matmul", {f32({N, {2}, {7}}), f32({{3}, {7}})}, {{"transpose_right", true}}});
@@ -56,8 +63,8 @@ void add_linear(std::vector<OpCase>& cases) {
 }
 
 // The three core ops of one convolution of `x` by `weight` with the result `y`, channels last.
-void add_convolution(std::vector<OpCase>& cases, std::array<int64_t, 3> x, const Shape& weight, std::array<int64_t, 2> y, const AttributeMap& window,
-                     int64_t batch = 2) {
+void add_convolution(std::vector<OpCase>& cases, std::array<int64_t, 3> x, const Shape& weight, std::array<int64_t, 2> y,
+                     const AttributeMap& window, int64_t batch = 2) {
   const TensorType image = f32({N, {x[0]}, {x[1]}, {x[2]}}), result = f32({N, {y[0]}, {y[1]}, weight[3]});
   AttributeMap sized = window, of_kernel = window;
   sized["size"] = IntList{x[0], x[1]};
@@ -75,13 +82,16 @@ void add_convolutions(std::vector<OpCase>& cases) {
   add_convolution(cases, {7, 6, 1}, {{3}, {3}, {1}, {2}}, {3, 3}, {{"stride", L{2, 2}}, {"padding", L{0, 0, 0, 1}}});
   add_convolution(cases, {6, 7, 2}, {{3}, {4}, {2}, {1}}, {4, 3}, {{"stride", L{2, 3}}, {"padding", L{2, 1, 1, 3}}});
   add_convolution(cases, {7, 6, 1}, {{2}, {3}, {1}, {2}}, {5, 4}, {{"dilation", L{3, 2}}, {"padding", L{0, 1, 1, 1}}});
-  add_convolution(cases, {8, 5, 1}, {{3}, {2}, {1}, {2}}, {3, 2}, {{"stride", L{2, 4}}, {"dilation", L{2, 2}}, {"padding", L{0, 1, 1, 2}}});  // strides and dilations share a divisor
-  add_convolution(cases, {2, 1, 1}, {{3}, {3}, {1}, {2}}, {1, 1}, {{"stride", L{5, 3}}, {"padding", L{3, 1, 1, 1}}});  // strides beyond the image
+  add_convolution(cases, {8, 5, 1}, {{3}, {2}, {1}, {2}}, {3, 2},
+                  {{"stride", L{2, 4}}, {"dilation", L{2, 2}}, {"padding", L{0, 1, 1, 2}}});  // strides and dilations share a divisor
+  add_convolution(cases, {2, 1, 1}, {{3}, {3}, {1}, {2}}, {1, 1},
+                  {{"stride", L{5, 3}}, {"padding", L{3, 1, 1, 1}}});                                     // strides beyond the image
   add_convolution(cases, {3, 2, 1}, {{2}, {1}, {1}, {1}}, {8, 6}, {{"padding", L{4, 2, 0, 4}}});          // windows within the padding
   add_convolution(cases, {3, 4, 6}, {{2}, {2}, {2}, {9}}, {2, 3}, {{"groups", 3}});
   add_convolution(cases, {5, 3, 4}, {{3}, {3}, {2}, {6}}, {3, 2}, {{"groups", 2}, {"stride", L{2, 2}}, {"padding", L{1, 1, 1, 1}}}, 1);
   add_convolution(cases, {4, 3, 5}, {{3}, {2}, {1}, {5}}, {4, 2}, {{"groups", 5}, {"padding", L{1, 1, 0, 0}}});        // depthwise
-  add_convolution(cases, {5, 4, 3}, {{3}, {3}, {1}, {6}}, {3, 2}, {{"groups", 3}, {"stride", L{2, 2}}, {"padding", L{1, 1, 1, 1}}}, 1);  // multiplier 2
+  add_convolution(cases, {5, 4, 3}, {{3}, {3}, {1}, {6}}, {3, 2}, {{"groups", 3}, {"stride", L{2, 2}}, {"padding", L{1, 1, 1, 1}}},
+                  1);                                                                                     // multiplier 2
   add_convolution(cases, {3, 3, 2}, {{2}, {2}, {1}, {10}}, {2, 2}, {{"groups", 2}});                      // multiplier beyond the groups
 }
 
@@ -101,8 +111,12 @@ void add_convolution_layers(std::vector<OpCase>& cases) {
   const TensorType small = f32({N, {3}, {2}, {3}});
   cases.push_back({"conv2d_transpose", {small, f32({{3}, {2}, {2}, {3}}), f32({{2}})}, {}, 2});
   cases.push_back({"conv2d_transpose", {small, f32({{4}, {3}, {1}, {3}}), {}}, {{"stride", L{2, 3}}}, 1});
-  cases.push_back({"conv2d_transpose", {small, f32({{1}, {2}, {2}, {3}}), f32({{2}})}, {{"stride", L{2}}}, 1});  // windows smaller than the stride
-  cases.push_back({"conv2d_transpose", {small, f32({{3}, {3}, {1}, {3}}), f32({{3}})}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1, 0}}, {"groups", 3}}, 1});
+  cases.push_back(
+      {"conv2d_transpose", {small, f32({{1}, {2}, {2}, {3}}), f32({{2}})}, {{"stride", L{2}}}, 1});  // windows smaller than the stride
+  cases.push_back({"conv2d_transpose",
+                   {small, f32({{3}, {3}, {1}, {3}}), f32({{3}})},
+                   {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1, 0}}, {"groups", 3}},
+                   1});
   cases.push_back({"conv2d_transpose", {small, f32({{2}, {2}, {2}, {3}}), {}}, {{"padding", "valid"}, {"dilation", L{2, 1}}}, 1});
 }
 
@@ -111,7 +125,10 @@ void add_normalization(std::vector<OpCase>& cases) {
     TensorType x, channels;
     int axis;
   };
-  const Form forms[] = {{f32({N, {5}}), f32({{5}}), -1}, {f32({N, {4}, {3}}), f32({{4}}), 1}, {f32({{2}, N, {2}, {3}}), f32({{2}}), 0}, {f32({{17}, {1}}), f32({{1}}), -1}};
+  const Form forms[] = {{f32({N, {5}}), f32({{5}}), -1},
+                        {f32({N, {4}, {3}}), f32({{4}}), 1},
+                        {f32({{2}, N, {2}, {3}}), f32({{2}}), 0},
+                        {f32({{17}, {1}}), f32({{1}}), -1}};
   for (const auto& [x, c, axis] : forms) {
     AttributeMap at = {{"axis", axis}}, with_epsilon = {{"axis", axis}, {"epsilon", 0.01}};
     cases.push_back({"moments", {x}, at});
@@ -124,7 +141,8 @@ void add_normalization(std::vector<OpCase>& cases) {
     cases.push_back({"batch_norm_input_gradient", {x, x, c, c, c, c, c}, with_epsilon});
     for (const char* mode : {"train", "infer", "auto"}) {
       cases.push_back({"batch_norm", {x, c, c, c, c, {}}, {{"axis", axis}, {"mode", mode}}});
-      cases.push_back({"batch_norm", {x, c, c, c, c, f32({})}, {{"axis", axis}, {"mode", mode}, {"epsilon", 0.1}, {"stats", "cumulative"}}, 7});
+      cases.push_back(
+          {"batch_norm", {x, c, c, c, c, f32({})}, {{"axis", axis}, {"mode", mode}, {"epsilon", 0.1}, {"stats", "cumulative"}}, 7});
     }
   }
 }
@@ -150,7 +168,8 @@ void add_example_normalization(std::vector<OpCase>& cases) {
   for (const L& axes : {L{}, L{0}, L{0, 2}, L{1, 3}, L{-1}}) cases.push_back({"min_max_normalize", {image}, {{"axes", axes}}, 3});
   cases.push_back({"min_max_normalize", {f32({{7}, {17}})}});
   cases.push_back({"min_max_normalize", {f32({})}, {{"allow_single", true}}});
-  for (const TensorType& statistic : {f32({}), c, f32({{5}, {6}}), f32({{3}, {5}, {6}})}) cases.push_back({"preprocess", {image, statistic, statistic}});
+  for (const TensorType& statistic : {f32({}), c, f32({{5}, {6}}), f32({{3}, {5}, {6}})})
+    cases.push_back({"preprocess", {image, statistic, statistic}});
   cases.push_back({"preprocess", {f32({N}), f32({}), f32({})}, {{"method", "min_max"}}});
   cases.push_back({"standardize", {f32({})}, {{"epsilon", 0.5}, {"allow_single", true}}});
 }
@@ -224,13 +243,15 @@ void add_windows(std::vector<OpCase>& cases, IntList x, IntList y, const Attribu
 void add_pooling(std::vector<OpCase>& cases) {
   using L = IntList;
   add_windows(cases, {4, 6}, {2, 3}, {{"kernel", L{2}}}, 5);
-  add_windows(cases, {5, 7}, {2, 3}, {{"kernel", L{2}}}, 3);                                                              // a rest that no window covers
+  add_windows(cases, {5, 7}, {2, 3}, {{"kernel", L{2}}}, 3);  // a rest that no window covers
   add_windows(cases, {5, 7}, {3, 4}, {{"kernel", L{2}}, {"ceil_mode", true}}, 2);
   add_windows(cases, {5, 6}, {3, 3}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1}}}, 4);                       // overlapping
   add_windows(cases, {5, 6}, {3, 2}, {{"kernel", L{3, 2}}, {"stride", L{2, 3}}, {"padding", L{1, 1, 0, 0}}, {"ceil_mode", true}}, 1);
-  add_windows(cases, {6, 5}, {6, 2}, {{"kernel", L{3, 2}}, {"stride", L{1, 3}}, {"padding", L{0, 2, 1, 0}}}, 3);        // gaps between windows
-  add_windows(cases, {5, 4}, {2, 2}, {{"kernel", L{2}}, {"stride", L{3}}, {"padding", L{1, 0, 1, 0}}, {"ceil_mode", true}}, 2);  // a last window that would begin behind x
-  add_windows(cases, {5, 3}, {5, 3}, {{"kernel", L{3}}, {"stride", L{1}}, {"padding", L{1}}, {"ceil_mode", true}}, 2);   // no rest to take in
+  add_windows(cases, {6, 5}, {6, 2}, {{"kernel", L{3, 2}}, {"stride", L{1, 3}}, {"padding", L{0, 2, 1, 0}}}, 3);  // gaps between windows
+  add_windows(cases, {5, 4}, {2, 2}, {{"kernel", L{2}}, {"stride", L{3}}, {"padding", L{1, 0, 1, 0}}, {"ceil_mode", true}},
+              2);  // a last window that would begin behind x
+  add_windows(cases, {5, 3}, {5, 3}, {{"kernel", L{3}}, {"stride", L{1}}, {"padding", L{1}}, {"ceil_mode", true}},
+              2);  // no rest to take in
   add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", "same"}}, 2);
   add_windows(cases, {7, 4}, {4, 2}, {{"kernel", L{4, 3}}, {"stride", L{2, 2}}, {"padding", "same"}, {"ceil_mode", true}}, 3);
   add_windows(cases, {7}, {4}, {{"kernel", L{3}}, {"stride", L{2}}, {"padding", L{1, 1}}}, 17);

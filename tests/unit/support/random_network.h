@@ -65,7 +65,9 @@ class RandomNetwork {
   Value batch_norm(Value x, int axis = -1, const char* mode = "infer") { return batch_norm_node(x, axis, mode)->result(); }
   Node* batch_norm_node(Value x, int axis = -1, const char* mode = "infer") {
     const Shape vector = channels(x, axis);
-    const Value gamma = bind(new_parameter("gamma", vector), [&, positive = below(4) == 0] { return positive ? 0.1 + random_.uniform() : below(8) == 0 ? 0.0 : random_.normal(); });
+    const Value gamma = bind(new_parameter("gamma", vector), [&, positive = below(4) == 0] {
+      return positive ? 0.1 + random_.uniform() : below(8) == 0 ? 0.0 : random_.normal();
+    });
     const Value beta = bind(new_parameter("beta", vector), [&] { return random_.normal(); });
     const Value mean = bind(new_state("mean", vector), [&] { return 3 * random_.normal(); });
     const Value variance = bind(new_state("variance", vector), [&] {
@@ -84,8 +86,12 @@ class RandomNetwork {
   GraphBuilder builder_;
 
   static Shape channels(Value x, int axis) { return {x.type().shape[axis < 0 ? axis + x.type().rank() : axis]}; }
-  Value new_parameter(const std::string& stem, Shape shape) { return builder_.parameter(graph.fresh_name(stem), {DType::f32, shape}, Symbol{"zeros", {}}); }
-  Value new_state(const std::string& stem, Shape shape) { return builder_.state(graph.fresh_name(stem), {DType::f32, shape}, Symbol{"zeros", {}}); }
+  Value new_parameter(const std::string& stem, Shape shape) {
+    return builder_.parameter(graph.fresh_name(stem), {DType::f32, shape}, Symbol{"zeros", {}});
+  }
+  Value new_state(const std::string& stem, Shape shape) {
+    return builder_.state(graph.fresh_name(stem), {DType::f32, shape}, Symbol{"zeros", {}});
+  }
   template <class Draw> Value bind(Value value, Draw draw) {
     Tensor tensor = Tensor::filled(DType::f32, concrete(value.type().shape, batch_size), 0);
     for (double& element : tensor.data) element = draw();
@@ -126,7 +132,8 @@ inline std::vector<std::string> remarks(const PassContext& context, Remark::Kind
 inline Weights weights_of(const RandomNetwork& net) {
   Weights weights;
   for (const char* kind : {"parameter", "state"})
-    for (const Node* node : net.graph.nodes_of(kind)) weights.set(node->results[0].name, Weight::from_tensor(net.bindings.at(node->results[0].name)));
+    for (const Node* node : net.graph.nodes_of(kind))
+      weights.set(node->results[0].name, Weight::from_tensor(net.bindings.at(node->results[0].name)));
   return weights;
 }
 
