@@ -73,7 +73,7 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
   loops::Program program = lower_to_loops(graph, context);
   plan_memory(program, context);
   INFO(loops::to_string(program));
-  const auto compiled = codegen::jit(program, context.target, {.checks = options.checks});
+  const auto compiled = codegen::jit(program, context.target, {.quick = options.checks.bounds, .checks = options.checks});
 
   std::vector<std::shared_ptr<char>> storage(program.buffers.size());
   auto elements = [&](size_t b) { return storage[b].get(); };

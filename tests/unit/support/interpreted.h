@@ -119,7 +119,7 @@ inline void check(const Program& program, int64_t n = 1, double relative = 0, co
     for (const bool checked : {false, true}) {
       if (checked && &target != &all.front()) continue;
       Memory memory(program, n, want);
-      const auto compiled = codegen::jit(program, target, {.checks = {.bounds = checked, .poison = checked}});
+      const auto compiled = codegen::jit(program, target, {.quick = checked, .checks = {.bounds = checked, .poison = checked}});
       compiled->step()(memory.arguments.data(), memory.arena, n, 0, 1, nullptr, nullptr);
       compiled->raise_fault();
       compare(program, expected, memory, relative);
