@@ -73,7 +73,7 @@ void for_each_tap(const Grid& grid, const std::function<void(int64_t sample, int
   }
 }
 
-// The result of adding weight * operand for each tap; `transposed` adds samples to elements.
+// The result of adding weight * operand for each tap; `transposed` adds samples to elements, but to none that has no weight in it.
 std::vector<Tensor> evaluate_taps(const EvaluateContext& cx, const Grid& grid, bool transposed) {
   const Tensor& x = cx.operand(0);
   const int axis = ops::axis_of(cx.node);
@@ -84,6 +84,7 @@ std::vector<Tensor> evaluate_taps(const EvaluateContext& cx, const Grid& grid, b
   ops::for_each_index(lines, [&](const std::vector<int64_t>& index, int64_t) {
     const int64_t first = ops::position_of(index, x.dims), target = ops::position_of(index, y.dims);
     for_each_tap(grid, [&](int64_t sample, int64_t element, double weight) {
+      if (transposed && weight == 0) return;
       const auto [read, written] = transposed ? std::pair{sample, element} : std::pair{element, sample};
       y.data[target + written * to] += weight * x.data[first + read * from];
     });
@@ -124,7 +125,8 @@ Expr interpolate_gradient_element(ElementContext& cx, const Index& index) {
     Expr term = loops::select(low == element, grid.linear ? (loops::real(1) - grid.fraction(place)) * dy : dy, loops::real(0));
     if (grid.linear) {
       const Expr high = loops::binary(BinaryOp::minimum, low + Expr(1), Expr(grid.in - 1));
-      term = term + loops::select(high == element, grid.fraction(place) * dy, loops::real(0));
+      const Expr reads = loops::binary(BinaryOp::logical_and, high == element, Expr(0) < place % Expr(grid.denominator));
+      term = term + loops::select(reads, grid.fraction(place) * dy, loops::real(0));
     }
     sum = sum ? sum + term : term;
   }
@@ -299,7 +301,7 @@ OpDefinition interpolate_gradient_op() {
       .name = "interpolate_gradient",
       .category = OpCategory::gradient,
       .summary = "Gradient of interpolate: samples are added to the elements they were taken from.",
-      .description = "dx[j] = sum over the samples i that read element j of weight[i, j]*dy[i], along one axis.",
+      .description = "dx[j] = sum over the samples i in which element j has a weight of weight[i, j]*dy[i], along one axis.",
       .operands = {ops::tensor_operand("dy", "gradient of the samples")},
       .attributes = one_axis_attributes("the extent of the axis of what was interpolated"),
       .results = {{"dx", "`dy` with `size` elements along `axis`"}},

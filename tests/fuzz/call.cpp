@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "frontend/frontend.h"
+#include "ir/shape_limits.h"
 
 namespace bnc::fuzz {
 
@@ -228,6 +229,8 @@ bool within(const Limits& limits, const TensorType& type) {
 
 std::optional<std::vector<TensorType>> results_of(const Call& call) {
   static const std::string batch_symbol = "N";
+  for (const std::optional<TensorType>& type : call.operands)
+    if (type && !why_impossible(type->shape, batch_symbol).empty()) return {};
   Operands operands(call);
   try {
     return call.op->infer(InferContext(*call.op, operands.values, call.attributes, {}, batch_symbol));
