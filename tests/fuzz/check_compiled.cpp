@@ -1,5 +1,6 @@
 // Compiled code and rewritten graphs against the reference.
 #include <cmath>
+#include <functional>
 #include <set>
 
 #include <fmt/format.h>
@@ -25,11 +26,18 @@ Bindings with_folded(const Bindings& bindings, const Weights& weights) {
 
 std::string list(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
 
-// A second look, with more and larger noise: an element beside a jump may have fallen on its other side.
+// A second look, with more and larger noise: an element beside a jump may have fallen on its other side. Also within what ops are made
+// of: the mean by which a batch norm subtracts is rounded like any other result.
 bool is_confirmed(const Tensors& got, const Expected& expected, const Tolerance& tolerance) {
-  for (const double noise : {0x1p-23, 0x1p-22, 0x1p-21}) {
-    const Reference closer = evaluate_with_spread(expected.graph, expected.bindings, expected.batch, 24, noise);
-    if (!compare(got, closer, tolerance)) return false;
+  Graph parts = expected.graph.clone();
+  PassContext context = context_for({}, expected);
+  run_passes(parts, {"decompose"}, context);
+  for (const Graph& graph : {std::cref(expected.graph), std::cref(parts)}) {
+    for (const double noise : {0x1p-23, 0x1p-22, 0x1p-21}) {
+      Reference closer = evaluate_with_spread(graph, expected.bindings, expected.batch, 24, noise);
+      closer.values = expected.reference.values;
+      if (!compare(got, closer, tolerance)) return false;
+    }
   }
   return true;
 }
