@@ -225,7 +225,8 @@ class Drawing {
         same.push_back(value);
     if (!same.empty() && random_.chance(spec.parameter ? 0.12 : 0.6))
       return same[static_cast<size_t>(random_.recent(static_cast<int64_t>(same.size())))];
-    const int64_t classes = call.op->target_type ? call.operands[0]->shape.back().factor : 4;
+    int64_t classes = 4;
+    if (call.op->target_type && !call.operands[0]->shape.empty()) classes = call.operands[0]->shape.back().factor;
     const Value made = spec.parameter && !has_batch(type) ? made_by_rule(*call.op, spec, type) : source(type, classes);
     keep(made);
     return made;

@@ -58,7 +58,8 @@ const char* caller = R"(
 int main(void) {
   int64_t n, i;
   float x[60] = {0}, y[61];
-  char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1), *memory = (char *)malloc(1024), *line = memory + (64 - (size_t)memory % 64) % 64;
+  char *workspace = (char *)malloc((size_t)small_workspace_bytes(3) + 1);
+  char *memory = (char *)malloc(1024), *line = memory + (64 - (size_t)memory % 64) % 64;
   for (n = 1; n <= 3; ++n) {
     for (i = 0; i < 61; ++i) y[i] = -1;
     EXPECT(small_infer(n, x, y, workspace + 1) == small_infer_OK);
@@ -211,7 +212,8 @@ TEST_CASE("an object with one batch size refuses the others") {
 int main(void) {
   static float x[60], y[60], workspace[1024];
   char constant[small_WORKSPACE_BYTES];
-  if (small_workspace_bytes(3) != (int64_t)sizeof constant || sizeof constant < 64 || small_workspace_bytes(2) != small_infer_BAD_BATCH) return 1;
+  if (small_workspace_bytes(3) != (int64_t)sizeof constant || sizeof constant < 64) return 1;
+  if (small_workspace_bytes(2) != small_infer_BAD_BATCH) return 1;
   if (small_infer(3, x, y, workspace) != 0 || y[59] != 19.5f) return 2;
   return small_infer(2, x, y, workspace) == small_infer_BAD_BATCH && small_infer(4, x, y, workspace) == small_infer_BAD_BATCH ? 0 : 3;
 })");

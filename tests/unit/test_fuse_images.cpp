@@ -200,7 +200,8 @@ TEST_CASE("frozen networks of images against the reference") {
     parameter w2: f32[3, 3, 24, 20] = normal(deviation=0.2)
     parameter w3: f32[1, 1, 8, 20] = normal(deviation=0.2)
     h = max_pool(relu(batch_norm(convolution(x, w1, padding=[2, 1, 1, 1]))), kernel=[2])
-    h = relu(batch_norm(convolution(h, w2, padding=[1, 1, 1, 1])) + average_pool(batch_norm(convolution(x, w3)), kernel=[2], ceil_mode=true))
+    shortcut = average_pool(batch_norm(convolution(x, w3)), kernel=[2], ceil_mode=true)
+    h = relu(batch_norm(convolution(h, w2, padding=[1, 1, 1, 1])) + shortcut)
     return y = dense(global_average_pool(h), 3), z = max_pool(h, kernel=[3], stride=[2], padding=[1])
   )");
   Graph frozen = module.main().clone();

@@ -97,7 +97,8 @@ TEST_CASE("safetensors: every malformed header has its message") {
       "`a` stands in the header twice"));
   CHECK(contains(
       error(
-          R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"),
+          R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]},
+              "b": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}})"),
       "`a` and `b` overlap"));
   CHECK(contains(
       error(
@@ -115,7 +116,8 @@ TEST_CASE("safetensors: data at an odd address and in another order than the hea
   const float values[] = {1.5f, -2.5f, 3.5f};
   std::memcpy(data.data(), values, 12);
   std::string header =
-      R"({"late": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}, "early": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})";
+      R"({"late": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]},
+          "early": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})";
   while (header.size() % 4 != 1) header += ' ';
   const WeightStore store = WeightStore::load(folder.write("odd", with_header(header, data)));
   CHECK(store.names() == std::vector<std::string>{"early", "late"});
