@@ -53,20 +53,6 @@ int open_file_of(const std::string& path) {
   return -1;
 }
 
-// Where symbolic links lead, also to a file that is not there yet; an open file's path stays as it is.
-std::string target_of(const std::string& path) {
-  constexpr int most_links = 40;   // as the system follows
-  std::string target = path;
-  for (int links = 0; links < most_links; ++links) {
-    std::error_code is_none;
-    if (open_file_of(target) >= 0) return target;
-    const fs::path next = fs::read_symlink(target, is_none);
-    if (is_none) return target;
-    target = (fs::path(target).parent_path() / next).string();   // `next` alone where it is absolute
-  }
-  fail_writing(path, ELOOP);
-}
-
 void write_directly(int descriptor, const std::string& path, std::string_view bytes) {
   if (descriptor < 0) fail_writing(path, errno);
   if (const int error = write_and_close(descriptor, bytes, false)) fail_writing(path, error);
@@ -90,8 +76,21 @@ void replace(const std::string& path, std::string_view bytes, const struct stat*
 
 }  // namespace
 
+std::string written_file(const std::string& path) {
+  constexpr int most_links = 40;   // as the system follows
+  std::string target = path;
+  for (int links = 0; links < most_links; ++links) {
+    std::error_code is_none;
+    if (open_file_of(target) >= 0) return target;
+    const fs::path next = fs::read_symlink(target, is_none);
+    if (is_none) return target;
+    target = (fs::path(target).parent_path() / next).string();   // `next` alone where it is absolute
+  }
+  fail_writing(path, ELOOP);
+}
+
 void write_file(const std::string& path, std::string_view bytes) {
-  const std::string target = target_of(path);
+  const std::string target = written_file(path);
   if (const int open_file = open_file_of(target); open_file >= 0)
     return write_directly(::fcntl(open_file, F_DUPFD_CLOEXEC, 0), path, bytes);
   struct stat status {};

@@ -9,6 +9,20 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77  # the exit code ctest takes for "skipped"
 
+# Six numbers to three classes, with one epoch of training.
+SMALL_NETWORK = """network net(x: f32[N, 6]) {
+  h = sigmoid(batch_norm(dense(x, 5)))
+  return dense(h, 3)
+}
+
+train net {
+  loss      = softmax_cross_entropy(labels)
+  optimizer = sgd(rate=0.01)
+  batch     = 4
+  epochs    = 1
+}
+"""
+
 
 def call(bnc, *words, **options):
     """Runs bnc; the result has returncode, stdout and stderr as text."""

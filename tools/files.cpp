@@ -70,21 +70,15 @@ std::vector<File> outputs_of(const Command& command, const Arguments& arguments)
 }
 
 // In full, also of a file that is not there yet.
-fs::path where_links_lead(fs::path path) {
-  constexpr int most_links = 40;   // as the system follows
-  std::error_code is_none;
-  for (int links = 0; links < most_links && !is_none; ++links) {
-    const fs::path next = fs::read_symlink(path, is_none);
-    if (!is_none) path = path.parent_path() / next;
-  }
+fs::path full_path(const std::string& path) {
   std::error_code ignored;
-  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
+  return fs::weakly_canonical(fs::absolute(written_file(path), ignored), ignored);
 }
 
 // The same file under whatever name. A device (/dev/null, a terminal) takes any number of outputs.
 bool same_file(const std::string& a, const std::string& b) {
   struct stat first {}, second {};
-  if (::stat(a.c_str(), &first) != 0) return where_links_lead(a) == where_links_lead(b);
+  if (::stat(a.c_str(), &first) != 0) return full_path(a) == full_path(b);
   return !S_ISCHR(first.st_mode) && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 

@@ -15,24 +15,11 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from harness import call, read_safetensors, succeed, write_safetensors
+from harness import SMALL_NETWORK, call, read_safetensors, succeed, write_safetensors
 
 BNC = sys.argv[1]
 HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_bad_input."))
 failures = []
-
-NETWORK = """network net(x: f32[N, 6]) {
-  h = sigmoid(batch_norm(dense(x, 5)))
-  return dense(h, 3)
-}
-
-train net {
-  loss      = softmax_cross_entropy(labels)
-  optimizer = sgd(rate=0.01)
-  batch     = 4
-  epochs    = 1
-}
-"""
 
 
 def expect(name, result, *parts, code=1):
@@ -77,11 +64,11 @@ def source_errors():
         expect(name, call(BNC, "compile", path, "--emit", "graph"), str(path), *parts)
     expect("missing model", call(BNC, "fmt", HERE / "none.bn"), "none.bn", "No such file")
     expect("folder as model", call(BNC, "fmt", HERE), str(HERE))
-    model = source("net", NETWORK)
+    model = source("net", SMALL_NETWORK)
     expect("unknown pass", call(BNC, "opt", model, "--passes", "cannonicalize"), "`cannonicalize`", "canonicalize")
     expect("unknown stop-after", call(BNC, "opt", model, "--passes", "canonicalize", "--stop-after", "dead-cod"), "dead-code")
     expect("unknown CPU", call(BNC, "compile", model, "--emit", "asm", "--cpu", "haswel"), "`haswel`", "haswell")
-    plain = source("no_train", NETWORK.split("train net")[0])
+    plain = source("no_train", SMALL_NETWORK.split("train net")[0])
     expect("no train section", call(BNC, "train", plain, "--data", HERE / "data.npz"), "train")
 
 
@@ -210,7 +197,7 @@ def tables(model):
     (HERE / "other.csv").write_text("1,2,3,4,5,6,x\n1,2,3,4,5,6,y\n1,2,3,4,5,6,z\n" * 5)
     (HERE / "table.csv").write_text("1,2,3,4,5,6,u\n1,2,3,4,5,6,v\n1,2,3,4,5,6,w\n" * 5)
     expect("tables with different classes", call(BNC, "train", model, "--data", HERE / "table.csv", "--test", HERE / "other.csv"), "u, v, w", "x, y, z")
-    augmented = source("augmented", NETWORK.replace("epochs ", "augment = [flip]\n  epochs ", 1))
+    augmented = source("augmented", SMALL_NETWORK.replace("epochs ", "augment = [flip]\n  epochs ", 1))
     (HERE / "table.csv").write_text(line * 9)
     expect("flipping what is no image", call(BNC, "train", augmented, "--data", HERE / "table.csv"), "augment = [flip]", "the examples of", "[6]")
 
@@ -262,7 +249,7 @@ def output_paths(model, weights):
 
 def main():
     source_errors()
-    model = source("net", NETWORK)
+    model = source("net", SMALL_NETWORK)
     weights = weights_files(model)
     arrays(model, weights)
     data_sets(model)

@@ -13,23 +13,11 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from harness import call, succeed
+from harness import SMALL_NETWORK, call, succeed
 
 BNC = sys.argv[1]
 HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_outputs."))
 failures = []
-
-NETWORK = """network net(x: f32[N, 6]) {
-  return dense(sigmoid(batch_norm(dense(x, 5))), 3)
-}
-
-train net {
-  loss      = softmax_cross_entropy(labels)
-  optimizer = sgd(rate=0.01)
-  batch     = 4
-  epochs    = 1
-}
-"""
 
 MODEL, WEIGHTS, ARRAYS, DATA, RUN = HERE / "net.bn", HERE / "w.safetensors", HERE / "in.npz", HERE / "data.npz", HERE / "run"
 
@@ -95,7 +83,7 @@ def every_option_is_known():
 
 
 def prepare():
-    MODEL.write_text(NETWORK)
+    MODEL.write_text(SMALL_NETWORK)
     succeed(BNC, "init", MODEL, "--seed", 1, "-o", WEIGHTS)
     np.savez(ARRAYS, x=np.ones((4, 6), np.float32))
     np.savez(DATA, x=np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32), y=(np.arange(64) % 3).astype(np.int32))
@@ -128,7 +116,7 @@ def destroyed_files():
     both.write_bytes(b"old")
     refused("compile: two outputs that are one by a link", [*compile_words, "-o", "later", "--header", "both.o"], [both], "are one file")
     model = HERE / "source.o"
-    model.write_text(NETWORK)
+    model.write_text(SMALL_NETWORK)
     refused("compile: the object's own name", ["compile", model, "--weights", WEIGHTS], [model], "the object is the network's source")
     refused("compile: the header alone", ["compile", model, "--header", HERE / "source.o", "-o", HERE / "x.o"], [model], "would be lost")
     best = RUN / "checkpoint" / "weights.safetensors"

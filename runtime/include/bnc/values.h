@@ -47,6 +47,8 @@ using NamedArrays = std::vector<std::pair<std::string, Array>>;
 // permission) throws Error and leaves what was there. Of a symbolic link the target is replaced. What is not a regular file (a pipe,
 // /dev/null) is written to directly, and so is an open file (/dev/stdout, /dev/fd/3).
 void write_file(const std::string& path, std::string_view bytes);
+// The file that this writes: where symbolic links lead, also to one that is not there yet; an open file's path stays as it is.
+std::string written_file(const std::string& path);
 
 // The candidate nearest to `name` by edit distance, for "did you mean ...?"; empty when none is near enough.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
