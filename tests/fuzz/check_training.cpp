@@ -132,6 +132,7 @@ void check_statistics(const Case& tried, const Expected& expected) {
                        (!count || (count.node->is("state") && readers[count.node] == 1));
       const auto update = expected.reference.values.find(stored.name());
       if (!own || update == expected.reference.values.end()) continue;
+      if (count && expected.bindings.at(count.name()).data[0] < 1) continue;   // a count that another op reads, too, as a fraction
       const double steps = count ? expected.bindings.at(count.name()).data[0] + 1 : 0, decay = stats.number("decay", 0.9);
       const double weight = stats.name == "cumulative" ? 1 / steps
                             : stats.flag("corrected")  ? (1 - decay) / (1 - std::pow(decay, steps))

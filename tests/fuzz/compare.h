@@ -21,9 +21,10 @@ struct Tolerance {
   double spreads = 0;    // times the spread of the reference
   double relative = 0;   // of the tensor's largest element
   double rounding = 0;   // of the largest number that went into it
+  double noise = 0;      // of each number: what its type rounds away
 };
-// Of results in f32 against float64, and of two computations in float64.
-inline constexpr Tolerance of_f32 = {24, 1.5e-6, 2.5e-7}, of_f64 = {1e-6, 1e-10, 1e-14};
+// Of results in f32 against float64, and of two computations in float64. The spread is the one of f32.
+inline constexpr Tolerance of_f32 = {24, 1.5e-6, 2.5e-7, 0x1p-23}, of_f64 = {1e-6, 1e-10, 1e-14, 0x1p-52};
 
 // A tensor says nothing about the code where a small error moves it a lot, where it is not finite, or nearly all of it is one number.
 bool is_trusted(const Tensor& tensor, double spread);
