@@ -1,4 +1,6 @@
 // Checks in generated code. What they need of this process, functions and records, is known by its address.
+#include <optional>
+
 #include "codegen/emit.h"
 
 namespace bnc::codegen {
@@ -35,30 +37,82 @@ llvm::Value* BoundsChecker::Guard::mask(llvm::IRBuilder<>& builder, llvm::Value*
   return builder.CreateAnd(wanted, inside->getType()->isVectorTy() ? inside : builder.CreateVectorSplat(lanes, inside));
 }
 
+namespace {
+
+// Which lanes a predicate has set: whether any, the first and the last one. Without a predicate all are.
+struct ActiveLanes {
+  ActiveLanes(llvm::IRBuilder<>& builder, llvm::Value* predicate, int lanes) {
+    const auto constant = predicate ? bits_of(predicate, lanes) : llvm::APInt::getAllOnes(static_cast<unsigned>(lanes));
+    if (constant) {
+      any = builder.getInt1(!constant->isZero());
+      first = builder.getInt64(constant->isZero() ? 0 : constant->countr_zero());
+      last = builder.getInt64(constant->isZero() ? 0 : lanes - 1 - constant->countl_zero());
+      return;
+    }
+    llvm::Value* bits = builder.CreateBitCast(predicate, builder.getIntNTy(static_cast<unsigned>(lanes)));
+    any = builder.CreateIsNotNull(bits);
+    const auto count = [&](llvm::Intrinsic::ID zeros) {
+      llvm::Value* counted = builder.CreateBinaryIntrinsic(zeros, bits, builder.getFalse());
+      return builder.CreateBinaryIntrinsic(llvm::Intrinsic::umin, builder.CreateZExtOrTrunc(counted, builder.getInt64Ty()),
+                                           builder.getInt64(lanes - 1));
+    };
+    first = count(llvm::Intrinsic::cttz);
+    last = builder.CreateSub(builder.getInt64(lanes - 1), count(llvm::Intrinsic::ctlz));
+  }
+  llvm::Value *any = nullptr, *first = nullptr, *last = nullptr;
+
+ private:
+  static std::optional<llvm::APInt> bits_of(llvm::Value* predicate, int lanes) {
+    const auto* constant = llvm::dyn_cast<llvm::Constant>(predicate);
+    if (!constant) return {};
+    llvm::APInt bits(static_cast<unsigned>(lanes), 0);
+    for (unsigned k = 0; k < static_cast<unsigned>(lanes); ++k) {
+      const llvm::Constant* lane = constant->getAggregateElement(k);
+      if (!lane || !llvm::isa<llvm::ConstantInt>(lane)) return {};
+      if (lane->isOneValue()) bits.setBit(k);
+    }
+    return bits;
+  }
+};
+
+}  // namespace
+
+// Few instructions an access, and where lanes or indices are known numbers, few are left: a kernel has thousands of accesses, and the
+// time that LLVM takes for long blocks grows faster than they do.
 BoundsChecker::Guard BoundsChecker::check(const Access& access, const Expr& index, const Expr& predicate) {
   llvm::IRBuilder<>& builder = emitter_.builder();
   const int lanes = index->type.lanes;
-  const bool is_ramp = index->kind == ExprKind::ramp;
+  llvm::Value* wanted = predicate ? emitter_.emit(predicate) : nullptr;
   llvm::Value *outside = nullptr, *any = nullptr, *where = nullptr;
-  if (lanes == 1 || (!predicate && (is_ramp || index->kind == ExprKind::broadcast))) {
-    // Of a ramp, both ends.
-    llvm::Value* first = builder.CreateSExt(emitter_.emit(lanes == 1 ? index : index->args[0]), builder.getInt64Ty());
-    llvm::Value* begins_outside = builder.CreateICmpUGE(first, access.extent);
-    outside = begins_outside, where = first;
-    if (is_ramp) {
-      llvm::Value* last = builder.CreateAdd(first, builder.getInt64((lanes - 1) * index->integer_value));
-      outside = builder.CreateOr(begins_outside, builder.CreateICmpUGE(last, access.extent));
-      where = builder.CreateSelect(begins_outside, first, last);
+  if (lanes == 1 || index->kind == ExprKind::ramp || index->kind == ExprKind::broadcast) {
+    where = builder.CreateSExt(emitter_.emit(lanes == 1 ? index : index->args[0]), builder.getInt64Ty());
+    if (lanes > 1) {
+      const ActiveLanes active(builder, wanted, lanes);
+      wanted = active.any;
+      if (index->kind == ExprKind::ramp) {
+        const auto end = [&](llvm::Value* lane) {
+          return builder.CreateAdd(where, builder.CreateMul(lane, builder.getInt64(index->integer_value)));
+        };
+        llvm::Value *first = end(active.first), *last = end(active.last);
+        const auto *from = llvm::dyn_cast<llvm::ConstantInt>(first), *to = llvm::dyn_cast<llvm::ConstantInt>(last);
+        if (from && to && !from->isNegative() && from->getSExtValue() <= to->getSExtValue()) {
+          where = last;
+        } else {
+          outside = builder.CreateICmpUGE(first, access.extent);
+          where = builder.CreateSelect(outside, first, last);
+          outside = builder.CreateOr(outside, builder.CreateICmpUGE(last, access.extent));
+        }
+      }
     }
-    any = outside = predicate ? builder.CreateAnd(emitter_.emit(predicate), outside) : outside;
+    if (!outside) outside = builder.CreateICmpUGE(where, access.extent);
+    any = outside = wanted ? builder.CreateAnd(outside, wanted) : outside;
   } else {
     llvm::Value* each = builder.CreateSExt(emitter_.emit(index), llvm::FixedVectorType::get(builder.getInt64Ty(), lanes));
     outside = builder.CreateICmpUGE(each, builder.CreateVectorSplat(lanes, access.extent));
-    if (predicate) outside = builder.CreateAnd(emitter_.emit(predicate), outside);
-    any = builder.CreateOrReduce(outside);
-    // Of those outside the greatest, and a negative one before any other.
-    where = builder.CreateIntMaxReduce(builder.CreateSelect(outside, each, llvm::Constant::getNullValue(each->getType())),
-                                       /*IsSigned=*/false);
+    if (wanted) outside = builder.CreateAnd(wanted, outside);
+    const ActiveLanes diverted(builder, outside, lanes);
+    any = diverted.any;
+    where = builder.CreateExtractElement(each, diverted.first);
   }
   note(any, access, where);
   return {outside, address_of(builder, record_->elsewhere())};
