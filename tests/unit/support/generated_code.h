@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <barrier>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -88,9 +89,10 @@ inline std::map<std::string, Tensor> run_generated(const Graph& original, const 
     if (is_result && options.checks.poison) codegen::fill_with_poison(elements(b), count, 4);
     if (auto it = bindings.find(buffer.name); it != bindings.end()) {
       for (int64_t i = 0; i < count; ++i) {
-        const float real = static_cast<float>(it->second.data[i]);
-        const int32_t whole = static_cast<int32_t>(it->second.data[i]);
-        std::memcpy(elements(b) + i * 4, buffer.scalar == loops::Scalar::i32 ? static_cast<const void*>(&whole) : &real, 4);
+        const double value = it->second.data[i];
+        const auto bits = buffer.scalar == loops::Scalar::i32 ? std::bit_cast<uint32_t>(static_cast<int32_t>(value))
+                                                              : std::bit_cast<uint32_t>(static_cast<float>(value));
+        std::memcpy(elements(b) + i * 4, &bits, 4);
       }
     }
     arguments.resize(std::max<size_t>(arguments.size(), buffer.argument + 1));
