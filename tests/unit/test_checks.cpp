@@ -68,8 +68,8 @@ TEST_CASE("a load outside of its buffer is told, whatever its shape") {
   check_fault([&](int64_t at) { return of(ramp(opaque(at), -1, 8)); }, 7, 6, "reads element -1 of 'b0'");
   check_fault([&](int64_t at) { return of(ramp(opaque(at), 5, 4)); }, 24, 25, "reads element 40 of 'b0'");
   check_fault([&](int64_t at) { return of(broadcast(opaque(at), 4)); }, 39, 1000000, "reads element 1000000 of 'b0'");
-  // Through indices, of which the last two are 42 and 45.
-  check_fault([&](int64_t at) { return of(load(1, Scalar::i32, ramp(opaque(at), 1, 8))); }, 6, 8, "reads element 45 of 'b0'");
+  // Through indices, of which the last two are 42 and 45: the first one is told.
+  check_fault([&](int64_t at) { return of(load(1, Scalar::i32, ramp(opaque(at), 1, 8))); }, 6, 8, "reads element 42 of 'b0'");
   check_fault([&](int64_t at) { return of(load(1, Scalar::i32, ramp(opaque(at), 1, 3))); }, 11, 12, "reads element 42 of 'b0'");
 }
 
@@ -81,6 +81,13 @@ TEST_CASE("of a masked access the active lanes count") {
   const Expr strided = ramp(opaque(0), 14, 4);
   check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, strided, below(strided, end))); }, 42, 43,
               "reads element 42 of 'b0'");
+  // Lanes and indices that the compiler knows.
+  const auto known = [](int64_t end) { return ramp(Expr(0), 1, 8) < broadcast(Expr(end), 8); };
+  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, late, known(end))); }, 4, 6, "reads element 41 of 'b0'");
+  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, ramp(Expr(36), 1, 8), known(end))); }, 4, 5,
+              "reads element 40 of 'b0'");
+  check_fault([&](int64_t end) { return copy_to_result(load(0, Scalar::f32, broadcast(Expr(40), 8), known(end))); }, 0, 1,
+              "reads element 40 of 'b0'");
 }
 
 TEST_CASE("a store outside of its buffer is told and not done") {
