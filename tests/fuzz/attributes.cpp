@@ -137,7 +137,7 @@ void reshape_once(Shape& shape, const Limits& limits, const Call& call, Random& 
     case 5:
       if (size > 0 && here->is_one()) *here = random.chance(0.3) ? Dim{1, true} : Dim{random.pick(extents_of(call, limits))};
       break;
-    default: shape.insert(shape.begin(), random.chance(0.5) ? Dim{1, true} : Dim{random.between(1, 4)}); break;
+    default: shape.insert(shape.begin(), random.chance(0.5) && limits.symbolic ? Dim{1, true} : Dim{random.between(1, 4)}); break;
   }
 }
 

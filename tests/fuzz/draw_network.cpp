@@ -63,6 +63,7 @@ class Drawing {
     limits_.symbolic = random_.chance(0.85);
     add_input();
     if (random_.chance(0.15)) add_input();
+    limits_.symbolic = std::any_of(values_.begin(), values_.end(), [](const Value& input) { return has_batch(input.type()); });
     static const std::vector<int64_t> sizes = {1, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11, 15};
     const int64_t wanted = std::min<int64_t>(random_.pick(sizes), limits_.large ? 3 : 15);
     int64_t made = 0;
