@@ -43,7 +43,7 @@ class StageMaker {
     for (const Node* reader : readers) {
       if (!members_.count(reader)) return false;
       if (reader->op->lowering_as<ContractLowering>()) return readers.size() == 1 && is_prologue(node, *reader);
-      if (element->cost > cheap && iteration_shape(*reader) != shape && !shape.empty() && !reads_once(*reader, node)) return false;
+      if (element->cost > cheap && !shape.empty() && is_repeated(node, *reader)) return false;
     }
     return readers.size() == 1 || element->cost <= cheap || shape.empty();
   }
@@ -52,18 +52,24 @@ class StageMaker {
   // a product that is computed from it.
   void store_what_is_large() {
     struct Expression {
-      int cost;
+      int64_t cost;
       bool reads_stored;   // by this kernel
     };
     std::unordered_map<const Node*, Expression> expressions;   // of inlined nodes
     for (Node* node : nodes_) {
       if (!lowering_.inlined.count(node)) continue;
-      Expression whole{node->op->lowering_as<ElementLowering>()->cost, false};
-      for (Value operand : node->operands) {
+      Expression whole{0, false};
+      int64_t taps = 0, inlined = 0;   // elements of its operands that an element reads; operations of those that are inlined
+      for (size_t k = 0; k < node->operands.size(); ++k) {
+        const Value operand = node->operands[k];
+        if (!operand) continue;
+        const int64_t times = lowering_.accesses.of(*node, static_cast<int>(k)).times;
         const auto inner = expressions.find(operand.node);
-        if (inner != expressions.end()) whole = {whole.cost + inner->second.cost, whole.reads_stored || inner->second.reads_stored};
-        else whole.reads_stored = whole.reads_stored || members_.count(operand.node);
+        taps += times;
+        if (inner != expressions.end()) inlined += std::max<int64_t>(times, 1) * inner->second.cost;
+        whole.reads_stored |= inner != expressions.end() ? inner->second.reads_stored : members_.count(operand.node) > 0;
       }
+      whole.cost = std::max<int64_t>(node->op->lowering_as<ElementLowering>()->cost, taps) + inlined;
       if ((reads_of(*node) > 1 && whole.cost > most_repeated) || (whole.reads_stored && is_read_by_product(*node)))
         lowering_.inlined.erase(node);
       else expressions[node] = whole;
@@ -76,15 +82,25 @@ class StageMaker {
                        [](const Node* reader) { return reader->op->lowering_as<ContractLowering>() != nullptr; });
   }
 
+  // How often an element is read, by all that reads it, windows included.
   int64_t reads_of(Node& node) const {
     int64_t reads = 0;
-    for (const Node* reader : uses_.of(node.result())) reads += std::count(reader->operands.begin(), reader->operands.end(), node.result());
+    std::set<const Node*> seen;
+    for (const Node* reader : uses_.of(node.result())) {
+      if (!seen.insert(reader).second) continue;
+      for (size_t k = 0; k < reader->operands.size(); ++k)
+        if (reader->operands[k] == node.result()) reads += std::max(1, lowering_.accesses.of(*reader, static_cast<int>(k)).times);
+    }
     return reads;
   }
 
-  bool reads_once(const Node& reader, Node& node) const {
+  // Whether a reader reads elements again and again: windows that overlap, or what is broadcast.
+  bool is_repeated(Node& node, const Node& reader) const {
+    constexpr int about_once = 3;
     const int k = static_cast<int>(std::find(reader.operands.begin(), reader.operands.end(), node.result()) - reader.operands.begin());
-    return reads_about_once(reader, k, lowering_.accesses.of(reader, k));
+    const Access& access = lowering_.accesses.of(reader, k);
+    if (iteration_shape(reader) == node.results[0].type.shape) return access.times > about_once;
+    return !reads_about_once(reader, k, access);
   }
 
   // Whether a product's operand is computed while it is copied for the product: from nothing that this kernel stores.
