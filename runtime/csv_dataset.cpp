@@ -1,171 +1,195 @@
-// Data sets as tables of comma-separated values: a line an example, a column a number, one column the labels.
+// Data sets as tables: a line an example, a column or category a number, one column the targets.
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cctype>
 #include <map>
-#include <span>
 
-#include "runtime/csv_reader.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
-#include "runtime/number_text.h"
+#include "runtime/table.h"
 
 namespace bnc {
 
 namespace {
 
 using Kind = NumberText::Kind;
+using Missing = DataOptions::Missing;
 
-constexpr const char* fill_in = "\nhelp: fill missing values in, or leave such lines out";
+constexpr const char* fill_in =
+    "\nhelp: fill missing values in, or give `--missing mean` (the column's mean stands for them) or `--missing drop` (such rows are left "
+    "out)";
 
-bool equal_but_for_case(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                    [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
-}
-
-// What common tools write for a value they do not have. `nan` is a number, though one that is not finite.
-bool is_missing(std::string_view text) {
-  constexpr std::array words = {"na", "n/a", "#n/a", "<na>", "null", "none", "?", "-"};
-  return std::any_of(words.begin(), words.end(), [&](const char* word) { return equal_but_for_case(trimmed(text), word); });
-}
-
-bool is_name(const std::string& text) { return parse_number(text).kind == Kind::no_number && !is_missing(text); }
-bool is_label(const std::string& text) { return equal_but_for_case(text, "label"); }
-
-// Whether the first fields are 0, 1, 2 ..: what pandas calls columns that have no names, the first one empty where it is an index. Two of
-// them may well be an example.
-bool counts_up(const std::vector<Field>& fields, size_t count) {
-  const size_t first = fields[0].text.empty() ? 1 : 0;
-  for (size_t k = first; k < count; ++k)
-    if (fields[k].text != std::to_string(k - first)) return false;
-  return count > 2;
-}
-
-class Table {
+class TableReader {
  public:
-  explicit Table(const std::string& path) : path_(path) {
-    const std::vector<uint8_t> bytes = read_maybe_gzipped(path);
-    CsvReader reader({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_);
-    std::optional<Record> record = reader.next();
-    if (!record) fail("{} is empty", path);
-    width_ = record->fields.size();
-    first_line_ = record->line;
-    if (width_ < 2) fail("{}:{}:1: a line has one field only, but needs numbers and a label, with commas between them", path, first_line_);
-    read_header(*record);
-    if (!header_.empty()) record = reader.next();
-    for (; record; record = reader.next()) add(std::move(*record));
+  TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options) {
+    std::vector<std::string> expected = options.choices.ignore;
+    for (const std::string& name : {options.choices.label, options.choices.id})
+      if (!name.empty()) expected.push_back(name);
+    const TableEncoding* known = options.model && options.model->table ? &*options.model->table : nullptr;
+    if (known)
+      for (const TableColumn& column : known->columns) expected.push_back(column.name);
+    std::erase(expected, "");
+    survey_ = survey(text, expected);
+    if (survey_.columns.size() < 2 && options.targets) {
+      fail("{}:1:1: a line has one field only, but needs numbers and a label, with commas, semicolons or tabs between them", text.path);
+    }
+    if (known) encoding_ = *known, roles_ = match(*known, survey_, text.path, options.choices);
+    else encoding_ = encode_by(survey_, text.path, options.choices, roles_);
+    if (!options.targets) leave_targets();
+    if (options.targets && !roles_.target) {
+      fail("{} holds no column `{}` with the targets\nnote: its columns are {}", text.path, encoding_.target,
+           fmt::join(survey_.names(), ", "));
+    }
   }
 
   void fill(Dataset::Data& data) {
-    drop_late_header();
-    data.files = {path_};
-    data.labels_file = path_;
-    data.count = static_cast<int64_t>(labels_.size());
-    data.example_dims = {static_cast<int64_t>(width_) - 1};
-    data.values = std::move(values_);
-    if (!labels_.empty()) {
-      if (parse_number(labels_.front().text).kind == Kind::no_number) fill_classes(data);
+    CsvReader reader = text_.reader();
+    if (survey_.has_names) reader.next();
+    while (std::optional<Record> record = reader.next()) add(std::move(*record), data);
+    data.files = {text_.path};
+    data.labels_file = text_.path;
+    data.count = static_cast<int64_t>(data.lines.size());
+    data.example_dims = {encoding_.width()};
+    if (roles_.target && data.count > 0) {
+      if (survey_.columns[*roles_.target].is_text() || has_text_classes()) fill_classes(data);
       else fill_numbers(data);
     }
-    data.lines = std::move(lines_);
+    if (dropped_ > 0) data.notes.push_back(fmt::format("{}: {} of {} rows are left out: a value is missing", text_.path, dropped_, survey_.rows));
+    if (!roles_.unused.empty()) {
+      data.notes.push_back(fmt::format("{}: the network was trained without column{} `{}`, which {} left out", text_.path,
+                                       roles_.unused.size() == 1 ? "" : "s", fmt::join(roles_.unused, "`, `"),
+                                       roles_.unused.size() == 1 ? "is" : "are"));
+    }
+    data.table = std::move(encoding_);
   }
 
  private:
-  // The first line holds names if one of them is `label`, one that should be a number is none, or they count the columns.
-  void read_header(const Record& first) {
-    label_ = width_ - 1;
-    bool names = counts_up(first.fields, width_);
-    counts_up_ = counts_up(first.fields, width_ - 1);
-    for (size_t k = 0; k < width_; ++k) {
-      const std::string& text = first.fields[k].text;
-      if (is_label(text)) label_ = k;
-      names |= is_label(text) || (k + 1 < width_ && is_name(text));
-    }
-    if (!names) return;
-    for (const Field& field : first.fields) header_.push_back(field.text);
+  // Predictions do not need targets, and do without those of a table where any is missing.
+  void leave_targets() {
+    if (roles_.target && survey_.columns[*roles_.target].missing > 0) roles_.target.reset();
   }
 
-  // The first line held names after all where there is a name over a column of numbers, or over one of other texts behind columns that
-  // count.
-  void drop_late_header() {
-    if (!header_.empty() || labels_.size() < 2 || !is_name(labels_[0].text)) return;
-    const auto rest = std::span(labels_).subspan(1);
-    const bool over_numbers = std::all_of(rest.begin(), rest.end(),
-                                          [](const Field& field) { return parse_number(field.text).kind == Kind::number; });
-    const bool over_others = std::none_of(rest.begin(), rest.end(), [&](const Field& field) { return field.text == labels_[0].text; });
-    if (!over_numbers && !(counts_up_ && over_others)) return;
-    values_.erase(values_.begin(), values_.begin() + static_cast<std::ptrdiff_t>(width_ - 1));
-    labels_.erase(labels_.begin());
-    lines_.erase(lines_.begin());
+  bool has_known_classes() const { return options_.model && !options_.model->classes.empty(); }
+  // The classes of a model that was trained on a table are what stood in its column of targets.
+  bool has_text_classes() const { return has_known_classes() && options_.model->table; }
+
+  std::string place(int64_t line, const Field& field) const { return fmt::format("{}:{}:{}", text_.path, line, field.column); }
+  std::string name_of(size_t column) const {
+    return survey_.has_names ? fmt::format("`{}`", survey_.columns[column].name) : std::to_string(column + 1);
   }
 
-  void add(Record record) {
-    if (record.fields.size() != width_) {
-      fail("{}:{}:1: this line has {} field{}, but line {} has {}", path_, record.line, record.fields.size(),
-           record.fields.size() == 1 ? "" : "s", first_line_, width_);
+  void add(Record record, Dataset::Data& data) {
+    const size_t before = data.values.size();
+    for (size_t k = 0; k < roles_.features.size(); ++k) {
+      const size_t at = roles_.features[k];
+      const Field& field = record.fields[at];
+      if (is_missing(field.text) && options_.choices.missing == Missing::drop) return drop(before, data);
+      if (encoding_.columns[k].is_text) add_category(encoding_.columns[k], field, record.line, at, data.values);
+      else data.values.push_back(encoding_.columns[k].fill && is_missing(field.text) ? static_cast<float>(*encoding_.columns[k].fill)
+                                                                                     : number(field, record.line, at));
     }
-    for (size_t k = 0; k < width_; ++k) {
-      if (k != label_) values_.push_back(number(record.fields[k], record.line, k));
+    if (roles_.target) {
+      Field& target = record.fields[*roles_.target];
+      if (is_missing(target.text) && options_.choices.missing == Missing::drop) return drop(before, data);
+      targets_.push_back(std::move(target));
     }
-    labels_.push_back(std::move(record.fields[label_]));
-    lines_.push_back(record.line);
+    if (roles_.id) data.ids.push_back(std::move(record.fields[*roles_.id].text));
+    data.lines.push_back(record.line);
+  }
+
+  void drop(size_t values, Dataset::Data& data) {
+    data.values.resize(values);
+    ++dropped_;
+  }
+
+  void add_category(const TableColumn& column, const Field& field, int64_t line, size_t at, std::vector<float>& values) const {
+    const auto first = column.categories.begin(), end = column.categories.end();
+    const auto found = std::lower_bound(first, end, field.text);
+    values.resize(values.size() + column.categories.size(), 0);
+    if (found != end && *found == field.text) {
+      *(values.end() - (end - found)) = 1;
+      return;
+    }
+    if (is_missing(field.text)) {
+      if (!column.fill) fail("{}: column {} is empty here{}", place(line, field), name_of(at), fill_in);
+    } else if (!options_.choices.unknown_as_zero) {
+      fail("{}: `{}` in column {} was in no row that the network was trained on\nnote: these had {}\nhelp: correct it, or give `--unknown "
+           "zero` (no category is set)",
+           place(line, field), field.text, name_of(at), fmt::join(column.categories, ", "));
+    }
   }
 
   float number(const Field& field, int64_t line, size_t column) const {
     const NumberText parsed = parse_number(field.text);
     if (parsed.kind == Kind::number) return parsed.value;
-    const std::string name = column < header_.size() ? fmt::format("`{}`", header_[column]) : fmt::format("{}", column + 1);
-    const std::string place = fmt::format("{}:{}:{}", path_, line, field.column);
-    if (parsed.kind == Kind::empty) fail("{}: column {} is empty here{}", place, name, fill_in);
-    const char* what = parsed.kind == Kind::too_large
-                           ? "is out of the range of 32-bit floats\nhelp: give the column in a larger unit, or its logarithm"
-                       : parsed.kind == Kind::not_finite ? "is not finite"
-                                                         : "is no number";
-    fail("{}: `{}` in column {} {}{}", place, field.text, name, what,
-         parsed.kind == Kind::not_finite || is_missing(field.text) ? fill_in : "");
+    const std::string at = place(line, field), name = name_of(column);
+    if (parsed.kind == Kind::empty) fail("{}: column {} is empty here{}", at, name, fill_in);
+    if (parsed.kind == Kind::too_large) {
+      fail("{}: `{}` in column {} is out of the range of 32-bit floats\nhelp: give the column in a larger unit, or its logarithm", at,
+           field.text, name);
+    }
+    const bool decimal_comma = text_.delimiter != ',' && field.text.find(',') != std::string::npos;
+    fail("{}: `{}` in column {} is {}{}", at, field.text, name, parsed.kind == Kind::not_finite ? "not finite" : "no number",
+         parsed.kind == Kind::not_finite || is_missing(field.text) ? fill_in
+         : decimal_comma ? "\nhelp: numbers have a decimal point here, not a comma"
+                         : "");
   }
 
   // Labels where all are written as whole numbers, else float targets.
   void fill_numbers(Dataset::Data& data) const {
-    for (size_t k = 0; k < labels_.size(); ++k) {
-      data.targets.push_back(number(labels_[k], lines_[k], label_));
-      const std::string_view text = trimmed(labels_[k].text), digits = text.substr(text.starts_with('+'));
+    for (size_t k = 0; k < targets_.size(); ++k) {
+      data.targets.push_back(number(targets_[k], data.lines[k], *roles_.target));
+      const std::string_view text = trimmed(targets_[k].text), digits = text.substr(text.starts_with('+'));
       int32_t whole = 0;
       if (parse_number(text).whole && std::from_chars(digits.data(), digits.data() + digits.size(), whole).ec == std::errc())
         data.labels.push_back(whole);
     }
-    if (data.labels.size() == labels_.size()) data.targets.clear();
+    if (data.labels.size() == targets_.size()) data.targets.clear();
     else data.labels.clear();
   }
 
-  // Text labels are numbered in alphabetical order.
+  // Text labels: those of the model by name, else numbered in alphabetical order.
   void fill_classes(Dataset::Data& data) const {
     std::map<std::string, int32_t> classes;
-    for (size_t k = 0; k < labels_.size(); ++k) {
-      if (labels_[k].text.empty()) fail("{}:{}:{}: the label is empty here{}", path_, lines_[k], labels_[k].column, fill_in);
-      classes.emplace(labels_[k].text, 0);
+    for (size_t k = 0; k < targets_.size(); ++k) {
+      if (targets_[k].text.empty()) fail("{}: the label is empty here{}", place(data.lines[k], targets_[k]), fill_in);
+      classes.emplace(targets_[k].text, 0);
     }
-    for (auto& [name, number] : classes) {
-      number = static_cast<int32_t>(data.class_names.size());
-      data.class_names.push_back(name);
+    if (has_known_classes()) {
+      data.class_names = options_.model->classes;
+      classes.clear();
+    } else {
+      for (const auto& [name, number] : classes) data.class_names.push_back(name);
     }
-    for (const Field& label : labels_) data.labels.push_back(classes.at(label.text));
+    for (size_t k = 0; k < data.class_names.size(); ++k) classes[data.class_names[k]] = static_cast<int32_t>(k);
+    for (size_t k = 0; k < targets_.size(); ++k) {
+      const auto found = classes.find(targets_[k].text);
+      if (found == classes.end()) refuse_class(targets_[k], data.lines[k]);
+      data.labels.push_back(found->second);
+    }
     data.text_labels = true;
   }
 
-  const std::string path_;
-  size_t width_ = 0, label_ = 0;
-  int64_t first_line_ = 1;
-  bool counts_up_ = false;       // the first line, but for its last field
-  std::vector<std::string> header_;
-  std::vector<float> values_;
-  std::vector<Field> labels_;
-  std::vector<int64_t> lines_;   // of the labels
+  [[noreturn]] void refuse_class(const Field& label, int64_t line) const {
+    const std::vector<std::string>& classes = options_.model->classes;
+    const std::string near = nearest_name(label.text, classes);
+    fail("{}: the label `{}` is no class that the network was trained on{}\nnote: these are {}", place(line, label), label.text,
+         near.empty() ? "" : fmt::format("; is it `{}`?", near), fmt::join(classes, ", "));
+  }
+
+  const TableText& text_;
+  const ReadOptions& options_;
+  TableSurvey survey_;
+  TableEncoding encoding_;
+  TableRoles roles_;
+  std::vector<Field> targets_;
+  int64_t dropped_ = 0;
 };
 
 }  // namespace
 
-void read_csv(const std::string& path, Dataset::Data& data) { Table(path).fill(data); }
+void read_table(const std::string& path, const ReadOptions& options, Dataset::Data& data) {
+  const TableText text = TableText::read(path);
+  TableReader(text, options).fill(data);
+}
 
 }  // namespace bnc

@@ -1,13 +1,15 @@
 #include "runtime/csv_reader.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "runtime/error.h"
 #include "runtime/number_text.h"
 
 namespace bnc {
 
-CsvReader::CsvReader(std::string_view text, const std::string& path) : rest_(text), path_(path) {
+CsvReader::CsvReader(std::string_view text, const std::string& path, char delimiter) : rest_(text), path_(path), delimiter_(delimiter) {
   if (rest_.starts_with("\xef\xbb\xbf")) rest_.remove_prefix(3);
 }
 
@@ -26,9 +28,11 @@ Record CsvReader::record() {
   column_ = 1;
   quoted_ = false;
   do record.fields.push_back(field());
-  while (take(","));
-  if (!take_line_end() && !rest_.empty())
-    refuse(column_, rest_.front() == '\0' ? "a zero byte: this is no text" : "expected a comma or the end of the line");
+  while (take({&delimiter_, 1}));
+  if (!take_line_end() && !rest_.empty()) {
+    if (rest_.front() == '\0') refuse(column_, "a zero byte: this is no text");
+    refuse(column_, fmt::format("expected a {} or the end of the line", delimiter_name(delimiter_)));
+  }
   ++line_;
   return record;
 }
@@ -59,7 +63,8 @@ Field CsvReader::field() {
     field.text = quoted();
     return field;
   }
-  const size_t length = std::min(rest_.find_first_of(std::string_view(",\r\n\"\0", 5)), rest_.size());
+  const char stops[] = {delimiter_, '\r', '\n', '"', '\0'};
+  const size_t length = std::min(rest_.find_first_of(std::string_view(stops, sizeof stops)), rest_.size());
   field.text = rest_.substr(0, length);
   advance(length);
   if (rest_.starts_with('"')) refuse(column_, "a quote inside of a field: the whole field must be in quotes, and a quote in it doubled");
@@ -83,6 +88,28 @@ std::string CsvReader::quoted() {
   }
 }
 
-void CsvReader::refuse(int64_t column, const char* text) const { fail("{}:{}:{}: {}", path_, line_, column, text); }
+void CsvReader::refuse(int64_t column, const std::string& text) const { fail("{}:{}:{}: {}", path_, line_, column, text); }
+
+namespace {
+
+constexpr std::array<std::pair<char, const char*>, 4> delimiters = {{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}, {'|', "bar"}}};
+
+}  // namespace
+
+char find_delimiter(std::string_view text) {
+  std::array<int64_t, delimiters.size()> counts{};
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if ((c == '\n' || c == '\r') && std::any_of(counts.begin(), counts.end(), [](int64_t count) { return count > 0; })) break;
+    for (size_t k = 0; k < delimiters.size(); ++k) counts[k] += c == delimiters[k].first;
+  }
+  return delimiters[static_cast<size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin())].first;
+}
+
+const char* delimiter_name(char delimiter) {
+  return std::find_if(delimiters.begin(), delimiters.end(), [&](const auto& entry) { return entry.first == delimiter; })->second;
+}
 
 }  // namespace bnc

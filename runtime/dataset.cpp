@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* fashion_folder = "/usr/share/datasets/fashion-mnist";
-constexpr const char* kinds = "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz file with x and y, or a .csv file";
+constexpr const char* kinds =
+    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz file with x and y, or a table (.csv or .tsv)";
 constexpr double test_share = 0.2;   // of a file that has no split of its own
 
 struct Specification {
@@ -85,7 +86,7 @@ std::vector<std::string> folder_files(const std::string& folder) {
   return files;
 }
 
-void read_specification(const Specification& spec, Dataset::Data& data) {
+void read_specification(const Specification& spec, const ReadOptions& options, Dataset::Data& data) {
   std::error_code ignored;
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
     if (!fs::is_directory(fashion_folder, ignored))
@@ -99,7 +100,8 @@ void read_specification(const Specification& spec, Dataset::Data& data) {
     fail("no data set `{}`{}\nhelp: give {}", spec.source, near.empty() ? "" : fmt::format("; did you mean `{}`?", near), kinds);
   }
   if (has_extension(spec.source, ".npz")) return read_npz_dataset(spec.source, data);
-  if (has_extension(spec.source, ".csv") || has_extension(spec.source, ".csv.gz")) return read_csv(spec.source, data);
+  for (const char* extension : {".csv", ".csv.gz", ".tsv", ".tsv.gz"})
+    if (has_extension(spec.source, extension)) return read_table(spec.source, options, data);
   fail("{} is no data set: give {}", spec.source, kinds);
 }
 
@@ -128,12 +130,16 @@ std::vector<std::string> Dataset::files(const std::string& spec) {
   });
 }
 
-Dataset Dataset::open(const std::string& spec, const std::string& default_split) {
+Dataset Dataset::open(const std::string& spec, const std::string& default_split, const DataOptions& options) {
+  return Data::open(spec, default_split, {.choices = options});
+}
+
+Dataset Dataset::Data::open(const std::string& spec, const std::string& default_split, const ReadOptions& options) {
   return at_boundary([&] {
     auto data = std::make_unique<Data>();
     data->spec = spec;
     const Specification parts = parse_specification(spec, default_split);
-    read_specification(parts, *data);
+    read_specification(parts, options, *data);
     if (data->count == 0) fail("{} holds no examples", data->files.front());
     data->example_size = 1;
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
@@ -236,12 +242,19 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->text_labels = text_labels;
   part->divide_bytes = divide_bytes;
   part->lines = rows_at(lines, indices, 1);
+  part->table = table;
+  part->ids = rows_at(ids, indices, 1);
+  part->notes = notes;
   part->origins = origins.empty() ? std::vector<int64_t>(indices.begin(), indices.end()) : rows_at(origins, indices, 1);
   return part;
 }
 
 StoredNumbers Dataset::Data::stored_numbers() const {
   return values.empty() ? StoredNumbers::of(std::span(pixels)) : StoredNumbers::of(std::span(values));
+}
+
+void Dataset::Data::follow(const ModelMetadata& model, const std::string& source) {
+  divide_bytes = divides_by_255(stored_numbers(), model.input_scale, files.front(), source);
 }
 
 std::string Dataset::Data::place(size_t k) const { return lines.empty() ? labels_file : fmt::format("{}:{}", labels_file, lines[k]); }

@@ -8,8 +8,16 @@
 #include "bnc/bnc.h"
 #include "runtime/file_bytes.h"
 #include "runtime/input_scale.h"
+#include "runtime/metadata.h"
 
 namespace bnc {
+
+// How a data set is read.
+struct ReadOptions {
+  DataOptions choices;
+  const ModelMetadata* model = nullptr;   // by whose rules: columns and classes are found by name
+  bool targets = true;                    // they are needed; else a data set may have none
+};
 
 struct Dataset::Data {
   std::string spec;
@@ -28,10 +36,18 @@ struct Dataset::Data {
   bool text_labels = false;              // `class_names` are what the labels of this very file are
   bool divide_bytes = true;              // pixels become numbers in [0, 1], else they are numbers as they are
   std::vector<int64_t> lines;            // of a table: where each example stands
+  std::optional<TableEncoding> table;    // the rules by which it was read
+  std::vector<std::string> ids;          // of a table: what stands in the column that is carried through; else empty
+  std::vector<std::string> notes;        // what a reader of the results should know
   std::vector<int64_t> origins;          // of a part: which example of the whole each is
 
+  // Dataset::open by the rules of a model.
+  static Dataset open(const std::string& spec, const std::string& default_split, const ReadOptions& options);
   void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
   StoredNumbers stored_numbers() const;  // of the examples
+  // Bytes are scaled by the rule of a model, which `source` has.
+  void follow(const ModelMetadata& model, const std::string& source);
+  bool has_targets() const { return !labels.empty() || !targets.empty(); }
   // Those examples in a data set of their own.
   std::unique_ptr<Data> subset(std::span<const int64_t> indices) const;
   // For errors about example `k`: where its target stands, and which example it is in the file.
@@ -47,8 +63,8 @@ void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 void read_npz_dataset(const std::string& path, Dataset::Data& data);
 // An array with one row an example as targets: labels where each is one integer, else floats.
 void set_targets(const Array& array, Dataset::Data& data);
-// A table, gzipped or not. The first line may hold names; the column called `label`, else the last one, holds the targets: labels where
-// all are whole numbers, or text, numbered in alphabetical order; else floats.
-void read_csv(const std::string& path, Dataset::Data& data);
+// A table, gzipped or not. The first line may hold names. Targets are labels where all are whole numbers, or text, numbered in alphabetical
+// order or as the model numbers them; else floats.
+void read_table(const std::string& path, const ReadOptions& options, Dataset::Data& data);
 
 }  // namespace bnc

@@ -67,7 +67,9 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
   return at_boundary([&] {
     if (options.batch < 1) fail("the batch size is {}, but must be at least 1", options.batch);
     const Objective objective(network);
-    const Dataset data = objective.open(options.data, "test", weights);
+    const Dataset data = objective.open(options.data, "test", weights, options.data_options);
+    if (options.on_warning)
+      for (const std::string& note : data.data().notes) options.on_warning("note: " + note);
     objective.fit(data, options.batch);
     CompileOptions compile;
     compile.cpu = options.cpu;

@@ -138,7 +138,7 @@ std::vector<LintFinding> lint(const Network& network, const WeightStore& weights
     const auto batch_norms = network.data().graph().nodes_of("batch_norm");
     for (const Node* node : batch_norms) linter.check_batch_norm(*node);
     if (!options.data.empty()) {
-      const Dataset data = Objective(network).open(options.data, "train", weights);
+      const Dataset data = Objective(network).open(options.data, "train", weights, options.data_options);
       const auto population = population_moments(network, weights, data,
                                                  {options.batch, options.threads, options.cpu, options.on_progress});
       for (const Node* node : batch_norms) linter.check_drift(*node, population);

@@ -12,8 +12,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char *scale_key = "bnc.input.scale", *range_key = "bnc.input.range", *targets_key = "bnc.targets";
-constexpr const char *from_bytes = "bytes / 255", *as_stored = "as stored", *classes = "classes", *numbers = "numbers";
+constexpr const char *scale_key = "bnc.input.scale", *range_key = "bnc.input.range", *targets_key = "bnc.targets",
+                    *classes_key = "bnc.classes", *table_key = "bnc.table";
+constexpr const char *from_bytes = "bytes / 255", *as_stored = "as stored", *class_targets = "classes", *number_targets = "numbers";
 
 // Takes the entry of that key out, if it is there.
 std::optional<std::string> take(std::map<std::string, std::string>& entries, const char* key) {
@@ -43,7 +44,18 @@ ModelMetadata ModelMetadata::parse(std::map<std::string, std::string> entries, c
     found.highest = range[1].get<double>();
   }
   if (const auto targets = take(entries, targets_key)) {
-    metadata.targets = is_first(*targets, classes, numbers, targets_key, path) ? TargetMeaning::classes : TargetMeaning::numbers;
+    metadata.targets = is_first(*targets, class_targets, number_targets, targets_key, path) ? TargetMeaning::classes : TargetMeaning::numbers;
+  }
+  if (const auto text = take(entries, classes_key)) {
+    try {
+      metadata.classes = Json::parse(*text).get<std::vector<std::string>>();
+    } catch (const Json::exception&) {
+      fail("{}: its metadata hold `{}` under `{}`, which is no list of names", path, *text, classes_key);
+    }
+  }
+  if (const auto text = take(entries, table_key)) {
+    metadata.table = TableEncoding::parse(*text);
+    if (!metadata.table) fail("{}: its metadata hold `{}` under `{}`, which does not describe a table", path, *text, table_key);
   }
   metadata.others = std::move(entries);
   return metadata;
@@ -55,7 +67,9 @@ std::map<std::string, std::string> ModelMetadata::entries() const {
     entries[scale_key] = input_scale->from_bytes ? from_bytes : as_stored;
     entries[range_key] = Json{input_scale->lowest, input_scale->highest}.dump();
   }
-  if (targets) entries[targets_key] = *targets == TargetMeaning::classes ? classes : numbers;
+  if (targets) entries[targets_key] = *targets == TargetMeaning::classes ? class_targets : number_targets;
+  if (!classes.empty()) entries[classes_key] = Json(classes).dump();
+  if (table) entries[table_key] = table->to_text();
   return entries;
 }
 

@@ -4,6 +4,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "runtime/table.h"
 
 namespace bnc {
 
@@ -22,6 +25,8 @@ enum class TargetMeaning { classes, numbers };
 struct ModelMetadata {
   std::optional<InputScale> input_scale;   // bnc.input.scale: `bytes / 255` or `as stored`; bnc.input.range: `[0,1]`
   std::optional<TargetMeaning> targets;    // bnc.targets: `classes` or `numbers`
+  std::vector<std::string> classes;        // bnc.classes: a JSON list of their names, in order
+  std::optional<TableEncoding> table;      // bnc.table: the columns of a table and how they became numbers, as JSON
   std::map<std::string, std::string> others;   // entries that are not known, kept as they are
 
   // Error, naming `path`, where an entry of bnc's own is damaged.

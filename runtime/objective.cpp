@@ -66,7 +66,40 @@ std::optional<TargetRule> target_rule(const Graph& graph) {
                     .classes = prediction.shape.back().factor};
 }
 
-Objective::Objective(const Network& network) : network_(network.name()), graph_(graph_with_loss(network)) {
+ExampleInput::ExampleInput(const Graph& graph, const Node* target) : network_(graph.name) {
+  for (const Node* node : graph.nodes_of("input")) {
+    if (node == target) continue;
+    if (!name_.empty()) fail("network `{}` has inputs `{}` and `{}`, but a data set fills one", network_, name_, node->results[0].name);
+    name_ = node->results[0].name;
+    type_ = node->results[0].type;
+  }
+  for (const auto& node : graph.nodes()) {  // what `layout=nchw` becomes
+    if (node->is("transpose") && node->operands[0].name() == name_)
+      channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
+  }
+  if (name_.empty() || type_.dtype != DType::f32 || !is_rows_of_batch(type_))
+    fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph.batch_symbol);
+  type_text_ = to_string(type_, graph.batch_symbol);
+}
+
+bool ExampleInput::fit(const Dataset::Data& data) const {
+  if (data.example_size != elements_an_example(type_)) {
+    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}{}", data.files.front(),
+         fmt::join(data.example_dims, ", "), data.example_size, name_, network_, type_text_,
+         data.table ? "\nnote: the columns are " + data.table->describe() : "");
+  }
+  std::vector<int64_t> input_dims;
+  for (size_t k = 1; k < type_.shape.size(); ++k) input_dims.push_back(type_.shape[k].factor);
+  const std::vector<int64_t> wanted = extents(input_dims), have = extents(data.example_dims);
+  if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
+    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", data.files.front(),
+         fmt::join(data.example_dims, ", "), name_, network_, type_text_);
+  }
+  return channels_first_ && data.example_dims == input_dims;
+}
+
+Objective::Objective(const Network& network)
+    : graph_(graph_with_loss(network)), input_(graph_, graph_.output(Output::Role::loss)->value.node->operands[1].node) {
   loss_ = graph_.output(Output::Role::loss)->value.node;
   const Value prediction = loss_->operands[0], target = loss_->operands[1];
   averaged_ = loss_->attribute("reduction").symbol().name == "mean";
@@ -76,54 +109,27 @@ Objective::Objective(const Network& network) : network_(network.name()), graph_(
   for (const Output& output : graph_.outputs) {
     if (output.role == Output::Role::output && output.value == prediction && prediction_.empty()) prediction_ = output.name;
   }
-  for (const Node* node : graph_.nodes_of("input")) {
-    if (node == target.node) continue;
-    if (!input_.empty()) fail("network `{}` has inputs `{}` and `{}`, but a data set fills one", network_, input_, node->results[0].name);
-    input_ = node->results[0].name;
-    input_type_ = node->results[0].type;
-  }
-  for (const auto& node : graph_.nodes()) {  // what `layout=nchw` becomes
-    if (node->is("transpose") && node->operands[0].name() == input_)
-      channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
-  }
-  if (input_.empty() || input_type_.dtype != DType::f32 || !is_rows_of_batch(input_type_)) {
-    fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph_.batch_symbol);
-  }
   const std::optional<TargetRule> rule = target_rule(graph_);
   if (!rule) {
-    fail("the loss of network `{}` is not over one row an example: its prediction is {}", network_,
+    fail("the loss of network `{}` is not over one row an example: its prediction is {}", graph_.name,
          to_string(prediction_type_, graph_.batch_symbol));
   }
   targets_ = *rule;
 }
 
 BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
-  const Dataset::Data& content = data.data();
-  if (content.example_size != elements_an_example(input_type_)) {
-    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}", content.files.front(),
-         fmt::join(content.example_dims, ", "), content.example_size, input_, network_, to_string(input_type_, graph_.batch_symbol));
-  }
-  std::vector<int64_t> input_dims;
-  for (size_t k = 1; k < input_type_.shape.size(); ++k) input_dims.push_back(input_type_.shape[k].factor);
-  const std::vector<int64_t> wanted = extents(input_dims), have = extents(content.example_dims);
-  if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
-    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", content.files.front(),
-         fmt::join(content.example_dims, ", "), input_, network_, to_string(input_type_, graph_.batch_symbol));
-  }
-  return {.batch = batch,
-          .targets = kind_of(content, targets_),
-          .classes = targets_.classes,
-          .planes = channels_first_ && content.example_dims == input_dims};
+  return {.batch = batch, .targets = kind_of(data.data(), targets_), .classes = targets_.classes, .planes = input_.fit(data.data())};
 }
 
 void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const {
   Dataset::Data& content = data.data();
-  content.divide_bytes = divides_by_255(content.stored_numbers(), model.input_scale, content.files.front(), source);
+  content.follow(model, source);
   convert_targets(content, targets_, model.targets);
 }
 
-Dataset Objective::open(const std::string& spec, const std::string& default_split, const WeightStore& weights) const {
-  Dataset data = Dataset::open(spec, default_split);
+Dataset Objective::open(const std::string& spec, const std::string& default_split, const WeightStore& weights,
+                        const DataOptions& choices) const {
+  Dataset data = Dataset::Data::open(spec, default_split, {.choices = choices, .model = &weights.data().metadata});
   prepare(data, weights.data().metadata, training_data_of(weights));
   return data;
 }

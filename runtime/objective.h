@@ -20,21 +20,38 @@ Graph graph_with_loss(const Network& network);
 // What the loss of such a graph takes for targets; nothing where these are not one row an example.
 std::optional<TargetRule> target_rule(const Graph& graph);
 
+// The input of a network that the examples of a data set fill: its only one that is not the target.
+class ExampleInput {
+ public:
+  // Error where there is none, or several.
+  ExampleInput(const Graph& graph, const Node* target);
+  const std::string& name() const { return name_; }
+  // Error, naming both, where examples do not fit. Whether they are images with their channels first.
+  bool fit(const Dataset::Data& data) const;
+
+ private:
+  std::string network_, name_, type_text_;
+  TensorType type_;
+  bool channels_first_ = false;   // images with layout=nchw
+};
+
 class Objective {
  public:
   // Error when the network has no train section.
   explicit Objective(const Network& network);
 
-  const std::string& input() const { return input_; }             // the network's only input that is not the target
+  const std::string& input() const { return input_.name(); }
   const std::string& target() const { return target_; }           // the input that takes the targets
   const std::string& prediction() const { return prediction_; }   // the output the loss is of
 
   // Opens a data set for weights that were trained on data of that kind.
-  Dataset open(const std::string& spec, const std::string& default_split, const WeightStore& weights) const;
+  Dataset open(const std::string& spec, const std::string& default_split, const WeightStore& weights,
+               const DataOptions& choices = {}) const;
   // Makes the numbers and the targets of `data` what network and loss take, by the rules of a model, which `source` has. Error where
   // they cannot be.
   void prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const;
   const TargetRule& targets() const { return targets_; }
+  const std::string& loss() const { return targets_.loss; }       // the op
 
   // How the examples of data that are prepared go into the network; Error naming both where they do not fit.
   BatchShape fit(const Dataset& data, int64_t batch) const;
@@ -53,13 +70,13 @@ class Objective {
   double loss_an_example(double loss, int64_t batch) const { return averaged_ ? loss : loss / static_cast<double>(batch); }
 
  private:
-  std::string network_, input_, target_, prediction_;
-  TensorType input_type_, target_type_, prediction_type_;
-  TargetRule targets_;
   Graph graph_;              // the network with its loss
+  ExampleInput input_;
+  std::string target_, prediction_;
+  TensorType target_type_, prediction_type_;
+  TargetRule targets_;
   const Node* loss_ = nullptr;
   bool averaged_ = false;
-  bool channels_first_ = false;   // the input is images with layout=nchw
 };
 
 }  // namespace bnc

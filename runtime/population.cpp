@@ -164,7 +164,7 @@ WeightStore restat_weights(const Network& network, const WeightStore& weights, c
 
 WeightStore restat(const Network& network, const WeightStore& weights, const RestatOptions& options) {
   return at_boundary([&] {
-    const Dataset data = Objective(network).open(options.data, "train", weights);
+    const Dataset data = Objective(network).open(options.data, "train", weights, options.data_options);
     return restat_weights(network, weights, data, {options.batch, options.threads, options.cpu, options.on_progress});
   });
 }

@@ -58,21 +58,37 @@ void remove_leftovers(const fs::path& folder) {
   }
 }
 
-// Text labels are numbered in each data set by itself.
-void check_same_classes(const Dataset::Data& data, const Dataset::Data& test) {
-  if (!data.text_labels || !test.text_labels || data.class_names == test.class_names) return;
-  fail("the classes of {} are {}, but those of {} are {}", data.spec, fmt::join(data.class_names, ", "), test.spec,
-       fmt::join(test.class_names, ", "));
+// That of an earlier run, or the weights to begin with; fresh ones come later.
+Checkpoint first_state(const Network& network, const TrainOptions& options) {
+  Checkpoint state;
+  if (!options.resume.empty()) {
+    if (!options.weights.empty()) {
+      fail(
+          "a run that goes on has its weights in the checkpoint\nhelp: begin a new one with `--weights` and `--out`, or go on with "
+          "`--resume` alone");
+    }
+    state = read_checkpoint(options.resume);
+    if (state.network != network.name())
+      fail("the checkpoint in {} is of network `{}`, not `{}`", options.resume, state.network, network.name());
+    check_unchanged(network, state, options.resume, options.allow_changes);
+  } else if (!options.weights.empty()) {
+    state.weights = WeightStore::load(options.weights);
+    network.check_weights(state.weights);
+    if (options.on_warning) {
+      if (const std::string unused = network.unused_weights(state.weights); !unused.empty()) options.on_warning(unused);
+    }
+  }
+  return state;
 }
 
-WeightStore initial_weights(const Network& network, const TrainOptions& options, uint64_t seed) {
-  if (options.weights.empty()) return network.initialize(seed);
-  WeightStore weights = WeightStore::load(options.weights);
-  network.check_weights(weights);
-  if (options.on_warning) {
-    if (const std::string unused = network.unused_weights(weights); !unused.empty()) options.on_warning(unused);
-  }
-  return weights;
+// Opens a data set by the rules of a model, and adds those that it has none of.
+Dataset open_by(ModelMetadata& model, const std::string& spec, const char* split, const TrainOptions& options) {
+  Dataset data = Dataset::Data::open(spec, split, {.choices = options.data_options, .model = &model});
+  if (model.classes.empty()) model.classes = data.data().class_names;
+  if (!model.table) model.table = data.data().table;
+  if (options.on_warning)
+    for (const std::string& note : data.data().notes) options.on_warning("note: " + note);
+  return data;
 }
 
 double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(sum.batches); }
@@ -81,18 +97,11 @@ double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(
 
 Trainer::Trainer(const Network& network, const TrainOptions& options)
     : network_(network), options_(options), out_(options.out.empty() ? options.resume : options.out), objective_(network),
-      data_(Dataset::open(options.data, "train")) {
-  if (!options.test.empty()) test_.emplace(Dataset::open(options.test, "test"));
-  if (!options.weights.empty() && !options.resume.empty())
-    fail(
-        "a run that goes on has its weights in the checkpoint\nhelp: begin a new one with `--weights` and `--out`, or go on with "
-        "`--resume` alone");
+      state_(first_state(network, options)), data_(open_by(state_.weights.data().metadata, options.data, "train", options)) {
+  if (!options.test.empty()) test_.emplace(open_by(state_.weights.data().metadata, options.test, "test", options));
   if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
   objective_.fit(data_, 1);
-  if (test_) {
-    objective_.fit(*test_, examples_a_test);
-    check_same_classes(data_.data(), test_->data());
-  }
+  if (test_) objective_.fit(*test_, examples_a_test);
   choose_settings();
   follow_one_rule();
   shape_ = objective_.fit(data_, batch_);
@@ -115,9 +124,13 @@ void Trainer::choose_settings() {
     seed_ = options_.seed.value_or(static_cast<uint64_t>(section.seed));
     state_.examples = data_.count();
     state_.validate = options_.validate.value_or(0);
-    state_.weights = initial_weights(network_, options_, seed_);
+    if (options_.weights.empty()) {
+      ModelMetadata model = std::move(state_.weights.data().metadata);
+      state_.weights = network_.initialize(seed_);
+      state_.weights.data().metadata = std::move(model);
+    }
   } else {
-    load_state();
+    follow_state();
   }
   patience_ = options_.patience ? options_.patience : section.patience;
   if (state_.validate > 0) hold_out();
@@ -146,11 +159,7 @@ void Trainer::choose_settings() {
   else test_interval_ = steps_ >= least_tests * steps_an_epoch_ ? steps_an_epoch_ : std::max<int64_t>(1, steps_ / least_tests);
 }
 
-void Trainer::load_state() {
-  state_ = read_checkpoint(options_.resume);
-  if (state_.network != network_.name())
-    fail("the checkpoint in {} is of network `{}`, not `{}`", options_.resume, state_.network, network_.name());
-  check_unchanged(network_, state_, options_.resume, options_.allow_changes);
+void Trainer::follow_state() {
   if (state_.examples != data_.count())
     fail("the run in {} was on {} examples, but {} holds {}", options_.resume, state_.examples, options_.data, data_.count());
   if (state_.best && !std::isfinite(state_.best->row.test_loss)) state_.best.reset();

@@ -32,7 +32,7 @@ class Trainer {
 
   // Before the first step.
   void choose_settings();
-  void load_state();
+  void follow_state();   // of an earlier run
   void hold_out();
   void follow_one_rule();
   std::optional<Augmentation> augmentation() const;
@@ -92,12 +92,12 @@ class Trainer {
   const TrainOptions& options_;
   const std::string out_;
   const Objective objective_;
+  Checkpoint state_;
   Dataset data_;
   std::optional<Dataset> validation_, test_;
   std::optional<Session> session_, tester_;
   std::optional<ActivationProbe> probe_;   // where there is a folder to keep what it finds
   std::optional<EventFile> events_;
-  Checkpoint state_;
   BatchShape shape_;
   int64_t kept_step_ = 0, checkpoint_step_ = -1;   // when the state was kept; of the last checkpoint written or read
   int64_t batch_ = 0, steps_ = 0, steps_an_epoch_ = 0, row_interval_ = 1, test_interval_ = 1, first_step_ = 0;

@@ -117,6 +117,30 @@ void add_cpu_option(po::options_description& options) {
                         "the CPU to generate code for, by LLVM's name; `baseline` is any x86-64 (default: this machine's)");
 }
 
+DataOptions Arguments::data_options() const {
+  DataOptions options;
+  options.label = text("label");
+  options.ignore = list("ignore");
+  options.id = text("id");
+  const std::string missing = choice("missing", {"error", "mean", "drop"});
+  options.missing = missing == "mean"   ? DataOptions::Missing::mean
+                    : missing == "drop" ? DataOptions::Missing::drop
+                                        : DataOptions::Missing::refuse;
+  options.unknown_as_zero = choice("unknown", {"error", "zero"}) == "zero";
+  return options;
+}
+
+void add_data_options(po::options_description& options) {
+  options.add_options()
+      ("label", po::value<std::string>()->value_name("COLUMN"),
+       "of a table: the column of the targets (default: `label`, else the last one; with weights the one they were trained on)")
+      ("ignore", po::value<std::string>()->value_name("COLUMN,..."), "of a table: columns to leave out")
+      ("missing", po::value<std::string>()->value_name("HOW"),
+       "of a table: what a missing value is: `error` (default), `mean` (that of the column in the training data) or `drop` (the row)")
+      ("unknown", po::value<std::string>()->value_name("HOW"),
+       "of a table: what a text is that was in no row of the training data: `error` (default) or `zero` (none of its column's categories)");
+}
+
 void add_check_options(po::options_description& options) {
   options.add_options()(
       "check-bounds", po::bool_switch(),

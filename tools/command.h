@@ -65,6 +65,8 @@ class Arguments {
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
   WeightStore required_weights(const Network& network) const;   // UsageError where they are not given
+  // Of add_data_options, and `--id`.
+  DataOptions data_options() const;
   CodeChecks checks() const { return {flag("check-bounds"), flag("poison")}; }
   // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
   std::function<void(const std::string& phase, double milliseconds)> print_time() const;
@@ -90,12 +92,14 @@ struct Command {
 // Options that several commands share.
 inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
 inline constexpr const char* data_help =
-    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a .csv with the labels in column `label` or the "
-    "last one;\nSPEC:train and SPEC:test name the split";
+    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a table (.csv, .tsv);\nSPEC:train and SPEC:test "
+    "name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 // `--check-bounds` and `--poison`, for commands that run code.
 void add_check_options(po::options_description& options);
+// `--label`, `--ignore`, `--missing` and `--unknown`, for commands that read data sets.
+void add_data_options(po::options_description& options);
 
 // Parses what follows the subcommand; UsageError with a suggestion where that fails.
 Arguments parse_arguments(const Command& command, const std::vector<std::string>& words);
@@ -118,6 +122,7 @@ Command init_command();
 Command run_command();
 Command train_command();
 Command eval_command();
+Command predict_command();
 Command report_command();
 Command restat_command();
 Command lint_command();

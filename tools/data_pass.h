@@ -17,6 +17,7 @@ class DataPass {
   Options options() {
     Options options;
     options.data = arguments_.text("data");
+    options.data_options = arguments_.data_options();
     options.batch = arguments_.integer("batch").value_or(options.batch);
     options.threads = arguments_.threads();
     options.cpu = arguments_.cpu();
@@ -40,6 +41,7 @@ inline po::options_description data_pass_options(const std::string& data, const 
       ("data", input_data("SPEC"), data.c_str())
       ("batch", po::value<int64_t>()->value_name("B"), batch.c_str());
   add_cpu_option(options);
+  add_data_options(options);
   return options;
 }
 

@@ -41,6 +41,7 @@ std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
 TrainOptions train_options(const Arguments& arguments) {
   TrainOptions options;
   options.data = arguments.required("data");
+  options.data_options = arguments.data_options();
   options.test = arguments.text("test");
   options.epochs = arguments.integer("epochs");
   options.steps = arguments.integer("steps");
@@ -91,7 +92,7 @@ std::string quoted(const std::string& word) {
 // The options of this call that a resumed one needs again.
 std::string resume_command(const Arguments& arguments, const std::string& out) {
   std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
-  for (const char* option : {"data", "test", "cpu"})
+  for (const char* option : {"data", "test", "label", "ignore", "missing", "unknown", "cpu"})
     if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
   for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "test-every", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
@@ -217,6 +218,7 @@ Command train_command() {
       "tensorboard", po::bool_switch(), "write an event file for TensorBoard into DIR too")(
       "profile", po::bool_switch(), "print where the time went to stderr: steps, waiting for data, tests, checkpoints");
   add_cpu_option(options);
+  add_data_options(options);
   add_check_options(options);
   command.options.add(options);
   command.implied_outputs = implied_outputs;

@@ -262,12 +262,26 @@ std::vector<PassSummary> passes();
 std::string ops_reference();      // docs/ops.md
 std::string passes_reference();   // docs/passes.md
 
+// How a data set is read where there is a choice.
+struct DataOptions {
+  // Of a table: the column of the targets (by default `label`, else the last one), columns that are left out, and one whose text is
+  // carried through to predictions. By name, or by number from 1 in a table without names.
+  std::string label;
+  std::vector<std::string> ignore;
+  std::string id;
+  // A missing value of a table is an error, becomes the mean of the training data's column, or its row is left out.
+  enum class Missing { refuse, mean, drop };
+  Missing missing = Missing::refuse;
+  // A text that was in no row of the training data is an error, or all of its column's categories are 0.
+  bool unknown_as_zero = false;
+};
+
 // A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C), or an archive's `x` and a table's columns as
 // stored (u1 counts as pixels); targets are i32 labels, or floats.
 class Dataset {
  public:
   // SPEC of the command line; `default_split` is "train" or "test".
-  static Dataset open(const std::string& spec, const std::string& default_split);
+  static Dataset open(const std::string& spec, const std::string& default_split, const DataOptions& options = {});
   // The files that a specification is read from, of either split; empty where there are none.
   static std::vector<std::string> files(const std::string& spec);
   Dataset(Dataset&&) noexcept;
@@ -295,6 +309,7 @@ class Dataset {
 
 struct TrainOptions {
   std::string data, test;                 // data specifications; `test` may be empty
+  DataOptions data_options = {};          // of both
   std::optional<double> validate;         // the share of the training examples held out to watch the run by, in place of `test`
   std::optional<int64_t> epochs, steps, batch;
   std::optional<int64_t> patience;        // ends the run after so many epochs in which the tests did not improve
@@ -364,6 +379,7 @@ std::string report(const std::vector<std::string>& runs);
 
 struct EvaluateOptions {
   std::string data;
+  DataOptions data_options = {};
   int64_t batch = 100;
   bool batch_statistics = false;
   int threads = 0;
@@ -374,8 +390,33 @@ struct EvaluateOptions {
 };
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options);
 
+struct PredictOptions {
+  std::string data;               // the test split by default; it need not have targets
+  DataOptions data_options = {};
+  int64_t batch = 100;
+  int threads = 0;
+  std::string cpu = "native";
+  CodeChecks checks = {};
+  std::function<void(const Progress&)> on_progress = {};
+  std::function<void(const std::string& warning)> on_warning = {};
+};
+// What a network predicts for the examples of a data set, in order.
+struct Predictions {
+  int64_t count = 0;
+  bool classes = false;                 // which class an example is of; else numbers
+  std::vector<std::string> columns;     // the names of the classes, or of the numbers: `y`, `y[0]`, `y[1]` ..
+  std::vector<float> values;            // count x columns: the probability of each class, or the numbers
+  std::vector<int32_t> answers;         // of classes: the most probable one; -1 where a prediction is not finite
+  std::vector<std::string> ids;         // what stands in the column that is carried through; else empty
+  std::optional<EvaluationResult> figures;   // where the data have targets and the network a train section
+};
+// Probabilities are what the loss makes of the network's output: softmax or sigmoid. Without a train section they are so for classes that
+// the weights have names of, unless the network ends in a softmax itself; else the numbers of all outputs.
+Predictions predict(const Network& network, const WeightStore& weights, const PredictOptions& options);
+
 struct RestatOptions {
   std::string data;      // the training split by default
+  DataOptions data_options = {};
   int64_t batch = 0;     // 0: what training normalizes together, the train section's batch or a ghost batch
   int threads = 0;
   std::string cpu = "native";
@@ -398,6 +439,7 @@ struct LintFinding {
 };
 struct LintOptions {
   std::string data;      // empty: the weights alone; else the stored statistics are held against the data's (training split)
+  DataOptions data_options = {};
   int64_t batch = 0;     // as in RestatOptions
   int threads = 0;
   std::string cpu = "native";

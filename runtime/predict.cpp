@@ -1,0 +1,198 @@
+// What a network predicts for a data set: classes with their probabilities, or numbers.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "runtime/dataset.h"
+#include "runtime/error.h"
+#include "runtime/evaluator.h"
+#include "runtime/network.h"
+#include "runtime/objective.h"
+#include "runtime/session.h"
+#include "runtime/weight_store.h"
+
+namespace bnc {
+
+namespace {
+
+// How a row of the network's output becomes probabilities.
+enum class Scores { probabilities, logits, logit, number };
+
+struct Scheme {
+  bool classes = false;
+  Scores scores = Scores::probabilities;
+  std::string output;   // the scores of classes
+};
+
+void softmax(std::span<const float> row, std::vector<float>& to) {
+  const float most = *std::max_element(row.begin(), row.end());
+  double sum = 0;
+  for (const float x : row) sum += std::exp(static_cast<double>(x) - most);
+  for (const float x : row) to.push_back(static_cast<float>(std::exp(static_cast<double>(x) - most) / sum));
+}
+
+// Of two classes, of which the second one has this probability.
+void add_pair(float second, std::vector<float>& to) { to.insert(to.end(), {1 - second, second}); }
+
+int64_t width_of(const Value& value) { return element_count(value.type().shape)->factor; }
+
+class Predictor {
+ public:
+  Predictor(const Network& network, const WeightStore& weights, const PredictOptions& options)
+      : network_(network), graph_(network.data().graph()), model_(weights.data().metadata), options_(options),
+        data_(Dataset::Data::open(options.data, "test", {.choices = options.data_options, .model = &model_, .targets = false})) {
+    if (network.trainable()) objective_.emplace(network);
+    const std::string source = training_data_of(weights);
+    scored_ = objective_ && data_.data().has_targets();
+    if (scored_) objective_->prepare(data_, model_, source);
+    else data_.data().follow(model_, source);
+    if (options.on_warning)
+      for (const std::string& note : data_.data().notes) options.on_warning("note: " + note);
+    if (objective_) shape_ = objective_->fit(data_, options.batch);
+    const ExampleInput input(graph_, objective_ ? graph_.find(objective_->target()).node : nullptr);
+    input.fit(data_.data());
+    input_ = input.name();
+    choose_scheme();
+    name_columns();
+    CompileOptions compile;
+    compile.cpu = options.cpu;
+    compile.threads = options.threads;
+    compile.on_warning = options.on_warning;
+    compile.checks = options.checks;
+    session_.emplace(network.compile(compile, weights));
+  }
+
+  Predictions run() {
+    const auto start = std::chrono::steady_clock::now();
+    const int64_t all = data_.count(), batch = std::min(options_.batch, all);
+    Progress progress;
+    progress.steps = (all + batch - 1) / batch;
+    for (int64_t first = 0; first < all; first += batch) {
+      const int64_t count = std::min(batch, all - first);
+      run_batch(first, count);
+      for (int64_t k = 0; k < count; ++k) add_row(k);
+      if (!options_.on_progress) continue;
+      ++progress.step;
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      progress.examples_per_second = static_cast<double>(first + count) / seconds;
+      progress.seconds_left = static_cast<double>(all - first - count) / progress.examples_per_second;
+      options_.on_progress(progress);
+    }
+    found_.count = all;
+    found_.ids = data_.data().ids;
+    const double divisor = static_cast<double>(all);
+    if (scored_) found_.figures = {total_.loss / divisor, total_.right / divisor, all, total_.not_finite};
+    return std::move(found_);
+  }
+
+ private:
+  void choose_scheme() {
+    const Output& first = *std::find_if(graph_.outputs.begin(), graph_.outputs.end(),
+                                        [](const Output& output) { return output.role == Output::Role::output; });
+    if (!objective_) {
+      const bool classes = !model_.classes.empty() && width_of(first.value) == static_cast<int64_t>(model_.classes.size());
+      scheme_ = {classes, first.value.node->is("softmax") ? Scores::probabilities : Scores::logits, first.name};
+      return;
+    }
+    const TargetRule& rule = objective_->targets();
+    scheme_.output = objective_->prediction();
+    const bool trained_on_classes = model_.targets == TargetMeaning::classes;
+    if (rule.class_numbers || (rule.width > 1 && rule.width == rule.classes && trained_on_classes)) {
+      scheme_.classes = rule.classes * rule.width > 1;
+      scheme_.scores = objective_->loss() == "softmax_cross_entropy" ? Scores::logits : Scores::probabilities;
+    } else if (rule.width == 1 && (rule.shares ? model_.targets != TargetMeaning::numbers : trained_on_classes)) {
+      scheme_.classes = true;
+      scheme_.scores = rule.shares ? Scores::logit : Scores::number;
+    }
+  }
+
+  void name_columns() {
+    found_.classes = scheme_.classes;
+    if (scheme_.classes) {
+      const bool pair = scheme_.scores == Scores::logit || scheme_.scores == Scores::number;
+      const int64_t width = pair ? 2 : objective_ ? objective_->targets().classes : static_cast<int64_t>(model_.classes.size());
+      const bool named = static_cast<int64_t>(model_.classes.size()) == width;
+      for (int64_t k = 0; k < width; ++k)
+        found_.columns.push_back(named ? model_.classes[static_cast<size_t>(k)] : std::to_string(k));
+      return;
+    }
+    for (const Output& output : graph_.outputs) {
+      if (output.role != Output::Role::output || output.value.type().dtype != DType::f32) continue;
+      const Shape& shape = output.value.type().shape;
+      if (shape.empty() || shape[0] != Dim{1, true}) continue;   // not a row an example
+      const int64_t width = width_of(output.value);
+      numbers_.emplace_back(output.name, width);
+      for (int64_t k = 0; k < width; ++k) found_.columns.push_back(width == 1 ? output.name : fmt::format("{}[{}]", output.name, k));
+    }
+    if (found_.columns.empty()) fail("network `{}` has no output of floats with a row an example", network_.name());
+  }
+
+  void run_batch(int64_t first, int64_t count) {
+    indices_.resize(static_cast<size_t>(count));
+    std::iota(indices_.begin(), indices_.end(), first);
+    if (scored_) {
+      run_examples(*session_, *objective_, data_, indices_, shape_, batch_);
+      const Objective::Score score = objective_->score(session_->view(objective_->prediction()), batch_, shape_.targets, count);
+      total_.loss += score.loss;
+      total_.right += score.right;
+      total_.not_finite += score.not_finite;
+      return;
+    }
+    Session::Data& inside = session_->data();
+    Slot& input = inside.input(input_);
+    inside.set_batch(count);
+    data_.data().gather_x(indices_, {input.floats(), static_cast<size_t>(count * data_.data().example_size)});
+    input.batch = count;
+    session_->run();
+  }
+
+  void add_row(int64_t k) {
+    if (!scheme_.classes) {
+      for (const auto& [name, width] : numbers_) {
+        const std::span<const float> row = session_->view(name).subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
+        found_.values.insert(found_.values.end(), row.begin(), row.end());
+      }
+      return;
+    }
+    const bool pair = scheme_.scores == Scores::logit || scheme_.scores == Scores::number;
+    const size_t width = pair ? 1 : found_.columns.size();
+    const std::span<const float> row = session_->view(scheme_.output).subspan(static_cast<size_t>(k) * width, width);
+    const size_t begin = found_.values.size();
+    switch (scheme_.scores) {
+      case Scores::logits: softmax(row, found_.values); break;
+      case Scores::probabilities: found_.values.insert(found_.values.end(), row.begin(), row.end()); break;
+      case Scores::logit: add_pair(static_cast<float>(1 / (1 + std::exp(-static_cast<double>(row[0])))), found_.values); break;
+      case Scores::number: add_pair(row[0], found_.values); break;
+    }
+    found_.answers.push_back(answer_of(std::span(found_.values).subspan(begin)));
+  }
+
+  const Network& network_;
+  const Graph& graph_;
+  const ModelMetadata& model_;
+  const PredictOptions& options_;
+  Dataset data_;
+  std::optional<Objective> objective_;
+  bool scored_ = false;
+  std::string input_;
+  Scheme scheme_;
+  BatchShape shape_;
+  std::vector<std::pair<std::string, int64_t>> numbers_;   // outputs and their numbers an example
+  std::optional<Session> session_;
+  std::vector<int64_t> indices_;
+  Batch batch_;
+  Objective::Score total_;
+  Predictions found_;
+};
+
+}  // namespace
+
+Predictions predict(const Network& network, const WeightStore& weights, const PredictOptions& options) {
+  return at_boundary([&] {
+    if (options.batch < 1) fail("the batch size is {}, but must be at least 1", options.batch);
+    return Predictor(network, weights, options).run();
+  });
+}
+
+}  // namespace bnc
