@@ -22,16 +22,18 @@ class TableReader {
  public:
   TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options) {
     std::vector<std::string> expected = options.choices.ignore;
-    for (const std::string& name : {options.choices.label, options.choices.id})
-      if (!name.empty()) expected.push_back(name);
+    expected.insert(expected.end(), {options.choices.label, options.choices.id});
+    std::erase_if(expected, [](const std::string& name) { return parse_number(name).kind == Kind::number; });   // of a column, perhaps
     const TableEncoding* known = options.model && options.model->table ? &*options.model->table : nullptr;
     if (known)
       for (const TableColumn& column : known->columns) expected.push_back(column.name);
     std::erase(expected, "");
     survey_ = survey(text, expected);
     if (survey_.columns.size() < 2 && options.targets) {
-      fail("{}:1:1: a line has one field only, but needs numbers and a label, with commas, semicolons or tabs between them", text.path);
+      fail("{}:{}:1: a line has one field only, but needs numbers and a label, with commas, semicolons or tabs between them", text.path,
+           survey_.first_line);
     }
+    if (survey_.rows == 0) fail("{} holds no examples", text.path);
     if (known) encoding_ = *known, roles_ = match(*known, survey_, text.path, options.choices);
     else encoding_ = encode_by(survey_, text.path, options.choices, roles_);
     if (!options.targets) leave_targets();
@@ -53,7 +55,8 @@ class TableReader {
       if (survey_.columns[*roles_.target].is_text() || has_text_classes()) fill_classes(data);
       else fill_numbers(data);
     }
-    if (dropped_ > 0) data.notes.push_back(fmt::format("{}: {} of {} rows are left out: a value is missing", text_.path, dropped_, survey_.rows));
+    if (dropped_ > 0)
+      data.notes.push_back(fmt::format("{}: {} of {} rows are left out: a value is missing", text_.path, dropped_, survey_.rows));
     if (!roles_.unused.empty()) {
       data.notes.push_back(fmt::format("{}: the network was trained without column{} `{}`, which {} left out", text_.path,
                                        roles_.unused.size() == 1 ? "" : "s", fmt::join(roles_.unused, "`, `"),

@@ -99,7 +99,7 @@ void read_specification(const Specification& spec, const ReadOptions& options, D
     const std::string near = nearest_name(spec.source, {"fashion-mnist"});
     fail("no data set `{}`{}\nhelp: give {}", spec.source, near.empty() ? "" : fmt::format("; did you mean `{}`?", near), kinds);
   }
-  if (has_extension(spec.source, ".npz")) return read_npz_dataset(spec.source, data);
+  if (has_extension(spec.source, ".npz")) return read_npz_dataset(spec.source, options, data);
   for (const char* extension : {".csv", ".csv.gz", ".tsv", ".tsv.gz"})
     if (has_extension(spec.source, extension)) return read_table(spec.source, options, data);
   fail("{} is no data set: give {}", spec.source, kinds);

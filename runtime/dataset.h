@@ -60,7 +60,7 @@ void read_idx(const std::string& images, const std::string& labels, Dataset::Dat
 // Records of a label byte and 32 x 32 pixels in planes R, G, B, of all `files` in order.
 void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 // Arrays `x` and `y` of a NumPy archive.
-void read_npz_dataset(const std::string& path, Dataset::Data& data);
+void read_npz_dataset(const std::string& path, const ReadOptions& options, Dataset::Data& data);
 // An array with one row an example as targets: labels where each is one integer, else floats.
 void set_targets(const Array& array, Dataset::Data& data);
 // A table, gzipped or not. The first line may hold names. Targets are labels where all are whole numbers, or text, numbered in alphabetical

@@ -44,7 +44,8 @@ ModelMetadata ModelMetadata::parse(std::map<std::string, std::string> entries, c
     found.highest = range[1].get<double>();
   }
   if (const auto targets = take(entries, targets_key)) {
-    metadata.targets = is_first(*targets, class_targets, number_targets, targets_key, path) ? TargetMeaning::classes : TargetMeaning::numbers;
+    metadata.targets = is_first(*targets, class_targets, number_targets, targets_key, path) ? TargetMeaning::classes
+                                                                                            : TargetMeaning::numbers;
   }
   if (const auto text = take(entries, classes_key)) {
     try {

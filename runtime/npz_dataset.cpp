@@ -5,21 +5,29 @@
 
 namespace bnc {
 
-void read_npz_dataset(const std::string& path, Dataset::Data& data) {
-  const std::vector<StoredArray> arrays = read_npz(path);
-  const auto find = [&](const std::string& name) -> const StoredArray& {
-    std::vector<std::string> names;
-    for (const StoredArray& stored : arrays) {
-      if (stored.name == name) return stored;
-      names.push_back(stored.name);
-    }
-    fail("{}: a data set needs arrays `x` and `y`, but there is no `{}` (it holds: {})", path, name, fmt::join(names, ", "));
-  };
-  const StoredArray &x = find("x"), &y = find("y");
-  for (const StoredArray* stored : {&x, &y}) {
-    if (stored->array.dims().empty()) fail("{}: array `{}` is a single number, not one row an example", path, stored->name);
+namespace {
+
+// The array of that name, a row an example; null where it need not be there and is not.
+const StoredArray* find(const std::vector<StoredArray>& arrays, const std::string& name, bool needed, const std::string& path) {
+  std::vector<std::string> names;
+  for (const StoredArray& stored : arrays) {
+    names.push_back(stored.name);
+    if (stored.name != name) continue;
+    if (stored.array.dims().empty()) fail("{}: array `{}` is a single number, not one row an example", path, name);
+    return &stored;
   }
-  if (x.array.dims()[0] != y.array.dims()[0]) fail("{}: `x` holds {} examples, but `y` {}", path, x.array.dims()[0], y.array.dims()[0]);
+  if (!needed) return nullptr;
+  fail("{}: a data set needs arrays `x` and `y`, but there is no `{}` (it holds: {})", path, name, fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void read_npz_dataset(const std::string& path, const ReadOptions& options, Dataset::Data& data) {
+  const std::vector<StoredArray> arrays = read_npz(path);
+  const StoredArray& x = *find(arrays, "x", true, path);
+  const StoredArray* y = find(arrays, "y", options.targets, path);
+  if (y && x.array.dims()[0] != y->array.dims()[0])
+    fail("{}: `x` holds {} examples, but `y` {}", path, x.array.dims()[0], y->array.dims()[0]);
 
   data.files = {path};
   data.labels_file = path;
@@ -29,7 +37,7 @@ void read_npz_dataset(const std::string& path, Dataset::Data& data) {
   else if (x.array.is_float()) data.values.assign(x.array.floats().begin(), x.array.floats().end());
   else data.values.assign(x.array.integers().begin(), x.array.integers().end());
 
-  set_targets(y.array, data);
+  if (y) set_targets(y->array, data);
 }
 
 void set_targets(const Array& array, Dataset::Data& data) {

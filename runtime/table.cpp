@@ -133,6 +133,7 @@ TableSurvey survey(const TableText& text, const std::vector<std::string>& expect
   const size_t width = first->fields.size();
   TableSurvey found;
   found.columns.resize(width);
+  found.first_line = first->line;
   const auto add = [&](const Record& record) {
     ++found.rows;
     for (size_t k = 0; k < width; ++k) found.columns[k].add(record.fields[k], record.line);

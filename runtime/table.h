@@ -75,7 +75,7 @@ struct TableText {
 struct TableSurvey {
   std::vector<ColumnSurvey> columns;
   bool has_names = false;
-  int64_t rows = 0;
+  int64_t rows = 0, first_line = 1;
 
   // The first column of that name, exactly or, where there is none, but for case.
   std::optional<size_t> find(const std::string& name) const;

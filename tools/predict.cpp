@@ -171,8 +171,8 @@ Command predict_command() {
                   {},
                   {"model"},
                   run};
-  po::options_description options = data_pass_options(fmt::format("the data, of which targets are not needed: {} (default: test)", data_help),
-                                                      "examples a batch (default 100)");
+  po::options_description options = data_pass_options(
+      fmt::format("the data, of which targets are not needed: {} (default: test)", data_help), "examples a batch (default 100)");
   options.add_options()
       ("output,o", output_file("OUT"),
        "where to write: .csv or .tsv, a line an example with the class, its probability and that of every class, or with the numbers "

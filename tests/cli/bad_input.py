@@ -196,7 +196,7 @@ def tables(model):
     expect("gzipped table cut short", call(BNC, "train", model, "--data", HERE / "cut.csv.gz"), "cut.csv.gz: truncated")
     (HERE / "other.csv").write_text("1,2,3,4,5,6,x\n1,2,3,4,5,6,y\n1,2,3,4,5,6,z\n" * 5)
     (HERE / "table.csv").write_text("1,2,3,4,5,6,u\n1,2,3,4,5,6,v\n1,2,3,4,5,6,w\n" * 5)
-    expect("tables with different classes", call(BNC, "train", model, "--data", HERE / "table.csv", "--test", HERE / "other.csv"), "u, v, w", "x, y, z")
+    expect("tables with different classes", call(BNC, "train", model, "--data", HERE / "table.csv", "--test", HERE / "other.csv"), "other.csv:1:", "label `x` is no class", "u, v, w")
     augmented = source("augmented", SMALL_NETWORK.replace("epochs ", "augment = [flip]\n  epochs ", 1))
     (HERE / "table.csv").write_text(line * 9)
     expect("flipping what is no image", call(BNC, "train", augmented, "--data", HERE / "table.csv"), "augment = [flip]", "the examples of", "[6]")

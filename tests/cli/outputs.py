@@ -28,6 +28,7 @@ COMMANDS = {
     "opt": (["opt", MODEL, "--passes", "canonicalize", "--weights", WEIGHTS], ["--output"], [MODEL, WEIGHTS]),
     "init": (["init", MODEL], ["--output"], [MODEL]),
     "run": (["run", MODEL, "--weights", WEIGHTS, "--input", ARRAYS], ["--output"], [MODEL, WEIGHTS, ARRAYS]),
+    "predict": (["predict", MODEL, "--weights", WEIGHTS, "--data", DATA], ["--output"], [MODEL, WEIGHTS, DATA]),
     "restat": (["restat", MODEL, "--weights", WEIGHTS, "--data", f"{DATA}:train"], ["--output"], [MODEL, WEIGHTS, DATA]),
     "report": (["report", RUN], ["--out"], [RUN / "history.csv", RUN / "weights.safetensors"]),
     "train": (["train", MODEL, "--data", DATA, "--steps", 1], [], []),
@@ -38,7 +39,7 @@ KINDS = {
     "input": {"weights", "input", "against", "data", "test"},
     "folder": {"resume"},
     "no file": {"name", "passes", "batch", "threads", "seed", "emit", "mode", "cpu", "stop-after", "epochs", "steps", "patience", "test-every", "checkpoint-every", "validate",
-                "seconds", "stats", "bound"},
+                "seconds", "stats", "bound", "label", "ignore", "missing", "unknown", "id", "top"},
 }
 
 
