@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <llvm/IR/MDBuilder.h>
+
 #include "codegen/kernel_emitter.h"
 #include "ir/diagnostic.h"
 
