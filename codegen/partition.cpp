@@ -14,7 +14,7 @@ using loops::UnaryOp;
 
 namespace {
 
-// Instructions from which a second thread pays; LLVM takes about 20 microseconds for one.
+// Instructions from which a second thread pays: docs/performance.md.
 constexpr int64_t worthwhile_part = 1000;
 
 // A shared subexpression is computed once.

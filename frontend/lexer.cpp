@@ -1,14 +1,12 @@
 #include "frontend/lexer.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 namespace bnc {
 
 bool is_keyword(std::string_view text) {
-  static constexpr std::array keywords = {"return", "repeat", "in", "if", "else", "true", "false", "and", "or", "not"};
   return std::find(keywords.begin(), keywords.end(), text) != keywords.end();
 }
 

@@ -1,6 +1,7 @@
 // Characters -> tokens. Comments are tokens too: the formatter keeps them, the parser skips them.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,7 @@ struct Token {
 };
 
 // Words that cannot name a value.
+inline constexpr std::array<std::string_view, 10> keywords = {"return", "repeat", "in", "if", "else", "true", "false", "and", "or", "not"};
 bool is_keyword(std::string_view text);
 
 // The last token is `end`. Characters that cannot begin a token are reported and skipped; text that is not UTF-8, or

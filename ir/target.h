@@ -14,8 +14,8 @@ struct TargetDescription {
   int vector_registers = 16;
   bool masked_memory = false;  // cheap masked loads and stores
   bool fused_multiply_add = false;
-  // Whether a prefetch into the second cache alone comes to pass. A Zen 4 has minutes in which it does not, and one into all
-  // caches does: 96 -> 96 channels of 3 x 3, stride 2, behind a batch norm, then took 1.11 and 1.012 times what the bare one did.
+  // Whether a prefetch into the second cache alone comes to pass. On a Zen 4 it does not always, and one into all caches does
+  // (docs/performance.md).
   bool second_cache_prefetch = true;
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10;
   // Results of more bytes are not expected in any cache when they are read. Fixed: what systems report of the last cache

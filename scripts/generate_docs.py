@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/ops.md and docs/passes.md from what the compiler says of itself.
+"""Writes docs/ops.md, docs/passes.md and the highlighting of tools/editors from what the compiler says of itself.
 
 usage: generate_docs.py BNC [--check]      With --check, writes nothing; exit 1 if a file differs.
 """
@@ -8,16 +8,26 @@ import pathlib
 import subprocess
 import sys
 
-DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
-PAGES = {"ops.md": "--ops-reference", "passes.md": "--passes-reference"}
+import editor_syntax
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def generated(bnc):
+    """Path from the root -> text."""
+    def said(option):
+        return subprocess.run([bnc, option], check=True, capture_output=True, text=True).stdout
+
+    ops = said("--ops-reference")
+    return {"docs/ops.md": ops, "docs/passes.md": said("--passes-reference"),
+            **editor_syntax.files(ops, (ROOT / "docs/language.md").read_text())}
 
 
 def main():
     bnc, check = sys.argv[1], "--check" in sys.argv[2:]
     stale = False
-    for name, option in PAGES.items():
-        text = subprocess.run([bnc, option], check=True, capture_output=True, text=True).stdout
-        page = DOCS / name
+    for name, text in generated(bnc).items():
+        page = ROOT / name
         old = page.read_text() if page.exists() else ""
         if text == old:
             continue
@@ -25,9 +35,9 @@ def main():
             page.write_text(text)
             continue
         stale = True
-        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), f"docs/{name}", "generated"))
+        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), name, "generated"))
     if stale:
-        print("error: the generated pages are out of date: run scripts/generate_docs.py build/bnc")
+        print("error: the generated files are out of date: run scripts/generate_docs.py build/bnc")
     return 1 if stale else 0
 
 

@@ -1,11 +1,8 @@
 // Staging ahead: while a chunk's products are summed, the next chunk's window is filled, a vector or a few with each stretch
-// of a sum. The next task's first chunk is filled by a thread's task before it: 0.6 % of a step of 192 -> 192 channels (1 x 1).
+// of a sum. The next task's first chunk is filled by a thread's task before it.
 //
 // What the copy waits for, the products do not, and of a core that adds and compares beside its multiply-adds they take little.
-// Measured on two threads of a Zen 4, a batch norm and ReLU in front and moments behind a 1 x 1 convolution, in times of the bare
-// one's, with chunks copied at a time and ahead: 192 -> 192 channels 1.040 and 1.025, 64 -> 256 1.037 and 1.028, 128 -> 48 1.12 and
-// 1.04, 256 -> 64 1.19 and 1.055, 256 -> 128 with stride 2 1.14 and 1.017. With a kernel of 3 x 3 and stride 2, whose windows
-// overlap: nothing gained.
+// Where windows overlap nothing is gained (docs/performance.md, "Batch norm around a convolution").
 #include "passes/lower/row_contraction.h"
 
 namespace bnc::lower {

@@ -19,10 +19,8 @@ class Chunks : ContractionSpace {
 
  private:
   // What is staged is read once a panel: where windows of fewer rows do not overlap, chunks of them stay in the first cache, and
-  // the way there overlaps with the products around it. Full tiles, and in every task the same. Measured on two threads of an
-  // Emerald Rapids, 1 x 1 convolutions behind a batch norm and ReLU, in times of the bare one's: 192 -> 192 channels, chunks of one
-  // tile, a quarter, half, once and twice the first cache 1.042, 1.051, 1.053, 1.062, 1.07; 64 -> 256, whose results are stored past
-  // the caches, so that each chunk's first stores wait, a third, two thirds and once 1.044, 1.034, 1.05. Large weights come anew.
+  // the way there overlaps with the products around it. Full tiles, and in every task the same. Small chunks are best, but for results
+  // that are stored past the caches, where each chunk's first stores wait (docs/performance.md). Large weights come anew.
   void choose_at_a_time() {
     constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
     const bool streamed = lowering_.exceeds_caches(form_.result);
@@ -93,7 +91,7 @@ class Chunks : ContractionSpace {
   }
 
   // Lets the tasks own several chunks, as nothing hides the copy of their first one, and leaves enough tasks. Where there are plenty
-  // they own more: each leaves parts of the moments, which another processor's task may have to fetch (64 -> 256 channels: .2 %).
+  // they own more: each leaves parts of the moments, which another processor's task may have to fetch.
   bool make_tasks(ContractionPlan& plan) const {
     constexpr int64_t least_chunks = 4, enough_tasks = 16, plenty = 96;
     double rows = 1;

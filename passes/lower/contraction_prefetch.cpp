@@ -1,8 +1,5 @@
-// Prefetching: during the arithmetic of a tile, the lines that it, the next tile and the next task will use.
-//
-// Measured on two threads, shares of the peak without and with, on a Zen 4: 64 -> 256 channels of 1 x 1 at 56 x 56, batch 32,
-// 0.75 and 0.95. On an Emerald Rapids, each line about once instead of at every panel of columns again: 192 -> 192 of 1 x 1 from
-// 0.89 to 0.97; ResNet-50's inference, with the panels of weights fetched ahead, from 32.4 to 28.6 ms.
+// Prefetching: during the arithmetic of a tile, the lines that it, the next tile and the next task will use, each about once, so
+// that arithmetic hides the memory. What was measured: docs/performance.md, "Prefetching".
 #include "passes/lower/row_contraction.h"
 
 #include <algorithm>
@@ -75,9 +72,8 @@ RowContraction::Share RowContraction::Steps::share(int64_t things) const {
   return {number * Expr((things * one + count - 1) / count) / Expr(one), 1};
 }
 
-// The tile's own rows, with all their lines in each of a row's stretches: a Zen 4 takes at times no notice, and each line asked for
-// once was 1 % slower (192 -> 192 channels, 1 x 1). A depthwise tile has few steps: its share of what the next task touches.
-// Lines read beside the result: 1 x 1 with a residual in ResNet-50 7 to 14 % faster, gradients by the input with a mask 3 to 5 %.
+// The tile's own rows and the lines read beside the result, with all lines in each of a row's stretches, since some CPUs take at times
+// no notice. A depthwise tile has few steps: its share of what the next task touches.
 void RowContraction::prefetch_result(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
   const int64_t columns = *lowering_.fixed(form_.result.back()), lines = lines_of(int64_t{run_.vectors} * run_.lanes);
   std::vector<std::pair<Expr, int64_t>> ahead;   // first element, lines
@@ -123,8 +119,7 @@ loops::Prefetch RowContraction::far() const {
   return lowering_.target.second_cache_prefetch ? loops::Prefetch::second_cache : loops::Prefetch::first_cache;
 }
 
-// What the next task's window has beyond this one's: never into the first cache, where it would displace what this task
-// reads (3 x 3 over 144 channels at 56 x 56 on a Zen 4: 40 % slower).
+// What the next task's window has beyond this one's: never into the first cache, where it would displace what this task reads.
 void RowContraction::prefetch_window(const TileShape& tile, const Place& place, const Steps& steps, std::vector<Stmt>& out) {
   const int64_t results = plan_.rows_per_task * *lowering_.fixed(form_.result.back()), distance = distance_to_next();
   if (distance == 0 || distance % results != 0) return;

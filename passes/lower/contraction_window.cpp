@@ -308,7 +308,7 @@ class Staging {
 
   // What is read displaces lines of a large window from the first cache, and stores go there in their order: each is fetched ahead.
   void fetch(const Expr& place, std::vector<Stmt>& out) {
-    constexpr int64_t lead = 512;   // elements: of 64 -> 256 channels of 1 x 1 on an Emerald Rapids 1 % of the time
+    constexpr int64_t lead = 512;   // elements, chosen by measurement: docs/performance.md
     if (4 * window_.elements > lowering_.target.l1_bytes / 4)
       out.push_back(loops::prefetch(buffer_, place + Expr(lead), loops::Prefetch::store));
   }

@@ -143,7 +143,7 @@ Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::opt
 
 // Products that are added up one after another, at most: a longer sum is made of parts, so that its rounding error grows with the
 // root of this and not of its length. A part ends with an addition, a load and a store for each sum, of which there are as many
-// in a step: about half a percent.
+// in a step: little beside its products.
 inline constexpr int64_t longest_sum = 192;
 
 // Operands of a matrix product copied into the order in which the register tile reads them.

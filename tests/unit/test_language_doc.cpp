@@ -2,10 +2,13 @@
 // x: f32[N, 784], "```bn wrong" a file that must be refused.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "frontend/frontend.h"
+#include "frontend/lexer.h"
 #include "ir/print.h"
 #include "ir/verify.h"
 
@@ -47,6 +50,16 @@ TEST_CASE("every snippet of docs/language.md compiles, round-trips and is laid o
     ++snippets;
   }
   CHECK(snippets >= 15);
+}
+
+// What editors highlight is made from this line, too.
+TEST_CASE("docs/language.md lists every keyword") {
+  const std::string page = read_source(BNC_SOURCE_DIR "/docs/language.md")->text;
+  std::vector<std::string_view> sorted(keywords.begin(), keywords.end());
+  std::sort(sorted.begin(), sorted.end());
+  std::string line = "Keywords, which cannot name anything:";
+  for (std::string_view keyword : sorted) line += " `" + std::string(keyword) + "`";
+  CHECK(page.find(line + ".\n") != std::string::npos);
 }
 
 }  // namespace bnc
