@@ -4,7 +4,8 @@
 usage: documents.py BNC PAGE ...      as README.md, docs/architecture.md; trainings are cut to BNC_README_STEPS steps (default 200)
 
     ```sh             every command is run, continuation lines joined
-    ```console        lines `$ COMMAND` are run, what follows is what they print; `...` stands for any number of lines, in a line for any text
+    ```console        lines `$ COMMAND` are run, what follows is what they print; `...` stands for any number of lines, in a line for any text;
+                      a command that is shown to print `error: ` must fail
     ```bn, c, cpp     goes through the compiler of its language
     ```LANGUAGE NAME  is written to a file of that name too, for the blocks behind it
 
@@ -52,13 +53,13 @@ def check_syntax(command, here):
         subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-def run(command, here):
+def run(command, here, fails=False):
     """What the command prints, on both streams."""
     print("$", command, flush=True)
     environment = {**os.environ, "BNC_BUILD": str(BNC.parent), "BNC_QUICKSTART_STEPS": STEPS, "BNC_QUICKSTART_OUT": str(here / "quickstart"),
                    "PATH": os.pathsep.join([str(BNC.parent), os.environ["PATH"]])}
     result = subprocess.run(shortened(command), shell=True, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if result.returncode != 0:
+    if (result.returncode != 0) != fails:
         sys.exit(f"FAILED with exit code {result.returncode}:\n{result.stdout}")
     return result.stdout
 
@@ -82,7 +83,7 @@ def run_console(block, here):
         command, *shown = part.rstrip("\n").splitlines()
         while shown and not shown[-1].strip():
             shown.pop()
-        printed = run(command, here).splitlines()
+        printed = run(command, here, any(line.startswith("error: ") for line in shown)).splitlines()
         if not agrees(shown, printed):
             sys.exit("FAILED: the page shows something else:\n" + "\n".join(difflib.unified_diff(shown, printed, "shown", "printed", lineterm="")))
 
