@@ -22,7 +22,13 @@ class OpCall {
       : elaborator_(elaborator), op_(op), call_(call), slots_(op.operands.size()) {}
 
   Term::List run(const Strings& stems) {
-    for (const Argument& argument : call_.arguments) argument.name.empty() ? positional(argument) : keyword(argument);
+    const bool is_objective = op_.target_type && elaborator_.trained_;
+    if (is_objective) take_first_output();
+    for (const Argument& argument : call_.arguments) {
+      if (is_objective) make_target(argument);
+      argument.name.empty() ? positional(argument) : keyword(argument);
+    }
+    if (is_objective) take_default_target();
     complete_attributes();
     complete_operands();
     check_layer_only();
@@ -55,6 +61,35 @@ class OpCall {
     const Expression& value = *argument.value;
     std::optional<Term> variable = value.kind == Expression::Kind::name ? elaborator_.look_up(value.text, value.range) : std::nullopt;
     return variable ? *variable : elaborator_.evaluate_symbol(value, choices);
+  }
+
+  // In a train section a loss without a prediction is of the network's first output: one name alone is the target's, unless it is that of
+  // an output.
+  void take_first_output() {
+    std::vector<const Expression*> alone;
+    for (const Argument& argument : call_.arguments) {
+      if (argument.name.empty()) alone.push_back(argument.value.get());
+      if (argument.name == op_.operands[0].name) return;
+    }
+    const bool given = alone.size() > 1 || (alone.size() == 1 && (alone[0]->kind != Expression::Kind::name ||
+                                                                  elaborator_.trained_->output(Output::Role::output, alone[0]->text)));
+    if (given) return;
+    slots_[0].values.push_back(elaborator_.first_output_of_network(call_.range));
+    next_operand_ = 1;
+  }
+
+  void make_target(const Argument& argument) {
+    const size_t operand = argument.name.empty() ? next_operand_ : static_cast<size_t>(std::max(0, op_.operand_index(argument.name)));
+    if (operand == 0 && argument.name.empty()) elaborator_.refuse_prediction(*argument.value);
+    if (operand == 0 || operand >= slots_.size() || slots_[0].values.empty()) return;
+    if (const auto type = type_of_unknown(op_, operand, slots_[0].values)) elaborator_.make_target(*argument.value, *type);
+  }
+
+  void take_default_target() {
+    if (slots_[0].values.empty() || slots_[1].given()) return;
+    const Expression name{Expression::Kind::name, call_.range, elaborator_.target_name_};
+    elaborator_.make_target(name, op_.target_type(slots_[0].values[0].type()));
+    slots_[1].values.push_back(*elaborator_.look_up(name.text, name.range)->get_if<Value>());
   }
 
   void positional(const Argument& argument) {

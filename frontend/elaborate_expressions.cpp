@@ -77,6 +77,10 @@ Term Elaborator::evaluate_binary(const Expression& expression, const Strings& st
   if (op == "and") return {condition(first, op) && condition(second, op)};
   if (op == "or") return {condition(first, op) || condition(second, op)};
   bool compares = op == "==" || op == "!=";
+  // A target beside a tensor has its type.
+  for (const auto& [target, other] : {std::pair(&first, &second), std::pair(&second, &first)})
+    if (!compares && is_target(*target) && !is_target(*other))
+      if (const Term term = evaluate(*other); const Value* value = term.get_if<Value>()) make_target(*target, value->type());
   Term left = compares ? evaluate_symbol(first, {}) : evaluate(first), right = compares ? evaluate_symbol(second, {}) : evaluate(second);
   if (!left.is<Value>() && !right.is<Value>()) return compute(op, left, right, expression.range, graph_.batch_symbol);
   static const std::map<std::string, std::string> ops = {{"+", "add"}, {"-", "sub"}, {"*", "mul"}, {"/", "div"}};
@@ -173,7 +177,7 @@ std::optional<Term> Elaborator::look_up(const std::string& name, const SourceRan
     return found->second;
   }
   if (auto found = parameters_.find(scope_->prefix + name); found != parameters_.end()) return Term{found->second};
-  return std::nullopt;
+  return trained_ && !scope_->caller ? look_up_in_network(name, range) : std::nullopt;
 }
 
 Term Elaborator::evaluate_name(const Expression& expression) {

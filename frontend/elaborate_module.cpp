@@ -108,7 +108,13 @@ bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source) {
   bnc::Module module;
   for (const ast::Function& network : syntax.networks)
     if (!reporter.full()) module.networks.push_back(Elaborator(syntax, reporter).network(network));
-  if (!syntax.trains.empty() && !reporter.full()) module.train = Elaborator(syntax, reporter).train(syntax.trains[0]);
+  if (!syntax.trains.empty() && !reporter.full()) {
+    const ast::Train& train = syntax.trains[0];
+    const auto named = std::find_if(module.networks.begin(), module.networks.end(),
+                                    [&](const Graph& network) { return network.name == train.network; });
+    const bool whole = named != module.networks.end() && reporter.empty();
+    module.train = Elaborator(syntax, reporter).train(train, whole ? &*named : nullptr);
+  }
   reporter.finish();
   return module;
 }

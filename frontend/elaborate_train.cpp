@@ -13,7 +13,7 @@ using namespace ast;
 
 namespace {
 
-const Strings keys = {"loss", "optimizer", "batch", "steps", "epochs", "patience", "augment", "seed"};
+const Strings keys = {"loss", "target", "metrics", "watch", "optimizer", "batch", "steps", "epochs", "patience", "augment", "seed"};
 
 // Where the arguments of a call stand, `name=value`; those of a call within it behind its own name and a point.
 void find_arguments(const Expression& call, const std::string& prefix, std::map<std::string, SourceRange>& places) {
@@ -27,10 +27,18 @@ void find_arguments(const Expression& call, const std::string& prefix, std::map<
   }
 }
 
+CompileError diagnose(const SourceRange& range, const std::string& text, const std::string& help) {
+  Diagnostic diagnostic{Severity::error, range, text, {}};
+  if (!help.empty()) diagnostic.help(help);
+  return CompileError(std::move(diagnostic));
+}
+
 }  // namespace
 
-TrainSection Elaborator::train(const ast::Train& train) {
+TrainSection Elaborator::train(const ast::Train& train, const Graph* network) {
   TrainSection section;
+  trained_ = network;
+  if (network) graph_ = network->clone();
   section.network = train.network;
   section.range = train.range;
   Scope scope;
@@ -45,7 +53,12 @@ TrainSection Elaborator::train(const ast::Train& train) {
 
 void Elaborator::settings(const ast::Train& train, TrainSection& section) {
   std::map<std::string, const Argument*> given;
-  for (const Argument& setting : train.settings) {
+  // What is called a target is known before the loss.
+  std::vector<const Argument*> settings;
+  for (const Argument& setting : train.settings) settings.push_back(&setting);
+  std::stable_partition(settings.begin(), settings.end(), [](const Argument* setting) { return setting->name == "target"; });
+  for (const Argument* each : settings) {
+    const Argument& setting = *each;
     try {
       train_setting(setting, given, section);
     } catch (const CompileError& error) {
@@ -54,9 +67,7 @@ void Elaborator::settings(const ast::Train& train, TrainSection& section) {
     }
   }
   auto complain = [&](const SourceRange& range, const std::string& text, const std::string& help) {
-    Diagnostic diagnostic{Severity::error, range, text, {}};
-    if (!help.empty()) diagnostic.help(help);
-    report(CompileError(std::move(diagnostic)));
+    report(diagnose(range, text, help));
   };
   Strings networks;
   for (const ast::Function& network : module_.networks) networks.push_back(network.name);
@@ -67,6 +78,8 @@ void Elaborator::settings(const ast::Train& train, TrainSection& section) {
     complain(train.range, "the train section has no `loss`", "for example `loss = softmax_cross_entropy(labels)`");
   else if (!given.contains("optimizer"))
     complain(train.range, "the train section has no `optimizer`", "for example `optimizer = sgd(rate=0.01)`");
+  else if (given.contains("watch"))
+    check_watch(section, *given["watch"]);
 }
 
 void Elaborator::train_setting(const Argument& setting, std::map<std::string, const Argument*>& given, TrainSection& section) {
@@ -85,8 +98,13 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
     clash(key == "steps" ? "epochs" : "steps", "a run is measured in `steps` or in `epochs`, not in both");
   given[key] = &setting;
   if (key == "loss") {
-    section.loss = loss(value);
     section.loss_range = value.range;
+    if (trained_) section.loss = loss(value);
+  } else if (key == "metrics") {
+    if (trained_) section.metrics = metrics(value);
+  } else if (key == "watch" || key == "target") {
+    if (value.kind != Expression::Kind::name) fail_at(value.range, fmt::format("`{}` is a name", key));
+    (key == "watch" ? section.watch : target_name_) = value.text;
   } else if (key == "optimizer") {
     section.optimizer = symbol(value);
     section.optimizer_range = value.range;
@@ -109,39 +127,13 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
   }
 }
 
-// An op of the category loss with its attributes, and at most one bare name: what the targets are called.
-Symbol Elaborator::loss(const Expression& value) {
-  Strings losses;
-  for (const OpDefinition& op : all_ops())
-    if (op.category == OpCategory::loss) losses.push_back(op.name);
-  if (value.kind != Expression::Kind::name && value.kind != Expression::Kind::call)
-    fail_at(value.range, "expected a loss such as `softmax_cross_entropy(labels)`");
-  SourceRange name = value.range;
-  name.length = static_cast<int>(value.text.size());
-  if (std::find(losses.begin(), losses.end(), value.text) == losses.end())
-    fail_at(name, fmt::format("unknown loss `{}`", value.text), suggestion_or_list(value.text, losses, "the losses are"));
-  const OpDefinition& op = *find_op(value.text);
-  Symbol result{op.name, {}};
-  Strings names;
-  for (const AttributeSpec& each : op.attributes) names.push_back(each.name);
-  bool target = false;
-  for (const Argument& argument : value.arguments) {
-    const Expression& given = *argument.value;
-    if (argument.name.empty()) {
-      if (given.kind != Expression::Kind::name)
-        fail_at(given.range, "expected a name for the input that holds the targets, as in `softmax_cross_entropy(labels)`");
-      if (std::exchange(target, true)) fail_at(given.range, "a loss has one input for the targets, but this is a second name");
-      result.arguments.emplace_back(given.text, true);
-      continue;
-    }
-    const AttributeSpec* spec = op.attribute(argument.name);
-    if (!spec)
-      fail_at(argument.name_range, fmt::format("`{}` has no attribute `{}`", op.name, argument.name),
-              suggestion_or_list(argument.name, names, "it has"));
-    if (result.find(argument.name)) fail_at(argument.name_range, fmt::format("`{}` is given twice", argument.name));
-    result.arguments.emplace_back(argument.name, attribute(op, *spec, evaluate_symbol(given, spec->choices), given.range));
-  }
-  return result;
+// `watch` is `loss` or one of the metrics, of which there is accuracy without being named.
+void Elaborator::check_watch(const TrainSection& section, const Argument& setting) {
+  Strings names = {"loss", "accuracy"};
+  for (const Metric& metric : section.metrics) names.push_back(metric.name);
+  if (std::find(names.begin(), names.end(), section.watch) != names.end()) return;
+  report(diagnose(setting.value->range, fmt::format("`watch` is `loss` or a metric, but there is no `{}`", section.watch),
+                  suggestion_or_list(section.watch, names, "there are")));
 }
 
 }  // namespace bnc

@@ -13,6 +13,7 @@
 #include "frontend/report.h"
 #include "frontend/term.h"
 #include "ir/builder.h"
+#include "ir/metric.h"
 
 namespace bnc {
 
@@ -24,7 +25,8 @@ class Elaborator {
 
   // The graph of one network; meaningful only if nothing was reported.
   Graph network(const ast::Function& network);
-  TrainSection train(const ast::Train& train);
+  // `network` is the one that it names; null where there is none, or something was reported of it.
+  TrainSection train(const ast::Train& train, const Graph* network);
 
  private:
   // The network's body, or one use of a block.
@@ -56,9 +58,23 @@ class Elaborator {
   // The train section (elaborate_train.cpp).
   void settings(const ast::Train& train, TrainSection& section);
   void train_setting(const ast::Argument& setting, std::map<std::string, const ast::Argument*>& given, TrainSection& section);
-  Symbol loss(const ast::Expression& value);
+  void check_watch(const TrainSection& section, const ast::Argument& setting);
   std::vector<Symbol> augment(const ast::Expression& value);   // elaborate_augment.cpp
   Symbol augment_step(const ast::Expression& value);
+
+  // Loss and metrics (elaborate_objective.cpp).
+  Formula loss(const ast::Expression& value);
+  std::vector<Metric> metrics(const ast::Expression& value);
+  Metric metric(const ast::Expression& value);
+  Formula metric_of_classes_or_numbers(const MetricDefinition& metric, const ast::Expression& value);
+  Formula formula(const ast::Expression& value, const char* what);
+  Formula formula_of(const Value& value) const;
+  Value leaf(const Value& value, Formula name, const SourceRange& range);
+  std::optional<Term> look_up_in_network(const std::string& name, const SourceRange& range);
+  bool is_target(const ast::Expression& expression);
+  void make_target(const ast::Expression& expression, const TensorType& type);
+  Value first_output_of_network(const SourceRange& range);
+  void refuse_prediction(const ast::Expression& expression);
 
   // Statements (elaborate_statements.cpp).
   void execute(const std::vector<ast::Statement>& statements);
@@ -116,6 +132,9 @@ class Elaborator {
   Graph graph_;
   GraphBuilder builder_;
   Scope* scope_ = nullptr;
+  const Graph* trained_ = nullptr;           // in a train section: the network that it is of
+  std::string target_name_ = default_target; // what a loss without a target takes
+  std::map<std::pair<const Node*, int>, Formula> leaves_;   // what a formula calls values that it does not compute
   std::map<std::string, Value> parameters_;  // parameters and states by full name
   std::set<std::string> symbols_;            // names that stand for themselves where no variable has them
   std::vector<SourceRange> repeats_;         // the loops being unrolled

@@ -11,6 +11,8 @@
 
 #include "ir/attribute.h"
 #include "ir/diagnostic.h"
+#include "ir/formula.h"
+#include "ir/metric.h"
 #include "ir/type.h"
 
 namespace bnc {
@@ -129,7 +131,9 @@ class Uses {
 // The loss, the optimizer and the run's length: the `train` section.
 struct TrainSection {
   std::string network;
-  Symbol loss;       // softmax_cross_entropy(labels, reduction=sum): a flag argument names the target input
+  Formula loss;      // softmax_cross_entropy(labels, reduction=sum)
+  std::vector<Metric> metrics;      // beside the loss, and accuracy where targets are labels
+  std::string watch;                // the metric that tells the best test, or `loss`; empty: accuracy, then the loss
   Symbol optimizer;  // sgd(rate=0.01, momentum=0.9)
   int64_t batch = 32;
   std::optional<int64_t> epochs, steps;

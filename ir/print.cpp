@@ -87,9 +87,15 @@ std::string print(const Graph& graph) { return GraphPrinter(graph).print(); }
 
 std::string print(const TrainSection& train) {
   std::string text = fmt::format("train {} {{\n  loss      = {}\n  optimizer = {}\n  batch     = {}\n", train.network,
-                                 to_string(train.loss), to_string(train.optimizer), train.batch);
+                                 to_string(train.loss), to_string(Attribute(train.optimizer)), train.batch);
   if (train.epochs) text += fmt::format("  epochs    = {}\n", *train.epochs);
   if (train.steps) text += fmt::format("  steps     = {}\n", *train.steps);
+  if (!train.metrics.empty()) {
+    std::vector<std::string> metrics;
+    for (const Metric& metric : train.metrics) metrics.push_back(to_string(metric.formula));
+    text += fmt::format("  metrics   = [{}]\n", fmt::join(metrics, ", "));
+  }
+  if (!train.watch.empty()) text += fmt::format("  watch     = {}\n", train.watch);
   if (train.patience) text += fmt::format("  patience  = {}\n", *train.patience);
   if (!train.augment.empty()) {
     std::vector<std::string> steps;

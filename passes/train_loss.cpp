@@ -12,39 +12,33 @@ namespace bnc {
   throw CompileError(std::move(diagnostic));
 }
 
-// The network's own input of that name, or a new one behind its inputs.
-static Value target_input(Graph& graph, const std::string& name, const TensorType& type, const SourceRange& range) {
-  if (const Value own = graph.find(name)) {
-    if (own.node->is("input")) return own;
-    fail(range, fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", name, graph.name),
-         "give the target another name");
+// A new input behind those of the network.
+static Value target_input(Graph& graph, const Formula& name, const TensorType& type) {
+  if (graph.find(name.name)) {
+    fail(name.range, fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", name.name, graph.name),
+         fmt::format("give the target another name, or return `{}` to take the loss of it", name.name));
   }
   const auto inputs = graph.nodes_of("input");
   GraphBuilder builder =
       inputs.empty() ? GraphBuilder::before(graph, graph.nodes().front().get()) : GraphBuilder::after(graph, inputs.back());
-  builder.at(range);
-  return builder.input(name, type);
+  builder.at(name.range);
+  return builder.input(name.name, type);
 }
 
 void append_loss(Graph& graph, const TrainSection* train) {
   if (!train)
     fail(graph.range, fmt::format("the network {} has no train section, which gives the loss", graph.name),
          fmt::format("add `train {} {{ loss = ... optimizer = ... }}` to the file", graph.name));
-  const Output* prediction = graph.output(Output::Role::output);
-  if (!prediction) fail(graph.range, fmt::format("the network {} returns nothing to take a loss of", graph.name), "end it with `return`");
-  const OpDefinition* op = find_op(train->loss.name);
-  BNC_CHECK(op && op->target_type, "the frontend knows every loss, not " + train->loss.name);
-  std::string target = "labels";
-  AttributeMap attributes;
-  for (const auto& [name, value] : train->loss.arguments) {
-    if (op->attribute(name)) attributes[name] = value;
-    else target = name;
-  }
+  if (!graph.output(Output::Role::output))
+    fail(graph.range, fmt::format("the network {} returns nothing to take a loss of", graph.name), "end it with `return`");
   GraphBuilder builder(graph);
-  builder.at(train->loss_range);
-  const Value labels = target_input(graph, target, op->target_type(prediction->value.type()), train->loss_range);
-  builder.named("loss");
-  const Value loss = builder.value(op->name, {prediction->value, labels}, attributes);
+  const Value loss = append_formula(
+      builder, train->loss, [&](const Formula& name) { return value_of_name(graph, name); },
+      [&](const Formula& name, const TensorType& type) { return target_input(graph, name, type); }, "loss");
+  if (loss.type() != TensorType{}) {
+    fail(train->loss.range, fmt::format("a loss is one number, f32[], but this is {}", to_string(loss.type(), graph.batch_symbol)),
+         "`reduce_mean(...)` makes one number of all");
+  }
   graph.outputs.push_back({Output::Role::loss, "loss", loss});
 }
 

@@ -13,6 +13,14 @@ namespace {
 
 constexpr int64_t ring_bytes = 32 << 20, least_slots = 3, most_slots = 32;
 
+// The rows of `width` elements at those indices; nothing where there are none at all.
+template <class T>
+void gather_rows(const std::vector<T>& rows, std::span<const int64_t> indices, size_t width, AlignedVector<T>& to) {
+  to.resize(rows.empty() ? 0 : indices.size() * width);
+  for (size_t k = 0; k < indices.size() && !rows.empty(); ++k)
+    std::copy_n(rows.data() + static_cast<size_t>(indices[k]) * width, width, to.data() + k * width);
+}
+
 }  // namespace
 
 std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch) {
@@ -22,13 +30,11 @@ std::vector<int64_t> shuffled_order(int64_t count, uint64_t seed, int64_t epoch)
 void fill_targets(const Dataset::Data& data, std::span<const int64_t> indices, const BatchShape& shape, Batch& batch) {
   const size_t count = indices.size(), width = static_cast<size_t>(data.target_size), classes = static_cast<size_t>(shape.classes);
   if (shape.targets == TargetKind::floats) {
-    batch.float_targets.resize(count * width);
-    for (size_t k = 0; k < count; ++k)
-      std::copy_n(data.targets.data() + static_cast<size_t>(indices[k]) * width, width, batch.float_targets.data() + k * width);
+    gather_rows(data.targets, indices, width, batch.float_targets);
     return;
   }
-  batch.labels.resize(count);
-  for (size_t k = 0; k < count; ++k) batch.labels[k] = data.labels[static_cast<size_t>(indices[k])];
+  if (data.labels.empty()) return;   // nothing takes targets
+  gather_rows(data.labels, indices, width, batch.labels);
   if (shape.targets == TargetKind::number) batch.float_targets.assign(batch.labels.begin(), batch.labels.end());
   if (shape.targets != TargetKind::one_hot) return;
   batch.float_targets.assign(count * classes, 0.0f);
@@ -39,6 +45,12 @@ void fill_batch(const Dataset& data, std::span<const int64_t> indices, const Bat
   batch.x.resize(indices.size() * static_cast<size_t>(data.data().example_size));
   data.data().gather_x(indices, batch.x);
   fill_targets(data.data(), indices, shape, batch);
+  const std::vector<FurtherArray>& others = data.data().others;
+  batch.others.resize(others.size());
+  for (size_t k = 0; k < others.size(); ++k) {
+    gather_rows(others[k].floats, indices, static_cast<size_t>(others[k].size), batch.others[k].floats);
+    gather_rows(others[k].integers, indices, static_cast<size_t>(others[k].size), batch.others[k].integers);
+  }
 }
 
 BatchLoader::BatchLoader(const Dataset& data, const BatchShape& shape, uint64_t seed, int64_t first,

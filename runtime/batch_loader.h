@@ -37,6 +37,13 @@ struct Batch {
   AlignedVector<float> x;
   AlignedVector<float> float_targets;
   AlignedVector<int32_t> labels;    // empty where the data set has float targets
+  // What fills further inputs and targets, in the order of the data set's others.
+  struct Further {
+    AlignedVector<float> floats;
+    AlignedVector<int32_t> integers;
+    const void* data() const { return integers.empty() ? static_cast<const void*>(floats.data()) : integers.data(); }
+  };
+  std::vector<Further> others;
   // What goes into the target input.
   const void* target(TargetKind kind) const {
     return kind == TargetKind::labels ? static_cast<const void*>(labels.data()) : float_targets.data();

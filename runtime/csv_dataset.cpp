@@ -20,9 +20,10 @@ constexpr const char* fill_in =
 
 class TableReader {
  public:
-  TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options) {
+  TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options), choices_(options.choices) {
     std::vector<std::string> expected = options.choices.ignore;
     expected.insert(expected.end(), {options.choices.label, options.choices.id});
+    for (const auto* names : {&options.choices.targets, &options.target_names}) expected.insert(expected.end(), names->begin(), names->end());
     std::erase_if(expected, [](const std::string& name) { return parse_number(name).kind == Kind::number; });   // of a column, perhaps
     const TableEncoding* known = options.model && options.model->table ? &*options.model->table : nullptr;
     if (known)
@@ -34,8 +35,9 @@ class TableReader {
            survey_.first_line);
     }
     if (survey_.rows == 0) fail("{} holds no examples", text.path);
-    if (known) encoding_ = *known, roles_ = match(*known, survey_, text.path, options.choices);
-    else encoding_ = encode_by(survey_, text.path, options.choices, roles_);
+    choose_targets(known);
+    if (known) encoding_ = *known, roles_ = match(*known, survey_, text.path, choices_);
+    else encoding_ = encode_by(survey_, text.path, choices_, roles_);
     if (!options.targets) leave_targets();
     if (options.targets && !roles_.target) {
       fail("{} holds no column `{}` with the targets\nnote: its columns are {}", text.path, encoding_.target,
@@ -52,9 +54,11 @@ class TableReader {
     data.count = static_cast<int64_t>(data.lines.size());
     data.example_dims = {encoding_.width()};
     if (roles_.target && data.count > 0) {
-      if (survey_.columns[*roles_.target].is_text() || has_text_classes()) fill_classes(data);
-      else fill_numbers(data);
+      const bool joins = !roles_.more_targets.empty() && options_.target_names.size() <= 1;
+      if (!joins && (survey_.columns[*roles_.target].is_text() || has_text_classes())) fill_classes(data);
+      else if (!joins) fill_numbers(data);
     }
+    fill_more(data);
     if (dropped_ > 0)
       data.notes.push_back(fmt::format("{}: {} of {} rows are left out: a value is missing", text_.path, dropped_, survey_.rows));
     if (!roles_.unused.empty()) {
@@ -66,6 +70,49 @@ class TableReader {
   }
 
  private:
+  // The columns called like the targets of a network, where none are asked for.
+  void choose_targets(const TableEncoding* known) {
+    const std::vector<std::string>& names = options_.target_names;
+    if (!choices_.label.empty() || !choices_.targets.empty() || names.empty()) return;
+    if (names.size() == 1) {
+      if (!known && survey_.find(names[0])) choices_.label = names[0];
+      return;
+    }
+    const bool has_all = std::all_of(names.begin(), names.end(), [&](const std::string& name) { return survey_.find(name).has_value(); });
+    if (has_all) choices_.targets = names;
+    else if (options_.targets) {
+      fail("{}: the network has targets `{}`, but the columns are {}\nhelp: name their columns in that order with `--target COLUMN,...`",
+           text_.path, fmt::join(names, "`, `"), fmt::join(survey_.names(), ", "));
+    }
+  }
+
+  // Columns of numbers behind the first target: arrays of their own, or all of them the only target of the network.
+  void fill_more(Dataset::Data& data) {
+    const size_t more = roles_.more_targets.size();
+    if (more == 0 || data.count == 0 || !roles_.target) return;
+    const size_t rows = data.lines.size();
+    if (options_.target_names.size() <= 1) {
+      std::vector<float> joined;
+      for (size_t k = 0; k < rows; ++k) {
+        joined.push_back(number(targets_[k], data.lines[k], *roles_.target));
+        for (size_t column = 0; column < more; ++column)
+          joined.push_back(number(more_[k * more + column], data.lines[k], roles_.more_targets[column]));
+      }
+      data.target_dims = {static_cast<int64_t>(more) + 1};
+      data.target_size = data.target_dims[0];
+      data.targets = std::move(joined);
+      data.labels.clear();
+      data.class_names.clear();
+      data.text_labels = false;
+      return;
+    }
+    for (size_t column = 0; column < more; ++column) {
+      FurtherArray& array = data.others.emplace_back();
+      array.name = column + 1 < options_.target_names.size() ? options_.target_names[column + 1] : survey_.columns[roles_.more_targets[column]].name;
+      for (size_t k = 0; k < rows; ++k) array.floats.push_back(number(more_[k * more + column], data.lines[k], roles_.more_targets[column]));
+    }
+  }
+
   // Predictions do not need targets, and do without those of a table where any is missing.
   void leave_targets() {
     if (roles_.target && survey_.columns[*roles_.target].missing > 0) roles_.target.reset();
@@ -93,7 +140,10 @@ class TableReader {
     if (roles_.target) {
       Field& target = record.fields[*roles_.target];
       if (is_missing(target.text) && options_.choices.missing == Missing::drop) return drop(before, data);
+      for (const size_t column : roles_.more_targets)
+        if (is_missing(record.fields[column].text) && options_.choices.missing == Missing::drop) return drop(before, data);
       targets_.push_back(std::move(target));
+      for (const size_t column : roles_.more_targets) more_.push_back(std::move(record.fields[column]));
     }
     if (roles_.id) data.ids.push_back(std::move(record.fields[*roles_.id].text));
     data.lines.push_back(record.line);
@@ -157,6 +207,11 @@ class TableReader {
       if (targets_[k].text.empty()) fail("{}: the label is empty here{}", place(data.lines[k], targets_[k]), fill_in);
       classes.emplace(targets_[k].text, 0);
     }
+    if (options_.model && options_.model->targets && !has_known_classes()) {
+      fail("{}: the label `{}` is text, but the network was trained on numbers of classes, whose names its weights do not know\nhelp: write "
+           "the numbers that the training data had",
+           place(data.lines[0], targets_[0]), targets_[0].text);
+    }
     if (has_known_classes()) {
       data.class_names = options_.model->classes;
       classes.clear();
@@ -181,10 +236,11 @@ class TableReader {
 
   const TableText& text_;
   const ReadOptions& options_;
+  DataOptions choices_;            // with the columns of a network's targets
   TableSurvey survey_;
   TableEncoding encoding_;
   TableRoles roles_;
-  std::vector<Field> targets_;
+  std::vector<Field> targets_, more_;
   int64_t dropped_ = 0;
 };
 

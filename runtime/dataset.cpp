@@ -147,6 +147,8 @@ Dataset Dataset::Data::open(const std::string& spec, const std::string& default_
       fail("the examples of {} are [{}]: they hold nothing", data->files.front(), fmt::join(data->example_dims, ", "));
     check_finite(*data, data->values, data->example_size, "numbers");
     check_finite(*data, data->targets, data->target_size, "targets");
+    for (const FurtherArray& other : data->others)
+      check_finite(*data, other.floats, other.size, fmt::format("numbers of `{}`", other.name).c_str());
     Dataset whole(std::move(data));
     std::error_code ignored;
     if (!parts.split_given || !fs::is_regular_file(parts.source, ignored)) return whole;
@@ -195,9 +197,12 @@ void Dataset::Data::gather_x(std::span<const int64_t> indices, std::span<float> 
 
 void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::span<int32_t> y) const {
   if (!has_labels()) fail("{} has no labels but float targets", data_->spec);
-  if (y.size() != indices.size()) fail("{} examples have as many labels, not {}", indices.size(), y.size());
+  if (y.size() != indices.size() * static_cast<size_t>(data_->target_size))
+    fail("{} examples have {} labels, not {}", indices.size(), indices.size() * data_->target_size, y.size());
   data_->gather_x(indices, x);
-  for (size_t k = 0; k < indices.size(); ++k) y[k] = data_->labels[static_cast<size_t>(indices[k])];
+  for (size_t k = 0; k < indices.size(); ++k)
+    std::copy_n(data_->labels.data() + indices[k] * data_->target_size, data_->target_size,
+                y.data() + k * static_cast<size_t>(data_->target_size));
 }
 
 void Dataset::gather(std::span<const int64_t> indices, std::span<float> x, std::span<float> y) const {
@@ -233,11 +238,14 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->example_size = example_size;
   part->pixels = rows_at(pixels, indices, example_size);
   part->values = rows_at(values, indices, example_size);
-  part->labels = rows_at(labels, indices, 1);
+  part->labels = rows_at(labels, indices, target_size);
   part->labels_file = labels_file;
   part->target_dims = target_dims;
   part->target_size = target_size;
   part->targets = rows_at(targets, indices, target_size);
+  for (const FurtherArray& other : others)
+    part->others.push_back({other.name, other.dims, other.size, rows_at(other.floats, indices, other.size),
+                            rows_at(other.integers, indices, other.size)});
   part->class_names = class_names;
   part->text_labels = text_labels;
   part->divide_bytes = divide_bytes;

@@ -17,6 +17,17 @@ struct ReadOptions {
   DataOptions choices;
   const ModelMetadata* model = nullptr;   // by whose rules: columns and classes are found by name
   bool targets = true;                    // they are needed; else a data set may have none
+  // What the network calls what its data fill, in order; the first of each may have another name in the data.
+  std::vector<std::string> input_names = {}, target_names = {};
+};
+
+// What fills a further input or target of a network, or the weights of its examples: a row an example.
+struct FurtherArray {
+  std::string name;
+  std::vector<int64_t> dims;         // of one example
+  int64_t size = 1;
+  std::vector<float> floats;
+  std::vector<int32_t> integers;     // or these
 };
 
 struct Dataset::Data {
@@ -27,12 +38,13 @@ struct Dataset::Data {
   int64_t example_size = 0;
   std::vector<uint8_t> pixels;         // count * example_size, or empty and `values` is filled
   std::vector<float> values;
-  std::vector<int32_t> labels;         // count, or empty and `targets` is filled
+  std::vector<int32_t> labels;         // count * target_size, or empty and `targets` is filled
   std::string labels_file;
   std::vector<int64_t> target_dims;
   int64_t target_size = 1;
   std::vector<float> targets;
   std::vector<std::string> class_names;  // empty where they are not known
+  std::vector<FurtherArray> others;
   bool text_labels = false;              // `class_names` are what the labels of this very file are
   bool divide_bytes = true;              // pixels become numbers in [0, 1], else they are numbers as they are
   std::vector<int64_t> lines;            // of a table: where each example stands
@@ -61,8 +73,9 @@ void read_idx(const std::string& images, const std::string& labels, Dataset::Dat
 void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 // Arrays `x` and `y` of a NumPy archive.
 void read_npz_dataset(const std::string& path, const ReadOptions& options, Dataset::Data& data);
-// An array with one row an example as targets: labels where each is one integer, else floats.
+// An array with one row an example as targets: labels where it holds integers, else floats.
 void set_targets(const Array& array, Dataset::Data& data);
+FurtherArray further_array(const std::string& name, const Array& array);
 // A table, gzipped or not. The first line may hold names. Targets are labels where all are whole numbers, or text, numbered in alphabetical
 // order or as the model numbers them; else floats.
 void read_table(const std::string& path, const ReadOptions& options, Dataset::Data& data);

@@ -88,8 +88,7 @@ class StepProbe {
       for (const auto& [given, value] : step_.hidden_state)
         if (given == name) array = value;
     session.restore(step_.weights, hidden);
-    session.data().lend(objective_.input(), step_.batch.x.data());
-    session.data().lend(objective_.target(), step_.batch.target(step_.targets));
+    for (const auto& [input, numbers] : objective_.bindings(step_.batch, step_.targets)) session.data().lend(input, numbers);
     session.run();
     return session;
   }

@@ -16,24 +16,26 @@ void run_examples(Session& session, const Objective& objective, const Dataset& d
   const auto count = static_cast<int64_t>(indices.size());
   fill_batch(data, indices, shape, batch);
   inside.set_batch(count);
-  Slot& input = inside.input(objective.input());
-  std::copy(batch.x.begin(), batch.x.end(), input.floats());
-  input.batch = count;
-  if (Slot* target = inside.find(objective.target(), Slot::Kind::input)) {
-    std::memcpy(target->pointer, batch.target(shape.targets),
-                static_cast<size_t>(count) * target->memory.bytes() / static_cast<size_t>(inside.capacity));
-    target->batch = count;
+  for (const auto& [name, numbers] : objective.bindings(batch, shape.targets)) {
+    Slot* input = inside.find(name, Slot::Kind::input);
+    if (!input) continue;   // inference has no targets
+    std::memcpy(input->pointer, numbers, static_cast<size_t>(count) * input->memory.bytes() / static_cast<size_t>(inside.capacity));
+    input->batch = count;
   }
   session.run();
 }
 
-std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch_size,
-                                                 const EvaluationHooks& hooks) {
+Objective::Run run_of(const Session& session, const WeightStore& weights) {
+  return {.output = [&session](const std::string& output) { return session.view(output); }, .weights = &weights};
+}
+
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const WeightStore& weights,
+                                                 const Dataset& data, int64_t batch_size, const EvaluationHooks& hooks) {
   const BatchShape shape = objective.fit(data, batch_size);
   const auto start = std::chrono::steady_clock::now();
   Progress progress;
   progress.steps = (data.count() + batch_size - 1) / batch_size;
-  Objective::Score total;
+  Objective::Score total = objective.no_score();
   Batch batch;
   std::vector<int64_t> indices;
   for (int64_t first = 0, count = 0; first < data.count(); first += count) {
@@ -44,12 +46,8 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     indices.resize(static_cast<size_t>(count));
     std::iota(indices.begin(), indices.end(), first);
     run_examples(session, objective, data, indices, shape, batch);
-    const std::span<const float> predictions = session.view(objective.prediction());
-    const Objective::Score score = objective.score(predictions, batch, shape.targets, count);
-    total.loss += score.loss;
-    total.right += score.right;
-    total.not_finite += score.not_finite;
-    if (hooks.visit) hooks.visit(first, count, predictions);
+    objective.add_score(total, run_of(session, weights), batch, shape.targets, count);
+    if (hooks.visit) hooks.visit(first, count, session.view(objective.prediction()));
     if (!hooks.on_progress) continue;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++progress.step;
@@ -59,8 +57,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     progress.seconds_left = static_cast<double>(data.count() - first - count) / progress.examples_per_second;
     hooks.on_progress(progress);
   }
-  const double count = static_cast<double>(data.count());
-  return EvaluationResult{total.loss / count, total.right / count, data.count(), total.not_finite};
+  return objective.result(total, data.count());
 }
 
 EvaluationResult evaluate(const Network& network, const WeightStore& weights, const EvaluateOptions& options) {
@@ -78,7 +75,7 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
     compile.on_warning = options.on_warning;
     compile.checks = options.checks;
     Session session = network.compile(compile, weights);
-    return *evaluate_session(session, objective, data, std::min(options.batch, data.count()), {.on_progress = options.on_progress});
+    return *evaluate_session(session, objective, weights, data, std::min(options.batch, data.count()), {.on_progress = options.on_progress});
   });
 }
 

@@ -13,6 +13,9 @@ namespace bnc {
 // Called with the predictions for examples [first, first + count).
 using PredictionVisitor = std::function<void(int64_t first, int64_t count, std::span<const float> predictions)>;
 
+// What a session that has run knows of its batch.
+Objective::Run run_of(const Session& session, const WeightStore& weights);
+
 // Runs the session, which takes any batch size, on those examples; `batch` then holds them.
 void run_examples(Session& session, const Objective& objective, const Dataset& data, std::span<const int64_t> indices,
                   const BatchShape& shape, Batch& batch);
@@ -23,9 +26,9 @@ struct EvaluationHooks {
   PredictionVisitor visit = {};
 };
 
-// In batches in order, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned
+// In batches in order, of a session with those weights, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned
 // true.
-std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const Dataset& data, int64_t batch,
-                                                 const EvaluationHooks& hooks = {});
+std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const WeightStore& weights,
+                                                 const Dataset& data, int64_t batch, const EvaluationHooks& hooks = {});
 
 }  // namespace bnc

@@ -1,4 +1,5 @@
 // Arrays of a file as the inputs of a network take them.
+#include <algorithm>
 #include <numeric>
 
 #include "runtime/dataset.h"
@@ -49,16 +50,17 @@ NamedArrays Network::load_inputs(const std::string& path, const WeightStore& wei
   return at_boundary([&] {
     const bool training = mode == Mode::train && trainable();
     const Graph graph = training ? graph_with_loss(*this) : data_->graph().clone();
-    const std::optional<TargetRule> rule = training ? target_rule(graph) : std::nullopt;
-    const Value target = rule ? graph.output(Output::Role::loss)->value.node->operands[1] : Value{};
+    const std::vector<std::string> targets = training ? target_names(graph, data_->graph()) : std::vector<std::string>{};
     const ModelMetadata& model = weights.data().metadata;
     NamedArrays arrays;
     for (StoredArray& stored : read_npz(path)) {
       const Value input = graph.find(stored.name);
       const bool is_input = input && input.node->is("input");
-      if (is_input && input == target && !stored.array.dims().empty()) {
+      const bool is_target = is_input && std::find(targets.begin(), targets.end(), stored.name) != targets.end();
+      const std::optional<TargetRule> rule = is_target ? target_rule(graph, *input.node) : std::nullopt;
+      if (rule && !stored.array.dims().empty()) {
         stored.array = target_array(stored.array, input.type(), *rule, model, path);
-      } else if (is_input && input != target && input.type().dtype == DType::f32) {
+      } else if (is_input && !is_target && input.type().dtype == DType::f32) {
         stored.array = float_array(stored, model.input_scale, path, training_data_of(weights));
       }
       arrays.emplace_back(std::move(stored.name), std::move(stored.array));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "ir/evaluate.h"
 #include "ir/op.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
@@ -27,18 +28,15 @@ std::vector<int64_t> extents(const std::vector<int64_t>& dims) {
   return result;
 }
 
+std::vector<int64_t> dims_an_example(const TensorType& type) {
+  std::vector<int64_t> dims;
+  for (size_t k = 1; k < type.shape.size(); ++k) dims.push_back(type.shape[k].factor);
+  return dims;
+}
+
 bool is_rows_of_batch(const TensorType& type) { return type.rank() > 0 && type.shape[0] == Dim{1, true}; }
 
 }  // namespace
-
-int32_t answer_of(std::span<const float> scores) {
-  size_t best = 0;
-  for (size_t k = 0; k < scores.size(); ++k) {
-    if (std::isnan(scores[k])) return -1;
-    if (scores[k] > scores[best]) best = k;
-  }
-  return std::isfinite(scores[best]) ? static_cast<int32_t>(best) : -1;
-}
 
 Graph graph_with_loss(const Network& network) {
   if (!network.trainable())
@@ -52,116 +50,211 @@ Graph graph_with_loss(const Network& network) {
   return std::move(compilation.graph);
 }
 
-std::optional<TargetRule> target_rule(const Graph& graph) {
-  const Node& loss = *graph.output(Output::Role::loss)->value.node;
-  if (!loss.op->target_type) return std::nullopt;   // the network's own
-  const TensorType &prediction = loss.operands[0].type(), &target = loss.operands[1].type();
-  if (!is_rows_of_batch(prediction) || !is_rows_of_batch(target)) return std::nullopt;
-  return TargetRule{.network = graph.name,
-                    .loss = loss.op->name,
-                    .type = to_string(target, graph.batch_symbol),
-                    .class_numbers = target.dtype == DType::i32,
-                    .shares = loss.is("binary_cross_entropy_with_logits"),
-                    .width = elements_an_example(target),
-                    .classes = prediction.shape.back().factor};
+std::optional<TargetRule> target_rule(const Graph& step, const Node& target) {
+  const Result& input = target.results[0];
+  if (!is_rows_of_batch(input.type)) return std::nullopt;
+  TargetRule rule{.network = step.name,
+                  .loss = "loss",
+                  .target = input.name,
+                  .type = to_string(input.type, step.batch_symbol),
+                  .class_numbers = input.type.dtype == DType::i32,
+                  .width = elements_an_example(input.type)};
+  for (const auto& node : step.nodes()) {
+    const auto read = std::find_if(node->operands.begin(), node->operands.end(), [&](const Value& value) { return value.node == &target; });
+    if (read == node->operands.end() || !node->op->target_type) continue;
+    const TensorType& prediction = node->operands[0].type();
+    rule.loss = node->op->name;
+    rule.is_weight = read - node->operands.begin() > 1;
+    rule.shares = node->is("binary_cross_entropy_with_logits") && !rule.is_weight;
+    if (prediction.rank() > 0) rule.classes = prediction.shape.back().factor;
+    const Attribute* ignore = node->op->attribute("ignore") ? &node->attribute("ignore") : nullptr;
+    if (ignore && ignore->get_if<int64_t>() && ignore->integer() >= 0) rule.ignore = ignore->integer();
+    return rule;
+  }
+  rule.classes = rule.width;
+  return rule;
 }
 
-ExampleInput::ExampleInput(const Graph& graph, const Node* target) : network_(graph.name) {
-  for (const Node* node : graph.nodes_of("input")) {
-    if (node == target) continue;
-    if (!name_.empty()) fail("network `{}` has inputs `{}` and `{}`, but a data set fills one", network_, name_, node->results[0].name);
-    name_ = node->results[0].name;
-    type_ = node->results[0].type;
+std::vector<std::string> target_names(const Graph& step, const Graph& network) {
+  const Uses uses(step);
+  std::vector<std::string> names;
+  for (Node* node : step.nodes_of("input")) {
+    const std::vector<Node*>& readers = uses.of(node->result());
+    const bool for_losses = !readers.empty() && std::all_of(readers.begin(), readers.end(), [&](const Node* reader) {
+      return reader->op->target_type && reader->operands[0].node != node;
+    });
+    if (for_losses || !network.find(node->results[0].name)) names.push_back(node->results[0].name);
   }
+  return names;
+}
+
+ExampleInput::ExampleInput(const Graph& graph, const Node& input)
+    : network_(graph.name), name_(input.results[0].name), type_text_(to_string(input.results[0].type, graph.batch_symbol)),
+      type_(input.results[0].type) {
   for (const auto& node : graph.nodes()) {  // what `layout=nchw` becomes
     if (node->is("transpose") && node->operands[0].name() == name_)
       channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
   }
-  if (name_.empty() || type_.dtype != DType::f32 || !is_rows_of_batch(type_))
-    fail("network `{}` has no input f32[{}, ...] that a data set could fill", network_, graph.batch_symbol);
-  type_text_ = to_string(type_, graph.batch_symbol);
+  if (type_.dtype != DType::f32 || !is_rows_of_batch(type_))
+    fail("input `{}` of network `{}` is {}; a data set fills inputs f32[{}, ...]", name_, network_, type_text_, graph.batch_symbol);
+}
+
+void ExampleInput::fit(const std::vector<int64_t>& dims, const std::string& file, const std::string& note) const {
+  int64_t size = 1;
+  for (const int64_t dim : dims) size *= dim;
+  if (size != elements_an_example(type_)) {
+    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}{}", file, fmt::join(dims, ", "), size, name_,
+         network_, type_text_, note);
+  }
+  const std::vector<int64_t> wanted = extents(dims_an_example(type_)), have = extents(dims);
+  if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
+    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", file, fmt::join(dims, ", "),
+         name_, network_, type_text_);
+  }
 }
 
 bool ExampleInput::fit(const Dataset::Data& data) const {
-  if (data.example_size != elements_an_example(type_)) {
-    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}{}", data.files.front(),
-         fmt::join(data.example_dims, ", "), data.example_size, name_, network_, type_text_,
-         data.table ? "\nnote: the columns are " + data.table->describe() : "");
-  }
-  std::vector<int64_t> input_dims;
-  for (size_t k = 1; k < type_.shape.size(); ++k) input_dims.push_back(type_.shape[k].factor);
-  const std::vector<int64_t> wanted = extents(input_dims), have = extents(data.example_dims);
-  if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
-    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", data.files.front(),
-         fmt::join(data.example_dims, ", "), name_, network_, type_text_);
-  }
-  return channels_first_ && data.example_dims == input_dims;
+  fit(data.example_dims, data.files.front(), data.table ? "\nnote: the columns are " + data.table->describe() : "");
+  return channels_first_ && data.example_dims == dims_an_example(type_);
 }
 
-Objective::Objective(const Network& network)
-    : graph_(graph_with_loss(network)), input_(graph_, graph_.output(Output::Role::loss)->value.node->operands[1].node) {
-  loss_ = graph_.output(Output::Role::loss)->value.node;
-  const Value prediction = loss_->operands[0], target = loss_->operands[1];
-  averaged_ = loss_->attribute("reduction").symbol().name == "mean";
-  prediction_type_ = prediction.type();
-  target_ = target.name();
-  target_type_ = target.type();
-  for (const Output& output : graph_.outputs) {
-    if (output.role == Output::Role::output && output.value == prediction && prediction_.empty()) prediction_ = output.name;
-  }
-  const std::optional<TargetRule> rule = target_rule(graph_);
-  if (!rule) {
-    fail("the loss of network `{}` is not over one row an example: its prediction is {}", graph_.name,
-         to_string(prediction_type_, graph_.batch_symbol));
-  }
-  targets_ = *rule;
+void ExampleInput::fit_further(const FurtherArray& array, const std::string& file) const {
+  fit(array.dims, fmt::format("array `{}` of {}", array.name, file), "");
 }
 
-BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
-  return {.batch = batch, .targets = kind_of(data.data(), targets_), .classes = targets_.classes, .planes = input_.fit(data.data())};
+std::vector<ExampleInput> example_inputs(const Graph& graph, const std::vector<std::string>& targets) {
+  std::vector<ExampleInput> inputs;
+  for (const Node* node : graph.nodes_of("input"))
+    if (std::find(targets.begin(), targets.end(), node->results[0].name) == targets.end()) inputs.emplace_back(graph, *node);
+  if (inputs.empty()) fail("network `{}` has no input that a data set could fill", graph.name);
+  return inputs;
 }
 
-void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::string& source) const {
-  Dataset::Data& content = data.data();
-  content.follow(model, source);
-  convert_targets(content, targets_, model.targets);
+Objective::Objective(const Network& network) : section_(*network.data().train()), step_(graph_with_loss(network)) {
+  const Formula& loss = section_.loss;
+  const Graph& graph = network.data().graph();
+  find_fields(graph);
+  std::vector<std::string> targets;
+  for (const Field& field : fields_) targets.push_back(field.name);
+  inputs_ = example_inputs(step_, targets);
+  find_first_loss(loss);
+  const Output& first = *step_.output(Output::Role::output);
+  if (prediction_.empty()) prediction_ = first.name;
+  const TensorType& type = step_.output(Output::Role::output, prediction_)->value.type();
+  if (!is_rows_of_batch(type) && has_targets())
+    fail("the loss of network `{}` is not over one row an example: its prediction is {}", graph.name, to_string(type, step_.batch_symbol));
+  prediction_width_ = elements_an_example(type);
+  row_width_ = type.rank() > 1 ? type.shape.back().factor : 1;
+  formula_ = graph_of(loss, step_);
+  averaged_ = !sums_over_batch(formula_);
+  threshold_ = threshold_of(prediction_, target_);
+  for (const Metric& metric : section_.metrics)
+    if (!metric.definition()) formulas_.push_back(graph_of(metric.formula, step_));
+}
+
+void Objective::find_fields(const Graph& network) {
+  for (const std::string& name : target_names(step_, network)) {
+    const Node* node = step_.find(name).node;
+    const std::optional<TargetRule> rule = target_rule(step_, *node);
+    if (!rule) {
+      fail("the loss of network `{}` is not over one row an example: `{}` is {}", step_.name, node->results[0].name,
+           to_string(node->results[0].type, step_.batch_symbol));
+    }
+    fields_.push_back({node->results[0].name, node->results[0].type, *rule});
+  }
+  std::stable_partition(fields_.begin(), fields_.end(), [](const Field& field) { return !field.rule.is_weight; });
+  if (has_targets()) target_ = fields_.front().name;
+}
+
+// The first loss of an output: what accuracy is of.
+void Objective::find_first_loss(const Formula& formula) {
+  if (!loss_op_.empty() || formula.kind != Formula::Kind::call) return;
+  const OpDefinition* op = find_op(formula.name);
+  const Formula* of = formula.operands.empty() ? nullptr : &formula.operands.front();
+  const bool is_output = of && of->kind != Formula::Kind::call && step_.output(Output::Role::output, name_in(step_, *of));
+  if (op->target_type && is_output && (!has_targets() || formula.operands[1].name == target_)) {
+    loss_op_ = op->name;
+    prediction_ = name_in(step_, *of);
+    return;
+  }
+  for (const Formula& operand : formula.operands) find_first_loss(operand);
+}
+
+ReadOptions Objective::read_options(const DataOptions& choices, const ModelMetadata* model, bool targets) const {
+  ReadOptions options{.choices = choices, .model = model, .targets = targets && has_targets()};
+  for (const ExampleInput& input : inputs_) options.input_names.push_back(input.name());
+  for (const Field& field : fields_) options.target_names.push_back(field.name);
+  return options;
 }
 
 Dataset Objective::open(const std::string& spec, const std::string& default_split, const WeightStore& weights,
                         const DataOptions& choices) const {
-  Dataset data = Dataset::Data::open(spec, default_split, {.choices = choices, .model = &weights.data().metadata});
+  Dataset data = Dataset::Data::open(spec, default_split, read_options(choices, &weights.data().metadata));
   prepare(data, weights.data().metadata, training_data_of(weights));
   return data;
 }
 
-Objective::Score Objective::score(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
-  const auto taken = [count](const TensorType& type, const auto& values) {
-    Tensor tensor{type.dtype, concrete(type.shape, count), {}};
-    tensor.data.assign(values.begin(), values.begin() + tensor.size());
-    return tensor;
+void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::string& source, bool with_targets) const {
+  Dataset::Data& content = data.data();
+  content.follow(model, source);
+  if (with_targets && has_targets()) convert_targets(content, targets(), model.targets);
+  std::vector<FurtherArray> further;
+  const auto take = [&](const std::string& name) -> FurtherArray* {
+    const auto found = std::find_if(content.others.begin(), content.others.end(), [&](const auto& each) { return each.name == name; });
+    return found == content.others.end() ? nullptr : &*found;
   };
-  const Tensor prediction = taken(prediction_type_, predictions);
-  const Tensor target = kind == TargetKind::labels ? taken(target_type_, batch.labels) : taken(target_type_, batch.float_targets);
-  double loss = loss_->op->evaluate(EvaluateContext{*loss_, {&prediction, &target}, count})[0].data[0];
-  if (std::isnan(loss)) loss = std::nan("");   // without a sign
-  int64_t not_finite = 0;
-  const auto width = static_cast<size_t>(elements_an_example(prediction_type_));
-  for (size_t k = 0; k < static_cast<size_t>(count); ++k) not_finite += !all_finite(predictions.subspan(k * width, width));
-  return {averaged_ ? loss * static_cast<double>(count) : loss, right_answers(predictions, batch, kind, count), not_finite};
+  for (size_t k = 1; k < inputs_.size(); ++k) {
+    FurtherArray* array = take(inputs_[k].name());
+    if (!array) {
+      fail("network `{}` has inputs `{}` and `{}`, but {} fills one\nhelp: an .npz file with an array for each input", step_.name, input(),
+           inputs_[k].name(), content.files.front());
+    }
+    inputs_[k].fit_further(*array, content.files.front());
+    if (array->floats.empty()) array->floats.assign(array->integers.begin(), array->integers.end());
+    array->integers.clear();
+    further.push_back(std::move(*array));
+  }
+  for (size_t k = 1; with_targets && k < fields_.size(); ++k) {
+    FurtherArray* array = take(fields_[k].name);
+    if (!array) {
+      fail("the loss of network `{}` takes `{}` {}, which {} does not hold\nhelp: give {}", step_.name, fields_[k].name, fields_[k].rule.type,
+           content.files.front(), content.table ? "a column of that name, or `--target COLUMN,...`" : "an .npz file with an array of that name");
+    }
+    convert(*array, fields_[k], content);
+    further.push_back(std::move(*array));
+  }
+  content.others = std::move(further);
 }
 
-double Objective::right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
-  if (kind == TargetKind::floats) return std::nan("");
-  const int64_t width = elements_an_example(prediction_type_);
-  const double threshold = loss_->is("binary_cross_entropy_with_logits") ? 0.0 : 0.5;
-  int64_t right = 0;
-  for (int64_t k = 0; k < count; ++k) {
-    const std::span<const float> row = predictions.subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
-    const bool is_number = width == 1 && kind == TargetKind::number && std::isfinite(row[0]);
-    const int32_t answer = is_number ? row[0] > threshold : answer_of(row);
-    right += answer == batch.labels[static_cast<size_t>(k)];
+// A further target as the loss takes it.
+void Objective::convert(FurtherArray& array, const Field& field, const Dataset::Data& data) const {
+  Dataset::Data one;
+  one.files = data.files;
+  one.labels_file = fmt::format("{}: `{}`", data.labels_file, array.name);
+  one.count = data.count;
+  one.target_dims = array.dims;
+  one.target_size = array.size;
+  one.targets = std::move(array.floats);
+  one.labels = std::move(array.integers);
+  convert_targets(one, field.rule, TargetMeaning::numbers);
+  array.floats.assign(one.targets.begin(), one.targets.end());
+  array.integers = std::move(one.labels);
+  if (field.type.dtype != DType::f32 || array.integers.empty()) return;
+  array.floats.assign(array.integers.begin(), array.integers.end());
+  if (kind_of(one, field.rule) == TargetKind::one_hot) {
+    array.size = field.rule.classes;
+    array.floats.assign(array.integers.size() * static_cast<size_t>(array.size), 0.0f);
+    for (size_t k = 0; k < array.integers.size(); ++k) array.floats[k * static_cast<size_t>(array.size) + static_cast<size_t>(array.integers[k])] = 1.0f;
   }
-  return static_cast<double>(right);
+  array.integers.clear();
+}
+
+BatchShape Objective::fit(const Dataset& data, int64_t batch) const {
+  BatchShape shape{.batch = batch, .planes = inputs_.front().fit(data.data())};
+  if (!has_targets()) return shape;
+  shape.targets = kind_of(data.data(), targets());
+  shape.classes = targets().classes;
+  return shape;
 }
 
 }  // namespace bnc

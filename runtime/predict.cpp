@@ -40,19 +40,17 @@ int64_t width_of(const Value& value) { return element_count(value.type().shape)-
 class Predictor {
  public:
   Predictor(const Network& network, const WeightStore& weights, const PredictOptions& options)
-      : network_(network), graph_(network.data().graph()), model_(weights.data().metadata), options_(options),
-        data_(Dataset::Data::open(options.data, "test", {.choices = options.data_options, .model = &model_, .targets = false})) {
-    if (network.trainable()) objective_.emplace(network);
+      : network_(network), weights_(weights), graph_(network.data().graph()), model_(weights.data().metadata), options_(options),
+        objective_(network.trainable() ? std::optional<Objective>(network) : std::nullopt), data_(open()) {
     const std::string source = training_data_of(weights);
-    scored_ = objective_ && data_.data().has_targets();
-    if (scored_) objective_->prepare(data_, model_, source);
+    scored_ = objective_ && objective_->has_targets() && data_.data().has_targets();
+    if (objective_) objective_->prepare(data_, model_, source, scored_);
     else data_.data().follow(model_, source);
     if (options.on_warning)
       for (const std::string& note : data_.data().notes) options.on_warning("note: " + note);
     if (objective_) shape_ = objective_->fit(data_, options.batch);
-    const ExampleInput input(graph_, objective_ ? graph_.find(objective_->target()).node : nullptr);
-    input.fit(data_.data());
-    input_ = input.name();
+    if (!objective_) fit_inputs();
+    if (scored_) total_ = objective_->no_score();
     choose_scheme();
     name_columns();
     CompileOptions compile;
@@ -81,12 +79,30 @@ class Predictor {
     }
     found_.count = all;
     found_.ids = data_.data().ids;
-    const double divisor = static_cast<double>(all);
-    if (scored_) found_.figures = {total_.loss / divisor, total_.right / divisor, all, total_.not_finite};
+    if (scored_) found_.figures = objective_->result(*total_, all);
     return std::move(found_);
   }
 
  private:
+  Dataset open() const {
+    ReadOptions read{.choices = options_.data_options, .model = &model_, .targets = false};
+    if (objective_) read = objective_->read_options(options_.data_options, &model_, false);
+    else
+      for (const Node* input : graph_.nodes_of("input")) read.input_names.push_back(input->results[0].name);
+    return Dataset::Data::open(options_.data, "test", read);
+  }
+
+  // Of a network without a train section: further arrays in the order of its inputs.
+  void fit_inputs() {
+    const std::vector<ExampleInput> inputs = example_inputs(graph_, {});
+    std::vector<FurtherArray>& others = data_.data().others;
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      inputs_.push_back(inputs[k].name());
+      if (k == 0) inputs[k].fit(data_.data());
+      else inputs[k].fit_further(others[k - 1], data_.data().files.front());
+    }
+  }
+
   void choose_scheme() {
     const Output& first = *std::find_if(graph_.outputs.begin(), graph_.outputs.end(),
                                         [](const Output& output) { return output.role == Output::Role::output; });
@@ -95,6 +111,7 @@ class Predictor {
       scheme_ = {classes, first.value.node->is("softmax") ? Scores::probabilities : Scores::logits, first.name};
       return;
     }
+    if (!objective_->has_targets()) return;   // numbers
     const TargetRule& rule = objective_->targets();
     scheme_.output = objective_->prediction();
     const bool trained_on_classes = model_.targets == TargetMeaning::classes;
@@ -133,17 +150,19 @@ class Predictor {
     std::iota(indices_.begin(), indices_.end(), first);
     if (scored_) {
       run_examples(*session_, *objective_, data_, indices_, shape_, batch_);
-      const Objective::Score score = objective_->score(session_->view(objective_->prediction()), batch_, shape_.targets, count);
-      total_.loss += score.loss;
-      total_.right += score.right;
-      total_.not_finite += score.not_finite;
+      objective_->add_score(*total_, run_of(*session_, weights_), batch_, shape_.targets, count);
       return;
     }
+    if (objective_) return run_examples(*session_, *objective_, data_, indices_, shape_, batch_);
     Session::Data& inside = session_->data();
-    Slot& input = inside.input(input_);
     inside.set_batch(count);
-    data_.data().gather_x(indices_, {input.floats(), static_cast<size_t>(count * data_.data().example_size)});
-    input.batch = count;
+    fill_batch(data_, indices_, {.batch = count, .targets = TargetKind::floats}, batch_);
+    for (size_t k = 0; k < inputs_.size(); ++k) {
+      Slot& input = inside.input(inputs_[k]);
+      const AlignedVector<float>& numbers = k == 0 ? batch_.x : batch_.others[k - 1].floats;
+      std::copy(numbers.begin(), numbers.end(), input.floats());
+      input.batch = count;
+    }
     session_->run();
   }
 
@@ -169,20 +188,21 @@ class Predictor {
   }
 
   const Network& network_;
+  const WeightStore& weights_;
   const Graph& graph_;
   const ModelMetadata& model_;
   const PredictOptions& options_;
-  Dataset data_;
   std::optional<Objective> objective_;
+  Dataset data_;
   bool scored_ = false;
-  std::string input_;
+  std::vector<std::string> inputs_;
   Scheme scheme_;
   BatchShape shape_;
   std::vector<std::pair<std::string, int64_t>> numbers_;   // outputs and their numbers an example
   std::optional<Session> session_;
   std::vector<int64_t> indices_;
   Batch batch_;
-  Objective::Score total_;
+  std::optional<Objective::Score> total_;
   Predictions found_;
 };
 

@@ -43,7 +43,7 @@ std::pair<std::string_view, std::string_view> first_difference(std::string_view 
 
 RunSettings run_settings(const Network& network) {
   const TrainSection& section = *network.data().train();
-  return {{"loss", to_string(Attribute(section.loss))}, {"optimizer", to_string(Attribute(section.optimizer))},
+  return {{"loss", to_string(section.loss)}, {"optimizer", to_string(Attribute(section.optimizer))},
           {"augment", list(section.augment)},           {"batch", std::to_string(section.batch)},
           {"seed", std::to_string(section.seed)},       {"network", print(network.data().graph())}};
 }

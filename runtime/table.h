@@ -29,6 +29,7 @@ struct TableColumn {
 struct TableEncoding {
   std::vector<TableColumn> columns;   // in the order of the elements
   std::string target;                 // the name of the column of targets; empty where the table has no names
+  std::vector<std::string> more_targets = {};   // of several targets those behind the first
   std::vector<std::string> ignored;   // columns that are left out
 
   int64_t width() const;
@@ -91,6 +92,7 @@ TableSurvey survey(const TableText& text, const std::vector<std::string>& expect
 struct TableRoles {
   std::vector<size_t> features;   // of each column of an encoding, which one of the table
   std::optional<size_t> target, id;
+  std::vector<size_t> more_targets;  // of several targets those behind the first
   std::vector<std::string> unused;   // names of columns that are nothing
 };
 

@@ -37,6 +37,10 @@ std::vector<bool> left_out(const TableSurvey& survey, const DataOptions& options
     roles.id = column_of(survey, options.id, "id", path);
     out[*roles.id] = true;
   }
+  for (size_t k = 1; k < options.targets.size(); ++k) {
+    roles.more_targets.push_back(column_of(survey, options.targets[k], "target", path));
+    out[roles.more_targets.back()] = true;
+  }
   return out;
 }
 
@@ -44,6 +48,7 @@ std::vector<bool> left_out(const TableSurvey& survey, const DataOptions& options
 std::optional<size_t> target_of(const TableSurvey& survey, const DataOptions& options, const std::string& path,
                                 const std::vector<bool>& out) {
   if (!options.label.empty()) return column_of(survey, options.label, "label", path);
+  if (!options.targets.empty()) return column_of(survey, options.targets.front(), "target", path);
   if (const auto found = survey.find("label"); found && !out[*found]) return found;
   for (size_t k = survey.columns.size(); k-- > 0;)
     if (!out[k]) return k;
@@ -75,10 +80,12 @@ TableEncoding encode_by(const TableSurvey& survey, const std::string& path, cons
   roles.target = target_of(survey, options, path, out);
   TableEncoding encoding;
   if (roles.target) encoding.target = survey.columns[*roles.target].name;
+  for (const size_t k : roles.more_targets) encoding.more_targets.push_back(survey.columns[k].name);
   for (size_t k = 0; k < survey.columns.size(); ++k) {
     if (k == roles.target) continue;
     if (out[k]) {
-      if (survey.has_names) encoding.ignored.push_back(survey.columns[k].name);
+      const bool is_target = std::find(roles.more_targets.begin(), roles.more_targets.end(), k) != roles.more_targets.end();
+      if (survey.has_names && !is_target) encoding.ignored.push_back(survey.columns[k].name);
       continue;
     }
     roles.features.push_back(k);
@@ -108,11 +115,13 @@ TableRoles match_names(const TableEncoding& encoding, const TableSurvey& survey,
     fail("{} holds no column `{}`, which the network was trained on{}\nnote: its columns are {}", path, fmt::join(missing, "`, `"),
          near.empty() ? "" : fmt::format("; is it `{}`?", near), fmt::join(survey.names(), ", "));
   }
-  roles.target = options.label.empty() ? survey.find(encoding.target) : column_of(survey, options.label, "label", path);
+  const bool chosen = !options.label.empty() || !options.targets.empty();
+  roles.target = chosen ? target_of(survey, options, path, used) : survey.find(encoding.target);
   if (roles.target && used[*roles.target]) roles.target.reset();   // it is ignored
   if (roles.target) used[*roles.target] = true;
-  for (const std::string& name : encoding.ignored)
-    if (const auto found = survey.find(name)) used[*found] = true;
+  for (const auto* names : {&encoding.ignored, &encoding.more_targets})
+    for (const std::string& name : *names)
+      if (const auto found = survey.find(name)) used[*found] = true;
   for (size_t k = 0; k < used.size(); ++k)
     if (!used[k]) roles.unused.push_back(survey.columns[k].name);
   return roles;
@@ -146,7 +155,9 @@ std::string TableEncoding::to_text() const {
     if (column.is_text) entry["categories"] = column.categories;
     if (column.fill) entry["missing"] = *column.fill;
   }
-  return Json{{"columns", list}, {"target", target}, {"ignored", ignored}}.dump();
+  Json json{{"columns", list}, {"target", target}, {"ignored", ignored}};
+  if (!more_targets.empty()) json["more_targets"] = more_targets;
+  return json.dump();
 }
 
 std::optional<TableEncoding> TableEncoding::parse(const std::string& text) {
@@ -165,6 +176,7 @@ std::optional<TableEncoding> TableEncoding::parse(const std::string& text) {
     }
     encoding.target = json.at("target").get<std::string>();
     encoding.ignored = json.at("ignored").get<std::vector<std::string>>();
+    if (json.contains("more_targets")) encoding.more_targets = json["more_targets"].get<std::vector<std::string>>();
     if (encoding.columns.empty()) return std::nullopt;
     return encoding;
   } catch (const Json::exception&) {

@@ -28,9 +28,10 @@ void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& 
         "alphabetical order, so all must occur; write numbers from 0 on instead",
         data.labels_file, rule.network, classes, data.class_names.size());
   }
-  const auto found = std::find_if(data.labels.begin(), data.labels.end(), [&](int32_t label) { return label < 0 || label >= classes; });
+  const auto found = std::find_if(data.labels.begin(), data.labels.end(),
+                                  [&](int32_t label) { return (label < 0 || label >= classes) && label != rule.ignore; });
   if (found == data.labels.end()) return;
-  const auto k = static_cast<size_t>(found - data.labels.begin());
+  const auto k = static_cast<size_t>((found - data.labels.begin()) / data.target_size);
   const auto [least, most] = std::minmax_element(data.labels.begin(), data.labels.end());
   const bool from_one = *least == 1 && *most == classes;
   fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}{}", data.place(k), *found,
@@ -47,7 +48,7 @@ void to_labels(Dataset::Data& data, const TargetRule& rule) {
       fail(
           "{}: target {} of example {} is no class: the loss {} of network `{}` takes whole numbers from 0 to {}\nhelp: a network that "
           "predicts numbers has a loss such as mean_squared_error",
-          data.place(k), target, data.number_in_file(k), rule.loss, rule.network, rule.classes - 1);
+          data.place(k / static_cast<size_t>(data.target_size)), target, data.number_in_file(k / static_cast<size_t>(data.target_size)), rule.loss, rule.network, rule.classes - 1);
     }
     labels[k] = static_cast<int32_t>(target);
   }
@@ -84,7 +85,6 @@ bool all_0_or_1(const Dataset::Data& data) {
 void convert_targets(Dataset::Data& data, const TargetRule& rule, const std::optional<TargetMeaning>& meaning) {
   const bool class_for_a_row = !rule.class_numbers && rule.width > 1 && rule.width == rule.classes && data.target_size == 1;
   if (data.target_size != rule.width && !class_for_a_row) refuse_shape(data, rule);
-  if (rule.class_numbers && rule.width > 1) refuse_shape(data, rule);
   const bool one_of_two = rule.width == 1 &&
                           ((data.text_labels && data.class_names.size() == 2) || (all_0_or_1(data) && meaning != TargetMeaning::numbers));
   if (!rule.class_numbers && !class_for_a_row && !one_of_two) return to_floats(data, rule);

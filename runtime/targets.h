@@ -13,15 +13,18 @@ namespace bnc {
 // The target of a network's loss.
 struct TargetRule {
   std::string network, loss;    // their names, for errors
+  std::string target;           // what the loss calls it
   std::string type;             // as it is shown
   bool class_numbers = false;   // i32: numbers of classes
   bool shares = false;          // numbers from 0 to 1
   int64_t width = 1;            // numbers an example
   int64_t classes = 1;          // that the prediction tells apart; 1 where it is one number
+  bool is_weight = false;       // weights of examples, not targets
+  std::optional<int64_t> ignore = {};   // a label that counts for nothing
 };
 
 // Makes labels or floats of the targets, as the loss takes them:
-// - class numbers: labels, also from floats that are whole numbers;
+// - class numbers: labels, one or several an example, also from floats that are whole numbers;
 // - several numbers an example, of which the data have one: labels, which count as rows of zeros and a one;
 // - one number an example that is 0 or 1 for all, or one of two texts: labels, so that there is an accuracy;
 // - else floats, also from integers.

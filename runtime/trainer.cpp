@@ -82,13 +82,33 @@ Checkpoint first_state(const Network& network, const TrainOptions& options) {
 }
 
 // Opens a data set by the rules of a model, and adds those that it has none of.
-Dataset open_by(ModelMetadata& model, const std::string& spec, const char* split, const TrainOptions& options) {
-  Dataset data = Dataset::Data::open(spec, split, {.choices = options.data_options, .model = &model});
+Dataset open_by(ModelMetadata& model, const Objective& objective, const std::string& spec, const char* split, const TrainOptions& options) {
+  Dataset data = Dataset::Data::open(spec, split, objective.read_options(options.data_options, &model));
   if (model.classes.empty()) model.classes = data.data().class_names;
   if (!model.table) model.table = data.data().table;
   if (options.on_warning)
     for (const std::string& note : data.data().notes) options.on_warning("note: " + note);
   return data;
+}
+
+// That of the test; the accuracy where it is no other metric.
+double metric_of(const HistoryRow& row, const std::string& name) {
+  for (const auto& [each, value] : row.metrics)
+    if (each == name) return value;
+  return name == "accuracy" ? row.test_accuracy : std::nan("");
+}
+
+// By what the train section watches, else by accuracy; then by loss. What is not a number is not better.
+bool is_better(const HistoryRow& row, const HistoryRow& best, const TrainSection& section) {
+  const auto found = std::find_if(section.metrics.begin(), section.metrics.end(), [&](const Metric& each) { return each.name == section.watch; });
+  double one = row.test_accuracy, other = best.test_accuracy;
+  if (found != section.metrics.end()) {
+    one = metric_of(row, section.watch);
+    other = metric_of(best, section.watch);
+    if (!found->more_is_better()) one = -one, other = -other;
+  }
+  if (section.watch != "loss" && one != other && !(std::isnan(one) && std::isnan(other))) return one > other || std::isnan(other);
+  return row.test_loss < best.test_loss;
 }
 
 double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(sum.batches); }
@@ -97,8 +117,8 @@ double mean_loss(const RunningSum& sum) { return sum.loss / static_cast<double>(
 
 Trainer::Trainer(const Network& network, const TrainOptions& options)
     : network_(network), options_(options), out_(options.out.empty() ? options.resume : options.out), objective_(network),
-      state_(first_state(network, options)), data_(open_by(state_.weights.data().metadata, options.data, "train", options)) {
-  if (!options.test.empty()) test_.emplace(open_by(state_.weights.data().metadata, options.test, "test", options));
+      state_(first_state(network, options)), data_(open_by(state_.weights.data().metadata, objective_, options.data, "train", options)) {
+  if (!options.test.empty()) test_.emplace(open_by(state_.weights.data().metadata, objective_, options.test, "test", options));
   if (options.tensorboard && out_.empty()) fail("an event file for TensorBoard needs a folder to be in\nhelp: give `--out DIR`");
   objective_.fit(data_, 1);
   if (test_) objective_.fit(*test_, examples_a_test);
@@ -185,7 +205,7 @@ void Trainer::follow_one_rule() {
   ModelMetadata& model = state_.weights.data().metadata;
   objective_.prepare(data_, model, training_data_of(state_.weights));
   if (!model.input_scale) model.input_scale = scale_of(data_.data().stored_numbers());
-  if (!model.targets) model.targets = data_.has_labels() ? TargetMeaning::classes : TargetMeaning::numbers;
+  if (!model.targets && objective_.has_targets()) model.targets = data_.has_labels() ? TargetMeaning::classes : TargetMeaning::numbers;
   for (std::optional<Dataset>* other : {&validation_, &test_})
     if (*other) objective_.prepare(**other, model, "the training data " + options_.data);
 }
@@ -283,8 +303,7 @@ bool Trainer::run_steps() {
 
 double Trainer::loss_of_step(const Batch& batch) {
   Session::Data& inside = session_->data();
-  inside.lend(objective_.input(), batch.x.data());
-  inside.lend(objective_.target(), batch.target(shape_.targets));
+  for (const auto& [input, numbers] : objective_.bindings(batch, shape_.targets)) inside.lend(input, numbers);
   session_->run();
   return objective_.loss_an_example(session_->view("loss")[0], batch_);
 }
@@ -318,6 +337,7 @@ bool Trainer::finish_interval() {
     if (!std::isfinite(tested->loss)) check_state();
     row.test_loss = tested->loss;
     row.test_accuracy = tested->accuracy;
+    row.metrics = tested->metrics;
   }
   row.seconds = seconds();
   state_.history.push_back(row);
@@ -328,6 +348,7 @@ bool Trainer::finish_interval() {
   if (!events_) return true;
   std::vector<std::pair<std::string, double>> scalars = {{"loss/train", row.loss}, {"accuracy/train", row.accuracy}, {"rate", row.rate}};
   if (test_due) scalars.insert(scalars.end(), {{"loss/test", row.test_loss}, {"accuracy/test", row.test_accuracy}});
+  for (const auto& [name, value] : row.metrics) scalars.emplace_back(name + "/test", value);
   events_->add(row.step, scalars);
   return true;
 }
@@ -335,18 +356,15 @@ bool Trainer::finish_interval() {
 std::optional<EvaluationResult> Trainer::test() {
   const Stopwatch watch(times_.tests);
   ++tests_;
-  tester_->restore(session_->weights(), {});
-  return evaluate_session(*tester_, objective_, *watched(), std::min(examples_a_test, watched()->count()), test_hooks());
+  tester_weights_ = session_->weights();
+  tester_->restore(tester_weights_, {});
+  return evaluate_session(*tester_, objective_, tester_weights_, *watched(), std::min(examples_a_test, watched()->count()), test_hooks());
 }
 
 EvaluationHooks Trainer::test_hooks() { return {.on_progress = progress_of("testing"), .stop = options_.stop}; }
 
 void Trainer::note_best(const HistoryRow& row) {
-  const auto better = [](const HistoryRow& a, const HistoryRow& b) {
-    if (!std::isnan(a.test_accuracy) && a.test_accuracy != b.test_accuracy) return a.test_accuracy > b.test_accuracy;
-    return a.test_loss < b.test_loss;
-  };
-  if (!std::isfinite(row.test_loss) || (state_.best && !better(row, state_.best->row))) return;
+  if (!std::isfinite(row.test_loss) || (state_.best && !is_better(row, state_.best->row, *network_.data().train()))) return;
   check_state();
   state_.best = {row, session_->weights()};
   if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
@@ -400,7 +418,7 @@ void Trainer::report_progress(const std::string& activity, double share) {
   const auto tested = std::find_if(state_.history.rbegin(), state_.history.rend(), [](const HistoryRow& row) { return row.tested; });
   if (tested != state_.history.rend()) {
     progress.tested_step = tested->step;
-    progress.test = {tested->test_loss, tested->test_accuracy, watched() ? watched()->count() : 0};
+    progress.test = {tested->test_loss, tested->test_accuracy, watched() ? watched()->count() : 0, 0, tested->metrics};
   }
   options_.on_progress(progress);
 }

@@ -81,7 +81,7 @@ class Trainer {
   // The end (trainer_results.cpp).
   TrainResult finish(bool stopped);
   bool test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record);
-  std::optional<EvaluationResult> test_frozen(Session& frozen, const Dataset& data, RunRecord* record);
+  std::optional<EvaluationResult> test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record);
   RunRecord record() const;
   std::vector<std::pair<std::string, std::string>> settings() const;
   std::string path(const char* file) const;
@@ -96,6 +96,7 @@ class Trainer {
   Dataset data_;
   std::optional<Dataset> validation_, test_;
   std::optional<Session> session_, tester_;
+  WeightStore tester_weights_;
   std::optional<ActivationProbe> probe_;   // where there is a folder to keep what it finds
   std::optional<EventFile> events_;
   BatchShape shape_;

@@ -22,7 +22,7 @@ TrainResult Trainer::finish(bool stopped) {
   }
   if (state_.best) {
     const HistoryRow& row = state_.best->row;
-    result.best = {row.step, row.epoch, {row.test_loss, row.test_accuracy, watched() ? watched()->count() : 0}};
+    result.best = {row.step, row.epoch, {row.test_loss, row.test_accuracy, watched() ? watched()->count() : 0, 0, row.metrics}};
     if (!out_.empty()) result.best_weights_path = path("weights.best.safetensors");
   }
   WeightStore weights = session_->weights();
@@ -65,20 +65,20 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
   for (const auto& [data, figures] : {std::pair(&validation_, &result.validation), std::pair(&test_, &result.test)}) {
     if (!*data) continue;
     const bool shown = data == &test_ || !test_;
-    const auto found = test_frozen(frozen, **data, shown ? &record : nullptr);
+    const auto found = test_frozen(frozen, weights, **data, shown ? &record : nullptr);
     if (!found) return false;
     *figures = *found;
   }
   return true;
 }
 
-std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Dataset& data, RunRecord* record) {
+std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record) {
   const Stopwatch watch(times_.tests);
   PredictionCollector answers(data, shape_.classes);
   EvaluationHooks hooks = test_hooks();
   if (record)
     hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
-  const auto result = evaluate_session(frozen, objective_, data, std::min(examples_a_test, data.count()), hooks);
+  const auto result = evaluate_session(frozen, objective_, weights, data, std::min(examples_a_test, data.count()), hooks);
   if (record && result) answers.fill(*record);
   return result;
 }
@@ -102,7 +102,7 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
   if (validation_) list.emplace_back("validation data", fmt::format("{} examples held out of it", validation_->count()));
   list.insert(list.end(),
               {{"test data", test_ ? fmt::format("{} ({} examples)", options_.test, test_->count()) : "none"},
-               {"loss", to_string(Attribute(section.loss))},
+               {"loss", to_string(section.loss)},
                {"optimizer", to_string(Attribute(section.optimizer))},
                {"batch", std::to_string(batch_)},
                {"steps", fmt::format("{} ({:.2f} epochs)", steps_, static_cast<double>(steps_) / static_cast<double>(steps_an_epoch_))},

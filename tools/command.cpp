@@ -2,6 +2,7 @@
 #include "tools/command.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -120,6 +121,7 @@ void add_cpu_option(po::options_description& options) {
 DataOptions Arguments::data_options() const {
   DataOptions options;
   options.label = text("label");
+  options.targets = list("target");
   options.ignore = list("ignore");
   options.id = text("id");
   const std::string missing = choice("missing", {"error", "mean", "drop"});
@@ -134,6 +136,8 @@ void add_data_options(po::options_description& options) {
   options.add_options()
       ("label", po::value<std::string>()->value_name("COLUMN"),
        "of a table: the column of the targets (default: `label`, else the last one; with weights the one they were trained on)")
+      ("target", po::value<std::string>()->value_name("COLUMN,..."),
+       "of a table: the columns of several targets, one for each target of the network or all for its only one")
       ("ignore", po::value<std::string>()->value_name("COLUMN,..."), "of a table: columns to leave out")
       ("missing", po::value<std::string>()->value_name("HOW"),
        "of a table: what a missing value is: `error` (default), `mean` (that of the column in the training data) or `drop` (the row)")
@@ -234,6 +238,13 @@ void message(std::string_view text) {
   std::string line(text);
   if (line.empty() || line.back() != '\n') line += '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+std::string figures_text(const EvaluationResult& result, int digits) {
+  std::string text = fmt::format("loss {:.{}f}", result.loss, digits);
+  if (!std::isnan(result.accuracy)) text += fmt::format(", accuracy {:.4f}", result.accuracy);
+  for (const auto& [name, value] : result.metrics) text += fmt::format(", {} {:.4f}", name, value);
+  return text;
 }
 
 void warn_of_not_finite(const EvaluationResult& result, const char* examples) {

@@ -16,9 +16,13 @@ int run(const Arguments& arguments) {
   const EvaluationResult result = evaluate(pass.network, pass.weights, options);
   pass.display.finish();
   warn_of_not_finite(result, "examples");
-  if (arguments.json())
-    print_json({{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}});
-  else print(fmt::format("loss {:.6f}, accuracy {:.4f} ({} examples)\n", result.loss, result.accuracy, result.count));
+  if (arguments.json()) {
+    Json line = {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}};
+    for (const auto& [name, value] : result.metrics) line["metrics"][name] = value;
+    print_json(line);
+  } else {
+    print(fmt::format("{} ({} examples)\n", figures_text(result, 6), result.count));
+  }
   return exit_done;
 }
 

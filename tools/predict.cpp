@@ -131,8 +131,7 @@ void report_figures(const Predictions& found) {
     if (lost > 0) message(fmt::format("warning: {} of {} predictions are not finite", lost, found.count));
   }
   if (!found.figures) return;
-  const std::string accuracy = std::isnan(found.figures->accuracy) ? "" : fmt::format(", accuracy {:.4f}", found.figures->accuracy);
-  message(fmt::format("by the targets of these data: loss {:.6f}{}", found.figures->loss, accuracy));
+  message(fmt::format("by the targets of these data: {}", figures_text(*found.figures, 6)));
 }
 
 int run(const Arguments& arguments) {

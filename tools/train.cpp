@@ -92,7 +92,7 @@ std::string quoted(const std::string& word) {
 // The options of this call that a resumed one needs again.
 std::string resume_command(const Arguments& arguments, const std::string& out) {
   std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
-  for (const char* option : {"data", "test", "label", "ignore", "missing", "unknown", "cpu"})
+  for (const char* option : {"data", "test", "label", "target", "ignore", "missing", "unknown", "cpu"})
     if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
   for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "test-every", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);
@@ -102,20 +102,15 @@ std::string resume_command(const Arguments& arguments, const std::string& out) {
   return text + " --resume " + quoted(out);
 }
 
-std::string figures(const EvaluationResult& result) {
-  return fmt::format("loss {:.4f}", result.loss) +
-         (std::isnan(result.accuracy) ? std::string() : fmt::format(", accuracy {:.4f}", result.accuracy));
-}
-
 void report_text(const TrainResult& result) {
   std::string text = fmt::format("{} steps{}: train {}\n", result.steps, result.out_of_patience ? " (stopped early)" : "",
-                                 figures(result.train));
+                                 figures_text(result.train, 4));
   if (result.validation.count > 0)
-    text += fmt::format("validation {} ({} examples)\n", figures(result.validation), result.validation.count);
-  if (result.test.count > 0) text += fmt::format("test {} ({} examples)\n", figures(result.test), result.test.count);
+    text += fmt::format("validation {} ({} examples)\n", figures_text(result.validation, 4), result.validation.count);
+  if (result.test.count > 0) text += fmt::format("test {} ({} examples)\n", figures_text(result.test, 4), result.test.count);
   if (result.best && result.best->step < result.steps) {
     text += fmt::format("best after step {} (epoch {}): {} {}\n", result.best->step, result.best->epoch,
-                        result.validation.count > 0 ? "validation" : "test", figures(result.best->test));
+                        result.validation.count > 0 ? "validation" : "test", figures_text(result.best->test, 4));
   }
   if (!result.weights_path.empty()) text += fmt::format("weights: {}\n", result.weights_path);
   if (!result.best_weights_path.empty()) text += fmt::format("best weights: {}\n", result.best_weights_path);

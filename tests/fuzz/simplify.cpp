@@ -217,13 +217,14 @@ void plainer_training(const Sketch& sketch, Sketches& all) {
   if (!sketch.train) return;
   all.push_back(sketch);
   all.back().train.reset();
-  const auto with = [&](const Symbol& loss, const Symbol& optimizer) {
+  const auto with = [&](const Formula& loss, const Symbol& optimizer) {
     if (loss == sketch.train->loss && optimizer == sketch.train->optimizer) return;
     all.push_back(sketch);
     all.back().train->loss = loss;
     all.back().train->optimizer = optimizer;
   };
-  const Symbol plain_loss{"mean_squared_error", {{"labels", true}}}, plain_optimizer{"sgd", {{"rate", 0.5}}};
+  const Formula plain_loss(Symbol{"mean_squared_error", {{"labels", true}}});
+  const Symbol plain_optimizer{"sgd", {{"rate", 0.5}}};
   with(plain_loss, plain_optimizer);
   with(plain_loss, sketch.train->optimizer);
   with(sketch.train->loss, plain_optimizer);
@@ -232,8 +233,8 @@ void plainer_training(const Sketch& sketch, Sketches& all) {
     fewer.arguments.erase(fewer.arguments.begin() + static_cast<std::ptrdiff_t>(k));
     if (fewer.find("rate")) with(sketch.train->loss, fewer);
   }
-  Symbol bare = sketch.train->loss;
-  std::erase_if(bare.arguments, [](const auto& argument) { return argument.first != "labels"; });
+  Formula bare = sketch.train->loss;
+  bare.attributes.clear();
   with(bare, sketch.train->optimizer);
 }
 

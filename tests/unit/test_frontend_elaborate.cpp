@@ -252,7 +252,7 @@ TEST_CASE("the train section") {
       "3\n  seed = 7\n  patience = 1 + 4\n  augment = [pad_and_crop(2 * 2), flip, shift(pixels=1), shift]\n}\n"));
   CHECK(module.main().name == "f");
   const TrainSection& train = *module.train;
-  CHECK(to_string(Attribute(train.loss)) == "softmax_cross_entropy(classes, reduction=sum)");
+  CHECK(to_string(train.loss) == "softmax_cross_entropy(classes, reduction=sum)");
   CHECK(to_string(Attribute(train.optimizer)) == "sgd(rate=0.125, momentum=0.5, nesterov)");
   CHECK(train.batch == 60);
   CHECK(train.epochs == 3);

@@ -86,7 +86,7 @@ TEST_CASE("a module prints its train section") {
   module.networks.push_back(example());
   TrainSection train;
   train.network = "net";
-  train.loss = {"softmax_cross_entropy", {{"labels", true}, {"reduction", "sum"}}};
+  train.loss = Symbol{"softmax_cross_entropy", {{"labels", true}, {"reduction", "sum"}}};
   train.optimizer = {"sgd", {{"rate", 0.01}}};
   train.batch = 60;
   train.steps = 10;

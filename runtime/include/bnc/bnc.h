@@ -159,6 +159,7 @@ struct EvaluationResult {
   double accuracy = 0;   // NaN where the targets are floats
   int64_t count = 0;
   int64_t not_finite = 0;   // examples whose prediction holds NaN or infinity
+  std::vector<std::pair<std::string, double>> metrics = {};   // those of the train section, by name
 };
 
 struct Progress {
@@ -267,6 +268,8 @@ struct DataOptions {
   // Of a table: the column of the targets (by default `label`, else the last one), columns that are left out, and one whose text is
   // carried through to predictions. By name, or by number from 1 in a table without names.
   std::string label;
+  // Of a table: the columns of several targets, in place of `label`: one for each target of the network, or all for its only one.
+  std::vector<std::string> targets = {};
   std::vector<std::string> ignore;
   std::string id;
   // A missing value of a table is an error, becomes the mean of the training data's column, or its row is left out.

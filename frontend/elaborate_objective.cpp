@@ -1,0 +1,183 @@
+// What a train section says of its network: the loss and the metrics, expressions over outputs, inputs, parameters and targets by name.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "frontend/elaborator.h"
+
+namespace bnc {
+
+using namespace ast;
+using Kind = Expression::Kind;
+
+namespace {
+
+Strings names_of(OpCategory category) {
+  Strings names;
+  for (const OpDefinition& op : all_ops())
+    if (op.category == category) names.push_back(op.name);
+  return names;
+}
+
+}  // namespace
+
+// The expression that computes a value of the train section.
+Formula Elaborator::formula_of(const Value& value) const {
+  const Node& node = *value.node;
+  if (const auto leaf = leaves_.find({&node, value.index}); leaf != leaves_.end()) return leaf->second;
+  if (value.index != 0) fail_at(node.range, fmt::format("a train section takes the first result of `{}` only", node.op->name));
+  Formula formula(Formula::Kind::call, node.op->name);
+  formula.range = node.range;
+  for (const Value& operand : node.operands) formula.operands.push_back(operand ? formula_of(operand) : Formula());
+  for (const AttributeSpec& spec : node.op->attributes) {
+    if (spec.layer_only || (spec.fallback && node.attribute(spec.name) == *spec.fallback)) continue;
+    formula.attributes[spec.name] = node.attribute(spec.name);
+  }
+  return formula;
+}
+
+// A tensor of the network, or a target, as the formula calls it.
+Value Elaborator::leaf(const Value& value, Formula name, const SourceRange& range) {
+  name.range = range;
+  leaves_.emplace(std::pair(value.node, value.index), std::move(name));
+  return value;
+}
+
+// A tensor of the network under a name that a train section may use: its outputs come before its inputs, parameters and states.
+std::optional<Term> Elaborator::look_up_in_network(const std::string& name, const SourceRange& range) {
+  const Formula formula(Formula::Kind::name, name);
+  const Value value = value_of_name(graph_, formula);
+  if (!value) return std::nullopt;
+  return Term{leaf(value, formula, range)};
+}
+
+bool Elaborator::is_target(const Expression& expression) {
+  return trained_ && !scope_->caller && expression.kind == Kind::name && !look_up(expression.text, expression.range);
+}
+
+// An operand of a loss whose type is known: a name that is nothing else is a target.
+void Elaborator::make_target(const Expression& expression, const TensorType& type) {
+  if (!is_target(expression)) return;
+  if (trained_->find(expression.text)) {
+    fail_at(expression.range,
+            fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", expression.text, trained_->name),
+            fmt::format("give the target another name, or return `{}` to take the loss of it", expression.text));
+  }
+  const auto inputs = graph_.nodes_of("input");
+  GraphBuilder builder = inputs.empty() ? GraphBuilder(graph_) : GraphBuilder::after(graph_, inputs.back());
+  builder.at(expression.range);
+  scope_->variables[expression.text] =
+      Term{leaf(builder.input(expression.text, type), Formula(Formula::Kind::name, expression.text), expression.range)};
+}
+
+Value Elaborator::first_output_of_network(const SourceRange& range) {
+  const Formula formula(Formula::Kind::first_output, "");
+  const Value value = value_of_name(graph_, formula);
+  if (!value) fail_at(range, fmt::format("network `{}` returns nothing to take a loss of", trained_->name), "end it with `return VALUE`");
+  return leaf(value, formula, range);
+}
+
+// What is said of a name that is neither a tensor of the network nor a place for a target.
+void Elaborator::refuse_prediction(const Expression& expression) {
+  if (!is_target(expression)) return;
+  Strings outputs;
+  for (const Output& output : trained_->outputs) outputs.push_back(output.name);
+  const std::string near = suggestion(expression.text, outputs);
+  fail_at(expression.range, fmt::format("a loss of `{}`, which is no output of network `{}`", expression.text, trained_->name),
+          near.empty() ? fmt::format("it returns {}; a loss takes one of its outputs, then a target", quoted_list(outputs, "and")) : near);
+}
+
+// One number: the loss, or a metric that is an expression.
+Formula Elaborator::formula(const Expression& value, const char* what) {
+  if (value.kind == Kind::name && find_op(value.text) && !look_up(value.text, value.range)) {   // a loss by its name alone
+    Expression call{Kind::call, value.range, value.text};
+    return formula(call, what);
+  }
+  const Term term = evaluate(value);
+  const Value* tensor = term.get_if<Value>();
+  if (!tensor) {
+    fail_at(value.range, fmt::format("{} is an expression of tensors, but this is {}", what, describe(term, graph_.batch_symbol)),
+            "for example `softmax_cross_entropy(labels)`");
+  }
+  if (tensor->type() != TensorType{}) {
+    fail_at(value.range, fmt::format("{} is one number, f32[], but this is {}", what, to_string(tensor->type(), graph_.batch_symbol)),
+            "`reduce_mean(...)` makes one number of all");
+  }
+  return formula_of(*tensor);
+}
+
+Formula Elaborator::loss(const Expression& value) {
+  if (value.kind == Kind::call || value.kind == Kind::name) {
+    const Strings losses = names_of(OpCategory::loss);
+    const bool known = find_op(value.text) || find_block(value.text) || look_up(value.text, value.range);
+    SourceRange name = value.range;
+    name.length = static_cast<int>(value.text.size());
+    if (!known) fail_at(name, fmt::format("unknown loss `{}`", value.text), suggestion_or_list(value.text, losses, "the losses are"));
+  }
+  return formula(value, "a loss");
+}
+
+// NAME(prediction, target, k=K), of which the first output and the default target may be left out.
+Formula Elaborator::metric_of_classes_or_numbers(const MetricDefinition& metric, const Expression& value) {
+  Formula formula(Formula::Kind::call, metric.name);
+  formula.range = value.range;
+  Strings names;
+  for (const Argument& argument : value.arguments) {
+    if (argument.name.empty()) {
+      if (argument.value->kind != Kind::name || names.size() == 2)
+        fail_at(argument.value->range, fmt::format("`{}` takes the name of an output and that of a target", metric.name));
+      names.push_back(argument.value->text);
+      continue;
+    }
+    const Term term = evaluate(*argument.value);
+    const int64_t* number = term.get_if<int64_t>();
+    if (argument.name != "k" || !metric.has_k) fail_at(argument.name_range, fmt::format("`{}` has no argument `{}`", metric.name, argument.name));
+    if (!number || *number < 1) fail_at(argument.value->range, "`k` is an integer of at least 1");
+    formula.attributes["k"] = *number;
+  }
+  const auto is_output = [&](const std::string& name) { return trained_->output(Output::Role::output, name) != nullptr; };
+  Formula prediction(Formula::Kind::first_output, ""), target(Formula::Kind::name, target_name_);
+  if (names.size() == 2 || (names.size() == 1 && is_output(names[0]))) prediction = Formula(Formula::Kind::name, names[0]);
+  if (names.size() == 2 || (names.size() == 1 && !is_output(names[0]))) target.name = names.back();
+  if (prediction.kind == Formula::Kind::name && !is_output(prediction.name)) {
+    Strings outputs;
+    for (const Output& output : trained_->outputs) outputs.push_back(output.name);
+    fail_at(value.range, fmt::format("`{}` of `{}`, which is no output of network `{}`", metric.name, prediction.name, trained_->name),
+            suggestion_or_list(prediction.name, outputs, "it returns"));
+  }
+  formula.operands = {prediction, target};
+  return formula;
+}
+
+Metric Elaborator::metric(const Expression& value) {
+  if (value.kind != Kind::name && value.kind != Kind::call) return {"", formula(value, "a metric")};
+  if (const MetricDefinition* metric = find_metric(value.text)) return {value.text, metric_of_classes_or_numbers(*metric, value)};
+  if (!find_op(value.text) && !look_up(value.text, value.range)) {
+    Strings names;
+    for (const MetricDefinition& each : all_metrics()) names.push_back(each.name);
+    for (const std::string& loss : names_of(OpCategory::loss)) names.push_back(loss);
+    fail_at(value.range, fmt::format("unknown metric `{}`", value.text), suggestion_or_list(value.text, names, "the metrics are"));
+  }
+  return {value.text, formula(value, "a metric")};
+}
+
+// A list of them. Where two would have one name, an output's or target's is added, or a number.
+std::vector<Metric> Elaborator::metrics(const Expression& value) {
+  std::vector<Metric> found;
+  if (value.kind != Kind::list) found.push_back(metric(value));
+  for (const ExpressionPtr& child : value.children)
+    if (value.kind == Kind::list) found.push_back(metric(*child));
+  Strings stems;
+  for (const Metric& each : found) stems.push_back(each.name.empty() ? "metric" : each.name);
+  for (size_t k = 0; k < found.size(); ++k) {
+    found[k].name = stems[k];
+    if (std::count(stems.begin(), stems.end(), stems[k]) == 1) continue;
+    const Formula* of = found[k].formula.operands.empty() ? nullptr : &found[k].formula.operands.front();
+    if (of && !of->name.empty()) found[k].name += "/" + of->name;
+    for (size_t before = 0; before < k; ++before)
+      if (found[before].name == found[k].name) found[k].name = fmt::format("{}/{}", stems[k], k + 1);
+  }
+  return found;
+}
+
+}  // namespace bnc
