@@ -171,8 +171,10 @@ std::vector<Metric> Elaborator::metrics(const Expression& value) {
   for (const Metric& each : found) stems.push_back(each.name.empty() ? "metric" : each.name);
   for (size_t k = 0; k < found.size(); ++k) {
     found[k].name = stems[k];
-    if (std::count(stems.begin(), stems.end(), stems[k]) == 1) continue;
     const Formula* of = found[k].formula.operands.empty() ? nullptr : &found[k].formula.operands.front();
+    const Output* first = trained_->output(Output::Role::output);
+    const bool is_of_another = stems[k] == "accuracy" && of && of->kind == Formula::Kind::name && first && of->name != first->name;
+    if (!is_of_another && std::count(stems.begin(), stems.end(), stems[k]) == 1) continue;
     if (of && !of->name.empty()) found[k].name += "/" + of->name;
     for (size_t before = 0; before < k; ++before)
       if (found[before].name == found[k].name) found[k].name = fmt::format("{}/{}", stems[k], k + 1);

@@ -134,8 +134,9 @@ EvaluationResult Objective::result(const Score& score, int64_t count) const {
   size_t sums = 0, formulas = 0;
   for (const Metric& metric : section_.metrics) {
     const double value = metric.definition() ? score.sums[sums++].value() : score.formulas[formulas++] / examples;
-    const bool is_accuracy = metric.name == "accuracy" && !std::isnan(result.accuracy);   // of the first loss, which is there anyway
-    if (!is_accuracy) result.metrics.emplace_back(metric.name, value);
+    const std::vector<Formula>& of = metric.formula.operands;
+    const bool is_usual = metric.name == "accuracy" && name_in(step_, of[0]) == prediction_ && of[1].name == target_;   // is there anyway
+    if (!is_usual) result.metrics.emplace_back(metric.name, value);
   }
   return result;
 }
