@@ -30,7 +30,7 @@ bool is_trainable(const Node& parameter) {
 Node* Graph::insert(Nodes::iterator position, std::unique_ptr<Node> node) {
   for (Result& result : node->results) {
     if (result.name.empty()) {
-      int& last = taken_names_["t"];
+      int& last = taken_names_[""];   // no result is called so
       do result.name = fmt::format("t{}", ++last);
       while (taken_names_.count(result.name));
     }

@@ -70,10 +70,18 @@ class TableReader {
   }
 
  private:
-  // The columns called like the targets of a network, where none are asked for.
+  // Where none are asked for the columns of several targets that a model was trained on, or those called like the targets of a network.
   void choose_targets(const TableEncoding* known) {
+    if (!choices_.label.empty() || !choices_.targets.empty()) return;
+    if (known && !known->more_targets.empty()) {
+      std::vector<std::string> trained_on = {known->target};
+      trained_on.insert(trained_on.end(), known->more_targets.begin(), known->more_targets.end());
+      const bool has_all = std::all_of(trained_on.begin(), trained_on.end(), [&](const auto& name) { return survey_.find(name).has_value(); });
+      if (has_all || options_.targets) choices_.targets = trained_on;
+      return;
+    }
     const std::vector<std::string>& names = options_.target_names;
-    if (!choices_.label.empty() || !choices_.targets.empty() || names.empty()) return;
+    if (names.empty()) return;
     if (names.size() == 1) {
       if (!known && survey_.find(names[0])) choices_.label = names[0];
       return;

@@ -116,7 +116,7 @@ class Predictor {
     scheme_.output = objective_->prediction();
     const bool trained_on_classes = model_.targets == TargetMeaning::classes;
     if (rule.class_numbers || (rule.width > 1 && rule.width == rule.classes && trained_on_classes)) {
-      scheme_.classes = rule.classes * rule.width > 1;
+      scheme_.classes = rule.classes * rule.width > 1 && (rule.width == 1 || !rule.class_numbers);   // one class an example
       scheme_.scores = objective_->loss() == "softmax_cross_entropy" ? Scores::logits : Scores::probabilities;
     } else if (rule.width == 1 && (rule.shares ? model_.targets != TargetMeaning::numbers : trained_on_classes)) {
       scheme_.classes = true;
@@ -132,17 +132,18 @@ class Predictor {
       const bool named = static_cast<int64_t>(model_.classes.size()) == width;
       for (int64_t k = 0; k < width; ++k)
         found_.columns.push_back(named ? model_.classes[static_cast<size_t>(k)] : std::to_string(k));
-      return;
     }
+    std::vector<std::string>& columns = scheme_.classes ? found_.number_columns : found_.columns;
     for (const Output& output : graph_.outputs) {
       if (output.role != Output::Role::output || output.value.type().dtype != DType::f32) continue;
+      if (scheme_.classes && output.name == scheme_.output) continue;
       const Shape& shape = output.value.type().shape;
       if (shape.empty() || shape[0] != Dim{1, true}) continue;   // not a row an example
       const int64_t width = width_of(output.value);
       numbers_.emplace_back(output.name, width);
-      for (int64_t k = 0; k < width; ++k) found_.columns.push_back(width == 1 ? output.name : fmt::format("{}[{}]", output.name, k));
+      for (int64_t k = 0; k < width; ++k) columns.push_back(width == 1 ? output.name : fmt::format("{}[{}]", output.name, k));
     }
-    if (found_.columns.empty()) fail("network `{}` has no output of floats with a row an example", network_.name());
+    if (columns.empty() && !scheme_.classes) fail("network `{}` has no output of floats with a row an example", network_.name());
   }
 
   void run_batch(int64_t first, int64_t count) {
@@ -167,13 +168,12 @@ class Predictor {
   }
 
   void add_row(int64_t k) {
-    if (!scheme_.classes) {
-      for (const auto& [name, width] : numbers_) {
-        const std::span<const float> row = session_->view(name).subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
-        found_.values.insert(found_.values.end(), row.begin(), row.end());
-      }
-      return;
+    std::vector<float>& numbers = scheme_.classes ? found_.numbers : found_.values;
+    for (const auto& [name, width] : numbers_) {
+      const std::span<const float> row = session_->view(name).subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
+      numbers.insert(numbers.end(), row.begin(), row.end());
     }
+    if (!scheme_.classes) return;
     const bool pair = scheme_.scores == Scores::logit || scheme_.scores == Scores::number;
     const size_t width = pair ? 1 : found_.columns.size();
     const std::span<const float> row = session_->view(scheme_.output).subspan(static_cast<size_t>(k) * width, width);

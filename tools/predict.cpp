@@ -59,11 +59,18 @@ class Rows {
     object["probability"] = answer < 0 ? Json(nullptr) : json_number(value(k, static_cast<size_t>(answer)));
     Json& all = object["probabilities"] = Json::object();
     for (const size_t column : shown(k)) all[predictions_.columns[column]] = json_number(value(k, column));
+    for (size_t n = 0; n < predictions_.number_columns.size(); ++n) object[predictions_.number_columns[n]] = json_number(numbers(k)[n]);
     return object;
   }
 
  private:
   float value(int64_t k, size_t column) const { return predictions_.values[static_cast<size_t>(k) * width_ + column]; }
+
+  // What the network's other outputs give.
+  std::span<const float> numbers(int64_t k) const {
+    const size_t width = predictions_.number_columns.size();
+    return std::span(predictions_.numbers).subspan(static_cast<size_t>(k) * width, width);
+  }
 
   // The classes of an example: all in order, or the most probable ones first.
   std::vector<size_t> shown(int64_t k) const {
@@ -82,6 +89,7 @@ class Rows {
     if (!top_) names.insert(names.end(), predictions_.columns.begin(), predictions_.columns.end());
     for (size_t rank = 2; rank <= top_.value_or(0); ++rank)
       names.insert(names.end(), {fmt::format("prediction_{}", rank), fmt::format("probability_{}", rank)});
+    names.insert(names.end(), predictions_.number_columns.begin(), predictions_.number_columns.end());
     return names;
   }
 
@@ -94,6 +102,7 @@ class Rows {
       if (top_) add(fields, k, answer < 0 ? -1 : static_cast<int64_t>(column));
       else fields.push_back(number(value(k, column)));
     }
+    for (const float each : numbers(k)) fields.push_back(number(each));
     return fields;
   }
 
@@ -122,7 +131,10 @@ class Rows {
 NamedArrays arrays_of(const Predictions& found) {
   const std::vector<int64_t> dims = {found.count, static_cast<int64_t>(found.columns.size())};
   if (!found.classes) return {{"values", Array(dims, found.values)}};
-  return {{"prediction", Array({found.count}, found.answers)}, {"probabilities", Array(dims, found.values)}};
+  NamedArrays arrays = {{"prediction", Array({found.count}, found.answers)}, {"probabilities", Array(dims, found.values)}};
+  if (!found.number_columns.empty())
+    arrays.emplace_back("values", Array({found.count, static_cast<int64_t>(found.number_columns.size())}, found.numbers));
+  return arrays;
 }
 
 void report_figures(const Predictions& found) {

@@ -410,6 +410,8 @@ struct Predictions {
   std::vector<std::string> columns;     // the names of the classes, or of the numbers: `y`, `y[0]`, `y[1]` ..
   std::vector<float> values;            // count x columns: the probability of each class, or the numbers
   std::vector<int32_t> answers;         // of classes: the most probable one; -1 where a prediction is not finite
+  std::vector<std::string> number_columns;   // of classes: the names of the numbers that the network's other outputs give
+  std::vector<float> numbers;           // count x number_columns
   std::vector<std::string> ids;         // what stands in the column that is carried through; else empty
   std::optional<EvaluationResult> figures;   // where the data have targets and the network a train section
 };

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Networks of several inputs, outputs and targets: trained from their data, resumed to the same bits, evaluated, used for predictions.
+
+usage: objectives.py BNC
+"""
+import csv
+import io
+import json
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import numpy as np
+from harness import call, succeed
+
+BNC = sys.argv[1]
+HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_objectives."))
+random = np.random.default_rng(3)
+
+
+def model(name, network, train):
+    path = HERE / f"{name}.bn"
+    path.write_text(f"{network}\n\ntrain {name} {{\n  optimizer = adam(rate=0.02)\n  batch = 32\n  epochs = 12\n{train}\n}}\n")
+    return path
+
+
+def floats(*shape):
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def arrays(name, **values):
+    path = HERE / name
+    np.savez(path, **values)
+    return path
+
+
+def train(path, data, *words):
+    """Runs to the end at once, and again in two parts: the same bits. Returns the figures and the weights."""
+    whole, parts = HERE / f"{path.stem}.whole", HERE / f"{path.stem}.parts"
+    options = ["--data", data, "--validate", 0.2, *words]
+    figures = json.loads(succeed(BNC, "train", path, *options, "--out", whole, "--json").stdout.splitlines()[-1])
+    succeed(BNC, "train", path, *options, "--epochs", 5, "--out", parts)
+    succeed(BNC, "train", path, "--data", data, *words, "--epochs", 12, "--resume", parts)
+    weights = whole / "weights.safetensors"
+    assert weights.read_bytes() == (parts / "weights.safetensors").read_bytes(), path
+    assert (whole / "report.html").stat().st_size > 10000
+    return figures, weights
+
+
+def evaluate(path, weights, data):
+    return json.loads(succeed(BNC, "eval", path, "--weights", weights, "--data", data, "--json").stdout)
+
+
+def history(path):
+    with open(HERE / f"{path.stem}.whole/history.csv") as file:
+        return [row for row in csv.DictReader(file) if row["test_loss"]]
+
+
+def two_heads():
+    path = model("two", """network two(x: f32[N, 6]) {
+  h = relu(batch_norm(dense(x, 16, bias=false)))
+  return policy = dense(h, 3), value = dense(h, 1)
+}""", """  loss = softmax_cross_entropy(policy, kind) + 0.5 * mean_squared_error(value, price)
+  metrics = [accuracy(policy, kind), root_mean_squared_error(value, price), r_squared(value, price), f1_score(policy, kind)]
+  watch = r_squared""")
+    x = floats(400, 6)
+    kind, price = np.argmax(x[:, :3], 1), 2 * x[:, 3] + x[:, 4]
+    table = HERE / "two.csv"
+    names = ["red", "green", "blue"]
+    lines = ["a,b,kind,c,d,price,e,f"]
+    lines += [f"{r[0]},{r[1]},{names[k]},{r[2]},{r[3]},{p},{r[4]},{r[5]}" for r, k, p in zip(x, kind, price)]
+    table.write_text("\n".join(lines) + "\n")
+    _, weights = train(path, table)
+    found = evaluate(path, weights, table)
+    assert found["accuracy"] > 0.9 and found["metrics"]["r_squared"] > 0.9, found
+    assert set(found["metrics"]) == {"root_mean_squared_error", "r_squared", "f1_score"}, found
+    rows = history(path)
+    assert float(rows[-1]["test_r_squared"]) > 0.8
+    # Predictions: the class of the one head, the number of the other, whatever the columns' order, without targets.
+    shuffled = HERE / "new.csv"
+    shuffled.write_text("f,e,d,c,b,a\n" + "".join(",".join(map(str, r[::-1])) + "\n" for r in x))
+    answers = list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", shuffled).stdout)))
+    right = np.mean([answer["prediction"] == names[k] for answer, k in zip(answers, kind)])
+    numbers = np.array([float(answer["value"]) for answer in answers])
+    assert right > 0.9 and np.corrcoef(numbers, price)[0, 1] > 0.95, (right, answers[0])
+    # The figures that the best test is chosen by.
+    best = max(rows, key=lambda row: float(row["test_r_squared"]))
+    record = json.loads(succeed(BNC, "train", path, "--data", table, "--validate", 0.2, "--json", "--out", HERE / "again").stdout.splitlines()[-1])
+    assert record["best"]["step"] == int(best["step"]), (record["best"], best)
+    # The same numbers from arrays, and names of columns that differ.
+    archive = arrays("two.npz", x=x, kind=kind.astype(np.int32), price=price[:, None])
+    train(path, archive)
+    renamed = HERE / "renamed.csv"
+    renamed.write_text(table.read_text().replace("kind", "colour").replace("price", "cost"))
+    missing = call(BNC, "train", path, "--data", renamed, "--out", HERE / "missing")
+    assert missing.returncode == 1 and "--target COLUMN" in missing.stderr, missing.stderr
+    succeed(BNC, "train", path, "--data", renamed, "--target", "colour,cost", "--epochs", 1, "--out", HERE / "renamed")
+    text = call(BNC, "eval", path, "--weights", HERE / "two.whole/weights.safetensors", "--data", table)
+    assert text.returncode == 1 and "is text, but the network was trained on numbers" in text.stderr, text.stderr
+
+
+def siamese():
+    path = model("siamese", """block embed(x, first, second) { return matmul(relu(matmul(x, first)), second) }
+network siamese(left: f32[N, 8], right: f32[N, 8]) {
+  parameter first: f32[8, 16] = he
+  parameter second: f32[16, 4] = he
+  d = embed(left, first, second) - embed(right, first, second)
+  return score = dense(relu(batch_norm(dense(batch_norm(reduce_sum(d * d, axes=[1], keep_dims=true)), 8))), 1)
+}""", "  loss = binary_cross_entropy_with_logits(same)")
+    left, same = floats(400, 8), random.random(400) < 0.5
+    right = np.where(same[:, None], left + 0.05 * floats(400, 8), floats(400, 8)).astype(np.float32)
+    data = arrays("siamese.npz", left=left, right=right, same=same.astype(np.int32))
+    _, weights = train(path, data)
+    assert evaluate(path, weights, data)["accuracy"] > 0.85
+    new = arrays("pairs.npz", left=left, right=right)
+    lines = succeed(BNC, "predict", path, "--weights", weights, "--data", new).stdout.splitlines()
+    assert np.mean([line.split(",")[0] == str(int(s)) for line, s in zip(lines[1:], same)]) > 0.85
+    one = call(BNC, "train", path, "--data", arrays("one.npz", x=left, y=same.astype(np.int32)), "--out", HERE / "one")
+    assert one.returncode == 1 and "right" in one.stderr, one.stderr
+
+
+def autoencoder():
+    path = model("auto", """network auto(x: f32[N, 8]) {
+  return image = dense(relu(batch_norm(dense(x, 4, bias=false))), 8)
+}""", "  loss = mean_squared_error\n  target = x\n  metrics = [r_squared(image, x)]")
+    basis = floats(3, 8)
+    data = arrays("auto.npz", x=floats(400, 3) @ basis)
+    _, weights = train(path, data)
+    found = evaluate(path, weights, data)
+    assert found["metrics"]["r_squared"] > 0.5, found
+    assert len(succeed(BNC, "predict", path, "--weights", weights, "--data", data).stdout.splitlines()) == 401
+
+
+def several_numbers():
+    path = model("plane", "network plane(x: f32[N, 3]) { return y = dense(batch_norm(dense(x, 8)), 2) }", "  loss = mean_squared_error")
+    x = floats(200, 3)
+    table = HERE / "plane.csv"
+    table.write_text("u,v,a,b,c\n" + "".join(f"{int(3 * r[0])},{r[1] - r[2]},{r[0]},{r[1]},{r[2]}\n" for r in x))
+    _, weights = train(path, table, "--target", "u,v")
+    figures = evaluate(path, weights, table)
+    assert figures["count"] == 200 and figures["loss"] < 1.0, figures
+    head = succeed(BNC, "predict", path, "--weights", weights, "--data", table).stdout.splitlines()[0]
+    assert head == "y[0],y[1]", head
+
+
+for test in (two_heads, siamese, autoencoder, several_numbers):
+    test()
+    print(f"ok {test.__name__}")
