@@ -78,7 +78,7 @@ void Elaborator::settings(const ast::Train& train, TrainSection& section) {
     complain(train.range, "the train section has no `loss`", "for example `loss = softmax_cross_entropy(labels)`");
   else if (!given.contains("optimizer"))
     complain(train.range, "the train section has no `optimizer`", "for example `optimizer = sgd(rate=0.01)`");
-  else if (given.contains("watch"))
+  else if (given.contains("watch") && errors_ == 0)
     check_watch(section, *given["watch"]);
 }
 

@@ -25,11 +25,14 @@ class FormulaPrinter {
  public:
   explicit FormulaPrinter(const std::string& batch_symbol) : batch_symbol_(batch_symbol) {}
 
-  std::string print(const Formula& formula, bool inside) const {
+  // In brackets where what stands around it binds as tightly as `around`, or more.
+  std::string print(const Formula& formula, int around = 0) const {
     if (formula.kind != Formula::Kind::call) return formula.name;
     if (const auto sign = operators().find(formula.name); sign != operators().end()) {
-      const std::string text = fmt::format("{} {} {}", print(formula.operands[0], true), sign->second, print(formula.operands[1], true));
-      return inside ? "(" + text + ")" : text;
+      const int binds = formula.name == "add" || formula.name == "sub" ? 1 : 2;   // from the left
+      const std::string text =
+          fmt::format("{} {} {}", print(formula.operands[0], binds - 1), sign->second, print(formula.operands[1], binds));
+      return binds <= around ? "(" + text + ")" : text;
     }
     if (is_number(formula)) return to_string(formula.attributes.at("value"), batch_symbol_);
     return fmt::format("{}({})", formula.name, fmt::join(arguments(formula), ", "));
@@ -49,7 +52,7 @@ class FormulaPrinter {
       const Formula& operand = call.operands[k];
       if (operand.kind == Formula::Kind::absent) by_name = true;
       if (operand.kind == Formula::Kind::absent || operand.kind == Formula::Kind::first_output) continue;
-      const std::string text = print(operand, false);
+      const std::string text = print(operand);
       arguments.push_back(by_name ? fmt::format("{}={}", op->operands[k].name, text) : text);
     }
     for (const auto& [name, value] : call.attributes) arguments.push_back(fmt::format("{}={}", name, to_string(value, batch_symbol_)));
@@ -118,7 +121,7 @@ bool Formula::operator==(const Formula& other) const {
   return kind == other.kind && name == other.name && operands == other.operands && attributes == other.attributes;
 }
 
-std::string to_string(const Formula& formula, const std::string& batch_symbol) { return FormulaPrinter(batch_symbol).print(formula, false); }
+std::string to_string(const Formula& formula, const std::string& batch_symbol) { return FormulaPrinter(batch_symbol).print(formula); }
 
 std::optional<TensorType> type_of_unknown(const OpDefinition& op, size_t operand, const std::vector<Value>& operands) {
   if (op.target_type) {
