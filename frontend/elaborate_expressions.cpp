@@ -211,7 +211,8 @@ void Elaborator::unknown_name(const Expression& expression) {
   std::string help = suggestion(name, known);
   if (help.empty()) help = suggestion(name, Strings(symbols_.begin(), symbols_.end()));
   if (help.empty() && trained_)
-    help = "a target's type follows where it goes into a loss op, or stands beside a tensor in + - * /; else make it an input of the network";
+    help =
+        "a target's type follows where it goes into a loss op, or stands beside a tensor in + - * /; else make it an input of the network";
   if (!help.empty()) diagnostic.help(help);
   throw CompileError(std::move(diagnostic));
 }

@@ -59,9 +59,10 @@ bool Elaborator::is_target(const Expression& expression) {
 void Elaborator::make_target(const Expression& expression, const TensorType& type) {
   if (!is_target(expression)) return;
   if (trained_->find(expression.text)) {
-    fail_at(expression.range,
-            fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", expression.text, trained_->name),
-            fmt::format("give the target another name, or return `{}` to take the loss of it", expression.text));
+    fail_at(
+        expression.range,
+        fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", expression.text, trained_->name),
+        fmt::format("give the target another name, or return `{}` to take the loss of it", expression.text));
   }
   const auto inputs = graph_.nodes_of("input");
   GraphBuilder builder = inputs.empty() ? GraphBuilder(graph_) : GraphBuilder::after(graph_, inputs.back());
@@ -131,7 +132,8 @@ Formula Elaborator::metric_of_classes_or_numbers(const MetricDefinition& metric,
     }
     const Term term = evaluate(*argument.value);
     const int64_t* number = term.get_if<int64_t>();
-    if (argument.name != "k" || !metric.has_k) fail_at(argument.name_range, fmt::format("`{}` has no argument `{}`", metric.name, argument.name));
+    if (argument.name != "k" || !metric.has_k)
+      fail_at(argument.name_range, fmt::format("`{}` has no argument `{}`", metric.name, argument.name));
     if (!number || *number < 1) fail_at(argument.value->range, "`k` is an integer of at least 1");
     formula.attributes["k"] = *number;
   }

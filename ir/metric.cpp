@@ -11,7 +11,8 @@ const std::vector<MetricDefinition>& all_metrics() {
       {"precision", "the mean over all classes of the share of its predictions that are right", true, true},
       {"recall", "the mean over all classes of the share of its examples that are found", true, true},
       {"f1_score", "the mean over all classes of 2*precision*recall / (precision + recall)", true, true},
-      {"intersection_over_union", "the mean over all classes of right / (right + wrongly predicted + missed), for segmentation", true, true},
+      {"intersection_over_union", "the mean over all classes of right / (right + wrongly predicted + missed), for segmentation", true,
+       true},
       {"root_mean_squared_error", "the root of the mean of (prediction - target)^2"},
       {"r_squared", "1 - sum of (prediction - target)^2 / sum of (target - mean of the targets)^2", false, true},
   };

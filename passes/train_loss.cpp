@@ -15,7 +15,8 @@ namespace bnc {
 // A new input behind those of the network.
 static Value target_input(Graph& graph, const Formula& name, const TensorType& type) {
   if (graph.find(name.name)) {
-    fail(name.range, fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", name.name, graph.name),
+    fail(name.range,
+         fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", name.name, graph.name),
          fmt::format("give the target another name, or return `{}` to take the loss of it", name.name));
   }
   const auto inputs = graph.nodes_of("input");

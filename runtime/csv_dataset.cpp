@@ -23,7 +23,8 @@ class TableReader {
   TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options), choices_(options.choices) {
     std::vector<std::string> expected = options.choices.ignore;
     expected.insert(expected.end(), {options.choices.label, options.choices.id});
-    for (const auto* names : {&options.choices.targets, &options.target_names}) expected.insert(expected.end(), names->begin(), names->end());
+    for (const auto* names : {&options.choices.targets, &options.target_names})
+      expected.insert(expected.end(), names->begin(), names->end());
     std::erase_if(expected, [](const std::string& name) { return parse_number(name).kind == Kind::number; });   // of a column, perhaps
     const TableEncoding* known = options.model && options.model->table ? &*options.model->table : nullptr;
     if (known)
@@ -76,7 +77,8 @@ class TableReader {
     if (known && !known->more_targets.empty()) {
       std::vector<std::string> trained_on = {known->target};
       trained_on.insert(trained_on.end(), known->more_targets.begin(), known->more_targets.end());
-      const bool has_all = std::all_of(trained_on.begin(), trained_on.end(), [&](const auto& name) { return survey_.find(name).has_value(); });
+      const bool has_all = std::all_of(trained_on.begin(), trained_on.end(),
+                                       [&](const auto& name) { return survey_.find(name).has_value(); });
       if (has_all || options_.targets) choices_.targets = trained_on;
       return;
     }
@@ -116,8 +118,10 @@ class TableReader {
     }
     for (size_t column = 0; column < more; ++column) {
       FurtherArray& array = data.others.emplace_back();
-      array.name = column + 1 < options_.target_names.size() ? options_.target_names[column + 1] : survey_.columns[roles_.more_targets[column]].name;
-      for (size_t k = 0; k < rows; ++k) array.floats.push_back(number(more_[k * more + column], data.lines[k], roles_.more_targets[column]));
+      array.name = column + 1 < options_.target_names.size() ? options_.target_names[column + 1]
+                                                             : survey_.columns[roles_.more_targets[column]].name;
+      for (size_t k = 0; k < rows; ++k)
+        array.floats.push_back(number(more_[k * more + column], data.lines[k], roles_.more_targets[column]));
     }
   }
 
@@ -216,9 +220,10 @@ class TableReader {
       classes.emplace(targets_[k].text, 0);
     }
     if (options_.model && options_.model->targets && !has_known_classes()) {
-      fail("{}: the label `{}` is text, but the network was trained on numbers of classes, whose names its weights do not know\nhelp: write "
-           "the numbers that the training data had",
-           place(data.lines[0], targets_[0]), targets_[0].text);
+      fail(
+          "{}: the label `{}` is text, but the network was trained on numbers of classes, whose names its weights do not know\nhelp: write "
+          "the numbers that the training data had",
+          place(data.lines[0], targets_[0]), targets_[0].text);
     }
     if (has_known_classes()) {
       data.class_names = options_.model->classes;

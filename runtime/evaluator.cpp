@@ -75,7 +75,8 @@ EvaluationResult evaluate(const Network& network, const WeightStore& weights, co
     compile.on_warning = options.on_warning;
     compile.checks = options.checks;
     Session session = network.compile(compile, weights);
-    return *evaluate_session(session, objective, weights, data, std::min(options.batch, data.count()), {.on_progress = options.on_progress});
+    return *evaluate_session(session, objective, weights, data, std::min(options.batch, data.count()),
+                             {.on_progress = options.on_progress});
   });
 }
 

@@ -26,8 +26,8 @@ struct EvaluationHooks {
   PredictionVisitor visit = {};
 };
 
-// In batches in order, of a session with those weights, the last one smaller where the count asks for it. The session takes any batch size. Nothing where `stop` returned
-// true.
+// In batches in order, of a session with those weights, the last one smaller where the count asks for it. The session takes any batch size.
+// Nothing where `stop` returned true.
 std::optional<EvaluationResult> evaluate_session(Session& session, const Objective& objective, const WeightStore& weights,
                                                  const Dataset& data, int64_t batch, const EvaluationHooks& hooks = {});
 

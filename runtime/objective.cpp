@@ -217,8 +217,9 @@ void Objective::prepare(Dataset& data, const ModelMetadata& model, const std::st
   for (size_t k = 1; with_targets && k < fields_.size(); ++k) {
     FurtherArray* array = take(fields_[k].name);
     if (!array) {
-      fail("the loss of network `{}` takes `{}` {}, which {} does not hold\nhelp: give {}", step_.name, fields_[k].name, fields_[k].rule.type,
-           content.files.front(), content.table ? "a column of that name, or `--target COLUMN,...`" : "an .npz file with an array of that name");
+      fail("the loss of network `{}` takes `{}` {}, which {} does not hold\nhelp: give {}", step_.name, fields_[k].name,
+           fields_[k].rule.type, content.files.front(),
+           content.table ? "a column of that name, or `--target COLUMN,...`" : "an .npz file with an array of that name");
     }
     convert(*array, fields_[k], content);
     further.push_back(std::move(*array));
@@ -244,7 +245,8 @@ void Objective::convert(FurtherArray& array, const Field& field, const Dataset::
   if (kind_of(one, field.rule) == TargetKind::one_hot) {
     array.size = field.rule.classes;
     array.floats.assign(array.integers.size() * static_cast<size_t>(array.size), 0.0f);
-    for (size_t k = 0; k < array.integers.size(); ++k) array.floats[k * static_cast<size_t>(array.size) + static_cast<size_t>(array.integers[k])] = 1.0f;
+    for (size_t k = 0; k < array.integers.size(); ++k)
+      array.floats[k * static_cast<size_t>(array.size) + static_cast<size_t>(array.integers[k])] = 1.0f;
   }
   array.integers.clear();
 }

@@ -48,7 +48,8 @@ void to_labels(Dataset::Data& data, const TargetRule& rule) {
       fail(
           "{}: target {} of example {} is no class: the loss {} of network `{}` takes whole numbers from 0 to {}\nhelp: a network that "
           "predicts numbers has a loss such as mean_squared_error",
-          data.place(k / static_cast<size_t>(data.target_size)), target, data.number_in_file(k / static_cast<size_t>(data.target_size)), rule.loss, rule.network, rule.classes - 1);
+          data.place(k / static_cast<size_t>(data.target_size)), target, data.number_in_file(k / static_cast<size_t>(data.target_size)),
+          rule.loss, rule.network, rule.classes - 1);
     }
     labels[k] = static_cast<int32_t>(target);
   }

@@ -100,7 +100,8 @@ double metric_of(const HistoryRow& row, const std::string& name) {
 
 // By what the train section watches, else by accuracy; then by loss. What is not a number is not better.
 bool is_better(const HistoryRow& row, const HistoryRow& best, const TrainSection& section) {
-  const auto found = std::find_if(section.metrics.begin(), section.metrics.end(), [&](const Metric& each) { return each.name == section.watch; });
+  const auto found = std::find_if(section.metrics.begin(), section.metrics.end(),
+                                  [&](const Metric& each) { return each.name == section.watch; });
   double one = row.test_accuracy, other = best.test_accuracy;
   if (found != section.metrics.end()) {
     one = metric_of(row, section.watch);

@@ -64,8 +64,9 @@ TEST_CASE("an expression of a train section prints as it reads") {
     std::string text = loss;
     const bool number = text.find("z - ") == std::string::npos && text.find("bias") == std::string::npos;
     if (!number) text = "reduce_sum(" + text + ")";
-    const std::string source = "network net(x: f32[N, 3]) {\n  return y = dense(x, 4), z = dense(x, 1, name=last)\n}\n\ntrain net {\n  loss = " +
-                               text + "\n  optimizer = sgd(rate=0.1)\n}\n";
+    const std::string source =
+        "network net(x: f32[N, 3]) {\n  return y = dense(x, 4), z = dense(x, 1, name=last)\n}\n\ntrain net {\n  loss = " + text +
+        "\n  optimizer = sgd(rate=0.1)\n}\n";
     const Module module = parse_module(make_source(source, "m.bn"));
     CHECK(to_string(module.train->loss) == text);
     const Module again = parse_module(make_source(print(module), "again.bn"));
