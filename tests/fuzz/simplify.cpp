@@ -66,7 +66,7 @@ void cut(const Sketch& sketch, const Ref& value, Sketches& all) {
   all.push_back(std::move(changed));
 }
 
-// A value replaced by another one of its type that stands before it, or by an input.
+// A value replaced by what it is computed from, or by an input.
 void shorter_ways(const Sketch& sketch, Sketches& all) {
   for (size_t k = sketch.nodes.size(); k-- > 0;) {
     const SketchNode& node = sketch.nodes[k];
@@ -75,7 +75,7 @@ void shorter_ways(const Sketch& sketch, Sketches& all) {
       const Ref value{static_cast<int>(k), static_cast<int>(r)};
       cut(sketch, value, all);
       for (const Ref& operand : node.operands) {
-        if (operand.node < 0 || type_of(sketch, operand) != node.results[r]) continue;
+        if (operand.node < 0) continue;
         all.push_back(sketch);
         replace(all.back(), value, operand);
       }
@@ -103,6 +103,10 @@ void fewer_operands(const Sketch& sketch, Sketches& all) {
         if (a.node < 0 || b.node < 0 || a == b || type_of(sketch, a) != type_of(sketch, b)) continue;
         all.push_back(sketch);
         replace(all.back(), b, a);
+        all.push_back(sketch);
+        replace(all.back(), a, b);
+        all.push_back(sketch);
+        all.back().nodes[k].operands[o] = a;
       }
     }
   }
