@@ -72,6 +72,35 @@ void join_outputs(Graph& graph) {
   if (first.value != alone) first.name = first.value.name();
 }
 
+Formula call(const char* op, std::vector<Formula> operands) {
+  Formula formula(Formula::Kind::call, op);
+  formula.operands = std::move(operands);
+  return formula;
+}
+
+Formula number(double value) {
+  Formula formula = call("constant", {});
+  formula.attributes["value"] = value;
+  return formula;
+}
+
+// Adds a loss of another output with a target of its own, and a penalty on a parameter.
+void add_terms(Formula& loss, const Graph& graph, const std::vector<const OpDefinition*>& losses, const Limits& limits, Random& random) {
+  const Output& other = random.pick(graph.outputs);
+  if (random.chance(0.3) && other.value.type().dtype == DType::f32) {
+    if (const std::optional<Symbol> drawn = draw_loss(*random.pick(losses), other.value.type(), limits, random)) {
+      Formula second(*drawn);
+      second.operands = {Formula(Formula::Kind::name, other.name), Formula(Formula::Kind::name, "more_labels")};
+      loss = call("add", {loss, call("mul", {number(random.uniform(0.25, 2)), second})});
+    }
+  }
+  const std::vector<Node*> parameters = graph.nodes_of("parameter");
+  if (!parameters.empty() && random.chance(0.15)) {
+    const Formula parameter(Formula::Kind::name, random.pick(parameters)->results[0].name);
+    loss = call("add", {loss, call("mul", {call("reduce_mean", {call("mul", {parameter, parameter})}), number(0.5)})});
+  }
+}
+
 bool is_accepted(const TrainSection& train) {
   try {
     return OptimizerSettings(train).definition().update != nullptr;
@@ -99,6 +128,7 @@ void draw_training(Case& drawn, uint64_t seed) {
     std::swap(graph.outputs.front(), graph.outputs[chosen]);
     if (random.chance(0.7)) join_outputs(graph);
     TrainSection train{.network = graph.name, .loss = *loss, .batch = drawn.batch};
+    add_terms(train.loss, graph, losses, limits, random);
     train.steps = 1000;
     do {
       train.optimizer = draw_optimizer(limits, random);

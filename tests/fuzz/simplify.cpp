@@ -240,6 +240,9 @@ void plainer_training(const Sketch& sketch, Sketches& all) {
   Formula bare = sketch.train->loss;
   bare.attributes.clear();
   with(bare, sketch.train->optimizer);
+  // One part of a sum or a product.
+  for (const Formula& part : sketch.train->loss.operands)
+    if (part.kind == Formula::Kind::call) with(part, sketch.train->optimizer);
 }
 
 // The training step as a network that is not trained: all it hands out becomes an output.
