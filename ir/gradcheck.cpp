@@ -18,7 +18,7 @@ int64_t classes_of(const Graph& graph, const Node& input) {
     for (size_t k = 0; k < node->operands.size(); ++k) {
       if (node->operands[k].node != &input) continue;
       if (node->is("one_hot")) return node->attribute("classes").integer();
-      if (node->is("softmax_cross_entropy")) return node->operands[0].type().shape.back().factor;
+      if (node->op->target_type && k == 1) return node->operands[0].type().shape.back().factor;
     }
   return 2;
 }

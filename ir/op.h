@@ -188,6 +188,8 @@ struct OpDefinition {
   Lowering lowering;
   // Losses only: the type of the target operand for a prediction of that type.
   std::function<TensorType(const TensorType& prediction)> target_type;
+  // Losses only: the type of their last operand, `weights`, for a prediction of that type: one number an example, or one a row.
+  std::function<TensorType(const TensorType& prediction)> weights_type;
   // An example for the documentation and the generic tests: the network `network example(INPUTS) { return y = CALL }`,
   // e.g. inputs "x: f32[N, 5]" and call "relu(x)". Of a source other than constant, the declaration itself.
   std::string example;

@@ -43,13 +43,15 @@ class GraphPrinter {
   }
 
   // Operands by position up to the first that is absent, by name from there on; then the attributes that are not at
-  // their default. The first attribute of an op without operands (`constant(0.5)`) goes by position.
+  // their default. The first attribute of an op without operands (`constant(0.5)`) goes by position. Of what is absent only
+  // that is told which a layer would make.
   std::vector<std::string> arguments(const Node& node) const {
     std::vector<std::string> arguments;
     bool by_name = false;
     for (size_t i = 0; i < node.operands.size(); ++i) {
       const Value operand = node.operands[i];
       by_name |= !operand;
+      if (!operand && !node.op->operands[i].parameter) continue;
       const std::string text = operand ? operand.name() : "false";
       arguments.push_back(by_name ? fmt::format("{}={}", node.op->operands[i].name, text) : text);
     }

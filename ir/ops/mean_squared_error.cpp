@@ -2,25 +2,30 @@
 
 namespace bnc {
 
+namespace {
+
+Value squared_error(GraphBuilder& b, const Node&, Value prediction, Value target) {
+  Value difference = b.sub(prediction, target);
+  return b.mul(difference, difference);
+}
+
+std::pair<Value, Value> squared_error_gradient(GraphBuilder& b, const Node&, Value prediction, Value target, Value scale) {
+  Value twice = b.scale(scale, 2);
+  Value d_prediction = b.mul(b.sub(prediction, target), twice);
+  return {d_prediction, b.neg(d_prediction)};
+}
+
+}  // namespace
+
 OpDefinition mean_squared_error_op() {
   return ops::elementwise_loss(
       {.name = "mean_squared_error",
        .summary = "Mean of squared differences.",
        .description =
-           "loss = mean (or sum) of (prediction - target)^2. Gradient 2*(prediction - target), divided by what is averaged over.",
-       .gradient =
-           [](GradientContext& cx) {
-             GraphBuilder& b = cx.builder;
-             Value scale = b.scale(ops::averaged(b, cx.node, cx.gradient(), cx.operand(0)), 2);
-             Value d_prediction = b.mul(b.sub(cx.operand(0), cx.operand(1)), scale);
-             return std::vector{d_prediction, b.neg(d_prediction)};
-           },
-       .lowering = DecomposeLowering{[](GraphBuilder& b, Node& node) {
-         Value difference = b.sub(node.operands[0], node.operands[1]);
-         Value sum = b.value("reduce_sum", {b.mul(difference, difference)});
-         return std::vector{ops::averaged(b, node, sum, node.operands[0])};
-       }}},
-      [](double prediction, double target) { return (prediction - target) * (prediction - target); });
+           "loss = mean (or sum) of (prediction - target)^2. Gradient 2*(prediction - target), divided by what is averaged over."},
+      {.evaluate = [](const Node&, int64_t, double prediction, double target) { return (prediction - target) * (prediction - target); },
+       .element = squared_error,
+       .gradient = squared_error_gradient});
 }
 
 }  // namespace bnc

@@ -55,6 +55,7 @@
   OP(div)                              \
   OP(maximum)                          \
   OP(neg)                              \
+  OP(abs)                              \
   OP(exp)                              \
   OP(log)                              \
   OP(sqrt)                             \
@@ -78,12 +79,19 @@
   OP(one_hot)                          \
   OP(dropout)                          \
   OP(softmax_cross_entropy)            \
+  OP(softmax_cross_entropy_with_probabilities) \
+  OP(kl_divergence)                    \
+  OP(multi_class_hinge)                \
   OP(mean_squared_error)               \
+  OP(mean_absolute_error)              \
+  OP(huber)                            \
   OP(binary_cross_entropy_with_logits) \
+  OP(hinge)                            \
   OP(moments_gradient)                 \
   OP(batch_norm_gradient_sums)         \
   OP(batch_norm_input_gradient)        \
   OP(relu_gradient)                    \
+  OP(abs_gradient)                     \
   OP(leaky_relu_gradient)              \
   OP(elu_gradient)                     \
   OP(gelu_gradient)                    \

@@ -103,7 +103,11 @@ IntList draw_integers(const Attribute* before, const Call& call, const Limits& l
 
 NumberList draw_numbers(const Call& call, Random& random) {
   static const std::vector<double> usual = {0.3, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3};
-  NumberList list(static_cast<size_t>(random.between(1, std::max(1, rank_of(call) - 1))));
+  int64_t length = random.between(1, std::max(1, rank_of(call) - 1));
+  // A number a class, or for each index of the last dimension.
+  const TensorType* type = leading_type(call);
+  if (type && type->rank() > 0 && type->shape.back().factor <= 40 && random.chance(0.4)) length = type->shape.back().factor;
+  NumberList list(static_cast<size_t>(length));
   for (double& each : list) each = random.pick(usual);
   return list;
 }

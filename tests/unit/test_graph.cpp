@@ -72,8 +72,8 @@ TEST_CASE("absent operands, attributes and constants print") {
   builder.value("reshape", {x}, {{"shape", Shape{{3, true}}}});
   CHECK(print(graph) ==
         "network net(x: f32[B, 3], m: f32[3]) {\n"
-        "  t1: f32[B, 3] = moments_gradient(x, m, mean_gradient=false, variance_gradient=m)\n"
-        "  t2: f32[B, 3] = dropout(x, step=false, rate=0.25)\n"
+        "  t1: f32[B, 3] = moments_gradient(x, m, variance_gradient=m)\n"
+        "  t2: f32[B, 3] = dropout(x, rate=0.25)\n"
         "  t3: f32[] = constant(0.5)\n"
         "  t4: i32[B] = constant(0, shape=[B], dtype=i32)\n"
         "  t5: f32[2] = constant([1, 2.5], shape=[2])\n"

@@ -49,6 +49,11 @@ std::vector<std::string> missing_fields(const OpDefinition& op) {
   for (const std::string& constraint : op.constraints)
     need(!constraint.empty() && constraint[0] != 'C', "constraint text without its number");
   need((op.category == OpCategory::loss) == static_cast<bool>(op.target_type), "target type of a loss");
+  need((op.category == OpCategory::loss) == static_cast<bool>(op.weights_type), "weights type of a loss");
+  if (op.category == OpCategory::loss) {
+    const OperandSpec& last = op.operands.back();
+    need(op.operands.size() == 3 && last.name == "weights" && last.optional && !last.differentiable, "weights at the end");
+  }
   return missing;
 }
 
@@ -77,6 +82,16 @@ TEST_CASE("a definition that leaves a field empty is noticed") {
   CHECK(lacks([](OpDefinition& op) { op.example.clear(); }));
   CHECK(lacks([](OpDefinition& op) { op.attributes[1].choices.clear(); }));
   CHECK(lacks([](OpDefinition& op) { op.operands[1].parameter->initializer.name.clear(); }));
+
+  REQUIRE(missing_fields(*find_op("mean_squared_error")).empty());
+  auto loss_lacks = [](void (*change)(OpDefinition&)) {
+    OpDefinition op = *find_op("mean_squared_error");
+    change(op);
+    return missing_fields(op).size() == 1;
+  };
+  CHECK(loss_lacks([](OpDefinition& op) { op.target_type = nullptr; }));
+  CHECK(loss_lacks([](OpDefinition& op) { op.weights_type = nullptr; }));
+  CHECK(loss_lacks([](OpDefinition& op) { op.operands.pop_back(); }));
 }
 
 TEST_CASE("op names are unique, and found") {

@@ -69,3 +69,30 @@ TEST_CASE("a logit of minus infinity outside of the target class counts for noth
     CHECK(gradient.data[i++] == doctest::Approx(expected).epsilon(1e-14));
   check_generated(module.main(), step);
 }
+
+TEST_CASE("where nothing counts, loss and gradients are 0") {
+  struct Nothing {
+    const char *loss, *labels;
+  };
+  for (const auto& [loss, labels] : {Nothing{"softmax_cross_entropy(x, y, ignore=[0, 1, 2, 255])", "i32[N]"},
+                                     {"softmax_cross_entropy(x, y, class_weights=[0, 0, 0], smoothing=0.1)", "i32[N]"},
+                                     {"softmax_cross_entropy(x, y, weights=w)", "i32[N]"},
+                                     {"multi_class_hinge(x, y, ignore=[2, 1, 0])", "i32[N]"},
+                                     {"kl_divergence(x, y, w)", "f32[N, 3]"},
+                                     {"softmax_cross_entropy_with_probabilities(x, y, w)", "f32[N, 3]"},
+                                     {"mean_absolute_error(x, y, w)", "f32[N, 3]"},
+                                     {"binary_cross_entropy_with_logits(x, y, w, positive_weight=2)", "f32[N, 3]"}}) {
+    Module module = parse_module(make_source(fmt::format(
+        "network net(x: f32[N, 3], y: {}, w: f32[N]) {{\n  l = {}\n  objective l\n}}\n", labels, loss)));
+    Graph& graph = module.main();
+    PassContext context;
+    run_passes(graph, {"build-backward"}, context);
+    Bindings bindings = test::random_bindings(graph, 5);
+    bindings["w"] = Tensor::filled(DType::f32, {5}, 0);
+    const Evaluation result = evaluate(graph, bindings);
+    INFO(loss);
+    CHECK(result.loss == 0);
+    for (const double slope : result.gradients.at("x").data) CHECK(slope == 0);
+    check_generated(graph, bindings);
+  }
+}

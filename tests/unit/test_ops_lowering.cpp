@@ -269,7 +269,8 @@ TEST_CASE("NaN and infinity reach the result of every map, evaluated and lowered
                            {"log", NAN, infinity},
                            {"sqrt", NAN, infinity},
                            {"rsqrt", NAN, 0},
-                           {"neg", infinity, -infinity}};
+                           {"neg", infinity, -infinity},
+                           {"abs", infinity, infinity}};
   for (const auto& [op, low, high] : limits) {
     INFO(op);
     CHECK(std::isnan(in_f64(op, NAN)));

@@ -131,4 +131,17 @@ TEST_CASE("losses say what their target must be") {
   CHECK(find_op("softmax_cross_entropy")->target_type(f32({N, {2}, {10}})) == i32({N, {2}}));
   CHECK(find_op("mean_squared_error")->target_type(rows) == rows);
   CHECK(find_op("binary_cross_entropy_with_logits")->target_type(rows) == rows);
+  CHECK(find_op("multi_class_hinge")->target_type(rows) == i32({N}));
+  CHECK(find_op("kl_divergence")->target_type(rows) == rows);
+}
+
+TEST_CASE("losses say what their weights must be: a number a row, or where rows are nothing to them a number an example") {
+  const TensorType image = f32({N, {2}, {10}});
+  for (const char* op :
+       {"softmax_cross_entropy", "softmax_cross_entropy_with_probabilities", "kl_divergence", "multi_class_hinge"})
+    CHECK(find_op(op)->weights_type(image) == f32({N, {2}}));
+  for (const char* op : {"mean_squared_error", "mean_absolute_error", "huber", "hinge", "binary_cross_entropy_with_logits"}) {
+    CHECK(find_op(op)->weights_type(image) == f32({N}));
+    CHECK(find_op(op)->weights_type(f32({})) == f32({}));
+  }
 }

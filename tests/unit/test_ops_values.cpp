@@ -183,6 +183,52 @@ TEST_CASE("losses reduce by mean or sum over the rows") {
   CHECK(results_of(entropy, classes)[0][0] == doctest::Approx(2 * std::log(2.0)).epsilon(1e-15));
 }
 
+TEST_CASE("a weighted mean divides by the weights, of all elements of an example") {
+  const Bindings numbers = {{"x0", tensor({2, 2}, {1, 2, 3, 4})}, {"x1", tensor({2, 2}, {0, 2, 1, 1})}, {"x2", tensor({2}, {3, 0.5})}};
+  const auto loss = [&](const char* op, AttributeMap attributes = {}) {
+    return results_of({op, {f32({N, {2}}), f32({N, {2}}), f32({N})}, std::move(attributes)}, numbers)[0][0];
+  };
+  CHECK(loss("mean_squared_error") == doctest::Approx((3 * 1.0 + 0.5 * (4 + 9)) / 7));
+  CHECK(loss("mean_squared_error", {{"reduction", "sum"}}) == doctest::Approx(3 * 1.0 + 0.5 * (4 + 9)));
+  CHECK(loss("mean_absolute_error") == doctest::Approx((3 * 1.0 + 0.5 * (2 + 3)) / 7));
+  CHECK(loss("huber", {{"delta", 1.5}}) == doctest::Approx((3 * 0.5 + 0.5 * 1.5 * (2 - 0.75 + 3 - 0.75)) / 7));
+  CHECK(loss("hinge", {{"margin", 5.0}}) == doctest::Approx((3 * (5 + 1.0) + 0.5 * (2 + 1)) / 7));
+}
+
+TEST_CASE("ignored labels and class weights count as in PyTorch") {
+  const double p0 = std::log(1 + std::exp(2.0)) - 2, p1 = std::log(1 + std::exp(2.0));   // -log_softmax of [2, 0]
+  const Tensor logits = tensor({3, 2}, {2, 0, 2, 0, 2, 0}), labels{DType::i32, {3}, {0, 1, -100}}, weights = tensor({3}, {1, 4, 7});
+  const auto loss = [&](AttributeMap attributes, bool weighted = false) {
+    Bindings bindings = {{"x0", logits}, {"x1", labels}};
+    if (weighted) bindings["x2"] = weights;
+    const std::optional<TensorType> none, type = f32({N});
+    return results_of({"softmax_cross_entropy", {f32({N, {2}}), i32({N}), weighted ? type : none}, std::move(attributes)}, bindings)[0][0];
+  };
+  const AttributeMap ignoring = {{"ignore", IntList{-100}}};
+  AttributeMap both = ignoring;
+  both["class_weights"] = NumberList{2, 3};
+  CHECK(loss(ignoring) == doctest::Approx((p0 + p1) / 2).epsilon(1e-14));
+  CHECK(loss(ignoring, true) == doctest::Approx((p0 + 4 * p1) / 5).epsilon(1e-14));
+  CHECK(loss(both) == doctest::Approx((2 * p0 + 3 * p1) / 5).epsilon(1e-14));
+  CHECK(loss(both, true) == doctest::Approx((2 * p0 + 12 * p1) / 14).epsilon(1e-14));
+  both["reduction"] = "sum";
+  CHECK(loss(both) == doctest::Approx(2 * p0 + 3 * p1).epsilon(1e-14));
+  CHECK(loss({{"ignore", IntList{0, 1, -100}}}) == 0);
+  CHECK(loss({{"class_weights", NumberList{0, 0}}}) == 0);
+}
+
+TEST_CASE("a probability of 0 counts for nothing, whatever the logit") {
+  const Bindings bindings = {{"x0", tensor({1, 3}, {0, 0, -INFINITY})}, {"x1", tensor({1, 3}, {0.25, 0.75, 0})}};
+  const auto loss = [&](const char* op) { return results_of({op, {f32({N, {3}}), f32({N, {3}})}}, bindings)[0][0]; };
+  CHECK(loss("softmax_cross_entropy_with_probabilities") == doctest::Approx(std::log(2.0)).epsilon(1e-14));
+  CHECK(loss("kl_divergence") == doctest::Approx(std::log(2.0) + 0.25 * std::log(0.25) + 0.75 * std::log(0.75)).epsilon(1e-14));
+}
+
+TEST_CASE("the hinge of classes holds the others against the target") {
+  const Bindings bindings = {{"x0", tensor({1, 3}, {1, 2.5, -INFINITY})}, {"x1", {DType::i32, {1}, {0}}}};
+  CHECK(results_of({"multi_class_hinge", {f32({N, {3}}), i32({N})}}, bindings)[0][0] == doctest::Approx(2.5 / 3).epsilon(1e-14));
+}
+
 TEST_CASE("one_hot of labels out of range gives zeros") {
   CHECK(results_of({"one_hot", {i32({N})}, {{"classes", 2}}}, {{"x0", {DType::i32, {4}, {1, -1, 2, 0}}}})[0] ==
         Data{0, 1, 0, 0, 0, 0, 1, 0});

@@ -8,10 +8,10 @@ namespace {
 
 void add_maps(std::vector<OpCase>& cases) {
   for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp",
-                         "log", "sqrt", "rsqrt", "neg"})
+                         "log", "sqrt", "rsqrt", "neg", "abs"})
     for (const TensorType& type : {f32({N, {5}}), f32({{17}}), f32({})}) cases.push_back({op, {type}});
   for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
-                         "hard_swish_gradient", "clip_gradient"})
+                         "hard_swish_gradient", "clip_gradient", "abs_gradient"})
     for (const TensorType& type : {f32({N, {17}}), f32({{3}, {1}})}) cases.push_back({op, {type, type}});
   cases.push_back({"leaky_relu", {f32({N, {33}})}, {{"slope", 0.25}}});
   cases.push_back({"clip", {f32({N, {33}})}, {{"low", -0.75}, {"high", 0.5}}});
@@ -287,26 +287,62 @@ void add_resizing(std::vector<OpCase>& cases) {
   }
 }
 
-void add_random_and_losses(std::vector<OpCase>& cases) {
+void add_random(std::vector<OpCase>& cases) {
   cases.push_back({"dropout", {f32({N, {5}}), {}}});
   cases.push_back({"dropout", {f32({N, {17}}), i32({})}, {{"rate", 0.25}, {"stream", 3}, {"seed", int64_t{1} << 40}}});
   cases.push_back({"dropout", {f32({N, {3}, {4}}), i32({})}, {{"rate", 0.0}}});
+}
+
+// A loss of these operands, for both reductions, without and with weights.
+void add_loss(std::vector<OpCase>& cases, const char* op, const TensorType& prediction, const TensorType& target, AttributeMap attributes,
+              int64_t batch = 3) {
+  const TensorType weights = find_op(op)->weights_type(prediction);
   for (const char* reduction : {"mean", "sum"}) {
-    cases.push_back({"softmax_cross_entropy", {f32({N, {5}}), i32({N})}, {{"reduction", reduction}}});
-    cases.push_back({"softmax_cross_entropy", {f32({N, {2}, {3}}), i32({N, {2}})}, {{"reduction", reduction}}, 1});
-    cases.push_back({"softmax_cross_entropy", {f32({N, {7}}), i32({N})}, {{"reduction", reduction}, {"smoothing", 0.1}}});
-    cases.push_back({"softmax_cross_entropy", {f32({N, {3}}), i32({N})}, {{"reduction", reduction}, {"smoothing", 1.0}}});
-    for (const char* op : {"mean_squared_error", "binary_cross_entropy_with_logits"}) {
-      cases.push_back({op, {f32({N, {5}}), f32({N, {5}})}, {{"reduction", reduction}}});
-      cases.push_back({op, {f32({N}), f32({N})}, {{"reduction", reduction}}, 1});
-    }
+    attributes["reduction"] = reduction;
+    cases.push_back({op, {prediction, target}, attributes, batch});
+    cases.push_back({op, {prediction, target, weights}, attributes, batch});
   }
+}
+
+void add_losses(std::vector<OpCase>& cases) {
+  using L = IntList;
+  const TensorType rows = f32({N, {5}}), pairs = f32({N, {2}, {3}}), image = f32({N, {3}, {2}, {4}}), single = f32({N, {1}});
+  add_loss(cases, "softmax_cross_entropy", rows, i32({N}), {});
+  add_loss(cases, "softmax_cross_entropy", pairs, i32({N, {2}}), {}, 1);
+  add_loss(cases, "softmax_cross_entropy", f32({N, {7}}), i32({N}), {{"smoothing", 0.1}});
+  add_loss(cases, "softmax_cross_entropy", f32({N, {3}}), i32({N}), {{"smoothing", 1.0}});
+  add_loss(cases, "softmax_cross_entropy", image, i32({N, {3}, {2}}), {{"ignore", L{1}}});
+  add_loss(cases, "softmax_cross_entropy", f32({N, {2}}), i32({N}), {{"ignore", L{0, -7, 1}}}, 17);   // 2, which is no class, is left
+  add_loss(cases, "softmax_cross_entropy", f32({N, {3}}), i32({N}), {{"class_weights", NumberList{0.5, 0, 3}}}, 17);
+  add_loss(cases, "softmax_cross_entropy", pairs, i32({N, {2}}),
+           {{"class_weights", NumberList{2, 1, 0.25}}, {"ignore", L{2, 255}}, {"smoothing", 0.2}}, 9);
+  add_loss(cases, "softmax_cross_entropy", single, i32({N}), {{"class_weights", NumberList{2}}, {"ignore", L{1}}}, 5);
+  add_loss(cases, "multi_class_hinge", rows, i32({N}), {});
+  add_loss(cases, "multi_class_hinge", image, i32({N, {3}, {2}}), {{"ignore", L{0}}, {"margin", 2.5}}, 2);
+  add_loss(cases, "multi_class_hinge", single, i32({N}), {{"margin", 0.25}}, 1);
+  for (const char* op : {"softmax_cross_entropy_with_probabilities", "kl_divergence"}) {
+    add_loss(cases, op, rows, rows, {}, 17);
+    add_loss(cases, op, image, image, {}, 1);
+    add_loss(cases, op, single, single, {});
+  }
+  for (const char* op :
+       {"mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy_with_logits", "hinge"}) {
+    add_loss(cases, op, rows, rows, {});
+    add_loss(cases, op, f32({N}), f32({N}), {}, 1);
+    add_loss(cases, op, image, image, {}, 5);
+    add_loss(cases, op, f32({}), f32({}), {});
+  }
+  add_loss(cases, "huber", rows, rows, {{"delta", 0.75}}, 17);
+  add_loss(cases, "hinge", rows, rows, {{"margin", 2.5}}, 17);
+  add_loss(cases, "binary_cross_entropy_with_logits", rows, rows, {{"positive_weight", 3.0}}, 17);
+  add_loss(cases, "binary_cross_entropy_with_logits", pairs, pairs, {{"positive_weight", NumberList{0, 1, 2.5}}});
 }
 
 bool needs_positive(const OpCase& test, size_t operand) {
   const OpDefinition& op = *find_op(test.op);
   const std::string& name = op.operands[std::min(operand, op.operands.size() - 1)].name;
-  return name == "variance" || test.op == "log" || test.op == "sqrt" || test.op == "rsqrt" || (test.op == "div" && operand == 1);
+  return name == "variance" || name == "weights" ||
+         test.op == "log" || test.op == "sqrt" || test.op == "rsqrt" || (test.op == "div" && operand == 1);
 }
 
 }  // namespace
@@ -324,7 +360,8 @@ const std::vector<OpCase>& op_cases() {
     add_pooling(all);
     add_shapes(all);
     add_resizing(all);
-    add_random_and_losses(all);
+    add_random(all);
+    add_losses(all);
     return all;
   }();
   return cases;

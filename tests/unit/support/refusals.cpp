@@ -12,11 +12,13 @@ const TensorType x = f32({N, {5}}), c5 = f32({{5}}), c3 = f32({{3}}), labels = i
 void add_wrong_element_types(std::vector<Refusal>& all) {
   for (const char* op :
        {"relu", "leaky_relu", "elu",   "sigmoid", "tanh",    "softplus",    "gelu",       "hard_sigmoid", "hard_swish", "clip",   "exp",
-        "log",  "sqrt",       "rsqrt", "neg",     "softmax", "log_softmax", "reduce_sum", "reduce_mean",  "reduce_max", "moments"})
+        "log",  "sqrt",       "rsqrt", "neg",     "abs",     "softmax", "log_softmax", "reduce_sum", "reduce_mean",  "reduce_max",
+        "moments"})
     all.push_back({op, 1, {i32({N, {5}})}, {}, {"i32[N, 5]", "f32"}});
   for (const char* op : {"add", "sub", "mul", "div", "maximum", "trust_ratio", "relu_gradient", "leaky_relu_gradient", "elu_gradient",
-                         "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient", "mean_squared_error",
-                         "binary_cross_entropy_with_logits", "matmul", "bias"})
+                         "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient", "abs_gradient",
+                         "mean_squared_error", "mean_absolute_error", "huber", "hinge", "binary_cross_entropy_with_logits", "matmul",
+                         "bias"})
     all.push_back({op, 1, {x, i32({N, {5}})}, {}, {"i32[N, 5]"}});
   for (const char* op : {"mul", "div", "maximum"}) all.push_back({op, 1, {i32({N}), i32({N})}, {}, {"i32[N]", "must be f32"}});
   const TensorType i5 = i32({{5}});
@@ -232,7 +234,7 @@ void add_normalization(std::vector<Refusal>& all) {
 void add_maps_and_reductions(std::vector<Refusal>& all) {
   for (const char* op : {"add", "sub", "mul", "div", "maximum"}) all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
   for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
-                         "hard_swish_gradient", "clip_gradient", "mean_squared_error", "binary_cross_entropy_with_logits"})
+                         "hard_swish_gradient", "clip_gradient", "abs_gradient"})
     all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
   for (const char* op : {"reduce_sum", "reduce_mean", "reduce_max"}) {
     all.push_back({op, 2, {x}, {{"axes", IntList{2}}}, {"axis 2"}});
@@ -265,15 +267,45 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});
   for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
-  all.push_back({"softmax_cross_entropy", 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
-  all.push_back({"softmax_cross_entropy", 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
-  for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)})
-    all.push_back({"softmax_cross_entropy", 3, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
-  all.push_back({"softmax_cross_entropy", 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
   all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
   all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});
   all.push_back(
       {"dropout", 3, {x}, {{"rate", 1 - 1e-9}}, {"`rate` must be a number of at least 0 and below 1, got 0.999999999, which is 1 as f32"}});
+}
+
+void add_losses(std::vector<Refusal>& all) {
+  for (const char* op : {"mean_squared_error", "mean_absolute_error", "huber", "hinge", "binary_cross_entropy_with_logits"}) {
+    all.push_back({op, 1, {x, x, labels}, {}, {"weights", "i32[N]"}});
+    all.push_back({op, 2, {x, f32({N, {4}})}, {}, {"f32[N, 5]", "f32[N, 4]"}});
+    all.push_back({op, 3, {x, x, x}, {}, {"weights of a prediction f32[N, 5] must be f32[N], got f32[N, 5]"}});
+    all.push_back({op, 3, {f32({}), f32({}), f32({N})}, {}, {"must be f32[], got f32[N]"}});
+  }
+  for (const auto& [op, attribute] : {std::pair{"huber", "delta"}, {"hinge", "margin"}})
+    for (const double number : {0.0, -1.0, 1e-46, 1e39, static_cast<double>(NAN)})
+      all.push_back({op, 4, {x, x}, {{attribute, number}}, {attribute}});
+  const char* binary = "binary_cross_entropy_with_logits";
+  all.push_back({binary, 4, {x, x}, {{"positive_weight", NumberList{1, 2}}}, {"2 positive weights", "f32[N, 5]"}});
+  all.push_back({binary, 4, {f32({}), f32({})}, {{"positive_weight", NumberList{}}}, {"0 positive weights", "f32[]"}});
+  all.push_back({binary, 5, {x, x}, {{"positive_weight", -1.0}}, {"-1"}});
+  for (const char* op : {"softmax_cross_entropy", "multi_class_hinge"}) {
+    all.push_back({op, 1, {f32({N}), i32({})}, {}, {"f32[N]"}});
+    all.push_back({op, 2, {x, i32({N, {5}})}, {}, {"i32[N, 5]", "i32[N]"}});
+    all.push_back({op, 2, {x, f32({N})}, {}, {"f32[N]", "i32[N]"}});
+    all.push_back({op, 3, {x, labels, labels}, {}, {"weights", "f32[N]", "i32[N]"}});
+    all.push_back({op, 5, {x, labels}, {{"ignore", IntList{3, 1, 3}}}, {"3 is ignored twice"}});
+    all.push_back({op, 5, {x, labels}, {{"ignore", IntList{int64_t{1} << 31}}}, {"2147483648"}});
+  }
+  for (const char* op : {"softmax_cross_entropy_with_probabilities", "kl_divergence"}) {
+    all.push_back({op, 1, {f32({N}), f32({N})}, {}, {"f32[N]"}});
+    all.push_back({op, 2, {x, labels}, {}, {"f32[N, 5]", "i32[N]"}});
+    all.push_back({op, 3, {x, x, x}, {}, {"weights", "f32[N]", "f32[N, 5]"}});
+  }
+  for (const double margin : {0.0, static_cast<double>(NAN)})
+    all.push_back({"multi_class_hinge", 4, {x, labels}, {{"margin", margin}}, {"margin"}});
+  for (const double smoothing : {-0.1, 1.5, static_cast<double>(NAN)})
+    all.push_back({"softmax_cross_entropy", 4, {x, labels}, {{"smoothing", smoothing}}, {"smoothing"}});
+  all.push_back({"softmax_cross_entropy", 6, {x, labels}, {{"class_weights", NumberList{1, 2}}}, {"2 class weights", "5 classes"}});
+  all.push_back({"softmax_cross_entropy", 7, {x, labels}, {{"class_weights", NumberList{1, 2, 3, -4, 5}}}, {"-4"}});
 }
 
 void add_shapes(std::vector<Refusal>& all) {
@@ -378,6 +410,7 @@ std::vector<Refusal> refusals() {
   add_normalization(all);
   add_example_normalization(all);
   add_maps_and_reductions(all);
+  add_losses(all);
   add_shapes(all);
   add_pooling_and_resizing(all);
   return all;
