@@ -20,7 +20,7 @@ syntax match bnOpNormalization /\<\%(batch_norm\|layer_norm\|rms_norm\|group_nor
 highlight default link bnOpNormalization bnOp
 syntax match bnOpActivations /\<\%(relu\|leaky_relu\|elu\|sigmoid\|tanh\|softplus\|gelu\|hard_sigmoid\|hard_swish\|prelu\|clip\|softmax\|log_softmax\)\>\ze\s*(/
 highlight default link bnOpActivations bnOp
-syntax match bnOpArithmetic /\<\%(add\|sub\|mul\|div\|maximum\|neg\|exp\|log\|sqrt\|rsqrt\|one_minus_power\|trust_ratio\|learning_rate\)\>\ze\s*(/
+syntax match bnOpArithmetic /\<\%(add\|sub\|mul\|div\|maximum\|neg\|abs\|exp\|log\|sqrt\|rsqrt\|one_minus_power\|trust_ratio\|learning_rate\)\>\ze\s*(/
 highlight default link bnOpArithmetic bnOp
 syntax match bnOpReductions /\<\%(reduce_sum\|reduce_mean\|reduce_max\|element_count\)\>\ze\s*(/
 highlight default link bnOpReductions bnOp
@@ -28,11 +28,11 @@ syntax match bnOpShapes /\<\%(reshape\|flatten\|broadcast_to\|transpose\|slice\|
 highlight default link bnOpShapes bnOp
 syntax match bnOpRandom /\<\%(dropout\)\>\ze\s*(/
 highlight default link bnOpRandom bnOp
-syntax match bnOpLosses /\<\%(softmax_cross_entropy\|mean_squared_error\|binary_cross_entropy_with_logits\)\>\ze\s*(/
+syntax match bnOpLosses /\<\%(softmax_cross_entropy\|softmax_cross_entropy_with_probabilities\|kl_divergence\|multi_class_hinge\|mean_squared_error\|mean_absolute_error\|huber\|binary_cross_entropy_with_logits\|hinge\)\>\ze\s*(/
 highlight default link bnOpLosses bnOp
 syntax match bnOpSources /\<\%(input\|parameter\|state\|constant\)\>\ze\s*(/
 highlight default link bnOpSources bnOp
-syntax match bnOpPartsOfGradients /\<\%(moments_gradient\|batch_norm_gradient_sums\|batch_norm_input_gradient\|relu_gradient\|leaky_relu_gradient\|elu_gradient\|gelu_gradient\|hard_sigmoid_gradient\|hard_swish_gradient\|prelu_gradient\|clip_gradient\|reduce_max_gradient\|slice_gradient\|max_pool_gradient\|average_pool_gradient\|interpolate_gradient\)\>\ze\s*(/
+syntax match bnOpPartsOfGradients /\<\%(moments_gradient\|batch_norm_gradient_sums\|batch_norm_input_gradient\|relu_gradient\|abs_gradient\|leaky_relu_gradient\|elu_gradient\|gelu_gradient\|hard_sigmoid_gradient\|hard_swish_gradient\|prelu_gradient\|clip_gradient\|reduce_max_gradient\|slice_gradient\|max_pool_gradient\|average_pool_gradient\|interpolate_gradient\)\>\ze\s*(/
 highlight default link bnOpPartsOfGradients bnOp
 syntax match bnComment /#.*$/ contains=@Spell
 
