@@ -29,6 +29,7 @@ Formula Elaborator::formula_of(const Value& value) const {
   Formula formula(Formula::Kind::call, node.op->name);
   formula.range = node.range;
   for (const Value& operand : node.operands) formula.operands.push_back(operand ? formula_of(operand) : Formula());
+  while (!formula.operands.empty() && formula.operands.back().kind == Formula::Kind::absent) formula.operands.pop_back();
   for (const AttributeSpec& spec : node.op->attributes) {
     if (spec.layer_only || (spec.fallback && node.attribute(spec.name) == *spec.fallback)) continue;
     formula.attributes[spec.name] = node.attribute(spec.name);

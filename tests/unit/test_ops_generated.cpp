@@ -1,5 +1,6 @@
 // Every op as generated code, and its documented example, against the reference evaluator.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "frontend/frontend.h"
 #include "ir/op.h"
