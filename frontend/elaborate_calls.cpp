@@ -39,6 +39,7 @@ class OpCall {
     elaborator_.builder_.named(stems);
     Node* node = elaborator_.builder_.create(op_.name, operands_, std::move(attributes));
     node->kernel = kernel_;
+    if (balanced_) elaborator_.balanced_.insert(node);
     Term::List results;
     for (size_t k = 0; k < node->results.size(); ++k) results.emplace_back().data = node->result(static_cast<int>(k));
     return results;
@@ -148,6 +149,9 @@ class OpCall {
     const AttributeSpec* spec = op_.attribute(argument.name);
     if (index >= 0) {
       keyword_operand(index, argument);
+    } else if (spec && spec->name == class_weights && argument.value->kind == Expression::Kind::name && argument.value->text == "balanced") {
+      if (!elaborator_.trained_) fail_at(argument.value->range, "only a train section has data to balance classes by", "give a list of weights");
+      balanced_ = true;
     } else if (spec) {
       set_attribute(*spec, elaborator_.evaluate_symbol(*argument.value, spec->choices), argument);
     } else if (argument.name == "name") {
@@ -311,6 +315,7 @@ class OpCall {
   size_t next_operand_ = 0;
   int kernel_ = -1;
   bool by_name_ = false;
+  bool balanced_ = false;   // the class weights
 };
 
 // Holds the arguments of a choice against the kinds the op expects; one it does not know is left to the op's own rule.

@@ -28,6 +28,8 @@ Formula Elaborator::formula_of(const Value& value) const {
   if (value.index != 0) fail_at(node.range, fmt::format("a train section takes the first result of `{}` only", node.op->name));
   Formula formula(Formula::Kind::call, node.op->name);
   formula.range = node.range;
+  formula.balanced = balanced_.contains(&node);
+  if (formula.balanced) formula.attributes[class_weights] = NumberList{};
   for (const Value& operand : node.operands) formula.operands.push_back(operand ? formula_of(operand) : Formula());
   while (!formula.operands.empty() && formula.operands.back().kind == Formula::Kind::absent) formula.operands.pop_back();
   for (const AttributeSpec& spec : node.op->attributes) {

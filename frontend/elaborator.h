@@ -134,6 +134,7 @@ class Elaborator {
   Scope* scope_ = nullptr;
   const Graph* trained_ = nullptr;           // in a train section: the network that it is of
   std::string target_name_ = default_target; // what a loss without a target takes
+  std::set<const Node*> balanced_;           // losses whose class weights follow from data
   std::map<std::pair<const Node*, int>, Formula> leaves_;   // what a formula calls values that it does not compute
   std::map<std::string, Value> parameters_;  // parameters and states by full name
   std::set<std::string> symbols_;            // names that stand for themselves where no variable has them

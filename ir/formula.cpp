@@ -55,7 +55,10 @@ class FormulaPrinter {
       const std::string text = print(operand);
       arguments.push_back(by_name ? fmt::format("{}={}", op->operands[k].name, text) : text);
     }
-    for (const auto& [name, value] : call.attributes) arguments.push_back(fmt::format("{}={}", name, to_string(value, batch_symbol_)));
+    for (const auto& [name, value] : call.attributes) {
+      const bool balanced = call.balanced && name == class_weights;
+      arguments.push_back(fmt::format("{}={}", name, balanced ? "balanced" : to_string(value, batch_symbol_)));
+    }
     return arguments;
   }
 
@@ -118,7 +121,7 @@ Formula::Formula(const Symbol& loss) : Formula(Kind::call, loss.name) {
 }
 
 bool Formula::operator==(const Formula& other) const {
-  return kind == other.kind && name == other.name && operands == other.operands && attributes == other.attributes;
+  return kind == other.kind && name == other.name && operands == other.operands && attributes == other.attributes && balanced == other.balanced;
 }
 
 std::string to_string(const Formula& formula, const std::string& batch_symbol) { return FormulaPrinter(batch_symbol).print(formula); }
@@ -126,7 +129,7 @@ std::string to_string(const Formula& formula, const std::string& batch_symbol) {
 std::optional<TensorType> type_of_unknown(const OpDefinition& op, size_t operand, const std::vector<Value>& operands) {
   if (op.target_type) {
     if (operand == 0 || !operands[0]) return std::nullopt;
-    return operand == 1 ? std::optional(op.target_type(operands[0].type())) : std::nullopt;
+    return operand == 1 ? op.target_type(operands[0].type()) : op.weights_type(operands[0].type());
   }
   if (!operators().contains(op.name)) return std::nullopt;
   const Value other = operands[1 - operand];
@@ -146,6 +149,14 @@ Value value_of_name(const Graph& network, const Formula& name) {
   const Value found = name.kind == Formula::Kind::name ? network.find(name.name) : Value{};
   const bool is_source = found && (found.node->is("input") || found.node->is("parameter") || found.node->is("state"));
   return is_source ? found : Value{};
+}
+
+std::vector<Formula*> balanced_losses(Formula& formula) {
+  std::vector<Formula*> found;
+  if (formula.balanced) found.push_back(&formula);
+  for (Formula& operand : formula.operands)
+    for (Formula* each : balanced_losses(operand)) found.push_back(each);
+  return found;
 }
 
 void for_each_name(const Formula& formula, const std::function<void(const Formula& name)>& visit) {

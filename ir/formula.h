@@ -28,6 +28,7 @@ struct Formula {
   std::string name;                // of what it stands for, or of the op
   std::vector<Formula> operands;
   AttributeMap attributes;         // those that are not at their default
+  bool balanced = false;           // its class weights follow from how many examples each class has, once there are data
   SourceRange range;
 
   Formula() = default;
@@ -40,7 +41,7 @@ struct Formula {
   bool operator==(const Formula& other) const;
 };
 
-inline constexpr const char* default_target = "labels";
+inline constexpr const char *default_target = "labels", *class_weights = "class_weights";
 
 // As it stands in a .bn file. The first output is left out where a loss takes it for its prediction.
 std::string to_string(const Formula& formula, const std::string& batch_symbol = "N");
@@ -62,6 +63,9 @@ Value value_of_name(const Graph& network, const Formula& name);
 std::string name_in(const Graph& network, const Formula& name);
 // Names and first outputs in a formula, in the order in which they stand there.
 void for_each_name(const Formula& formula, const std::function<void(const Formula& name)>& visit);
+
+// The losses in a formula whose class weights are `balanced`.
+std::vector<Formula*> balanced_losses(Formula& formula);
 
 // A graph that computes a formula alone: its inputs are called as the formula calls what it reads, its only output is `value`. `step` is
 // the network with its loss, which has all targets.

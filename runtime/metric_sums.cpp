@@ -20,6 +20,8 @@ int32_t Answers::answer(size_t k) const {
   return std::isfinite(scores[0]) ? scores[0] > threshold : -1;
 }
 
+bool Answers::counts(size_t k) const { return std::find(ignore.begin(), ignore.end(), labels[k]) == ignore.end(); }
+
 void MetricSums::add(const Answers& answers) {
   if (definition_.of_classes) add_labels(answers);
   else add_numbers(answers);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,12 +20,12 @@ struct Answers {
   double threshold = 0.5;             // of a single number that tells two classes apart
   std::span<const int32_t> labels;    // one a row; empty where the targets are numbers
   std::span<const float> numbers;
-  std::optional<int64_t> ignore = {};   // a label that counts for nothing
+  std::span<const int64_t> ignore = {};   // labels that count for nothing
 
   // The class that row `k` is predicted to be of; -1 where the prediction is not finite.
   int32_t answer(size_t k) const;
   std::span<const float> row(size_t k) const { return predictions.subspan(k * static_cast<size_t>(width), static_cast<size_t>(width)); }
-  bool counts(size_t k) const { return labels[k] != ignore; }
+  bool counts(size_t k) const;
 };
 
 // Sums from which one of all_metrics() follows.

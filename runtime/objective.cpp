@@ -67,8 +67,7 @@ std::optional<TargetRule> target_rule(const Graph& step, const Node& target) {
     rule.is_weight = read - node->operands.begin() > 1;
     rule.shares = node->is("binary_cross_entropy_with_logits") && !rule.is_weight;
     if (prediction.rank() > 0) rule.classes = prediction.shape.back().factor;
-    const Attribute* ignore = node->op->attribute("ignore") ? &node->attribute("ignore") : nullptr;
-    if (ignore && ignore->get_if<int64_t>() && ignore->integer() >= 0) rule.ignore = ignore->integer();
+    if (node->op->attribute("ignore")) rule.ignore = node->attribute("ignore").integers();
     return rule;
   }
   rule.classes = rule.width;

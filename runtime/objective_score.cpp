@@ -148,12 +148,13 @@ double Objective::right_answers(std::span<const float> predictions, const Batch&
   answers.width = kind == TargetKind::number ? 1 : row_width_;
   answers.predictions = predictions;
   answers.threshold = threshold_;
+  answers.labels = std::span(batch.labels).first(rows);
+  answers.ignore = targets().ignore;
   double right = 0, counted = 0;
   for (size_t k = 0; k < rows; ++k) {
-    const int32_t label = batch.labels[k];
-    if (label == targets().ignore) continue;
+    if (!answers.counts(k)) continue;
     ++counted;
-    right += answers.answer(k) == label;
+    right += answers.answer(k) == answers.labels[k];
   }
   return counted > 0 ? right / counted * static_cast<double>(count) : 0;
 }

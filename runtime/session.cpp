@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 
 #include "ir/evaluate.h"
+#include "ir/op.h"
 #include "passes/single_element.h"
 #include "runtime/error.h"
 #include "runtime/reference.h"
@@ -49,6 +51,25 @@ std::unordered_map<std::string, const Node*> sources_of(const Graph& graph) {
 
 }  // namespace
 
+// Those of the losses that read them, as the train section or the network's own nodes have it.
+static IntList ignored_labels(const Network::Data& network, const std::string& input) {
+  IntList ignored;
+  const auto add = [&](const AttributeMap& attributes) {
+    const auto found = attributes.find("ignore");
+    if (found == attributes.end()) return;
+    const IntList& labels = found->second.integers();
+    ignored.insert(ignored.end(), labels.begin(), labels.end());
+  };
+  const std::function<void(const Formula&)> visit = [&](const Formula& formula) {
+    if (formula.operands.size() > 1 && formula.operands[1].name == input) add(formula.attributes);
+    for (const Formula& operand : formula.operands) visit(operand);
+  };
+  if (network.train()) visit(network.train()->loss);
+  for (const auto& node : network.graph().nodes())
+    if (node->op->target_type && node->operands[1].name() == input) add(node->attributes);
+  return ignored;
+}
+
 Session::Data::Data(const Network::Data& network, const CompileOptions& options, const WeightStore& initial, bool fold)
     : mode(options.mode), network_name(network.graph().name), batch_symbol(network.graph().batch_symbol),
       weights(weights_of(network.graph(), initial.data().weights)), metadata(initial.data().metadata) {
@@ -83,6 +104,8 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
       gradient_types[node->results[0].name] = node->results[0].type;
   }
   make_slots(program, compilation.graph);
+  if (options.mode == Mode::train)
+    for (Slot& slot : slots) slot.ignored = ignored_labels(network, slot.name);
   if (fixed_batch) set_batch(*fixed_batch);
   else refusal_of_one = refusal_of_one_example(network.graph());
   fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : weights);

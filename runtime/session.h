@@ -28,6 +28,7 @@ struct Slot {
   void* pointer = nullptr;  // `memory`, or what the caller lent
   int64_t batch = 0;        // inputs: the batch size bound; 0 while nothing is. A type without batch counts as -1.
   int64_t classes = 0;      // inputs read as labels: how many classes there are; 0 for others
+  IntList ignored = {};     // labels that count for nothing
 
   float* floats() const { return static_cast<float*>(pointer); }
   int32_t* integers() const { return static_cast<int32_t*>(pointer); }

@@ -49,7 +49,8 @@ void check_labels(const Slot& slot, const Array& value) {
   if (slot.classes == 0) return;
   for (size_t k = 0; k < value.integers().size(); ++k) {
     const int32_t label = value.integers()[k];
-    if (label < 0 || label >= slot.classes)
+    const bool is_ignored = std::find(slot.ignored.begin(), slot.ignored.end(), label) != slot.ignored.end();
+    if ((label < 0 || label >= slot.classes) && !is_ignored)
       fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, label, k, slot.classes, slot.classes - 1);
   }
 }

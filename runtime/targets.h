@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "ir/attribute.h"
 #include "ir/type.h"
 #include "runtime/batch_loader.h"
 #include "runtime/metadata.h"
@@ -20,7 +21,7 @@ struct TargetRule {
   int64_t width = 1;            // numbers an example
   int64_t classes = 1;          // that the prediction tells apart; 1 where it is one number
   bool is_weight = false;       // weights of examples, not targets
-  std::optional<int64_t> ignore = {};   // a label that counts for nothing
+  IntList ignore = {};          // labels that count for nothing
 };
 
 // Makes labels or floats of the targets, as the loss takes them:

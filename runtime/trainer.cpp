@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "passes/schedule.h"
+#include "runtime/class_weights.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
@@ -128,6 +129,15 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
   shape_ = objective_.fit(data_, batch_);
   if (options_.resume.empty() && options_.weights.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
   if (!out_.empty()) prepare_folder(out_);
+}
+
+std::vector<double> Trainer::class_counts() const {
+  const Dataset::Data& data = data_.data();
+  std::vector<double> counts(objective_.has_targets() ? static_cast<size_t>(objective_.targets().classes) : 0);
+  for (const int32_t label : data.labels)
+    if (label >= 0 && static_cast<size_t>(label) < counts.size()) ++counts[static_cast<size_t>(label)];
+  if (data.labels.empty()) counts.clear();
+  return counts;
 }
 
 TrainResult Trainer::run() {
@@ -445,7 +455,10 @@ void Trainer::save_checkpoint() {
 std::string Trainer::path(const char* file) const { return fs::path(out_) / file; }
 
 TrainResult train(const Network& network, const TrainOptions& options) {
-  return at_boundary([&] { return Trainer(network, options).run(); });
+  return at_boundary([&] {
+    const std::optional<Network> balanced = with_balanced_classes(network, [&] { return Trainer(network, options).class_counts(); });
+    return Trainer(balanced ? *balanced : network, options).run();
+  });
 }
 
 }  // namespace bnc

@@ -22,6 +22,8 @@ class Trainer {
  public:
   Trainer(const Network& network, const TrainOptions& options);
   TrainResult run();
+  // How many of the training examples' labels are of each class.
+  std::vector<double> class_counts() const;
 
  private:
   using Clock = std::chrono::steady_clock;

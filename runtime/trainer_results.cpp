@@ -76,10 +76,11 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Weig
   const Stopwatch watch(times_.tests);
   PredictionCollector answers(data, shape_.classes);
   EvaluationHooks hooks = test_hooks();
-  if (record)
+  const bool one_an_example = data.data().labels.empty() || data.data().target_size == 1;
+  if (record && one_an_example)
     hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
   const auto result = evaluate_session(frozen, objective_, weights, data, std::min(examples_a_test, data.count()), hooks);
-  if (record && result) answers.fill(*record);
+  if (record && one_an_example && result) answers.fill(*record);
   return result;
 }
 

@@ -144,6 +144,49 @@ def several_numbers():
     assert head == "y[0],y[1]", head
 
 
-for test in (two_heads, siamese, autoencoder, several_numbers):
+def u_net():
+    path = model("unet", """network unet(x: f32[N, 8, 12, 2]) {
+  wide = relu(batch_norm(conv2d(x, 4, bias=false)))
+  deep = relu(batch_norm(conv2d(max_pool(wide, 2), 6, bias=false)))
+  return scores = conv2d(concat(resize(deep, size=[8, 12]), wide), 3, 1)
+}""", "  loss = softmax_cross_entropy(scores, mask, ignore=255, class_weights=balanced)\n  metrics = [intersection_over_union(scores, mask)]")
+    x = floats(120, 8, 12, 2)
+    mask = np.where(x[..., 0] > 0, 1, np.where(x[..., 1] > 0.5, 2, 0)).astype(np.int32)
+    mask[:, :, :3] = 255
+    data = arrays("unet.npz", x=x, mask=mask)
+    _, weights = train(path, data)
+    found = evaluate(path, weights, data)
+    assert found["accuracy"] > 0.85 and found["metrics"]["intersection_over_union"] > 0.7, found
+    mask[0, 0, 5] = 3
+    wrong = call(BNC, "eval", path, "--weights", weights, "--data", arrays("wrong.npz", x=x, mask=mask))
+    assert wrong.returncode == 1 and "label 3 of example 0 is out of range" in wrong.stderr, wrong.stderr
+
+
+def weighted_examples():
+    path = model("weighted", "network weighted(x: f32[N, 2]) { return y = dense(x, 2) }", "  loss = softmax_cross_entropy(y, kind, weights=importance)")
+    x = floats(300, 2)
+    kind, honest = (x[:, 0] > 0).astype(int), random.random(300) < 0.5
+    told = np.where(honest, kind, 1 - kind)   # those that lie have no weight
+    table = HERE / "weighted.csv"
+    table.write_text("a,b,kind,importance\n" + "".join(f"{r[0]},{r[1]},{'no' if k == 0 else 'yes'},{int(h)}\n" for r, k, h in zip(x, told, honest)))
+    _, weights = train(path, table)
+    answers = list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", table).stdout)))
+    assert np.mean([(answer["prediction"] == "yes") == k for answer, k in zip(answers, kind)]) > 0.95
+
+
+def balanced_classes():
+    """One of twenty examples is of the second class: balanced, it is predicted about as often as it should be."""
+    network = "network rare(x: f32[N, 1]) { return y = dense(x, 2) }"
+    x = np.concatenate([floats(380, 1), floats(20, 1) + 1.5])
+    data = arrays("rare.npz", x=x.astype(np.float32), y=np.repeat([0, 1], [380, 20]).astype(np.int32))
+    found = []
+    for weights in ("", ", class_weights=balanced"):
+        path = model("rare", network, f"  loss = softmax_cross_entropy(labels{weights})\n  metrics = [recall]")
+        _, trained = train(path, data)
+        found.append(evaluate(path, trained, data)["metrics"]["recall"])
+    assert found[1] > found[0] + 0.1, found
+
+
+for test in (two_heads, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
     test()
     print(f"ok {test.__name__}")

@@ -143,4 +143,42 @@ train net {
   optimizer = sgd(rate=0.1)
 }""", {"x": floats(10, 5), "t": floats(10, 3)}, by_hand)
 
+
+
+def conv(x, w, name, padding):
+    return functional.conv2d(x, w[f"{name}.weight"].permute(3, 2, 0, 1), w.get(f"{name}.bias"), padding=padding)
+
+
+def u_net(t, w):
+    x = t["x"].permute(0, 3, 1, 2)
+    wide = functional.relu(normalized(conv(x, w, "conv2d_1", 1), w, "batch_norm_1"))
+    deep = functional.relu(normalized(conv(functional.max_pool2d(wide, 2), w, "conv2d_2", 1), w, "batch_norm_2"))
+    joined = torch.cat([functional.interpolate(deep, scale_factor=2, mode="nearest"), wide], 1)
+    return functional.cross_entropy(conv(joined, w, "conv2d_3", 0), t["mask"], ignore_index=255, weight=torch.tensor([1.0, 2.0, 0.5]).double())
+
+
+mask = labels(3, 3, 8, 12)
+mask[random.random(mask.shape) < 0.3] = 255
+check("a U-Net, ignored pixels", """network net(x: f32[N, 8, 12, 2]) {
+  wide = relu(batch_norm(conv2d(x, 4, bias=false)))
+  deep = relu(batch_norm(conv2d(max_pool(wide, 2), 6, bias=false)))
+  return scores = conv2d(concat(resize(deep, size=[8, 12]), wide), 3, 1)
+}
+train net {
+  loss = softmax_cross_entropy(scores, mask, ignore=255, class_weights=[1, 2, 0.5])
+  optimizer = sgd(rate=0.1)
+}""", {"x": floats(3, 8, 12, 2), "mask": mask}, u_net)
+
+
+def weighted(t, w):
+    y = t["x"] @ w["dense_1.weight"] + w["dense_1.bias"]
+    return (functional.cross_entropy(y, t["kind"], reduction="none") * t["importance"]).sum() / t["importance"].sum()
+
+
+check("weights of examples", """network net(x: f32[N, 5]) { return y = dense(x, 3) }
+train net {
+  loss = softmax_cross_entropy(y, kind, weights=importance)
+  optimizer = sgd(rate=0.1)
+}""", {"x": floats(10, 5), "kind": labels(3, 10), "importance": np.abs(floats(10))}, weighted)
+
 sys.exit(0 if passed else 1)

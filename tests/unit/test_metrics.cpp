@@ -37,7 +37,8 @@ TEST_CASE("metrics of classes count what they say, in any number of batches") {
   for (size_t row = 0; row < labels.size(); ++row)
     parts.add({.predictions = std::span(scores).subspan(3 * row, 3), .width = 3, .labels = std::span(labels).subspan(row, 1)});
   CHECK(parts.value() == value_of("f1_score", all));
-  const Answers ignoring{.predictions = scores, .width = 3, .labels = labels, .ignore = 1};
+  const std::vector<int64_t> one = {1};
+  const Answers ignoring{.predictions = scores, .width = 3, .labels = labels, .ignore = one};
   CHECK(value_of("accuracy", ignoring) == doctest::Approx(2.0 / 4));
 }
 
