@@ -149,8 +149,10 @@ class OpCall {
     const AttributeSpec* spec = op_.attribute(argument.name);
     if (index >= 0) {
       keyword_operand(index, argument);
-    } else if (spec && spec->name == class_weights && argument.value->kind == Expression::Kind::name && argument.value->text == "balanced") {
-      if (!elaborator_.trained_) fail_at(argument.value->range, "only a train section has data to balance classes by", "give a list of weights");
+    } else if (spec && spec->name == class_weights && argument.value->kind == Expression::Kind::name &&
+               argument.value->text == "balanced") {
+      if (!elaborator_.trained_)
+        fail_at(argument.value->range, "only a train section has data to balance classes by", "give a list of weights");
       balanced_ = true;
     } else if (spec) {
       set_attribute(*spec, elaborator_.evaluate_symbol(*argument.value, spec->choices), argument);

@@ -121,7 +121,8 @@ Formula::Formula(const Symbol& loss) : Formula(Kind::call, loss.name) {
 }
 
 bool Formula::operator==(const Formula& other) const {
-  return kind == other.kind && name == other.name && operands == other.operands && attributes == other.attributes && balanced == other.balanced;
+  return kind == other.kind && name == other.name && operands == other.operands && attributes == other.attributes &&
+         balanced == other.balanced;
 }
 
 std::string to_string(const Formula& formula, const std::string& batch_symbol) { return FormulaPrinter(batch_symbol).print(formula); }

@@ -28,8 +28,9 @@ void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& 
         "alphabetical order, so all must occur; write numbers from 0 on instead",
         data.labels_file, rule.network, classes, data.class_names.size());
   }
-  const auto found = std::find_if(data.labels.begin(), data.labels.end(),
-                                  [&](int32_t label) { return (label < 0 || label >= classes) && std::find(rule.ignore.begin(), rule.ignore.end(), label) == rule.ignore.end(); });
+  const auto found = std::find_if(data.labels.begin(), data.labels.end(), [&](int32_t label) {
+    return (label < 0 || label >= classes) && std::find(rule.ignore.begin(), rule.ignore.end(), label) == rule.ignore.end();
+  });
   if (found == data.labels.end()) return;
   const auto k = static_cast<size_t>((found - data.labels.begin()) / data.target_size);
   const auto [least, most] = std::minmax_element(data.labels.begin(), data.labels.end());

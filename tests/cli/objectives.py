@@ -164,7 +164,7 @@ def u_net():
 
 def weighted_examples():
     path = model("weighted", "network weighted(x: f32[N, 2]) { return y = dense(x, 2) }", "  loss = softmax_cross_entropy(y, kind, weights=importance)")
-    x = floats(300, 2)
+    x = 3 * floats(300, 2)
     kind, honest = (x[:, 0] > 0).astype(int), random.random(300) < 0.5
     told = np.where(honest, kind, 1 - kind)   # those that lie have no weight
     table = HERE / "weighted.csv"

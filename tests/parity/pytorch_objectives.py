@@ -151,10 +151,10 @@ def conv(x, w, name, padding):
 
 def u_net(t, w):
     x = t["x"].permute(0, 3, 1, 2)
-    wide = functional.relu(normalized(conv(x, w, "conv2d_1", 1), w, "batch_norm_1"))
-    deep = functional.relu(normalized(conv(functional.max_pool2d(wide, 2), w, "conv2d_2", 1), w, "batch_norm_2"))
+    wide = functional.relu(normalized(conv(x, w, "conv_1", 1), w, "batch_norm_1"))
+    deep = functional.relu(normalized(conv(functional.max_pool2d(wide, 2), w, "conv_2", 1), w, "batch_norm_2"))
     joined = torch.cat([functional.interpolate(deep, scale_factor=2, mode="nearest"), wide], 1)
-    return functional.cross_entropy(conv(joined, w, "conv2d_3", 0), t["mask"], ignore_index=255, weight=torch.tensor([1.0, 2.0, 0.5]).double())
+    return functional.cross_entropy(conv(joined, w, "conv_3", 0), t["mask"], ignore_index=255, weight=torch.tensor([1.0, 2.0, 0.5]).double())
 
 
 mask = labels(3, 3, 8, 12)
