@@ -51,6 +51,7 @@ class TableReader {
     if (survey_.has_names) reader.next();
     while (std::optional<Record> record = reader.next()) add(std::move(*record), data);
     data.files = {text_.path};
+    data.id_name = roles_.id ? options_.choices.id : "";
     data.labels_file = text_.path;
     data.count = static_cast<int64_t>(data.lines.size());
     data.example_dims = {encoding_.width()};

@@ -2,6 +2,7 @@
 #include "runtime/dataset.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <filesystem>
@@ -17,7 +18,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* fashion_folder = "/usr/share/datasets/fashion-mnist";
 constexpr const char* kinds =
-    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz file with x and y, or a table (.csv or .tsv)";
+    "fashion-mnist, a folder of IDX files, of CIFAR-10 batches or with one folder of PNG or JPEG images a class, an .npz file with x and "
+    "y, or a table (.csv or .tsv)";
 constexpr double test_share = 0.2;   // of a file that has no split of its own
 
 struct Specification {
@@ -54,16 +56,21 @@ std::vector<std::string> cifar10_files(const std::string& folder, const std::str
   return files;
 }
 
-void read_folder(const std::string& folder, const std::string& split, Dataset::Data& data) {
+void read_folder(const std::string& folder, const std::string& split, const ReadOptions& options, Dataset::Data& data) {
   const std::string stem = split == "test" ? "t10k" : "train";
   const std::string images = find_file(folder, stem + "-images-idx3-ubyte"), labels = find_file(folder, stem + "-labels-idx1-ubyte");
+  data.has_own_splits = true;
+  data.kind = "IDX";
   if (!images.empty() && !labels.empty()) return read_idx(images, labels, data);
   if (images.empty() != labels.empty())
     fail("{} holds {}, but no {}-{}", folder, images + labels, stem, images.empty() ? "images-idx3-ubyte" : "labels-idx1-ubyte");
   const std::vector<std::string> batches = cifar10_files(folder, split);
+  data.kind = "CIFAR-10";
   if (!batches.empty()) return read_cifar10(batches, data);
-  fail("{} holds no {} data: neither {}-images-idx3-ubyte[.gz] (IDX) nor {} (CIFAR-10)", folder, split == "test" ? "test" : "training",
-       stem, split == "test" ? "test_batch.bin" : "data_batch_*.bin");
+  data.has_own_splits = false;
+  if (read_image_folder(folder, split, options, data)) return;
+  fail("{} holds no {} data: neither {}-images-idx3-ubyte[.gz] (IDX) nor {} (CIFAR-10) nor folders of PNG or JPEG images", folder,
+       split == "test" ? "test" : "training", stem, split == "test" ? "test_batch.bin" : "data_batch_*.bin");
 }
 
 // In small or capital letters.
@@ -83,7 +90,7 @@ std::vector<std::string> folder_files(const std::string& folder) {
   for (const char* split : {"train", "test"}) {
     for (std::string& file : cifar10_files(folder, split)) files.push_back(std::move(file));
   }
-  return files;
+  return files.empty() ? image_files(folder) : files;
 }
 
 void read_specification(const Specification& spec, const ReadOptions& options, Dataset::Data& data) {
@@ -92,17 +99,24 @@ void read_specification(const Specification& spec, const ReadOptions& options, D
     if (!fs::is_directory(fashion_folder, ignored))
       fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
     data.class_names = {"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
-    return read_folder(fashion_folder, spec.split, data);
+    return read_folder(fashion_folder, spec.split, options, data);
   }
-  if (fs::is_directory(spec.source, ignored)) return read_folder(spec.source, spec.split, data);
+  if (fs::is_directory(spec.source, ignored)) return read_folder(spec.source, spec.split, options, data);
   if (!fs::exists(spec.source, ignored)) {
     const std::string near = nearest_name(spec.source, {"fashion-mnist"});
     fail("no data set `{}`{}\nhelp: give {}", spec.source, near.empty() ? "" : fmt::format("; did you mean `{}`?", near), kinds);
   }
+  data.kind = "arrays";
   if (has_extension(spec.source, ".npz")) return read_npz_dataset(spec.source, options, data);
-  for (const char* extension : {".csv", ".csv.gz", ".tsv", ".tsv.gz"})
-    if (has_extension(spec.source, extension)) return read_table(spec.source, options, data);
+  data.kind = "table";
+  if (is_table(spec.source)) return read_table(spec.source, options, data);
   fail("{} is no data set: give {}", spec.source, kinds);
+}
+
+// Options that ask for what the data set has none of.
+void check_options(const DataOptions& choices, const Dataset::Data& data) {
+  if (!choices.id.empty() && !data.table) fail("{} is no table, of which `--id {}` could name a column", data.files.front(), choices.id);
+  if (choices.resize && !data.images) fail("{} is no folder of images, which `--resize` could resize", data.files.front());
 }
 
 // NaN and infinity are mistakes in data, and would be in all weights after one step.
@@ -115,6 +129,11 @@ void check_finite(const Dataset::Data& data, const std::vector<float>& values, i
 }
 
 }  // namespace
+
+bool is_table(const std::string& path) {
+  constexpr std::array extensions = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
+  return std::any_of(extensions.begin(), extensions.end(), [&](const char* extension) { return has_extension(path, extension); });
+}
 
 Dataset::Dataset(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 Dataset::Dataset(Dataset&&) noexcept = default;
@@ -140,6 +159,7 @@ Dataset Dataset::Data::open(const std::string& spec, const std::string& default_
     data->spec = spec;
     const Specification parts = parse_specification(spec, default_split);
     read_specification(parts, options, *data);
+    check_options(options.choices, *data);
     if (data->count == 0) fail("{} holds no examples", data->files.front());
     data->example_size = 1;
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
@@ -150,8 +170,7 @@ Dataset Dataset::Data::open(const std::string& spec, const std::string& default_
     for (const FurtherArray& other : data->others)
       check_finite(*data, other.floats, other.size, fmt::format("numbers of `{}`", other.name).c_str());
     Dataset whole(std::move(data));
-    std::error_code ignored;
-    if (!parts.split_given || !fs::is_regular_file(parts.source, ignored)) return whole;
+    if (!parts.split_given || whole.data().has_own_splits) return whole;
     auto [train, test] = whole.split(test_share, 0);
     return parts.split == "test" ? std::move(test) : std::move(train);
   });
@@ -251,6 +270,10 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->divide_bytes = divide_bytes;
   part->lines = rows_at(lines, indices, 1);
   part->table = table;
+  part->kind = kind;
+  part->images = images;
+  part->has_own_splits = has_own_splits;
+  part->id_name = id_name;
   part->ids = rows_at(ids, indices, 1);
   part->notes = notes;
   part->origins = origins.empty() ? std::vector<int64_t>(indices.begin(), indices.end()) : rows_at(origins, indices, 1);
@@ -265,6 +288,9 @@ void Dataset::Data::follow(const ModelMetadata& model, const std::string& source
   divide_bytes = divides_by_255(stored_numbers(), model.input_scale, files.front(), source);
 }
 
-std::string Dataset::Data::place(size_t k) const { return lines.empty() ? labels_file : fmt::format("{}:{}", labels_file, lines[k]); }
+std::string Dataset::Data::place(size_t k) const {
+  if (images) return fmt::format("{}/{}", labels_file, ids[k]);
+  return lines.empty() ? labels_file : fmt::format("{}:{}", labels_file, lines[k]);
+}
 
 }  // namespace bnc

@@ -12,6 +12,12 @@
 
 namespace bnc {
 
+// One example as a network's input takes it.
+struct ExampleLayout {
+  std::vector<int64_t> dims;
+  bool channels_first = false;   // of images
+};
+
 // How a data set is read.
 struct ReadOptions {
   DataOptions choices;
@@ -19,6 +25,7 @@ struct ReadOptions {
   bool targets = true;                    // they are needed; else a data set may have none
   // What the network calls what its data fill, in order; the first of each may have another name in the data.
   std::vector<std::string> input_names = {}, target_names = {};
+  std::optional<ExampleLayout> input = {};   // decides whether images are grey
 };
 
 // What fills a further input or target of a network, or the weights of its examples: a row an example.
@@ -32,6 +39,7 @@ struct FurtherArray {
 
 struct Dataset::Data {
   std::string spec;
+  std::string kind;                    // "table", "arrays", "IDX", "CIFAR-10", "images"
   std::vector<std::string> files;
   int64_t count = 0;
   std::vector<int64_t> example_dims;   // H, W, C of an image
@@ -49,7 +57,10 @@ struct Dataset::Data {
   bool divide_bytes = true;              // pixels become numbers in [0, 1], else they are numbers as they are
   std::vector<int64_t> lines;            // of a table: where each example stands
   std::optional<TableEncoding> table;    // the rules by which it was read
-  std::vector<std::string> ids;          // of a table: what stands in the column that is carried through; else empty
+  std::optional<ImageRule> images;       // the rule by which images were read
+  bool has_own_splits = false;           // else `:train` and `:test` are parts of the whole
+  std::vector<std::string> ids;          // what stands in the column of a table that is carried through, or files of images; else empty
+  std::string id_name;                   // that column, or `file`
   std::vector<std::string> notes;        // what a reader of the results should know
   std::vector<int64_t> origins;          // of a part: which example of the whole each is
 
@@ -71,6 +82,13 @@ struct Dataset::Data {
 void read_idx(const std::string& images, const std::string& labels, Dataset::Data& data);
 // Records of a label byte and 32 x 32 pixels in planes R, G, B, of all `files` in order.
 void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
+// The PNG and JPEG images of DIR/CLASS, or of DIR/train/CLASS and DIR/test/CLASS; where targets are not needed, also those of DIR itself.
+// Classes are the names of folders, in alphabetical order or as the model has them. False where the folder holds no images.
+bool read_image_folder(const std::string& folder, const std::string& split, const ReadOptions& options, Dataset::Data& data);
+// The files of both splits.
+std::vector<std::string> image_files(const std::string& folder);
+// By its extension.
+bool is_table(const std::string& path);
 // Arrays `x` and `y` of a NumPy archive.
 void read_npz_dataset(const std::string& path, const ReadOptions& options, Dataset::Data& data);
 // An array with one row an example as targets: labels where it holds integers, else floats.

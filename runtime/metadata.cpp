@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char *scale_key = "bnc.input.scale", *range_key = "bnc.input.range", *targets_key = "bnc.targets",
-                    *classes_key = "bnc.classes", *table_key = "bnc.table";
+                    *classes_key = "bnc.classes", *table_key = "bnc.table", *images_key = "bnc.images";
 constexpr const char *from_bytes = "bytes / 255", *as_stored = "as stored", *class_targets = "classes", *number_targets = "numbers";
 
 // Takes the entry of that key out, if it is there.
@@ -27,6 +27,21 @@ bool is_first(const std::string& word, const char* first, const char* second, co
   if (word != first && word != second)
     fail("{}: its metadata hold `{}` under `{}`, which may be `{}` or `{}`", path, word, key, first, second);
   return word == first;
+}
+
+// Nothing where the text is damaged.
+std::optional<ImageRule> parse_images(const std::string& text) {
+  constexpr int64_t most = 1 << 16;
+  try {
+    const Json json = Json::parse(text);
+    const ImageRule rule{json.at("height").get<int64_t>(), json.at("width").get<int64_t>(), json.at("channels").get<int64_t>(),
+                         json.at("resized").get<bool>()};
+    const bool fits = rule.height > 0 && rule.height <= most && rule.width > 0 && rule.width <= most &&
+                      (rule.channels == 1 || rule.channels == 3);
+    return fits ? std::optional(rule) : std::nullopt;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -58,6 +73,10 @@ ModelMetadata ModelMetadata::parse(std::map<std::string, std::string> entries, c
     metadata.table = TableEncoding::parse(*text);
     if (!metadata.table) fail("{}: its metadata hold `{}` under `{}`, which does not describe a table", path, *text, table_key);
   }
+  if (const auto text = take(entries, images_key)) {
+    metadata.images = parse_images(*text);
+    if (!metadata.images) fail("{}: its metadata hold `{}` under `{}`, which does not describe images", path, *text, images_key);
+  }
   metadata.others = std::move(entries);
   return metadata;
 }
@@ -71,6 +90,9 @@ std::map<std::string, std::string> ModelMetadata::entries() const {
   if (targets) entries[targets_key] = *targets == TargetMeaning::classes ? class_targets : number_targets;
   if (!classes.empty()) entries[classes_key] = Json(classes).dump();
   if (table) entries[table_key] = table->to_text();
+  if (images)
+    entries[images_key] =
+        Json{{"height", images->height}, {"width", images->width}, {"channels", images->channels}, {"resized", images->resized}}.dump();
   return entries;
 }
 

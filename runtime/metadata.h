@@ -20,6 +20,12 @@ struct InputScale {
 // What the targets of a training set were: numbers of classes, or numbers.
 enum class TargetMeaning { classes, numbers };
 
+// How images became the examples of a training set: 1 channel is grey, 3 are RGB; `resized` from whatever size they had.
+struct ImageRule {
+  int64_t height = 0, width = 0, channels = 0;
+  bool resized = false;
+};
+
 // Kept in the `__metadata__` of a safetensors file, which maps strings to strings. bnc's own keys begin with `bnc.`; what is more than a
 // word is JSON in its string. A file need not have any of them.
 struct ModelMetadata {
@@ -27,6 +33,7 @@ struct ModelMetadata {
   std::optional<TargetMeaning> targets;    // bnc.targets: `classes` or `numbers`
   std::vector<std::string> classes;        // bnc.classes: a JSON list of their names, in order
   std::optional<TableEncoding> table;      // bnc.table: the columns of a table and how they became numbers, as JSON
+  std::optional<ImageRule> images;         // bnc.images: of a folder of images, as JSON
   std::map<std::string, std::string> others;   // entries that are not known, kept as they are
 
   // Error, naming `path`, where an entry of bnc's own is damaged.

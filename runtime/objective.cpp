@@ -112,6 +112,10 @@ void ExampleInput::fit(const std::vector<int64_t>& dims, const std::string& file
   }
 }
 
+ExampleLayout ExampleInput::layout() const {
+  return {dims_an_example(type_), channels_first_};
+}
+
 bool ExampleInput::fit(const Dataset::Data& data) const {
   fit(data.example_dims, data.files.front(), data.table ? "\nnote: the columns are " + data.table->describe() : "");
   return channels_first_ && data.example_dims == dims_an_example(type_);
@@ -181,6 +185,7 @@ void Objective::find_first_loss(const Formula& formula) {
 
 ReadOptions Objective::read_options(const DataOptions& choices, const ModelMetadata* model, bool targets) const {
   ReadOptions options{.choices = choices, .model = model, .targets = targets && has_targets()};
+  options.input = inputs_.front().layout();
   for (const ExampleInput& input : inputs_) options.input_names.push_back(input.name());
   for (const Field& field : fields_) options.target_names.push_back(field.name);
   return options;

@@ -30,6 +30,7 @@ class ExampleInput {
   ExampleInput(const Graph& graph, const Node& input);
   const std::string& name() const { return name_; }
   const TensorType& type() const { return type_; }
+  ExampleLayout layout() const;
   // Error, naming both, where examples do not fit. Whether they are images with their channels first.
   bool fit(const Dataset::Data& data) const;
   // The same for a further input.

@@ -79,6 +79,7 @@ class Predictor {
     }
     found_.count = all;
     found_.ids = data_.data().ids;
+    found_.id_name = data_.data().id_name;
     if (scored_) found_.figures = objective_->result(*total_, all);
     return std::move(found_);
   }
@@ -88,7 +89,8 @@ class Predictor {
     ReadOptions read{.choices = options_.data_options, .model = &model_, .targets = false};
     if (objective_) read = objective_->read_options(options_.data_options, &model_, false);
     else
-      for (const Node* input : graph_.nodes_of("input")) read.input_names.push_back(input->results[0].name);
+      for (const ExampleInput& input : example_inputs(graph_, {})) read.input_names.push_back(input.name());
+    if (!objective_) read.input = example_inputs(graph_, {}).front().layout();
     return Dataset::Data::open(options_.data, "test", read);
   }
 

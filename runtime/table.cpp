@@ -7,6 +7,7 @@
 
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
+#include "runtime/utf8.h"
 
 namespace bnc {
 
@@ -106,6 +107,12 @@ void ColumnSurvey::add(const Field& field, int64_t line) {
 TableText TableText::read(const std::string& path) {
   const std::vector<uint8_t> bytes = read_maybe_gzipped(path);
   TableText text{path, std::string(bytes.begin(), bytes.end())};
+  if (const auto wrong = first_not_utf8(text.bytes)) {
+    const std::string_view before = std::string_view(text.bytes).substr(0, *wrong);
+    const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+    fail("{}:{}:{}: a byte 0x{:02x} is no UTF-8\nhelp: save the table as UTF-8; from Latin-1, `iconv -f latin1 -t utf-8` makes it so", path,
+         1 + std::count(before.begin(), before.end(), '\n'), *wrong - line_start + 1, static_cast<unsigned char>(text.bytes[*wrong]));
+  }
   std::string lower = path;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   text.delimiter = lower.ends_with(".tsv") || lower.ends_with(".tsv.gz") ? '\t' : find_delimiter(text.bytes);

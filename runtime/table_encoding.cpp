@@ -1,6 +1,7 @@
 // How the columns of a table become numbers: chosen for training data, matched by name for others.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -75,22 +76,26 @@ TableColumn column_by(const ColumnSurvey& found, size_t number, const DataOption
 
 }  // namespace
 
-TableEncoding encode_by(const TableSurvey& survey, const std::string& path, const DataOptions& options, TableRoles& roles) {
+TableRoles roles_of(const TableSurvey& survey, const std::string& path, const DataOptions& options) {
+  TableRoles roles;
   const std::vector<bool> out = left_out(survey, options, path, roles);
   roles.target = target_of(survey, options, path, out);
+  for (size_t k = 0; k < survey.columns.size(); ++k) {
+    if (k == roles.target) continue;
+    const bool is_target = std::find(roles.more_targets.begin(), roles.more_targets.end(), k) != roles.more_targets.end();
+    if (!out[k]) roles.features.push_back(k);
+    else if (survey.has_names && !is_target) roles.unused.push_back(survey.columns[k].name);
+  }
+  return roles;
+}
+
+TableEncoding encode_by(const TableSurvey& survey, const std::string& path, const DataOptions& options, TableRoles& roles) {
+  roles = roles_of(survey, path, options);
   TableEncoding encoding;
   if (roles.target) encoding.target = survey.columns[*roles.target].name;
   for (const size_t k : roles.more_targets) encoding.more_targets.push_back(survey.columns[k].name);
-  for (size_t k = 0; k < survey.columns.size(); ++k) {
-    if (k == roles.target) continue;
-    if (out[k]) {
-      const bool is_target = std::find(roles.more_targets.begin(), roles.more_targets.end(), k) != roles.more_targets.end();
-      if (survey.has_names && !is_target) encoding.ignored.push_back(survey.columns[k].name);
-      continue;
-    }
-    roles.features.push_back(k);
-    encoding.columns.push_back(column_by(survey.columns[k], k, options, path));
-  }
+  encoding.ignored = std::exchange(roles.unused, {});   // that is known, and needs no note
+  for (const size_t k : roles.features) encoding.columns.push_back(column_by(survey.columns[k], k, options, path));
   if (encoding.columns.empty()) fail("{} has no column but that of the targets: examples need at least one", path);
   return encoding;
 }

@@ -23,6 +23,10 @@ namespace {
 // Every label in [0, classes).
 void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& rule) {
   if (data.text_labels && static_cast<int64_t>(data.class_names.size()) != classes) {
+    if (data.images) {
+      fail("{}: network `{}` tells {} classes apart, but there are {}: {}\nhelp: every class needs a folder of images",
+           data.labels_file, rule.network, classes, data.class_names.size(), fmt::join(data.class_names, ", "));
+    }
     fail(
         "{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in "
         "alphabetical order, so all must occur; write numbers from 0 on instead",

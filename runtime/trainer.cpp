@@ -87,6 +87,7 @@ Dataset open_by(ModelMetadata& model, const Objective& objective, const std::str
   Dataset data = Dataset::Data::open(spec, split, objective.read_options(options.data_options, &model));
   if (model.classes.empty()) model.classes = data.data().class_names;
   if (!model.table) model.table = data.data().table;
+  if (!model.images) model.images = data.data().images;
   if (options.on_warning)
     for (const std::string& note : data.data().notes) options.on_warning("note: " + note);
   return data;

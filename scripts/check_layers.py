@@ -24,6 +24,9 @@ LIBRARIES = {
     "boost": {"tools", "tests"},
     "nlohmann": {"runtime", "tools", "tests"},
     "zlib.h": {"runtime", "tests", "examples"},
+    "png.h": {"runtime", "tests"},
+    "jpeglib.h": {"runtime", "tests"},
+    "jerror.h": {"runtime"},
     "doctest": {"tests"},
     "fmt": set(LAYERS),
 }

@@ -1,7 +1,9 @@
 // Parsing of a subcommand's options, its help, and output.
 #include "tools/command.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -118,6 +120,20 @@ void add_cpu_option(po::options_description& options) {
                         "the CPU to generate code for, by LLVM's name; `baseline` is any x86-64 (default: this machine's)");
 }
 
+ImageSize Arguments::image_size(const std::string& option) const {
+  constexpr int64_t most = 1 << 16;
+  const std::string value = text(option);
+  ImageSize size;
+  const char* const end = value.data() + value.size();
+  const auto height = std::from_chars(value.data(), end, size.height);
+  const bool has_width = height.ec == std::errc() && height.ptr != end && *height.ptr == 'x';
+  const auto width = std::from_chars(has_width ? height.ptr + 1 : end, end, size.width);
+  const bool fits = width.ec == std::errc() && width.ptr == end && std::min(size.height, size.width) >= 1 &&
+                    std::max(size.height, size.width) <= most;
+  if (!fits) throw UsageError(fmt::format("`--{}` is a height and a width, such as 32x32, not `{}`", option, value));
+  return size;
+}
+
 DataOptions Arguments::data_options() const {
   DataOptions options;
   options.label = text("label");
@@ -129,6 +145,8 @@ DataOptions Arguments::data_options() const {
                     : missing == "drop" ? DataOptions::Missing::drop
                                         : DataOptions::Missing::refuse;
   options.unknown_as_zero = choice("unknown", {"error", "zero"}) == "zero";
+  if (has("resize")) options.resize = image_size("resize");
+  options.threads = threads();
   return options;
 }
 
@@ -142,7 +160,9 @@ void add_data_options(po::options_description& options) {
       ("missing", po::value<std::string>()->value_name("HOW"),
        "of a table: what a missing value is: `error` (default), `mean` (that of the column in the training data) or `drop` (the row)")
       ("unknown", po::value<std::string>()->value_name("HOW"),
-       "of a table: what a text is that was in no row of the training data: `error` (default) or `zero` (none of its column's categories)");
+       "of a table: what a text is that was in no row of the training data: `error` (default) or `zero` (none of its column's categories)")
+      ("resize", po::value<std::string>()->value_name("HxW"),
+       "of a folder of images: the height and width that all get (default: that of the training data where it was resized)");
 }
 
 void add_check_options(po::options_description& options) {
@@ -167,6 +187,7 @@ po::options_description all_options(const Command& command) {
 }
 
 std::string placeholder(const std::string& positional) {
+  if (positional == "spec") return "data SPEC";
   return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional;
 }
 
@@ -232,7 +253,8 @@ void print(std::string_view text) {
     throw Error(fmt::format("error: cannot write to standard output: {}", std::strerror(errno)));
 }
 
-void print_json(const Json& object) { print(object.dump() + "\n"); }
+// Names of files may be no UTF-8.
+void print_json(const Json& object) { print(object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
 void message(std::string_view text) {
   std::string line(text);

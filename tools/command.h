@@ -50,6 +50,7 @@ class Arguments {
   double positive(const std::string& option, double fallback) const;
   // A number between 0 and 1, both left out.
   double share(const std::string& option) const;
+  ImageSize image_size(const std::string& option) const;   // HxW
   // One of `choices`, the first where the option is not given.
   std::string choice(const std::string& option, const std::vector<std::string>& choices) const;
   // The parts of a comma-separated list, without empty ones.
@@ -65,7 +66,7 @@ class Arguments {
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
   WeightStore required_weights(const Network& network) const;   // UsageError where they are not given
-  // Of add_data_options, and `--id`.
+  // Of add_data_options, `--id` and `--threads`.
   DataOptions data_options() const;
   CodeChecks checks() const { return {flag("check-bounds"), flag("poison")}; }
   // What `--time-passes` asks for: a line on stderr for each phase of compilation; empty without it.
@@ -92,13 +93,13 @@ struct Command {
 // Options that several commands share.
 inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
 inline constexpr const char* data_help =
-    "fashion-mnist, a folder of IDX files or CIFAR-10 batches, an .npz with x and y, or a table (.csv, .tsv);\nSPEC:train and SPEC:test "
-    "name the split";
+    "fashion-mnist, a folder of IDX files, of CIFAR-10 batches or with one folder of PNG or JPEG images a class, an .npz with x and y, or "
+    "a table (.csv, .tsv);\nSPEC:train and SPEC:test name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 // `--check-bounds` and `--poison`, for commands that run code.
 void add_check_options(po::options_description& options);
-// `--label`, `--ignore`, `--missing` and `--unknown`, for commands that read data sets.
+// `--label`, `--ignore`, `--missing`, `--unknown` and `--resize`, for commands that read data sets.
 void add_data_options(po::options_description& options);
 
 // Parses what follows the subcommand; UsageError with a suggestion where that fails.
@@ -125,6 +126,7 @@ Command run_command();
 Command train_command();
 Command eval_command();
 Command predict_command();
+Command data_command();
 Command report_command();
 Command restat_command();
 Command lint_command();

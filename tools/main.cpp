@@ -14,7 +14,7 @@ namespace {
 std::vector<Command> all_commands() {
   return {
       compile_command(), opt_command(),    init_command(), run_command(),   train_command(),
-      eval_command(),    predict_command(), report_command(), restat_command(), lint_command(),
+      eval_command(),    predict_command(), data_command(), report_command(), restat_command(), lint_command(),
       bench_command(),   explain_command(), gradcheck_command(), verify_command(), fmt_command(),
   };
 }

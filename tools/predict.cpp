@@ -34,8 +34,9 @@ Json json_number(float value) { return std::isfinite(value) ? Json(std::stod(fmt
 
 class Rows {
  public:
-  Rows(const Predictions& predictions, std::string id, std::optional<int64_t> top)
-      : predictions_(predictions), id_(std::move(id)), width_(predictions.columns.size()) {
+  // In JSON objects a column that is carried through is called `id`.
+  Rows(const Predictions& predictions, bool carries_column, std::optional<int64_t> top)
+      : predictions_(predictions), id_(predictions.id_name), key_(carries_column ? "id" : id_), width_(predictions.columns.size()) {
     if (!top) return;
     if (!predictions.classes) throw UsageError("`--top` goes with classes, but this network predicts numbers");
     top_ = std::min(static_cast<size_t>(*top), width_);
@@ -49,7 +50,7 @@ class Rows {
 
   Json json(int64_t k) const {
     Json object;
-    if (!id_.empty()) object["id"] = predictions_.ids[static_cast<size_t>(k)];
+    if (!id_.empty()) object[key_] = predictions_.ids[static_cast<size_t>(k)];
     if (!predictions_.classes) {
       for (size_t column = 0; column < width_; ++column) object[predictions_.columns[column]] = json_number(value(k, column));
       return object;
@@ -122,7 +123,7 @@ class Rows {
   }
 
   const Predictions& predictions_;
-  const std::string id_;
+  const std::string id_, key_;
   const size_t width_;
   std::optional<size_t> top_;
 };
@@ -157,7 +158,7 @@ int run(const Arguments& arguments) {
   options.checks = arguments.checks();
   const Predictions found = predict(pass.network, pass.weights, options);
   pass.display.finish();
-  const Rows rows(found, arguments.text("id"), arguments.integer("top"));
+  const Rows rows(found, arguments.has("id"), arguments.integer("top"));
   if (arguments.json()) {
     for (int64_t k = 0; k < found.count; ++k) print_json(rows.json(k));
   } else if (format == Format::npz) {
@@ -188,7 +189,8 @@ Command predict_command() {
       ("output,o", output_file("OUT"),
        "where to write: .csv or .tsv, a line an example with the class, its probability and that of every class, or with the numbers "
        "predicted; .npz with arrays `prediction` and `probabilities`, or `values`; `-` for CSV on stdout, as without it")
-      ("id", po::value<std::string>()->value_name("COLUMN"), "a column of a table that is carried through to the predictions")
+      ("id", po::value<std::string>()->value_name("COLUMN"),
+       "a column of a table that is carried through to the predictions; of images the name of the file always is")
       ("top", po::value<int64_t>()->value_name("K"), "of classes: only the K most probable ones, the first one first");
   add_check_options(options);
   command.options.add(options);

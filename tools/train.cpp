@@ -92,7 +92,7 @@ std::string quoted(const std::string& word) {
 // The options of this call that a resumed one needs again.
 std::string resume_command(const Arguments& arguments, const std::string& out) {
   std::string text = fmt::format("bnc train {}", quoted(arguments.required("model")));
-  for (const char* option : {"data", "test", "label", "target", "ignore", "missing", "unknown", "cpu"})
+  for (const char* option : {"data", "test", "label", "target", "ignore", "missing", "unknown", "resize", "cpu"})
     if (arguments.has(option)) text += fmt::format(" --{} {}", option, quoted(arguments.text(option)));
   for (const char* option : {"epochs", "steps", "batch", "seed", "patience", "test-every", "threads"})
     if (const auto value = arguments.integer(option, 0)) text += fmt::format(" --{} {}", option, *value);

@@ -4,6 +4,7 @@
 #include "bnc/bnc.h"
 #include "runtime/dataset.h"
 #include "runtime/table.h"
+#include "runtime/utf8.h"
 #include "support/files.h"
 
 using namespace bnc;
@@ -130,4 +131,18 @@ TEST_CASE("tables: rules in a file's metadata that are damaged are refused") {
     CHECK(contains(error("bnc.table", text), "w: its metadata hold `" + std::string(text) + "` under `bnc.table`"));
   }
   CHECK(contains(error("bnc.classes", "{\"a\": 1}"), "under `bnc.classes`, which is no list of names"));
+}
+
+TEST_CASE("tables: text is UTF-8") {
+  const Files files;
+  const Dataset data = files.open("größe,farbe,label\n1,grün,0\n2,\xe2\x82\xac\xf0\x9f\x98\x80,1\n");
+  CHECK(data.data().table->columns[1].categories == std::vector<std::string>{"grün", "€😀"});
+  CHECK(contains(files.error("a,label\n1,0\n2,gr\xfcn\n"), "t.csv:3:5: a byte 0xfc is no UTF-8\nhelp: save the table as UTF-8"));
+  CHECK(contains(files.error("\xff\xfe" "a"), "t.csv:1:1: a byte 0xff is no UTF-8"));
+  for (const char* wrong : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
+                            "\xf5\x80\x80\x80", "\xe2\x82", "\xc3\x28"}) {
+    CAPTURE(wrong);
+    CHECK(first_not_utf8(std::string("ab") + wrong) == 2u);
+  }
+  CHECK(!first_not_utf8("\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"));
 }

@@ -263,6 +263,10 @@ std::vector<PassSummary> passes();
 std::string ops_reference();      // docs/ops.md
 std::string passes_reference();   // docs/passes.md
 
+struct ImageSize {
+  int64_t height = 0, width = 0;
+};
+
 // How a data set is read where there is a choice.
 struct DataOptions {
   // Of a table: the column of the targets (by default `label`, else the last one), columns that are left out, and one whose text is
@@ -277,6 +281,9 @@ struct DataOptions {
   Missing missing = Missing::refuse;
   // A text that was in no row of the training data is an error, or all of its column's categories are 0.
   bool unknown_as_zero = false;
+  // Of a folder of images: the size that all get. Without one they must have one size, or weights tell the size their data got.
+  std::optional<ImageSize> resize = {};
+  int threads = 0;   // that read images; 0: the cores this process may use
 };
 
 // A labelled data set, loaded whole: images as f32 in [0, 1] (N x H x W x C), or an archive's `x` and a table's columns as
@@ -309,6 +316,39 @@ class Dataset {
   explicit Dataset(std::unique_ptr<Data> data);
   std::unique_ptr<Data> data_;
 };
+
+// What is understood of a data set, also of a table that would be refused.
+struct DataSummary {
+  // How often a value stands there.
+  struct Count {
+    std::string value;
+    int64_t count = 0;
+  };
+  struct Column {
+    std::string name;                           // its number where the table has no names
+    std::string type;                           // number, whole number, category, empty
+    std::string role;                           // input, target, id, ignored
+    int64_t missing = 0;
+    double lowest = 0, highest = 0, mean = 0;   // of its numbers
+    int64_t different = 0;                      // values; -1 where there are too many to count
+    std::vector<Count> categories;              // of a column of text
+  };
+
+  std::string kind;                  // table, arrays, IDX, CIFAR-10, images
+  int64_t examples = 0;
+  std::optional<int64_t> test_examples;   // where a folder has both splits and the specification names none
+  std::vector<int64_t> shape;        // of one example; of a table that would be refused it may not be known, and is empty
+  bool bytes = false;                // its numbers are stored as bytes, and divided by 255
+  double lowest = 0, highest = 0;    // of those that the network takes in
+  std::string targets;               // classes, numbers, none
+  std::vector<Count> classes;
+  std::vector<Column> columns;       // of a table
+  std::vector<std::string> notes;
+  std::vector<std::string> warnings; // what looks wrong
+  std::string problem;               // why training on it is refused; empty where it is not
+};
+// The training split where the specification names none. Error where nothing can be told.
+DataSummary summarize_data(const std::string& spec, const DataOptions& options = {});
 
 struct TrainOptions {
   std::string data, test;                 // data specifications; `test` may be empty
@@ -412,7 +452,8 @@ struct Predictions {
   std::vector<int32_t> answers;         // of classes: the most probable one; -1 where a prediction is not finite
   std::vector<std::string> number_columns;   // of classes: the names of the numbers that the network's other outputs give
   std::vector<float> numbers;           // count x number_columns
-  std::vector<std::string> ids;         // what stands in the column that is carried through; else empty
+  std::vector<std::string> ids;         // what stands in the column that is carried through, or the files of images; else empty
+  std::string id_name;                  // the name of that column, or `file`
   std::optional<EvaluationResult> figures;   // where the data have targets and the network a train section
 };
 // Probabilities are what the loss makes of the network's output: softmax or sigmoid. Without a train section they are so for classes that
