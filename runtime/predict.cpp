@@ -98,6 +98,10 @@ class Predictor {
   void fit_inputs() {
     const std::vector<ExampleInput> inputs = example_inputs(graph_, {});
     std::vector<FurtherArray>& others = data_.data().others;
+    if (others.size() + 1 < inputs.size()) {
+      fail("network `{}` has inputs `{}` and `{}`, but {} fills one\nhelp: an .npz file with an array for each input", network_.name(),
+           inputs[0].name(), inputs[1].name(), data_.data().files.front());
+    }
     for (size_t k = 0; k < inputs.size(); ++k) {
       inputs_.push_back(inputs[k].name());
       if (k == 0) inputs[k].fit(data_.data());
