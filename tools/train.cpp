@@ -33,8 +33,9 @@ std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
   if (folder.empty()) return outputs;
   const auto add = [&](const std::filesystem::path& file) { outputs.push_back({"a file that the run writes", file.string()}); };
   for (const std::string& name : run_files()) add(folder / name);
-  std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(folder / "checkpoint", none)) add(entry.path());
+  std::error_code error;   // what cannot be listed is no file that could be an input
+  for (std::filesystem::directory_iterator entry(folder / "checkpoint", error), end; !error && entry != end; entry.increment(error))
+    add(entry->path());
   return outputs;
 }
 

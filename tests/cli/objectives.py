@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -38,6 +39,8 @@ def arrays(name, **values):
 def train(path, data, *words):
     """Runs to the end at once, and again in two parts: the same bits. Returns the figures and the weights."""
     whole, parts = HERE / f"{path.stem}.whole", HERE / f"{path.stem}.parts"
+    for folder in (whole, parts):
+        shutil.rmtree(folder, ignore_errors=True)
     options = ["--data", data, "--validate", 0.2, *words]
     figures = json.loads(succeed(BNC, "train", path, *options, "--out", whole, "--json").stdout.splitlines()[-1])
     succeed(BNC, "train", path, *options, "--epochs", 5, "--out", parts)
