@@ -12,13 +12,13 @@ using namespace bnc::test;
 
 namespace {
 
-using Data = std::vector<double>;
+using Numbers = std::vector<double>;
 
 struct Expected {
   const char* op;
   AttributeMap attributes;
   int64_t height, width;  // of the result
-  Data y, dx;             // dx for upstream 1, 2, 3 ...; empty: not compared
+  Numbers y, dx;             // dx for upstream 1, 2, 3 ...; empty: not compared
 };
 
 // y = op(x) for x [1, h, w, 1] and loss = sum(y * upstream), with the gradient of x.
@@ -33,7 +33,7 @@ Graph network(const char* op, const AttributeMap& attributes, int64_t h, int64_t
   return graph;
 }
 
-void check_close(const Data& got, const Data& expected) {
+void check_close(const Numbers& got, const Numbers& expected) {
   REQUIRE(got.size() == expected.size());
   for (size_t k = 0; k < got.size(); ++k) {
     INFO("element ", k);
@@ -45,7 +45,7 @@ void check_close(const Data& got, const Data& expected) {
 
 void check(const Tensor& x, const Expected& expected) {
   Graph graph = network(expected.op, expected.attributes, x.dims[1], x.dims[2]);
-  Tensor upstream{DType::f32, {1, expected.height, expected.width, 1}, Data(expected.height * expected.width)};
+  Tensor upstream{DType::f32, {1, expected.height, expected.width, 1}, Numbers(expected.height * expected.width)};
   std::iota(upstream.data.begin(), upstream.data.end(), 1);
   const Bindings bindings = {{"x", x}, {"upstream", upstream}};
   INFO(expected.op);
@@ -209,9 +209,9 @@ TEST_CASE("pooling agrees with PyTorch: ties, padding, ceil mode, counts") {
 TEST_CASE("max_pool: NaN wins, the last one gets the gradient; minus infinity wins over padding") {
   const double nan = std::nan(""), infinity = INFINITY;
   check({DType::f32, {1, 2, 5, 1}, {1, nan, 2, nan, nan, 0, 3, nan, 4, 1}},
-        {"max_pool", {{"kernel", two}, {"stride", IntList{1}}}, 1, 4, Data(4, nan), {0, 1, 0, 0, 4, 0, 0, 5, 0, 0}});
-  check({DType::f32, {1, 2, 2, 1}, Data(4, -infinity)},
-        {"max_pool", {{"kernel", two}, {"padding", IntList{1}}}, 2, 2, Data(4, -infinity), {1, 2, 3, 4}});
+        {"max_pool", {{"kernel", two}, {"stride", IntList{1}}}, 1, 4, Numbers(4, nan), {0, 1, 0, 0, 4, 0, 0, 5, 0, 0}});
+  check({DType::f32, {1, 2, 2, 1}, Numbers(4, -infinity)},
+        {"max_pool", {{"kernel", two}, {"padding", IntList{1}}}, 2, 2, Numbers(4, -infinity), {1, 2, 3, 4}});
 }
 
 TEST_CASE("resize agrees with PyTorch: nearest-exact, bilinear, aligned corners") {
