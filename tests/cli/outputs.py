@@ -39,7 +39,7 @@ KINDS = {
     "input": {"weights", "input", "against", "data", "test"},
     "folder": {"resume"},
     "no file": {"name", "passes", "batch", "threads", "seed", "emit", "mode", "cpu", "stop-after", "epochs", "steps", "patience", "test-every", "checkpoint-every", "validate",
-                "seconds", "stats", "bound", "label", "ignore", "missing", "unknown", "id", "top"},
+                "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top"},
 }
 
 
