@@ -19,6 +19,20 @@ Strings names_of(OpCategory category) {
   return names;
 }
 
+Strings output_names(const Graph& network) {
+  Strings names;
+  for (const Output& output : network.outputs) names.push_back(output.name);
+  return names;
+}
+
+// A prediction a row of the batch, and as many numbers, or for metrics of classes a label for each row of scores.
+bool is_told_by(const MetricDefinition& metric, const TensorType& prediction, const TensorType& target) {
+  if (prediction.dtype != DType::f32 || prediction.rank() == 0 || prediction.shape[0] != Dim{1, true}) return false;
+  if (target.shape == prediction.shape) return true;
+  const Shape rows(prediction.shape.begin(), prediction.shape.end() - 1);
+  return metric.of_classes && prediction.rank() > 1 && target.dtype == DType::i32 && target.shape == rows;
+}
+
 }  // namespace
 
 // The expression that computes a value of the train section.
@@ -61,17 +75,18 @@ bool Elaborator::is_target(const Expression& expression) {
 // An operand of a loss whose type is known: a name that is nothing else is a target.
 void Elaborator::make_target(const Expression& expression, const TensorType& type) {
   if (!is_target(expression)) return;
-  if (trained_->find(expression.text)) {
-    fail_at(
-        expression.range,
-        fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", expression.text, trained_->name),
-        fmt::format("give the target another name, or return `{}` to take the loss of it", expression.text));
-  }
-  const auto inputs = graph_.nodes_of("input");
-  GraphBuilder builder = inputs.empty() ? GraphBuilder(graph_) : GraphBuilder::after(graph_, inputs.back());
-  builder.at(expression.range);
-  scope_->variables[expression.text] =
-      Term{leaf(builder.input(expression.text, type), Formula(Formula::Kind::name, expression.text), expression.range)};
+  if (targets_known_) refuse_target(expression.text, expression.range);
+  Formula name(Formula::Kind::name, expression.text);
+  name.range = expression.range;
+  scope_->variables[expression.text] = Term{leaf(add_target(graph_, name, type), name, expression.range)};
+}
+
+// Metrics read what the loss reads.
+void Elaborator::refuse_target(const std::string& name, const SourceRange& range) const {
+  Strings known;
+  for (const auto& [variable, term] : scope_->variables) known.push_back(variable);
+  fail_at(range, fmt::format("the loss takes no target `{}`, so no data have it", name),
+          suggestion_or_list(name, known, "its targets are"));
 }
 
 Value Elaborator::first_output_of_network(const SourceRange& range) {
@@ -84,8 +99,7 @@ Value Elaborator::first_output_of_network(const SourceRange& range) {
 // What is said of a name that is neither a tensor of the network nor a place for a target.
 void Elaborator::refuse_prediction(const Expression& expression) {
   if (!is_target(expression)) return;
-  Strings outputs;
-  for (const Output& output : trained_->outputs) outputs.push_back(output.name);
+  const Strings outputs = output_names(*trained_);
   const std::string near = suggestion(expression.text, outputs);
   fail_at(expression.range, fmt::format("a loss of `{}`, which is no output of network `{}`", expression.text, trained_->name),
           near.empty() ? fmt::format("it returns {}; a loss takes one of its outputs, then a target", quoted_list(outputs, "and")) : near);
@@ -145,10 +159,19 @@ Formula Elaborator::metric_of_classes_or_numbers(const MetricDefinition& metric,
   if (names.size() == 2 || (names.size() == 1 && is_output(names[0]))) prediction = Formula(Formula::Kind::name, names[0]);
   if (names.size() == 2 || (names.size() == 1 && !is_output(names[0]))) target.name = names.back();
   if (prediction.kind == Formula::Kind::name && !is_output(prediction.name)) {
-    Strings outputs;
-    for (const Output& output : trained_->outputs) outputs.push_back(output.name);
     fail_at(value.range, fmt::format("`{}` of `{}`, which is no output of network `{}`", metric.name, prediction.name, trained_->name),
-            suggestion_or_list(prediction.name, outputs, "it returns"));
+            suggestion_or_list(prediction.name, output_names(*trained_), "it returns"));
+  }
+  const std::optional<Term> known = look_up(target.name, value.range);
+  const Value* told = known ? known->get_if<Value>() : nullptr;
+  if (!told || !told->node->is("input")) refuse_target(target.name, value.range);
+  const TensorType& type = value_of_name(graph_, prediction).type();
+  if (!is_told_by(metric, type, told->type())) {
+    fail_at(value.range,
+            fmt::format("`{}` does not compare `{}`, {}, with `{}`, {}", metric.name, name_in(graph_, prediction),
+                        to_string(type, graph_.batch_symbol), target.name, to_string(told->type(), graph_.batch_symbol)),
+            metric.of_classes ? "it takes scores [.., classes] and a label for each row, or as many numbers as the output has"
+                              : "it takes as many numbers as the output has, a row an example");
   }
   formula.operands = {prediction, target};
   return formula;

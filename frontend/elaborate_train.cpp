@@ -53,10 +53,11 @@ TrainSection Elaborator::train(const ast::Train& train, const Graph* network) {
 
 void Elaborator::settings(const ast::Train& train, TrainSection& section) {
   std::map<std::string, const Argument*> given;
-  // What is called a target is known before the loss.
+  // What is called a target is known before the loss, and its targets before metrics.
   std::vector<const Argument*> settings;
   for (const Argument& setting : train.settings) settings.push_back(&setting);
-  std::stable_partition(settings.begin(), settings.end(), [](const Argument* setting) { return setting->name == "target"; });
+  const auto rank = [](const Argument* setting) { return setting->name == "target" ? 0 : setting->name == "loss" ? 1 : 2; };
+  std::stable_sort(settings.begin(), settings.end(), [&](const Argument* a, const Argument* b) { return rank(a) < rank(b); });
   for (const Argument* each : settings) {
     const Argument& setting = *each;
     try {
@@ -100,8 +101,9 @@ void Elaborator::train_setting(const Argument& setting, std::map<std::string, co
   if (key == "loss") {
     section.loss_range = value.range;
     if (trained_) section.loss = loss(value);
+    targets_known_ = true;
   } else if (key == "metrics") {
-    if (trained_) section.metrics = metrics(value);
+    if (trained_ && targets_known_) section.metrics = metrics(value);   // else the loss is wrong, or missing
   } else if (key == "watch" || key == "target") {
     if (value.kind != Expression::Kind::name) fail_at(value.range, fmt::format("`{}` is a name", key));
     (key == "watch" ? section.watch : target_name_) = value.text;

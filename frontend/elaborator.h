@@ -73,6 +73,7 @@ class Elaborator {
   std::optional<Term> look_up_in_network(const std::string& name, const SourceRange& range);
   bool is_target(const ast::Expression& expression);
   void make_target(const ast::Expression& expression, const TensorType& type);
+  [[noreturn]] void refuse_target(const std::string& name, const SourceRange& range) const;
   Value first_output_of_network(const SourceRange& range);
   void refuse_prediction(const ast::Expression& expression);
 
@@ -134,6 +135,7 @@ class Elaborator {
   Scope* scope_ = nullptr;
   const Graph* trained_ = nullptr;           // in a train section: the network that it is of
   std::string target_name_ = default_target; // what a loss without a target takes
+  bool targets_known_ = false;               // all that the loss takes
   std::set<const Node*> balanced_;           // losses whose class weights follow from data
   std::map<std::pair<const Node*, int>, Formula> leaves_;   // what a formula calls values that it does not compute
   std::map<std::string, Value> parameters_;  // parameters and states by full name

@@ -142,6 +142,23 @@ Value append_formula(GraphBuilder& builder, const Formula& formula, const FindVa
   return Appender(builder, find, target).append(formula, stem);
 }
 
+Value add_target(Graph& graph, const Formula& name, const TensorType& type) {
+  if (graph.find(name.name)) {
+    Diagnostic diagnostic{
+        Severity::error,
+        name.range,
+        fmt::format("the target `{}` is no input of the network {}, which computes a value of that name", name.name, graph.name),
+        {}};
+    diagnostic.help(fmt::format("give the target another name, or return `{}` to take the loss of it", name.name));
+    throw CompileError(std::move(diagnostic));
+  }
+  const auto inputs = graph.nodes_of("input");
+  GraphBuilder builder =
+      inputs.empty() ? GraphBuilder::before(graph, graph.nodes().front().get()) : GraphBuilder::after(graph, inputs.back());
+  builder.at(name.range);
+  return builder.input(name.name, type);
+}
+
 Value value_of_name(const Graph& network, const Formula& name) {
   for (const Output& output : network.outputs) {
     if (output.role != Output::Role::output) continue;

@@ -57,6 +57,9 @@ using MakeTarget = std::function<Value(const Formula& name, const TensorType& ty
 Value append_formula(GraphBuilder& builder, const Formula& formula, const FindValue& find, const MakeTarget& target,
                       const std::string& stem = "");
 
+// A target as a new input behind those of the graph. CompileError where the graph computes a value of that name.
+Value add_target(Graph& graph, const Formula& name, const TensorType& type);
+
 // What a formula's name, or its first output, is in a network; absent for a target.
 Value value_of_name(const Graph& network, const Formula& name);
 // The same as a name.

@@ -112,9 +112,6 @@ class TableReader {
       data.target_dims = {static_cast<int64_t>(more) + 1};
       data.target_size = data.target_dims[0];
       data.targets = std::move(joined);
-      data.labels.clear();
-      data.class_names.clear();
-      data.text_labels = false;
       return;
     }
     for (size_t column = 0; column < more; ++column) {

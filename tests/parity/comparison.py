@@ -1,5 +1,15 @@
-"""Tensors of bnc beside those of float64 PyTorch."""
+"""Tensors of bnc beside those of float64 PyTorch. A script that imports this ends as skipped where PyTorch is not installed."""
+import sys
+
 import numpy as np
+from harness import SKIPPED
+
+try:
+    import torch  # noqa: F401
+    from torch.nn import functional  # noqa: F401
+except ImportError:
+    print("skipped: PyTorch is not installed (apt-get install python3-torch)")
+    sys.exit(SKIPPED)
 
 
 class Comparison:

@@ -12,15 +12,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from comparison import Comparison
-from harness import ROOT, SKIPPED, read_safetensors, succeed, write_safetensors
-
-try:
-    import torch
-    from torch.nn import functional
-except ImportError:
-    print("skipped: PyTorch is not installed (apt-get install python3-torch)")
-    sys.exit(SKIPPED)
+from comparison import Comparison, functional, torch
+from harness import ROOT, read_safetensors, succeed, write_safetensors
 
 TOLERANCE = 1e-5
 

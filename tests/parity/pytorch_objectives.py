@@ -10,15 +10,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from comparison import Comparison
-from harness import SKIPPED, read_safetensors, succeed
-
-try:
-    import torch
-    from torch.nn import functional
-except ImportError:
-    print("skipped: PyTorch is not installed (apt-get install python3-torch)")
-    sys.exit(SKIPPED)
+from comparison import Comparison, functional, torch
+from harness import read_safetensors, succeed
 
 TOLERANCE = 1e-5
 random = np.random.default_rng(7)

@@ -12,15 +12,11 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from harness import SKIPPED, read_safetensors, succeed
+from comparison import torch
+from harness import read_safetensors, succeed
 
-try:
-    import torch
-    from torch import optim
-    from torch.optim import lr_scheduler
-except ImportError:
-    print("skipped: PyTorch is not installed (apt-get install python3-torch)")
-    sys.exit(SKIPPED)
+from torch import optim
+from torch.optim import lr_scheduler
 
 STEPS, COUNT, TOLERANCE = 20, 53, 1e-5
 SOURCE = """network net(x: f32[N, 9]) {{

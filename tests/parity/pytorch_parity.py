@@ -15,15 +15,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
-from comparison import Comparison
-from harness import ROOT, SKIPPED, read_safetensors, succeed, write_safetensors
+from comparison import Comparison, torch
+from harness import ROOT, read_safetensors, succeed, write_safetensors
 
-try:
-    import torch
-    from pytorch_networks import EXAMPLES, paired, randomized, to_ours
-except ImportError:
-    print("skipped: PyTorch is not installed (apt-get install python3-torch)")
-    sys.exit(SKIPPED)
+from pytorch_networks import EXAMPLES, paired, randomized, to_ours
 
 TOLERANCE = 1e-5
 # Network: examples in a training step (0: none), their image size where it is reduced, and the seeds of the images, reduced and of full
