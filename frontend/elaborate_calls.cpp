@@ -13,7 +13,7 @@ namespace bnc {
 
 using namespace ast;
 
-constexpr size_t longest_path = 3000;  // of a layer
+constexpr size_t longest_layer_path = 3000;  // of a layer
 
 // One call of one op, while its arguments are being sorted.
 class OpCall {
@@ -436,8 +436,8 @@ std::string Elaborator::instance(const std::string& stem, const Argument* name, 
       throw CompileError(std::move(diagnostic));
     }
   }
-  if (scope_->prefix.size() + chosen.size() > longest_path)
-    fail_at(place, fmt::format("the path of this layer's parameters is longer than {} characters", longest_path),
+  if (scope_->prefix.size() + chosen.size() > longest_layer_path)
+    fail_at(place, fmt::format("the path of this layer's parameters is longer than {} characters", longest_layer_path),
             "use shorter names for the blocks around it");
   scope_->instances[chosen] = place;
   return scope_->prefix + chosen;

@@ -13,7 +13,7 @@ std::shared_ptr<const SourceFile> read_source(const std::string& path);
 std::shared_ptr<const SourceFile> make_source(std::string text, std::string path = "<text>");
 
 // Parses and elaborates. Throws one CompileError holding every diagnostic found.
-Module parse_module(const std::shared_ptr<const SourceFile>& source);
+bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source);
 
 // The syntax tree as an indented text, for `--emit ast`.
 std::string dump_ast(const std::shared_ptr<const SourceFile>& source);

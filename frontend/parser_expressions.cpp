@@ -17,7 +17,7 @@ using Kind = Expression::Kind;
 
 namespace {
 
-constexpr int max_depth = 100, max_height = 200;
+constexpr int max_levels = 100, max_height = 200;
 
 // Binary operators from the loosest binding to the tightest.
 const std::array<std::vector<std::string_view>, 6> operators = {{
@@ -28,7 +28,7 @@ constexpr int comparison_level = 2, range_level = 3;
 }  // namespace
 
 NestingGuard::NestingGuard(Parser& parser) : parser_(parser) {
-  if (parser_.depth_ >= max_depth) fail_at(parser_.peek().range, fmt::format("nested more than {} levels deep", max_depth));
+  if (parser_.depth_ >= max_levels) fail_at(parser_.peek().range, fmt::format("nested more than {} levels deep", max_levels));
   ++parser_.depth_;
 }
 

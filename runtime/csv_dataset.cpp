@@ -21,15 +21,12 @@ constexpr const char* fill_in =
 class TableReader {
  public:
   TableReader(const TableText& text, const ReadOptions& options) : text_(text), options_(options), choices_(options.choices) {
-    std::vector<std::string> expected = options.choices.ignore;
-    expected.insert(expected.end(), {options.choices.label, options.choices.id});
-    for (const auto* names : {&options.choices.targets, &options.target_names})
-      expected.insert(expected.end(), names->begin(), names->end());
-    std::erase_if(expected, [](const std::string& name) { return parse_number(name).kind == Kind::number; });   // of a column, perhaps
+    std::vector<std::string> expected = named_columns(options.choices);
+    expected.insert(expected.end(), options.target_names.begin(), options.target_names.end());
     const TableEncoding* known = options.model && options.model->table ? &*options.model->table : nullptr;
     if (known)
       for (const TableColumn& column : known->columns) expected.push_back(column.name);
-    std::erase(expected, "");
+    std::erase(expected, "");   // of a table without names
     survey_ = survey(text, expected);
     if (survey_.columns.size() < 2 && options.targets) {
       fail("{}:{}:1: a line has one field only, but needs numbers and a label, with commas, semicolons or tabs between them", text.path,

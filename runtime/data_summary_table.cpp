@@ -84,7 +84,7 @@ class Relation {
 class TableSummary {
  public:
   TableSummary(const std::string& path, const DataOptions& options, DataSummary& summary)
-      : options_(options), text_(TableText::read(path)), survey_(survey(text_, expected_names())),
+      : options_(options), text_(TableText::read(path)), survey_(survey(text_, named_columns(options))),
         roles_(roles_of(survey_, path, options)), summary_(summary) {}
 
   void run() {
@@ -103,14 +103,6 @@ class TableSummary {
   }
 
  private:
-  std::vector<std::string> expected_names() const {
-    std::vector<std::string> names = options_.ignore;
-    names.insert(names.end(), {options_.label, options_.id});
-    names.insert(names.end(), options_.targets.begin(), options_.targets.end());
-    std::erase_if(names, [](const std::string& name) { return name.empty() || parse_number(name).kind == Kind::number; });
-    return names;
-  }
-
   const ColumnSurvey& column(size_t k) const { return survey_.columns[k]; }
   double mean(size_t k) const { return column(k).sum / static_cast<double>(std::max<int64_t>(1, column(k).numbers)); }
   bool is_input(size_t k) const { return std::find(roles_.features.begin(), roles_.features.end(), k) != roles_.features.end(); }

@@ -98,6 +98,9 @@ struct TableRoles {
 
 // The target and the id that options name or that are found; the features are all columns beside them that are not ignored.
 TableRoles roles_of(const TableSurvey& survey, const std::string& path, const DataOptions& options);
+// The columns that options name, but for numbers of columns: names that the first line holds where it holds names.
+std::vector<std::string> named_columns(const DataOptions& options);
+
 // The rules for a table that a network is to be trained on: all columns that are not the target, the id or ignored. Error where there is
 // no such column.
 TableEncoding encode_by(const TableSurvey& survey, const std::string& path, const DataOptions& options, TableRoles& roles);

@@ -76,6 +76,14 @@ TableColumn column_by(const ColumnSurvey& found, size_t number, const DataOption
 
 }  // namespace
 
+std::vector<std::string> named_columns(const DataOptions& options) {
+  std::vector<std::string> names = options.ignore;
+  names.insert(names.end(), {options.label, options.id});
+  names.insert(names.end(), options.targets.begin(), options.targets.end());
+  std::erase_if(names, [](const std::string& name) { return name.empty() || parse_number(name).kind == NumberText::Kind::number; });
+  return names;
+}
+
 TableRoles roles_of(const TableSurvey& survey, const std::string& path, const DataOptions& options) {
   TableRoles roles;
   const std::vector<bool> out = left_out(survey, options, path, roles);
