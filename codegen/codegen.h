@@ -81,8 +81,9 @@ std::string emit_llvm(const loops::Program& program, const TargetDescription& ta
 std::string emit_assembly(const loops::Program& program, const TargetDescription& target, const ObjectOptions* object = nullptr);
 // The bytes of an ELF object file. `constant` buffers are embedded in it.
 std::string emit_object(const loops::Program& program, const TargetDescription& target, const ObjectOptions& object);
-// The C header that goes with it; `comment` tells what was compiled.
-std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment);
+// The C header that goes with it; `comment` tells what was compiled, `constants` are declarations in C that it has too.
+std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment,
+                        const std::string& constants = "");
 
 // Multiply-adds of the widest vectors in registers only, a second or less; GFLOP/s of one thread.
 double measure_peak_gflops(const TargetDescription& target);

@@ -65,9 +65,10 @@ std::string workspace_macro(const loops::Program& program, const std::string& na
 }  // namespace
 
 // Everything that the header defines begins with the network's name as it is written and ends in one of `_infer`, `_workspace_bytes`,
-// `_WORKSPACE_BYTES`, `_infer_HEADER`, `_infer_OK`, `_infer_BAD_BATCH` and `_infer_NULL`. As none of these is the end of another one,
-// headers of networks with different names have no name in common.
-std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment) {
+// `_WORKSPACE_BYTES`, `_infer_HEADER`, `_infer_OK`, `_infer_BAD_BATCH` and `_infer_NULL`, or in what `constants` have. As none of these is
+// the end of another one, headers of networks with different names have no name in common.
+std::string emit_header(const loops::Program& program, const ObjectOptions& object, const std::string& comment,
+                        const std::string& constants) {
   std::vector<const loops::Buffer*> arguments = object_arguments(program, object);
   ParameterNames names;
   std::string parameters, description;
@@ -92,7 +93,7 @@ std::string emit_header(const loops::Program& program, const ObjectOptions& obje
 
 #include <stdint.h>
 
-#ifdef __cplusplus
+{9}#ifdef __cplusplus
 extern "C" {{
 #endif
 
@@ -118,7 +119,8 @@ int {1}_infer(int64_t n, {7}void *workspace);
 
 #endif
 )",
-      comment_lines(comment), name, error_batch, error_null, batch, description, workspace, parameters, workspace_macro(program, name));
+      comment_lines(comment), name, error_batch, error_null, batch, description, workspace, parameters, workspace_macro(program, name),
+      constants);
 }
 
 }  // namespace bnc::codegen

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/error.h"
+#include "runtime/json_numbers.h"
 
 namespace bnc {
 
@@ -13,7 +14,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char *scale_key = "bnc.input.scale", *range_key = "bnc.input.range", *targets_key = "bnc.targets",
-                    *classes_key = "bnc.classes", *table_key = "bnc.table", *images_key = "bnc.images";
+                    *classes_key = "bnc.classes", *table_key = "bnc.table", *images_key = "bnc.images",
+                    *network_key = "bnc.network", *graph_key = "bnc.graph",
+                    *version_key = "bnc.version", *inputs_key = "bnc.inputs", *training_key = "bnc.training";
 constexpr const char *from_bytes = "bytes / 255", *as_stored = "as stored", *class_targets = "classes", *number_targets = "numbers";
 
 // Takes the entry of that key out, if it is there.
@@ -42,6 +45,30 @@ std::optional<ImageRule> parse_images(const std::string& text) {
   } catch (const Json::exception&) {
     return std::nullopt;
   }
+}
+
+Json to_json(const std::vector<ModelInput>& inputs) {
+  Json list = Json::array();
+  for (const ModelInput& input : inputs) {
+    Json& entry = list.emplace_back(Json{{"name", input.name}, {"type", input.type}});
+    if (input.example.empty()) continue;
+    entry["example"] = input.example;
+    if (input.example.size() == 3) entry["layout"] = input.channels_first ? "nchw" : "nhwc";
+  }
+  return list;
+}
+
+// Json::exception where it is none.
+std::vector<ModelInput> inputs_of(const Json& list) {
+  std::vector<ModelInput> inputs;
+  for (const Json& entry : list) {
+    ModelInput& input = inputs.emplace_back();
+    input.name = entry.at("name").get<std::string>();
+    input.type = entry.at("type").get<std::string>();
+    if (entry.contains("example")) input.example = whole_numbers(entry["example"]);
+    input.channels_first = entry.contains("layout") && entry["layout"] == "nchw";
+  }
+  return inputs;
 }
 
 }  // namespace
@@ -77,6 +104,20 @@ ModelMetadata ModelMetadata::parse(std::map<std::string, std::string> entries, c
     metadata.images = parse_images(*text);
     if (!metadata.images) fail("{}: its metadata hold `{}` under `{}`, which does not describe images", path, *text, images_key);
   }
+  metadata.network = take(entries, network_key).value_or("");
+  metadata.graph = take(entries, graph_key).value_or("");
+  metadata.version = take(entries, version_key).value_or("");
+  if (const auto text = take(entries, inputs_key)) {
+    try {
+      metadata.inputs = inputs_of(Json::parse(*text));
+    } catch (const Json::exception&) {
+      fail("{}: its metadata hold `{}` under `{}`, which is no list of inputs", path, *text, inputs_key);
+    }
+  }
+  if (const auto text = take(entries, training_key)) {
+    metadata.training = TrainingRecord::parse(*text);
+    if (!metadata.training) fail("{}: its metadata hold `{}` under `{}`, which does not describe a training", path, *text, training_key);
+  }
   metadata.others = std::move(entries);
   return metadata;
 }
@@ -93,6 +134,10 @@ std::map<std::string, std::string> ModelMetadata::entries() const {
   if (images)
     entries[images_key] =
         Json{{"height", images->height}, {"width", images->width}, {"channels", images->channels}, {"resized", images->resized}}.dump();
+  for (const auto& [key, text] : {std::pair(network_key, &network), std::pair(graph_key, &graph), std::pair(version_key, &version)})
+    if (!text->empty()) entries[key] = *text;
+  if (!inputs.empty()) entries[inputs_key] = to_json(inputs).dump();
+  if (training) entries[training_key] = training->to_text();
   return entries;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/table.h"
+#include "runtime/training_record.h"
 
 namespace bnc {
 
@@ -26,9 +27,21 @@ struct ImageRule {
   bool resized = false;
 };
 
+// An input of the network, and what the training set put into it.
+struct ModelInput {
+  std::string name, type;           // "f32[N, 784]"
+  std::vector<int64_t> example;     // the shape of an example: height, width, channels of an image; empty where it is not known
+  bool channels_first = false;      // images lie in the input as channels, height, width
+};
+
 // Kept in the `__metadata__` of a safetensors file, which maps strings to strings. bnc's own keys begin with `bnc.`; what is more than a
 // word is JSON in its string. A file need not have any of them.
 struct ModelMetadata {
+  std::string network;                     // bnc.network: its name
+  std::string graph;                       // bnc.graph: its graph_hash
+  std::string version;                     // bnc.version: of the bnc that wrote the weights first
+  std::vector<ModelInput> inputs;          // bnc.inputs: `[{"name":"x","type":"f32[N, 784]","example":[28,28,1],"layout":"nhwc"}]`
+  std::optional<TrainingRecord> training;  // bnc.training: how it was trained, as JSON
   std::optional<InputScale> input_scale;   // bnc.input.scale: `bytes / 255` or `as stored`; bnc.input.range: `[0,1]`
   std::optional<TargetMeaning> targets;    // bnc.targets: `classes` or `numbers`
   std::vector<std::string> classes;        // bnc.classes: a JSON list of their names, in order

@@ -16,6 +16,8 @@
 #include "passes/train_loss.h"
 #include "runtime/equivalence.h"
 #include "runtime/error.h"
+#include "runtime/model_constants.h"
+#include "runtime/model_identity.h"
 #include "runtime/weight_store.h"
 
 namespace bnc {
@@ -98,7 +100,11 @@ std::vector<TensorInfo> Network::parameters() const {
 }
 
 WeightStore Network::initialize(uint64_t seed) const {
-  return at_boundary([&] { return make_store(initial_weights(data_->graph(), seed)); });
+  return at_boundary([&] {
+    ModelMetadata metadata;
+    sign(*this, metadata);
+    return make_store(initial_weights(data_->graph(), seed), std::move(metadata));
+  });
 }
 
 void Network::check_weights(const WeightStore& store) const {
@@ -127,7 +133,9 @@ void Network::check_weights(const WeightStore& store) const {
         fmt::format("unknown: `{}` {}{}", name, show(weight.dims), near.empty() ? "" : fmt::format("; did you mean `{}`?", near)));
   }
   const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";
-  fail("{} not fit network `{}`\n  {}", source, this->name(), fmt::join(problems, "\n  "));
+  const std::string identity = identity_of(store.data().metadata);
+  fail("{} not fit network `{}`\n  {}{}", source, this->name(), fmt::join(problems, "\n  "),
+       identity.empty() ? "" : "\nnote: the weights are of " + identity);
 }
 
 std::string Network::unused_weights(const WeightStore& store) const {
@@ -192,7 +200,9 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
     for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);
     const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(),
                                             compilation.context.target.cpu);
-    return ObjectFiles{codegen::emit_object(program, compilation.context.target, object), codegen::emit_header(program, object, comment)};
+    const std::string constants = model_constants(object.function_name, weights.data().metadata);
+    return ObjectFiles{codegen::emit_object(program, compilation.context.target, object),
+                       codegen::emit_header(program, object, comment, constants)};
   });
 }
 

@@ -159,7 +159,12 @@ WeightStore restat_weights(const Network& network, const WeightStore& weights, c
     result.set(probe.mean, Weight::owned(dims, std::move(mean)));
     result.set(probe.variance, Weight::owned(dims, std::move(variance)));
   }
-  return make_store(std::move(result), weights.data().metadata);
+  ModelMetadata metadata = weights.data().metadata;
+  if (metadata.training) {   // its figures are those of the statistics before
+    metadata.training->restat = true;
+    for (auto* figures : {&metadata.training->train, &metadata.training->validation, &metadata.training->test_result}) figures->reset();
+  }
+  return make_store(std::move(result), std::move(metadata));
 }
 
 WeightStore restat(const Network& network, const WeightStore& weights, const RestatOptions& options) {

@@ -1,20 +1,17 @@
 #include "runtime/trainer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "passes/schedule.h"
 #include "runtime/class_weights.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
+#include "runtime/model_identity.h"
 #include "runtime/network.h"
 #include "runtime/preprocess.h"
+#include "runtime/run_folder.h"
 #include "runtime/session.h"
 #include "runtime/weight_store.h"
 
@@ -26,42 +23,10 @@ namespace fs = std::filesystem;
 
 constexpr int64_t history_rows = 200, distribution_samples = 50, least_tests = 10;
 
-// Finds out before the work begins that its results cannot be kept.
-void prepare_folder(const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail("cannot make folder {}: {}", folder, error.message());
-  std::string probe = (fs::path(folder) / ".bnc.XXXXXX").string();
-  const int descriptor = ::mkostemp(probe.data(), O_CLOEXEC);
-  if (descriptor < 0) fail("cannot write to folder {}: {}", folder, std::strerror(errno));
-  ::close(descriptor);
-  ::unlink(probe.c_str());
-}
-
-}  // namespace
-
-std::vector<std::string> run_files() {
-  return {"history.csv", "distributions.csv", "report.html", "report.json", "weights.safetensors", "weights.best.safetensors"};
-}
-
-namespace {
-
-// What a run killed while it replaced one of its files has left beside it.
-void remove_leftovers(const fs::path& folder) {
-  constexpr size_t suffix = 7;  // .XXXXXX
-  const std::vector<std::string> files = run_files();
-  std::error_code ignored;
-  for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
-    const std::string name = entry->path().filename().string();
-    if (name.size() <= suffix || name[name.size() - suffix] != '.') continue;
-    const std::string stem = name.substr(0, name.size() - suffix);
-    if (std::find(files.begin(), files.end(), stem) != files.end()) fs::remove(entry->path(), ignored);
-  }
-}
-
 // That of an earlier run, or the weights to begin with; fresh ones come later.
 Checkpoint first_state(const Network& network, const TrainOptions& options) {
   Checkpoint state;
+  check_run_folder(options);
   if (!options.resume.empty()) {
     if (!options.weights.empty()) {
       fail(
@@ -76,7 +41,8 @@ Checkpoint first_state(const Network& network, const TrainOptions& options) {
     state.weights = WeightStore::load(options.weights);
     network.check_weights(state.weights);
     if (options.on_warning) {
-      if (const std::string unused = network.unused_weights(state.weights); !unused.empty()) options.on_warning(unused);
+      for (const std::string& warning : {network.unused_weights(state.weights), network.foreign_weights(state.weights)})
+        if (!warning.empty()) options.on_warning(warning);
     }
   }
   return state;
@@ -129,6 +95,8 @@ Trainer::Trainer(const Network& network, const TrainOptions& options)
   follow_one_rule();
   shape_ = objective_.fit(data_, batch_);
   if (options_.resume.empty() && options_.weights.empty()) fit_preprocess(network_, objective_.input(), data_, shape_, state_.weights);
+  describe_model();
+  tell();
   if (!out_.empty()) prepare_folder(out_);
 }
 
@@ -220,6 +188,17 @@ void Trainer::follow_one_rule() {
   if (!model.targets && objective_.has_targets()) model.targets = data_.has_labels() ? TargetMeaning::classes : TargetMeaning::numbers;
   for (std::optional<Dataset>* other : {&validation_, &test_})
     if (*other) objective_.prepare(**other, model, "the training data " + options_.data);
+}
+
+void Trainer::describe_model() {
+  ModelMetadata& model = state_.weights.data().metadata;
+  began_with_ = !options_.resume.empty() && model.training ? model.training->weights : options_.weights;
+  sign(network_, model);
+  for (ModelInput& input : model.inputs) {
+    if (input.name != objective_.input()) continue;
+    input.example = data_.example_dims();
+    input.channels_first = shape_.planes;
+  }
 }
 
 std::optional<Augmentation> Trainer::augmentation() const {
@@ -353,14 +332,15 @@ bool Trainer::finish_interval() {
   }
   row.seconds = seconds();
   state_.history.push_back(row);
-  state_.interval = {};
   if (test_due) note_best(row);
+  state_.interval = {};
   if (test_due && !std::isfinite(row.test_loss) && is_last()) end_diverged(*tested);
   sample_distributions();
   if (!events_) return true;
   std::vector<std::pair<std::string, double>> scalars = {{"loss/train", row.loss}, {"accuracy/train", row.accuracy}, {"rate", row.rate}};
-  if (test_due) scalars.insert(scalars.end(), {{"loss/test", row.test_loss}, {"accuracy/test", row.test_accuracy}});
-  for (const auto& [name, value] : row.metrics) scalars.emplace_back(name + "/test", value);
+  const std::string tested_on = validation_ ? "validation" : "test";
+  if (test_due) scalars.insert(scalars.end(), {{"loss/" + tested_on, row.test_loss}, {"accuracy/" + tested_on, row.test_accuracy}});
+  for (const auto& [name, value] : row.metrics) scalars.emplace_back(name + "/" + tested_on, value);
   events_->add(row.step, scalars);
   return true;
 }
@@ -379,6 +359,9 @@ void Trainer::note_best(const HistoryRow& row) {
   if (!std::isfinite(row.test_loss) || (state_.best && !is_better(row, state_.best->row, *network_.data().train()))) return;
   check_state();
   state_.best = {row, session_->weights()};
+  TrainingRecord& record = state_.best->weights.data().metadata.training.emplace(training_record(row.step));
+  record.train = EvaluationResult{row.loss, row.accuracy, state_.interval.batches * batch_};
+  (validation_ ? record.validation : record.test_result) = EvaluationResult{row.test_loss, row.test_accuracy, watched()->count()};
   if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
 }
 
@@ -430,6 +413,7 @@ void Trainer::report_progress(const std::string& activity, double share) {
   const auto tested = std::find_if(state_.history.rbegin(), state_.history.rend(), [](const HistoryRow& row) { return row.tested; });
   if (tested != state_.history.rend()) {
     progress.tested_step = tested->step;
+    progress.validation = validation_.has_value();
     progress.test = {tested->test_loss, tested->test_accuracy, watched() ? watched()->count() : 0, 0, tested->metrics};
   }
   options_.on_progress(progress);
@@ -445,6 +429,7 @@ std::function<void(const Progress&)> Trainer::progress_of(const std::string& act
 void Trainer::save_checkpoint() {
   const Stopwatch watch(times_.checkpoints);
   keep_state();
+  state_.weights.data().metadata.training = training_record(state_.step);
   state_.seconds = seconds();
   write_checkpoint(out_, state_);
   checkpoint_step_ = state_.step;

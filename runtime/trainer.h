@@ -13,6 +13,7 @@
 #include "runtime/objective.h"
 #include "runtime/report/record.h"
 #include "runtime/tensorboard.h"
+#include "runtime/training_record.h"
 
 namespace bnc {
 
@@ -39,6 +40,8 @@ class Trainer {
   void follow_one_rule();
   std::optional<Augmentation> augmentation() const;
   CompileOptions compile_options() const;
+  void describe_model();   // in the metadata of the weights
+  void tell() const;       // what a user should know, though it is no error (trainer_notes.cpp)
   void compile();
   void begin();
 
@@ -85,6 +88,7 @@ class Trainer {
   bool test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record);
   std::optional<EvaluationResult> test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record);
   RunRecord record() const;
+  TrainingRecord training_record(int64_t step) const;   // of the weights behind that step
   std::vector<std::pair<std::string, std::string>> settings() const;
   std::string path(const char* file) const;
 
@@ -106,6 +110,7 @@ class Trainer {
   int64_t batch_ = 0, steps_ = 0, steps_an_epoch_ = 0, row_interval_ = 1, test_interval_ = 1, first_step_ = 0;
   std::optional<int64_t> patience_;
   uint64_t seed_ = 0;
+  std::string began_with_;               // the file of weights the run began with, also before it was resumed
   TrainResult::Times times_;
   int64_t tests_ = 0;                    // done by this process
   Clock::time_point begin_, last_checkpoint_, last_kept_;

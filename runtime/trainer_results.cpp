@@ -6,6 +6,7 @@
 #include "runtime/report/predictions.h"
 #include "runtime/report/report.h"
 #include "runtime/trainer.h"
+#include "runtime/weight_store.h"
 
 namespace bnc {
 
@@ -26,6 +27,7 @@ TrainResult Trainer::finish(bool stopped) {
     if (!out_.empty()) result.best_weights_path = path("weights.best.safetensors");
   }
   WeightStore weights = session_->weights();
+  weights.data().metadata.training = training_record(state_.step);
   if (options_.restat && !stopped) {
     const auto estimated = [&](const WeightStore& from) {
       return restat_weights(network_, from, data_,
@@ -41,6 +43,10 @@ TrainResult Trainer::finish(bool stopped) {
   result.stopped = stopped || !test_finally(weights, result, found);
   result.times = times_;
   if (out_.empty()) return result;
+  TrainingRecord& told = *weights.data().metadata.training;
+  for (const auto& [to, figures] : {std::pair(&told.train, &result.train), std::pair(&told.validation, &result.validation),
+                                    std::pair(&told.test_result, &result.test)})
+    if (figures->count > 0) *to = *figures;
   result.checkpoint_path = checkpoint_folder(out_);
   result.weights_path = path("weights.safetensors");
   weights.save(result.weights_path);
@@ -91,6 +97,8 @@ RunRecord Trainer::record() const {
   record.source_path = network_.data().source->path;
   record.source = network_.data().source->text;
   record.settings = settings();
+  if (validation_) record.course_set = "validation";
+  if (!test_ && validation_) record.final_set = "validation";
   return record;
 }
 

@@ -48,4 +48,12 @@ void WeightStore::set(const std::string& name, std::vector<int64_t> dims, std::v
   data_->weights.set(name, Weight::owned(std::move(dims), {checked.floats().begin(), checked.floats().end()}));
 }
 
+
+std::vector<std::pair<std::string, std::string>> WeightStore::metadata() const {
+  return at_boundary([&] {
+    const std::map<std::string, std::string> entries = data_->metadata.entries();
+    return std::vector<std::pair<std::string, std::string>>(entries.begin(), entries.end());
+  });
+}
+
 }  // namespace bnc

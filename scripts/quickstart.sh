@@ -18,10 +18,11 @@ bnc=${BNC_BUILD:-build}/bnc
 mkdir -p "$out"
 
 step "train $model on Fashion-MNIST"
-"$bnc" train "$model" --data fashion-mnist --test fashion-mnist "${length[@]}" --out "$out/run"
+"$bnc" train "$model" --data fashion-mnist --test fashion-mnist "${length[@]}" --restat --out "$out/run" --overwrite
 
 step "evaluate, with the population statistics of the frozen network"
 "$bnc" eval "$model" --weights "$out/run/weights.safetensors" --data fashion-mnist
+"$bnc" lint "$model" --weights "$out/run/weights.safetensors" --data fashion-mnist
 
 step "freeze: where the batch norms went"
 "$bnc" explain "$model" --weights "$out/run/weights.safetensors" --require-folded

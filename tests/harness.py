@@ -49,6 +49,12 @@ def read_safetensors(path):
     return tensors
 
 
+def read_metadata(path):
+    """What a weights file says beside its tensors: {key: text}."""
+    raw = pathlib.Path(path).read_bytes()
+    return json.loads(raw[8:8 + struct.unpack("<Q", raw[:8])[0]]).get("__metadata__", {})
+
+
 def write_safetensors(path, tensors):
     header, data = {}, b""
     for name, array in tensors.items():

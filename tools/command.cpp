@@ -75,6 +75,7 @@ std::optional<WeightStore> Arguments::weights(const Network& network) const {
   WeightStore weights = WeightStore::load(required("weights"));
   network.check_weights(weights);
   if (const std::string unused = network.unused_weights(weights); !unused.empty()) message(unused);
+  if (const std::string foreign = network.foreign_weights(weights); !foreign.empty()) message(foreign);
   return weights;
 }
 

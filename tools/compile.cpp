@@ -69,6 +69,10 @@ std::string link_shared(const std::string& object) {
   return read_whole(shared_path);
 }
 
+// Those of the stages' files. A graph's text is a network's source; loops have no format of their own.
+const std::map<std::string, std::vector<std::string>> stage_extensions = {
+    {"obj", {".o", ".obj"}}, {"shared", {".so"}}, {"llvm", {".ll"}}, {"graph", {".bn"}}, {"asm", {".s", ".asm"}}};
+
 bool is_text(const std::string& stage) { return stage != "obj" && stage != "shared"; }
 
 // Of an object: M.o in the current folder.
@@ -127,6 +131,8 @@ int compile_object(const Arguments& arguments, const Network& network, const std
 
 int run(const Arguments& arguments) {
   const std::string stage = arguments.choice("emit", stages);
+  if (const auto found = stage_extensions.find(stage); found != stage_extensions.end())
+    check_extension("output", arguments.text("output"), found->second);
   const Network network = arguments.network();
   CompileOptions options = arguments.compile_options();
   options.object_name = arguments.text("name");
@@ -151,8 +157,8 @@ Command compile_command() {
       "mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")(
       "weights,w", input_file("W"), "the weights (safetensors), embedded in the object")(
       "name", po::value<std::string>()->value_name("NAME"),
-      "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")("header", output_file("H.h"),
-                                                                                                       "write the object's C header too")(
+      "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")(
+      "header", output_file("H.h", {".h", ".hh", ".hpp"}), "write the object's C header too, with what the weights know of their data")(
       "batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
   add_cpu_option(options);
   command.options.add(options).add(pass_options());

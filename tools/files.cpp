@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -19,14 +22,34 @@ enum class Use { input, data, output };
 // The value of an option, which remembers what the path is for.
 class FileValue : public po::typed_value<std::string> {
  public:
-  FileValue(Use use, const char* placeholder) : typed_value(nullptr), use(use) { value_name(placeholder); }
+  FileValue(Use use, const char* placeholder, std::vector<std::string> extensions = {})
+      : typed_value(nullptr), use(use), extensions(std::move(extensions)) {
+    value_name(placeholder);
+  }
   const Use use;
+  const std::vector<std::string> extensions;   // of an output, where it has always the same format
 };
 
 struct File {
   std::string what;   // "`--output`", "the model"
   std::string path;
   bool is_named = true;   // by an option
+};
+
+// What an extension says of a file.
+const std::map<std::string, std::string> format_names = {
+    {".npz", "a NumPy archive"},      {".npy", "a NumPy array"},  {".safetensors", "weights in safetensors"},
+    {".csv", "a table"},              {".tsv", "a table"},        {".xlsx", "a spreadsheet"},
+    {".json", "JSON"},                {".html", "an HTML page"},  {".htm", "an HTML page"},
+    {".bn", "a network's source"},    {".o", "an object file"},   {".obj", "an object file"},
+    {".a", "a library"},              {".so", "a shared library"}, {".h", "a C header"},
+    {".hh", "a C++ header"},          {".hpp", "a C++ header"},   {".c", "a C source"},
+    {".cc", "a C++ source"},          {".cpp", "a C++ source"},   {".s", "assembly"},
+    {".asm", "assembly"},             {".ll", "LLVM IR"},         {".bc", "LLVM bitcode"},
+    {".onnx", "an ONNX network"},     {".pt", "a PyTorch file"},  {".pth", "a PyTorch file"},
+    {".gz", "a gzipped file"},        {".zip", "a zip archive"},  {".png", "an image"},
+    {".jpg", "an image"},             {".jpeg", "an image"},      {".svg", "an image"},
+    {".pdf", "a PDF document"},       {".py", "a Python program"},
 };
 
 // What a positional argument names.
@@ -104,7 +127,33 @@ void check_place(const File& output) {
 
 po::value_semantic* input_file(const char* placeholder) { return new FileValue(Use::input, placeholder); }
 po::value_semantic* input_data(const char* placeholder) { return new FileValue(Use::data, placeholder); }
-po::value_semantic* output_file(const char* placeholder) { return new FileValue(Use::output, placeholder); }
+po::value_semantic* output_file(const char* placeholder, std::vector<std::string> extensions) {
+  return new FileValue(Use::output, placeholder, std::move(extensions));
+}
+
+void check_extension(const std::string& option, const std::string& path, const std::vector<std::string>& extensions) {
+  std::string extension = fs::path(path).extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (extensions.empty() || std::find(extensions.begin(), extensions.end(), extension) != extensions.end()) return;
+  const auto format = format_names.find(extension);
+  if (format == format_names.end()) return;
+  const auto wanted = format_names.find(extensions.front());
+  throw UsageError(fmt::format("`--{}` {} would be {}, but its name says {}; call it *{}", option, path,
+                               wanted == format_names.end() ? "a " + extensions.front() + " file" : wanted->second, format->second,
+                               fmt::join(extensions, " or *")));
+}
+
+namespace {
+
+void check_extensions(const Command& command, const Arguments& arguments) {
+  for (const auto& option : command.options.options()) {
+    const auto* value = dynamic_cast<const FileValue*>(option->semantic().get());
+    const std::string& name = option->long_name();
+    if (value && arguments.has(name)) check_extension(name, arguments.text(name), value->extensions);
+  }
+}
+
+}  // namespace
 
 void check_files(const Command& command, const Arguments& arguments) {
   const std::vector<File> inputs = inputs_of(command, arguments), outputs = outputs_of(command, arguments);
@@ -124,6 +173,7 @@ void check_files(const Command& command, const Arguments& arguments) {
                               output.what, output.path));
     }
   }
+  check_extensions(command, arguments);
 }
 
 }  // namespace bnc::tools

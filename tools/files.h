@@ -15,7 +15,11 @@ struct Command;
 
 boost::program_options::value_semantic* input_file(const char* placeholder);    // it is read
 boost::program_options::value_semantic* input_data(const char* placeholder);    // a data specification, whose files are read
-boost::program_options::value_semantic* output_file(const char* placeholder);   // it is written; `-` is stdout
+// It is written; `-` is stdout. `extensions` are those of the format that is written, in small letters: what has one of another format is
+// refused.
+boost::program_options::value_semantic* output_file(const char* placeholder, std::vector<std::string> extensions = {});
+// For outputs whose format depends on other options. UsageError where the extension of `path` means another format than `extensions`.
+void check_extension(const std::string& option, const std::string& path, const std::vector<std::string>& extensions);
 
 // A file that a command writes though no option names it, and what it is, for errors.
 struct ImpliedOutput {

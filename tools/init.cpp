@@ -28,7 +28,7 @@ Command init_command() {
   po::options_description options("Options");
   options.add_options()
       ("seed", po::value<int64_t>()->value_name("S"), "same seed, same bits (default 0)")
-      ("output,o", output_file("W"), "where to write the weights (safetensors)");
+      ("output,o", output_file("W", {".safetensors"}), "where to write the weights (safetensors)");
   command.options.add(options);
   return command;
 }

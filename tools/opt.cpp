@@ -42,7 +42,7 @@ Command opt_command() {
       ("passes", po::value<std::string>()->value_name("a,b,c"), "the passes to run, in order")
       ("weights,w", input_file("W"), "weights (safetensors) that constant-fold may compute with")
       ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size")
-      ("output,o", output_file("OUT"), "write to OUT instead of stdout, `-`")
+      ("output,o", output_file("OUT", {".bn"}), "write to OUT instead of stdout, `-`")
       ("check-equivalence", po::bool_switch(), "evaluate the network before and after on random data; exit 1 where the two differ")
       ("seed", po::value<int64_t>()->value_name("S"), "seed of that data (default 1)");
   add_cpu_option(options);

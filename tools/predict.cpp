@@ -186,7 +186,7 @@ Command predict_command() {
   po::options_description options = data_pass_options(
       fmt::format("the data, of which targets are not needed: {} (default: test)", data_help), "examples a batch (default 100)");
   options.add_options()
-      ("output,o", output_file("OUT"),
+      ("output,o", output_file("OUT", {".csv", ".tsv", ".npz"}),
        "where to write: .csv or .tsv, a line an example with the class, its probability and that of every class, or with the numbers "
        "predicted; .npz with arrays `prediction` and `probabilities`, or `values`; `-` for CSV on stdout, as without it")
       ("id", po::value<std::string>()->value_name("COLUMN"),

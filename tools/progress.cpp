@@ -115,7 +115,8 @@ void ProgressDisplay::update(const Progress& progress) {
                             fmt::format("step {}/{}", progress.step, progress.steps);
   std::string text = fmt::format("{} {}", title_, place);
   if (figures_) text += " " + figures(progress.loss, progress.accuracy);
-  if (tested) text += fmt::format(", test {}", figures(progress.test.loss, progress.test.accuracy));
+  const char* set = progress.validation ? "validation" : "test";
+  if (tested) text += fmt::format(", {} {}", set, figures(progress.test.loss, progress.test.accuracy));
   tested_step_ = progress.tested_step;
   if (!terminal_) {
     message(text + (progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : ""));

@@ -38,7 +38,7 @@ Command report_command() {
                   true};
   po::options_description options("Options");
   options.add_options()
-      ("out,o", output_file("PAGE.html"), "where to write the page (default for one run: RUN/report.html)");
+      ("out,o", output_file("PAGE.html", {".html", ".htm"}), "where to write the page (default for one run: RUN/report.html)");
   command.options.add(options);
   command.implied_outputs = implied_outputs;
   return command;

@@ -28,7 +28,8 @@ Command restat_command() {
                   {"model"},
                   run};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: train)", data_help), normalized_together_help);
-  options.add_options()("output,o", output_file("W2"), "the file to write: the same weights with new means and variances");
+  options.add_options()("output,o", output_file("W2", {".safetensors"}),
+                        "the file to write: the same weights with new means and variances");
   command.options.add(options);
   return command;
 }

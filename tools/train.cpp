@@ -24,7 +24,7 @@ void catch_stop_signals() {
   for (int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
-// Where the run is kept; empty where it is not.
+// Where the run is to be kept, as far as the options say.
 std::string folder_of(const Arguments& arguments) { return arguments.has("out") ? arguments.text("out") : arguments.text("resume"); }
 
 std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
@@ -56,6 +56,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.resume = arguments.text("resume");
   options.allow_changes = arguments.flag("allow-changes");
   options.out = folder_of(arguments);
+  options.overwrite = arguments.flag("overwrite");
   options.checkpoint_seconds = arguments.positive("checkpoint-every", options.checkpoint_seconds);
   options.tensorboard = arguments.flag("tensorboard");
   options.restat = arguments.flag("restat");
@@ -147,6 +148,22 @@ Json to_json(const TrainResult& result, const std::string& model) {
   return json;
 }
 
+// The folder of a run that was given none. Where the run does not begin, none is left.
+class RunFolder {
+ public:
+  explicit RunFolder(const std::string& network) : path_(make_run_folder(network)) {}
+  RunFolder(const RunFolder&) = delete;
+  ~RunFolder() {   // neither is removed that holds anything
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+    std::filesystem::remove(path_.parent_path(), ignored);
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  const std::filesystem::path path_;
+};
+
 // A run that diverges leaves an object that tells so, beside the error.
 TrainResult train_or_tell(const Network& network, const TrainOptions& options, const Arguments& arguments) {
   try {
@@ -160,6 +177,11 @@ TrainResult train_or_tell(const Network& network, const TrainOptions& options, c
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
   TrainOptions options = train_options(arguments);
+  std::optional<RunFolder> folder;
+  if (options.out.empty()) {
+    options.out = folder.emplace(network.name()).path();
+    message(fmt::format("the run goes into {}", options.out));
+  }
   ProgressDisplay display("train");
   int64_t epoch = 0;
   options.on_warning = message;
@@ -176,8 +198,7 @@ int run(const Arguments& arguments) {
   warn_of_not_finite(result.test, "test examples");
   if (result.stopped) {
     message(fmt::format("stopped after step {}", result.steps));
-    if (result.checkpoint_path.empty()) message("note: nothing was kept: the run had no `--out DIR`");
-    else message(fmt::format("the checkpoint is in {}; go on with:\n  {}", result.checkpoint_path, resume_command(arguments, options.out)));
+    message(fmt::format("the checkpoint is in {}; go on with:\n  {}", result.checkpoint_path, resume_command(arguments, options.out)));
   }
   if (arguments.json()) print_json(to_json(result, network.name()));
   else if (!result.stopped) report_text(result);
@@ -205,7 +226,9 @@ Command train_command() {
       "batch", po::value<int64_t>()->value_name("B"), "examples a batch (default: the train section's)")(
       "seed", po::value<int64_t>()->value_name("S"), "seed of the weights and of the order of examples (default: the train section's)")(
       "out", po::value<std::string>()->value_name("DIR"),
-      "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/")(
+      "writes DIR/weights.safetensors, weights.best.safetensors (of the best test), history.csv, report.html and checkpoint/ (default: "
+      "runs/NAME-1, runs/NAME-2 .., NAME being the network's)")(
+      "overwrite", po::bool_switch(), "DIR may hold another run, which is lost")(
       "resume", po::value<std::string>()->value_name("DIR"), "goes on from DIR/checkpoint, to the same bits as a run never stopped")(
       "allow-changes", po::bool_switch(),
       "with --resume: go on although the network, its loss, optimizer or augmentation has changed since the run began")(

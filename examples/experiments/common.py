@@ -59,7 +59,7 @@ def train(options, model, name, data, test, go_on=False, may_diverge=False, **mo
     for option, value in more.items():
         words += [f"--{option.replace('_', '-')}", value]
     resume = (options.resume or go_on) and (folder / "checkpoint").exists()
-    result = call(options, *words, "--resume" if resume else "--out", folder, may_diverge=may_diverge)
+    result = call(options, *words, *(["--resume", folder] if resume else ["--out", folder, "--overwrite"]), may_diverge=may_diverge)
     if result.get("stopped"):
         sys.exit(f"stopped; --resume goes on with what is in {folder}")
     return result

@@ -66,7 +66,8 @@ Section render_predictions(const RunRecord& run) {
   if (run.predictions.empty()) return {};
   const bool images = std::any_of(run.predictions.begin(), run.predictions.end(),
                                   [](const Prediction& each) { return !each.image.empty(); });
-  HtmlTable table{"single test examples: the most certain mistakes, then the first right answers", "predictions", {}, {}, {}};
+  HtmlTable table{fmt::format("single {} examples: the most certain mistakes, then the first right answers", run.final_set), "predictions",
+                  {}, {}, {}};
   table.id = "predictions";
   if (images) table.head.push_back("image");
   for (const char* title : {"example", "answer", "truth"}) table.head.push_back(title);
@@ -94,8 +95,8 @@ Section render_predictions(const RunRecord& run) {
       "aria-pressed=\"false\">mistakes</button><button type=\"button\" data-only=\"right-row\" aria-pressed=\"false\">right "
       "answers</button></div>\n";
   const std::string note = fmt::format(
-      "{} of {} test examples were answered wrong. Below each class stands the probability that the network gives it.", run.mistakes,
-      run.test.count);
+      "{} of {} {} examples were answered wrong. Below each class stands the probability that the network gives it.", run.mistakes,
+      run.test.count, run.final_set);
   return {"Predictions", note, filter + render_table(table)};
 }
 

@@ -56,6 +56,8 @@ void read_json(const Json& json, RunRecord& record) {
   for (const auto& [name, value] : json.at("settings").items()) record.settings.emplace_back(name, value.get<std::string>());
   record.train = evaluation(json.at("train"));
   record.test = evaluation(json.at("test"));
+  record.course_set = json.value("course_set", "test");   // those of older versions have none
+  record.final_set = json.value("final_set", "test");
   record.class_names = json.at("class_names").get<std::vector<std::string>>();
   for (const Json& each : json.at("predictions")) record.predictions.push_back(prediction(each));
   record.mistakes = whole_number<int64_t>(json.at("mistakes"));
@@ -78,7 +80,8 @@ void write_record(const std::string& folder, const RunRecord& record) {
   Json settings = Json::object();
   for (const auto& [name, value] : record.settings) settings[name] = value;
   const Json json = {{"network", record.network}, {"source_path", record.source_path}, {"source", record.source}, {"settings", settings},
-                     {"train", to_json(record.train)}, {"test", to_json(record.test)}, {"class_names", record.class_names},
+                     {"train", to_json(record.train)}, {"test", to_json(record.test)},
+                     {"course_set", record.course_set}, {"final_set", record.final_set}, {"class_names", record.class_names},
                      {"predictions", list(record.predictions)}, {"mistakes", record.mistakes}, {"confusion", record.confusion},
                      {"histograms", list(record.histograms)}};
   write_file(fs::path(folder) / "report.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");

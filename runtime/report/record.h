@@ -24,6 +24,7 @@ struct RunRecord {
   std::string network, source_path, source;
   std::vector<std::pair<std::string, std::string>> settings;
   EvaluationResult train, test;                    // `count` is 0 where there is none (yet)
+  std::string course_set = "test", final_set = "test";   // "test" or "validation": of the history's tests; of `test` and predictions
   std::vector<std::string> class_names;            // empty where they are not known
   std::vector<Prediction> predictions;             // mistakes first, the most certain ones at the top
   int64_t mistakes = 0;

@@ -24,14 +24,14 @@ std::string cards_of(const std::string& set, const EvaluationResult& result) {
 }
 
 std::string render_figures(const RunRecord& run) {
-  std::string text = "<div class=\"cards\">\n" + cards_of("test", run.test) + cards_of("training", run.train);
+  std::string text = "<div class=\"cards\">\n" + cards_of(run.final_set, run.test) + cards_of("training", run.train);
   if (!run.history.empty())
     text += card("steps", std::to_string(run.history.back().step)) + card("time", duration(run.history.back().seconds));
   return text + "</div>\n";
 }
 
 Section render_course(const RunRecord& run) {
-  Curve loss{"training", 0, {}}, accuracy = loss, rate{"learning rate", 2, {}}, test_loss{"test", 1, {}}, test_accuracy = test_loss;
+  Curve loss{"training", 0, {}}, accuracy = loss, rate{"learning rate", 2, {}}, test_loss{run.course_set, 1, {}}, test_accuracy = test_loss;
   for (const HistoryRow& row : run.history) {
     const double step = static_cast<double>(row.step);
     loss.points.emplace_back(step, row.loss);

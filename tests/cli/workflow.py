@@ -85,9 +85,9 @@ def check_watching(data, test):
 
     again = json_lines("train", MODEL, "--data", data, "--test", test, "--patience", 4, "--resume", run)[-1]
     assert again["steps"] == result["steps"] and again["stopped_early"] and again["test"] == result["test"], (again, result)
-    profile = call(BNC, "train", MODEL, "--data", data, "--steps", 20, "--profile")
+    profile = call(BNC, "train", MODEL, "--data", data, "--steps", 20, "--profile", "--out", HERE / "profiled")
     assert re.search(r"^waiting for data +[\d.]+ s +[\d.]+ %$", profile.stderr, re.M), profile.stderr
-    for words, message in ((["--patience", 2], "needs examples to test on"), (["--tensorboard"], "--out DIR"), (["--validate", 0.0001], "is none")):
+    for words, message in ((["--patience", 2], "needs examples to test on"), (["--validate", 0.0001], "is none")):
         refused = call(BNC, "train", MODEL, "--data", data, *words)
         assert refused.returncode == 1 and message in refused.stderr, refused
     refused = call(BNC, "train", MODEL, "--data", data, "--validate", 1)
@@ -195,7 +195,7 @@ def stderr_on_terminal(columns, *words):
 
 
 def check_progress(data, test):
-    words = ["train", MODEL, "--data", data, "--steps", 400]
+    words = ["train", MODEL, "--data", data, "--steps", 400, "--out", HERE / "shown", "--overwrite"]
     plain = call(BNC, *words).stderr
     assert "\r" not in plain and "\x1b" not in plain and "step 400/400" in plain, repr(plain)
     for columns, parts in ((120, ["train [", "=] 100% epoch 7/7 step 400/400 loss 0.", " accuracy ", " examples/s 0:00 left"]), (80, ["] 100% epoch 7/7 loss 0.", " accuracy ", " examples/s 0:00 left"]),

@@ -102,7 +102,7 @@ def commands(bnc):
 
     outputs = [f"run/{name}" for name in run]
     return [
-        Command("train", [*train, "--steps", "8", "--seed", "2", "--out", "run", "--tensorboard"], outputs, old_run(4, 1)),
+        Command("train", [*train, "--steps", "8", "--seed", "2", "--out", "run", "--overwrite", "--tensorboard"], outputs, old_run(4, 1)),
         Command("resume", [*train, "--steps", "8", "--resume", "run", "--restat"], outputs, old_run(4, 1)),
         Command("compile", ["compile", "net.bn", "--weights", "net.safetensors", "-o", "net.o", "--header", "net.h"], ["net.o", "net.h"], old_files("net.o", "net.h")),
         Command("shared", ["compile", "net.bn", "--weights", "net.safetensors", "--emit", "shared", "-o", "net.so"], ["net.so"], old_files("net.so")),

@@ -168,6 +168,7 @@ struct Progress {
   double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
   double examples_per_second = 0, seconds_left = 0;
   int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
+  bool validation = false;                // tests are of examples held out of the training data
   EvaluationResult test;
   // What a training run does between steps, `testing` or `estimating statistics`, and which share of it is done. Empty while it trains.
   std::string activity;
@@ -224,6 +225,9 @@ class Network {
   WeightStore initialize(uint64_t seed) const;
   // Throws unless the weights have all of this network's names and shapes; the error lists what is missing, misshapen or unknown.
   void check_weights(const WeightStore& weights) const;
+  // A warning where the weights say that they are of another network, or of this one before its graph changed, though names and shapes fit;
+  // else empty.
+  std::string foreign_weights(const WeightStore& weights) const;
   // A note that lists the tensors of a file that the network has no use for, such as PyTorch's `num_batches_tracked`; empty where there are
   // none.
   std::string unused_weights(const WeightStore& weights) const;
@@ -274,6 +278,7 @@ struct TrainOptions {
   std::optional<uint64_t> seed;
   std::string weights;                    // a file to begin with, for fine-tuning; empty: fresh ones, and `preprocess` fitted to the data
   std::string out;                        // folder; empty writes nothing
+  bool overwrite = false;                 // `out` may hold another run, which is lost
   std::string resume;                     // folder of an earlier run
   bool allow_changes = false;             // it goes on although its network, loss, optimizer or augmentation has changed since it began
   double checkpoint_seconds = 30;         // between checkpoints
@@ -329,6 +334,8 @@ class DivergenceError : public Error {
 TrainResult train(const Network& network, const TrainOptions& options);
 // The files that a run writes into its folder, beside those of its checkpoint and TensorBoard's.
 std::vector<std::string> run_files();
+// Makes the first of the folders runs/NAME-1, runs/NAME-2 .. that is not there yet, for a run of a network of that name.
+std::string make_run_folder(const std::string& name);
 
 // The HTML page of one run, from the folder it was written to (also while it goes on), or of several runs laid over one another. It is
 // one file that reads nothing else. Error where a folder holds no history of a run, or something damaged.

@@ -74,6 +74,8 @@ class WeightStore {
   std::vector<int64_t> dims(const std::string& name) const;
   std::span<const float> values(const std::string& name) const;
   void set(const std::string& name, std::vector<int64_t> dims, std::vector<float> values);
+  // What the file says of its model beside the tensors, by key (`bnc.network`, `bnc.classes`); in the order of the keys.
+  std::vector<std::pair<std::string, std::string>> metadata() const;
 
   struct Data;
   Data& data() const { return *data_; }  // for the library itself

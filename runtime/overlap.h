@@ -1,0 +1,14 @@
+// Examples that two data sets have in common.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/dataset.h"
+
+namespace bnc {
+
+// How many examples of `data` are in `other` too, with the same numbers and the same target. None where they are stored in another way,
+// or an example is several arrays.
+int64_t examples_in_common(const Dataset::Data& data, const Dataset::Data& other);
+
+}  // namespace bnc
