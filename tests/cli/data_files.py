@@ -164,7 +164,7 @@ def check_weights():
     def write(name, extra, drop=None, metadata=None):
         entries, payload = {"__metadata__": metadata} if metadata else {}, b""
         for key, entry in header.items():
-            if key != drop:
+            if key not in (drop, "__metadata__"):
                 begin, end = entry["data_offsets"]
                 entries[key] = {**entry, "data_offsets": [len(payload), len(payload) + end - begin]}
                 payload += data[begin:end]

@@ -117,7 +117,7 @@ def headers():
     found = list(csv.reader(io.StringIO(succeed(BNC, "predict", model, "--weights", weights, "--data", "rows.csv").stdout)))
     assert len(printed) == 150 and printed == [row[0] for row in found[1:]], (printed, found)
     # Names that C takes for something else.
-    kinds = ['a"b', "c\\d", "what??!", "Zürich/*", "e*/f", " "]
+    kinds = ['a"b', "c\\d", "what??!", "Zürich/*", "e*/f", "_"]
     odd = HERE / "odd.bn"
     odd.write_text(SMALL_NETWORK.replace("f32[N, 6]", f"f32[N, {1 + len(kinds)}]").replace("dense(h, 3)", f"dense(h, {len(kinds)})"))
     with open("odd.csv", "w", newline="", encoding="utf-8") as file:

@@ -201,7 +201,7 @@ def check_progress(data, test):
     for columns, parts in ((120, ["train [", "=] 100% epoch 7/7 step 400/400 loss 0.", " accuracy ", " examples/s 0:00 left"]), (80, ["] 100% epoch 7/7 loss 0.", " accuracy ", " examples/s 0:00 left"]),
                            (30, ["100% loss 0.", "0:00 left"]), (8, ["100%"])):
         bar = stderr_on_terminal(columns, *words, "--test", test)
-        drawn = [line for line in re.split(r"\r\x1b\[K|\r?\n", bar) if line]
+        drawn = [line for line in re.split(r"\r\x1b\[K|\r?\n", bar) if line and not line.startswith("note: ")]
         tests = [line for line in drawn if ", test loss" in line]
         assert len(tests) == 10 and tests[-1].startswith("train epoch 7/7 step 400/400 loss"), tests
         assert max(len(line) for line in drawn if line not in tests) < columns, drawn
