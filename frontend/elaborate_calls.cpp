@@ -7,6 +7,7 @@
 
 #include "frontend/elaborator.h"
 #include "ir/evaluate.h"
+#include "ir/hints.h"
 #include "ir/number_range.h"
 
 namespace bnc {
@@ -108,7 +109,10 @@ class OpCall {
     if (needs_tensor && (!open || (term.is<Symbol>() && open->choices.empty())))
       elaborator_.tensor(term, argument.value->range, fmt::format("`{}` of `{}`", op_.operands[next_operand_].name, op_.name));
     if (!open) {
-      fail_at(argument.value->range, fmt::format("`{}` has no attribute for {}", op_.name, show(term)), takes());
+      fail_at(argument.value->range, fmt::format("`{}` has no attribute for {}", op_.name, show(term)),
+              term.is<int64_t>() && !op_.attributes.empty() && op_.attributes[0].layer_only
+                  ? fmt::format("the size of the input is known; {}", takes())
+                  : takes());
     }
     set_attribute(*open, term, argument);
   }
@@ -211,7 +215,8 @@ class OpCall {
 
   [[noreturn]] void unknown_argument(const Argument& argument) const {
     Strings names = argument_names();
-    std::string help = suggestion(argument.name, names);
+    std::string help = hint(Hint::Place::argument, argument.name, op_.name);
+    if (help.empty()) help = suggestion(argument.name, names);
     fail_at(argument.name_range, fmt::format("`{}` has no operand or attribute `{}`", op_.name, argument.name),
             help.empty() ? takes() : help);
   }
@@ -388,7 +393,7 @@ Term::List Elaborator::call(const Expression& call, const Strings& stems) {
       if (network.name == callee)
         fail_at(name, fmt::format("`{}` is a network; only ops and blocks can be called", callee),
                 "what several networks share belongs in a block");
-    fail_at(name, fmt::format("unknown op or block `{}`", callee), suggestion(callee, callable_names()));
+    fail_at(name, fmt::format("unknown op or block `{}`", callee), callable_help(callee));
   }
   if (op->category == OpCategory::source && op->operands.empty() && !op->infer)
     fail_at(name, fmt::format("`{}` cannot be called", callee),
@@ -401,6 +406,18 @@ const ast::Function* Elaborator::find_block(const std::string& name) const {
   for (const ast::Function& block : module_.blocks)
     if (block.name == name) return &block;
   return nullptr;
+}
+
+// What to write for a name that cannot be called.
+std::string Elaborator::callable_help(const std::string& callee) const {
+  const Strings names = callable_names();
+  if (callee.starts_with("self.")) return hint(Hint::Place::value, "self");
+  for (const auto place : {Hint::Place::layer, Hint::Place::loss})
+    if (std::string help = hint(place, callee); !help.empty()) return help;
+  for (const std::string& name : names)
+    if (without_spelling(name) == without_spelling(callee))
+      return fmt::format("write `{}(...)`, with the tensor as its first argument", name);
+  return suggestion(callee, names);
 }
 
 Strings Elaborator::callable_names() const {

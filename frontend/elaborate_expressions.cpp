@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "frontend/elaborator.h"
+#include "ir/hints.h"
 #include "ir/number_range.h"
 
 namespace bnc {
@@ -208,7 +209,8 @@ void Elaborator::unknown_name(const Expression& expression) {
   for (const auto& [variable, term] : scope_->variables) known.push_back(variable);
   for (const auto& [path, value] : parameters_)
     if (path.starts_with(scope_->prefix)) known.push_back(path.substr(scope_->prefix.size()));
-  std::string help = suggestion(name, known);
+  std::string help = hint(Hint::Place::value, name.starts_with("self.") ? "self" : name);
+  if (help.empty()) help = suggestion(name, known);
   if (help.empty()) help = suggestion(name, Strings(symbols_.begin(), symbols_.end()));
   if (help.empty() && trained_)
     help =
@@ -243,6 +245,7 @@ Term Elaborator::evaluate_symbol(const Expression& expression, const Strings& ch
   if (expression.kind != Kind::name) return evaluate(expression);
   std::optional<Term> variable = look_up(expression.text, expression.range);
   if (variable && (!chosen || variable->is<Symbol>())) return *variable;
+  if (!variable && !chosen && find_hint(Hint::Place::value, expression.text)) unknown_name(expression);
   if (chosen || (!choices.empty() && !expression.text.ends_with(".shape"))) return {Symbol{expression.text, {}}};
   return evaluate(expression);
 }

@@ -7,6 +7,7 @@
 #include "frontend/elaborator.h"
 #include "frontend/frontend.h"
 #include "frontend/parser.h"
+#include "ir/hints.h"
 #include "ir/shape_limits.h"
 
 namespace bnc {
@@ -201,7 +202,9 @@ Value Elaborator::change_layout(Value value, const Layout& layout, Edge edge) {
 DType Elaborator::element_type(const ast::Type& type) {
   if (type.name == "f32") return DType::f32;
   if (type.name == "i32") return DType::i32;
-  fail_at(type.range, fmt::format("unknown type `{}`", type.name), suggestion_or_list(type.name, {"f32", "i32"}, "the element types are"));
+  const std::string help = hint(Hint::Place::type, type.name);
+  fail_at(type.range, fmt::format("unknown type `{}`", type.name),
+          help.empty() ? suggestion_or_list(type.name, {"f32", "i32"}, "the element types are") : help);
 }
 
 TensorType Elaborator::tensor_type(const ast::Type& type) {
@@ -217,7 +220,9 @@ Dim Elaborator::dimension(const Expression& expression) {
   if (const Dim* dim = term.get_if<Dim>()) return *dim;
   const int64_t* value = term.get_if<int64_t>();
   if (!value) fail_at(expression.range, fmt::format("a dimension is an integer, but this is {}", describe(term, graph_.batch_symbol)));
-  if (*value <= 0) fail_at(expression.range, fmt::format("a dimension is at least 1, but this is {}", *value));
+  if (*value <= 0)
+    fail_at(expression.range, fmt::format("a dimension is at least 1, but this is {}", *value),
+            *value == -1 ? "the batch size is a name, as in `f32[N, 784]`" : "");
   return {*value, false};
 }
 

@@ -126,6 +126,7 @@ class Elaborator {
   std::string instance(const std::string& stem, const ast::Argument* name, const SourceRange& place);
   const ast::Function* find_block(const std::string& name) const;
   Strings callable_names() const;
+  std::string callable_help(const std::string& callee) const;
   friend class OpCall;
 
   const ast::Module& module_;

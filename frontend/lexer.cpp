@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "ir/hints.h"
+
 namespace bnc {
 
 bool is_keyword(std::string_view text) {
@@ -94,10 +96,53 @@ class Lexer {
     }
     if (is_digit(c)) return number();
     std::string_view rest = text_.substr(at_);
+    if (foreign_sign(rest)) return;
     for (std::string_view two : {"==", "!=", "<=", ">=", ".."})
       if (rest.starts_with(two)) return emit(Token::Kind::punctuation, 2);
     if (std::string_view("(){}[],:=+-*/%<>.").find(c) != std::string_view::npos) return emit(Token::Kind::punctuation, 1);
     unexpected();
+  }
+
+  // Comments, strings and operators of other languages; true where there was one, which is reported and skipped.
+  bool foreign_sign(std::string_view rest) {
+    for (std::string_view begin : {"//", "/*", "\"\"\"", "'''"}) {
+      if (!rest.starts_with(begin)) continue;
+      report(range(at_, begin.size()), fmt::format("unexpected `{}`", begin), hint(Hint::Place::sign, begin));
+      const size_t end = begin == "//" && !first_on_line_ ? begin.size() : end_of_foreign_comment(rest, begin);
+      for (size_t k = 0; k < end; ++k)
+        if (rest[k] == '\n') ++line_, line_start_ = at_ + k + 1, first_on_line_ = true;
+      at_ += end;
+      return true;
+    }
+    for (std::string_view sign : {"**", "@", "+=", "-=", "*=", "/=", "->", "^", "&&", "||"}) {
+      if (!rest.starts_with(sign)) continue;
+      report(range(at_, sign.size()), fmt::format("unexpected `{}`", sign), hint(Hint::Place::sign, sign));
+      at_ += sign.size();
+      return true;
+    }
+    return (rest[0] == '"' || rest[0] == '\'') && string(rest);
+  }
+
+  static size_t end_of_foreign_comment(std::string_view rest, std::string_view begin) {
+    if (begin == "//") return std::min(rest.find('\n'), rest.size());
+    const std::string_view close = begin == "/*" ? "*/" : begin;
+    const size_t end = rest.find(close, begin.size());
+    return end == std::string_view::npos ? rest.size() : end + close.size();
+  }
+
+  // A string on one line; what stands in it counts as if it had no quotes.
+  bool string(std::string_view rest) {
+    const size_t end = rest.find_first_of(std::string{rest[0], '\n'}, 1);
+    if (end == std::string_view::npos || rest[end] == '\n' || end < 2) return false;
+    const std::string_view inside = rest.substr(1, end - 1);
+    const bool is_name = begins_name(inside[0]) && std::all_of(inside.begin(), inside.end(), continues_name);
+    report(range(at_, end + 1), fmt::format("unexpected string {}", rest.substr(0, end + 1)),
+           is_name ? fmt::format("write `{}` without quotes: there are no strings", inside) : "there are no strings");
+    ++at_;
+    if (is_name) emit(Token::Kind::name, inside.size());
+    else at_ += inside.size();
+    ++at_;
+    return true;
   }
 
   void comment() {
@@ -133,9 +178,7 @@ class Lexer {
     char c = text_[at_];
     size_t length = utf8_length(text_, at_);
     std::string help;
-    if (text_.substr(at_).starts_with("&&")) help = "write `and`", length = 2;
-    else if (text_.substr(at_).starts_with("||")) help = "write `or`", length = 2;
-    else if (c == '!') help = "write `not`";
+    if (c == '!') help = hint(Hint::Place::sign, "!");
     else if (c == ';') help = "a statement ends where its line ends; no `;` is needed";
     else if (c == '"' || c == '\'') help = "there are no strings; names such as `same` stand without quotes";
     else if (static_cast<unsigned char>(c) >= 0x80) help = "names are made of the letters a to z and A to Z, digits and `_`";

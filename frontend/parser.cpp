@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "frontend/parser_class.h"
+#include "ir/hints.h"
 
 namespace bnc {
 
@@ -41,6 +42,11 @@ ast::Module Parser::module() {
   return module;
 }
 
+// The help line where another language's word stands.
+static std::string foreign_word(const Token& token) {
+  return token.kind == Token::Kind::name ? hint(Hint::Place::word, token.text) : "";
+}
+
 void Parser::declaration(ast::Module& module) {
   start_ = at_;
   if (at("block")) {
@@ -52,7 +58,8 @@ void Parser::declaration(ast::Module& module) {
   } else if (at("}")) {
     fail_at(peek().range, "`}` closes nothing", "every block, network and train section before it is complete");
   } else {
-    std::string help = peek().kind == Token::Kind::name ? suggestion(std::string(peek().text), {"block", "network", "train"}) : "";
+    std::string help = foreign_word(peek());
+    if (help.empty() && peek().kind == Token::Kind::name) help = suggestion(std::string(peek().text), {"block", "network", "train"});
     unexpected("`block`, `network` or `train`", help);
   }
 }
@@ -100,6 +107,7 @@ std::optional<Layout> Parser::layout() {
 ast::Type Parser::type() {
   const Token& token = expect_name("a type such as `f32[N, 784]`");
   ast::Type type{std::string(token.text), token.range, false, {}};
+  if (at("(")) unexpected("a shape", fmt::format("a shape stands between `[` and `]`, as in `{}[N, 784]`", type.name));
   if (at("[") && !peek().first_on_line) {
     const Token& open = next();
     type.has_shape = true;
@@ -123,6 +131,7 @@ ast::Train Parser::train() {
     try {
       const Token& key = expect_name("a setting such as `loss = ...`");
       Argument setting{std::string(key.text), key.range, nullptr};
+      if (at(":")) unexpected(fmt::format("`=` after `{}`", setting.name), fmt::format("write `{} = ...`", setting.name));
       expect("=", fmt::format("after `{}`", setting.name));
       setting.value = expression();
       end_of_statement();
@@ -175,8 +184,10 @@ Statement Parser::assignment() {
   if (!at("=")) {
     std::string help;
     bool named = peek().kind == Token::Kind::name && !peek().first_on_line;
-    if (named) help = suggestion(statement.names[0].text, {"return", "repeat", "parameter", "state", "objective", "gradient", "update"});
-    if (at("(") || at("[")) help = "a result that is not used has no effect; give it a name: `y = ...`";
+    if (statement.names.size() == 1) help = foreign_word(tokens_[start_]);
+    if (help.empty() && named)
+      help = suggestion(statement.names[0].text, {"return", "repeat", "parameter", "state", "objective", "gradient", "update"});
+    if (help.empty() && (at("(") || at("["))) help = "a result that is not used has no effect; give it a name: `y = ...`";
     unexpected(fmt::format("`=` after `{}`", statement.names.back().text), help);
   }
   next();
@@ -222,7 +233,9 @@ ExpressionPtr Parser::header(Statement& statement, ExpressionPtr (Parser::*parse
   next();
   try {
     ExpressionPtr value = (this->*parse)(statement);
-    if (!at("{")) unexpected(fmt::format("`{{` and the body of `{}`", statement.kind == Statement::Kind::repeat ? "repeat" : "if"));
+    if (!at("{"))
+      unexpected(fmt::format("`{{` and the body of `{}`", statement.kind == Statement::Kind::repeat ? "repeat" : "if"),
+                 at(":") ? "a body stands between `{` and `}`" : "");
     return value;
   } catch (const CompileError& error) {
     reporter_.add(error);
@@ -323,9 +336,13 @@ void Parser::expect_closing(std::string_view close, const Token& open, const std
 
 void Parser::end_of_statement() {
   if (peek().first_on_line || at("}") || peek().kind == Token::Kind::end) return;
-  std::string help = at("=")                                       ? "`==` compares; an assignment is a statement of its own"
-                     : peek().kind == Token::Kind::name || at("{") ? "every statement begins on a line of its own"
-                                                                   : "";
+  std::string help = foreign_word(previous().is("lambda") ? previous() : peek());
+  if (!help.empty()) unexpected("the end of the statement", help);
+  help = at("=")                                       ? "`==` compares; an assignment is a statement of its own"
+         : at("if")                                    ? "a choice is written `if condition { a } else { b }`"
+         : at(",")                                     ? "no `,` stands between statements; several values in one are a list, `[a, b]`"
+         : peek().kind == Token::Kind::name || at("{") ? "every statement begins on a line of its own"
+                                                       : "";
   unexpected("the end of the statement", help);
 }
 

@@ -39,6 +39,7 @@ class Parser {
   ast::ExpressionPtr binary(int level);
   ast::ExpressionPtr unary();
   ast::ExpressionPtr postfix();
+  [[noreturn]] void called_twice(const ast::Expression& call);
   ast::ExpressionPtr primary();
   ast::ExpressionPtr literal();
   ast::ExpressionPtr name_or_call();

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "frontend/parser_class.h"
+#include "ir/hints.h"
 
 namespace bnc {
 
@@ -24,6 +25,7 @@ const std::array<std::vector<std::string_view>, 6> operators = {{
     {"or"}, {"and"}, {"==", "!=", "<", "<=", ">", ">="}, {".."}, {"+", "-"}, {"*", "/", "%"},
 }};
 constexpr int comparison_level = 2, range_level = 3;
+const char* const part_of_tensor = "a part of a tensor is `slice(x, axis=1, begin=0, end=10)`; lists take one index";
 
 }  // namespace
 
@@ -76,14 +78,25 @@ ExpressionPtr Parser::unary() {
   return result;
 }
 
+// A layer that is made first and applied then, `Dense(100)(x)`.
+void Parser::called_twice(const Expression& call) {
+  const Hint* known = find_hint(Hint::Place::layer, call.text);
+  const std::string written = known && !known->instead.empty() ? known->instead : without_spelling(call.text) + "(x, ...)";
+  fail_at(peek().range, fmt::format("what `{}` gives cannot be called", call.text),
+          fmt::format("a layer takes its tensor first, at once: `{}`", written));
+}
+
 ExpressionPtr Parser::postfix() {
   ExpressionPtr value = primary();
+  if (at("(") && !peek().first_on_line && value->kind == Kind::call) called_twice(*value);
   while (at("[") && !peek().first_on_line) {
     NestingGuard guard(*this);
     ExpressionPtr result = node(Kind::index, value->range);
     const Token& open = next();
     adopt(*result, std::move(value));
+    if (at(":") || at("..")) unexpected("an index", part_of_tensor);
     adopt(*result, expression());
+    if (at(":") || at(",")) unexpected("`]` behind the index", part_of_tensor);
     expect_closing("]", open, "`]` behind the index");
     result->range = span(result->range, previous().range);
     value = std::move(result);
@@ -97,6 +110,7 @@ ExpressionPtr Parser::primary() {
   if (at("(")) {
     const Token& open = next();
     ExpressionPtr value = expression();
+    if (at(",")) fail_at(peek().range, "expected `)`, found `,`", "a list stands between `[` and `]`, as in `[3, 3]`");
     expect_closing(")", open, "`)`");
     return value;
   }

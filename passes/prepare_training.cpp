@@ -7,6 +7,7 @@
 #include "passes/ghost_batches.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "passes/score_warnings.h"
 #include "passes/single_element.h"
 #include "passes/step_counter.h"
 #include "passes/train_loss.h"
@@ -200,9 +201,9 @@ bool prepare_dropouts(Graph& graph, const PassContext& cx) {
 bool prepare_training(Graph& graph, PassContext& cx) {
   bool changed = prepare_batch_norms(graph, cx);
   changed |= prepare_dropouts(graph, cx);
-  if (graph.output(Output::Role::loss)) return changed;
-  append_loss(graph, cx.train);
-  return true;
+  if (!graph.output(Output::Role::loss)) append_loss(graph, cx.train), changed = true;
+  for (Diagnostic& warning : warnings_of_scores(graph)) cx.warnings.push_back(std::move(warning));
+  return changed;
 }
 
 }  // namespace bnc

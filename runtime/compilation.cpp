@@ -1,4 +1,5 @@
 #include <set>
+#include <utility>
 
 #include "codegen/codegen.h"
 #include "ir/print.h"
@@ -48,7 +49,7 @@ void Compilation::run_passes(const std::vector<std::string>& names) {
   pass_options.on_time = options_.on_time;
   bnc::run_passes(graph, names, context, pass_options, &program);
   if (options_.on_warning)
-    for (const Diagnostic& warning : context.warnings) options_.on_warning(render(warning));
+    for (const Diagnostic& warning : std::exchange(context.warnings, {})) options_.on_warning(render(warning));
 }
 
 loops::Program Compilation::lower(bool embed_weights) {

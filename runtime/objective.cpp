@@ -64,6 +64,8 @@ std::optional<TargetRule> target_rule(const Graph& step, const Node& target) {
     if (read == node->operands.end() || !node->op->target_type) continue;
     const TensorType& prediction = node->operands[0].type();
     rule.loss = node->op->name;
+    rule.place = node->range;
+    rule.spread = note_on_rows(node->operands[0], step.batch_symbol);
     rule.is_weight = read - node->operands.begin() > 1;
     rule.shares = node->is("binary_cross_entropy_with_logits") && !rule.is_weight;
     if (prediction.rank() > 0) rule.classes = prediction.shape.back().factor;
@@ -95,20 +97,24 @@ ExampleInput::ExampleInput(const Graph& graph, const Node& input)
       channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
   }
   if (type_.dtype != DType::f32 || !is_rows_of_batch(type_))
-    fail("input `{}` of network `{}` is {}; a data set fills inputs f32[{}, ...]", name_, network_, type_text_, graph.batch_symbol);
+    fail("input `{0}` of network `{1}` is {2}; a data set fills inputs f32[{3}, ...]\nhelp: the batch size is the first dimension of an "
+         "input, as in `{0}: f32[{3}, 784]`",
+         name_, network_, type_text_, graph.batch_symbol);
 }
 
 void ExampleInput::fit(const std::vector<int64_t>& dims, const std::string& file, const std::string& note) const {
   int64_t size = 1;
   for (const int64_t dim : dims) size *= dim;
   if (size != elements_an_example(type_)) {
-    fail("the examples of {} are [{}], {} numbers each, but input `{}` of network `{}` is {}{}", file, fmt::join(dims, ", "), size, name_,
-         network_, type_text_, note);
+    fail("the examples of {0} are [{1}], {2} numbers each, but input `{3}` of network `{4}` is {5}{6}\nhelp: for all of them write "
+         "`{3}: {7}, {1}]` in the head of the network",
+         file, fmt::join(dims, ", "), size, name_, network_, type_text_, note, type_text_.substr(0, type_text_.find_first_of(",]")));
   }
   const std::vector<int64_t> wanted = extents(dims_an_example(type_)), have = extents(dims);
   if (wanted.size() > 1 && have.size() > 1 && wanted != have) {
-    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order", file, fmt::join(dims, ", "),
-         name_, network_, type_text_);
+    fail("the examples of {} are [{}], but input `{}` of network `{}` is {}: as many numbers in another order\nhelp: inputs are "
+         "height x width x channels; for channels x height x width write `layout=nchw` behind the type of the input",
+         file, fmt::join(dims, ", "), name_, network_, type_text_);
   }
 }
 
@@ -145,7 +151,9 @@ Objective::Objective(const Network& network) : section_(*network.data().train())
   if (prediction_.empty()) prediction_ = first.name;
   const TensorType& type = step_.output(Output::Role::output, prediction_)->value.type();
   if (!is_rows_of_batch(type) && has_targets())
-    fail("the loss of network `{}` is not over one row an example: its prediction is {}", graph.name, to_string(type, step_.batch_symbol));
+    fail("the loss of network `{}` is not over one row an example: its prediction is {}\nhelp: the batch size is the first dimension of "
+         "what it returns, as in f32[{}, 10]",
+         graph.name, to_string(type, step_.batch_symbol), step_.batch_symbol);
   prediction_width_ = elements_an_example(type);
   row_width_ = type.rank() > 1 ? type.shape.back().factor : 1;
   formula_ = graph_of(loss, step_);

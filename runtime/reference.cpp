@@ -5,6 +5,8 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "bnc/advice.h"
+#include "ir/hints.h"
 #include "ir/op.h"
 #include "ir/random.h"
 #include "runtime/error.h"
@@ -133,5 +135,8 @@ std::string passes_reference() {
   }
   return text;
 }
+
+std::string hint_on_command(const std::string& word) { return hint(Hint::Place::command, word); }
+std::string hint_on_option(const std::string& word) { return hint(Hint::Place::option, word); }
 
 }  // namespace bnc

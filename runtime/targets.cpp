@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/op.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 
@@ -11,13 +12,28 @@ namespace bnc {
 
 namespace {
 
+constexpr int32_t most_classes = 100'000;   // that labels suggest
+
+std::string help_on_shape(const Dataset::Data& data, const TargetRule& rule) {
+  if (rule.class_numbers && rule.width == 1)
+    return data.target_size == rule.classes ? "of rows with a one for the class, give the number of the class: np.argmax(y, axis=1)"
+                                            : "for numbers to be predicted there is `mean_squared_error(targets)`";
+  return rule.class_numbers ? "" : fmt::format("give the last layer as many units as there are targets: {}", data.target_size);
+}
+
 [[noreturn]] void refuse_shape(const Dataset::Data& data, const TargetRule& rule) {
-  const std::string have = data.target_size == 1
-                               ? "one target an example"
-                               : fmt::format("targets [{}], {} numbers an example", fmt::join(data.target_dims, ", "), data.target_size);
-  const bool one_hot = rule.class_numbers && rule.width == 1 && data.target_size == rule.classes;
-  fail("{} holds {}, but the loss {} of network `{}` takes {}{}", data.labels_file, have, rule.loss, rule.network, rule.type,
-       one_hot ? "\nhelp: of rows with a one for the class, give the number of the class: np.argmax(y, axis=1)" : "");
+  const std::string have =
+      data.target_size == 1 ? "one target an example" : fmt::format("{} targets an example", data.target_size);
+  const std::string takes = rule.width == 1 ? (rule.class_numbers ? "the number of a class" : "one number")
+                                            : fmt::format("{} {}", rule.width, rule.class_numbers ? "numbers of classes" : "numbers");
+  Diagnostic diagnostic{Severity::error, rule.place,
+                        fmt::format("{} holds {}, but the loss {} of network `{}` takes {} for each ({})", data.labels_file, have,
+                                    rule.loss, rule.network, takes, rule.type), {}};
+  if (rule.spread) diagnostic.attached = {*rule.spread};
+  else if (const std::string help = help_on_shape(data, rule); !help.empty()) diagnostic.help(help);
+  std::string text = render(diagnostic);
+  text.pop_back();   // the newline
+  throw Error(text);
 }
 
 // Every label in [0, classes).
@@ -27,10 +43,12 @@ void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& 
       fail("{}: network `{}` tells {} classes apart, but there are {}: {}\nhelp: every class needs a folder of images",
            data.labels_file, rule.network, classes, data.class_names.size(), fmt::join(data.class_names, ", "));
     }
-    fail(
-        "{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: labels that are text are numbered in "
-        "alphabetical order, so all must occur; write numbers from 0 on instead",
-        data.labels_file, rule.network, classes, data.class_names.size());
+    const size_t labels = data.class_names.size();
+    fail("{}: network `{}` tells {} classes apart, but there are {} different labels\nhelp: {}", data.labels_file, rule.network, classes,
+         labels,
+         static_cast<int64_t>(labels) > classes
+             ? fmt::format("give the last layer as many units: {}", labels)
+             : "labels that are text are numbered in alphabetical order, so all must occur; write numbers from 0 on instead");
   }
   const auto found = std::find_if(data.labels.begin(), data.labels.end(), [&](int32_t label) {
     return (label < 0 || label >= classes) && std::find(rule.ignore.begin(), rule.ignore.end(), label) == rule.ignore.end();
@@ -38,9 +56,12 @@ void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& 
   if (found == data.labels.end()) return;
   const auto k = static_cast<size_t>((found - data.labels.begin()) / data.target_size);
   const auto [least, most] = std::minmax_element(data.labels.begin(), data.labels.end());
-  const bool from_one = *least == 1 && *most == classes;
-  fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}{}", data.place(k), *found,
-       data.number_in_file(k), rule.network, classes, classes - 1, from_one ? "\nhelp: labels count from 0: subtract 1 from all" : "");
+  const std::string help = *least == 1 && *most == classes ? "labels count from 0: subtract 1 from all"
+                           : *least >= 0 && *most < most_classes
+                               ? fmt::format("for labels from 0 to {} the last layer has {} units", *most, *most + 1)
+                               : "labels count from 0, one for each class";
+  fail("{}: label {} of example {} is out of range: network `{}` tells {} classes apart, 0 to {}\nhelp: {}", data.place(k), *found,
+       data.number_in_file(k), rule.network, classes, classes - 1, help);
 }
 
 // Labels of floats that are whole numbers.
@@ -96,6 +117,19 @@ void convert_targets(Dataset::Data& data, const TargetRule& rule, const std::opt
   if (!rule.class_numbers && !class_for_a_row && !one_of_two) return to_floats(data, rule);
   to_labels(data, rule);
   check_labels(data, rule.class_numbers || class_for_a_row ? rule.classes : 2, rule);
+}
+
+std::optional<Diagnostic> note_on_rows(Value prediction, const std::string& batch_symbol) {
+  if (prediction.type().rank() <= 2) return std::nullopt;
+  const Node* node = prediction.node;
+  while (node->operands.size() == 1 && node->operands[0].type().shape == prediction.type().shape) node = node->operands[0].node;
+  const TensorType& type = prediction.type();
+  Diagnostic note{Severity::note, node->range,
+                  fmt::format("{} gives {}: a row of {} for each place of an example", node->op->name, to_string(type, batch_symbol),
+                              type.shape.back().factor), {}};
+  note.help(node->is("dense") ? "for one row an example write `flatten(...)` or `global_average_pool(...)` around what this layer is given"
+                              : "for one row an example end with `dense(flatten(h), units)`, or with `global_average_pool(h)`");
+  return note;
 }
 
 TargetKind kind_of(const Dataset::Data& data, const TargetRule& rule) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "ir/attribute.h"
-#include "ir/type.h"
+#include "ir/graph.h"
 #include "runtime/batch_loader.h"
 #include "runtime/metadata.h"
 
@@ -22,7 +22,12 @@ struct TargetRule {
   int64_t classes = 1;          // that the prediction tells apart; 1 where it is one number
   bool is_weight = false;       // weights of examples, not targets
   IntList ignore = {};          // labels that count for nothing
+  SourceRange place = {};       // of the loss
+  std::optional<Diagnostic> spread = {};   // where the prediction has several rows an example: a note at the layer that gives them
 };
+
+// The note of TargetRule::spread; nothing where the prediction has one row an example.
+std::optional<Diagnostic> note_on_rows(Value prediction, const std::string& batch_symbol);
 
 // Makes labels or floats of the targets, as the loss takes them:
 // - class numbers: labels, one or several an example, also from floats that are whole numbers;

@@ -239,7 +239,9 @@ void Trainer::compile() {
   test.threads = options_.threads;
   test.checks = options_.checks;
   if (watched()) tester_.emplace(make_unfolded_session(network_, test, state_.weights));
-  session_.emplace(network_.compile(compile_options(), state_.weights));
+  CompileOptions train = compile_options();
+  train.on_warning = options_.on_warning;
+  session_.emplace(network_.compile(train, state_.weights));
   if (!options_.resume.empty()) session_->restore(state_.weights, state_.hidden_state);
 }
 

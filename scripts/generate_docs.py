@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/ops.md, docs/passes.md and the highlighting of tools/editors from what the compiler says of itself.
+"""Writes docs/ops.md, docs/passes.md, the tables of docs/coming-from-pytorch.md and the highlighting of tools/editors from what the
+compiler says of itself.
 
 usage: generate_docs.py BNC [--check]      With --check, writes nothing; exit 1 if a file differs.
 """
@@ -11,6 +12,8 @@ import sys
 import editor_syntax
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# What stands above this line of a page is written by hand and kept.
+MARK = "<!-- From here on generated: scripts/generate_docs.py -->\n"
 
 
 def generated(bnc):
@@ -19,7 +22,9 @@ def generated(bnc):
         return subprocess.run([bnc, option], check=True, capture_output=True, text=True).stdout
 
     ops = said("--ops-reference")
+    head = (ROOT / "docs/coming-from-pytorch.md").read_text().partition(MARK)[0]
     return {"docs/ops.md": ops, "docs/passes.md": said("--passes-reference"),
+            "docs/coming-from-pytorch.md": head + MARK + said("--hints-reference"),
             **editor_syntax.files(ops, (ROOT / "docs/language.md").read_text())}
 
 

@@ -1,4 +1,5 @@
 // Parsing of a subcommand's options, its help, and output.
+#include "bnc/advice.h"
 #include "tools/command.h"
 
 #include <algorithm>
@@ -73,7 +74,7 @@ Mode Arguments::mode(Mode fallback) const {
 std::optional<WeightStore> Arguments::weights(const Network& network) const {
   if (!has("weights")) return std::nullopt;
   WeightStore weights = WeightStore::load(required("weights"));
-  network.check_weights(weights);
+  flag("verbose") ? check_weights_fully(network, weights) : network.check_weights(weights);
   if (const std::string unused = network.unused_weights(weights); !unused.empty()) message(unused);
   if (const std::string foreign = network.foreign_weights(weights); !foreign.empty()) message(foreign);
   return weights;
@@ -182,6 +183,7 @@ po::options_description all_options(const Command& command) {
   common.add_options()
       ("threads", po::value<int64_t>()->value_name("T"), "use at most T threads (default: the cores the process may use)")
       ("json", po::bool_switch(), "print one JSON object a line on stdout and nothing else there")
+      ("verbose", po::bool_switch(), "print lists whole, however long they are")
       ("help,h", po::bool_switch(), "print this help");
   options.add(common);
   return options;
@@ -192,10 +194,20 @@ std::string placeholder(const std::string& positional) {
   return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional;
 }
 
+// Whether the option that a hint speaks of, if it does, is one of these.
+bool is_for(const std::string& help, const std::vector<std::string>& options) {
+  const size_t begin = help.find("write `--");
+  if (begin == std::string::npos) return true;
+  const size_t name = begin + std::strlen("write `--");
+  return std::find(options.begin(), options.end(), help.substr(name, help.find(' ', name) - name)) != options.end();
+}
+
 [[noreturn]] void fail_unknown_option(const po::options_description& options, std::string name) {
   name.erase(0, name.find_first_not_of('-'));
   std::vector<std::string> names;
   for (const auto& option : options.options()) names.push_back(option->long_name());
+  if (const std::string help = hint_on_option(name); !help.empty() && is_for(help, names))
+    throw UsageError(fmt::format("unknown option `--{}`\nhelp: {}", name, help));
   const std::string nearest = nearest_name(name, names);
   throw UsageError(fmt::format("unknown option `{}{}`{}", name.size() == 1 ? "-" : "--", name,
                                nearest.empty() ? "" : fmt::format("; did you mean `--{}`?", nearest)));

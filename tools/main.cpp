@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "bnc/advice.h"
 #include "tools/command.h"
 
 namespace bnc::tools {
@@ -31,13 +32,14 @@ std::string general_help(const std::vector<Command>& commands) {
   return text;
 }
 
-// What `bnc --NAME` prints without a subcommand; the references are what docs/ops.md and docs/passes.md are made from.
+// What `bnc --NAME` prints without a subcommand; the references are what pages of docs/ are made from.
 std::optional<std::string> general_option(const std::string& word, const std::vector<Command>& commands) {
   if (word == "--version") return version() + "\n";
   if (word == "--help" || word == "-h" || word == "help") return general_help(commands);
   if (word == "--list-passes") return list_of_passes();
   if (word == "--ops-reference") return ops_reference();
   if (word == "--passes-reference") return passes_reference();
+  if (word == "--hints-reference") return hints_reference();
   return std::nullopt;
 }
 
@@ -47,8 +49,10 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
     if (command.name == word) return command;
     names.push_back(command.name);
   }
-  const std::string nearest = nearest_name(word, names);
   const bool is_option = word.rfind('-', 0) == 0;
+  if (const std::string help = hint_on_command(word); !is_option && !help.empty())
+    throw UsageError(fmt::format("unknown command `{}`\nhelp: {}", word, help));
+  const std::string nearest = nearest_name(word, names);
   throw UsageError(fmt::format("unknown {} `{}`{}", is_option ? "option" : "command", word,
                                nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest)));
 }

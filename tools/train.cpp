@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "bnc/advice.h"
 #include "tools/command.h"
 #include "tools/progress.h"
 
@@ -176,6 +177,8 @@ TrainResult train_or_tell(const Network& network, const TrainOptions& options, c
 
 int run(const Arguments& arguments) {
   const Network network = arguments.network();
+  if (arguments.has("weights") && arguments.flag("verbose"))
+    check_weights_fully(network, WeightStore::load(arguments.required("weights")));
   TrainOptions options = train_options(arguments);
   std::optional<RunFolder> folder;
   if (options.out.empty()) {

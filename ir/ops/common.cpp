@@ -41,7 +41,9 @@ int checked_axis(const InferContext& cx, int constraint, int x) {
 
 void require_positive(const InferContext& cx, int constraint, const Shape& shape) {
   for (const Dim& dim : shape)
-    if (dim.factor < 1) fail(cx, constraint, fmt::format("shape {} has a dimension below 1", to_string(shape, cx.batch_symbol)));
+    if (dim.factor < 1)
+      fail(cx, constraint, fmt::format("shape {} has a dimension below 1", to_string(shape, cx.batch_symbol)),
+           dim.factor == -1 ? "no dimension is inferred: all are written, the batch size as `x.shape[0]`" : "");
 }
 
 int channel_axis(const InferContext& cx, int constraint, const std::vector<int>& channels, int x) {

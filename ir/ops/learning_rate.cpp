@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ir/hints.h"
 #include "ir/number_range.h"
 #include "ir/ops/common.h"
 
@@ -195,8 +196,11 @@ template <class A> class Rate {
 
 std::optional<ops::ScheduleProblem> ops::check_schedule(const Symbol& given) {
   const Schedule* schedule = find_schedule(given.name);
-  if (!schedule)
-    return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name), did_you_mean(given.name, names_of(schedules())), ""};
+  if (!schedule) {
+    const std::string help = hint(Hint::Place::schedule, given.name);
+    return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name),
+                           help.empty() ? did_you_mean(given.name, names_of(schedules())) : help, ""};
+  }
   const auto problem = [](std::string argument, std::string text, std::string help) {
     return ScheduleProblem{3, std::move(text), std::move(help), std::move(argument)};
   };

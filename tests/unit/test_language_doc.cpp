@@ -1,5 +1,5 @@
-// Compiles every snippet of docs/language.md. "```bn" holds a whole file, "```bn body" the statements of a network over
-// x: f32[N, 784], "```bn wrong" a file that must be refused.
+// Compiles every snippet of docs/language.md and docs/coming-from-pytorch.md. "```bn" holds a whole file, "```bn body" the statements of
+// a network over x: f32[N, 784], "```bn wrong" a file that must be refused.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -34,10 +34,9 @@ void check_whole(const std::string& text) {
   CHECK(format_source(source) == text);  // the page shows canonical layout
 }
 
-}  // namespace
-
-TEST_CASE("every snippet of docs/language.md compiles, round-trips and is laid out canonically") {
-  std::istringstream page(read_source(BNC_SOURCE_DIR "/docs/language.md")->text);
+// How many there are.
+int check_page(const std::string& path) {
+  std::istringstream page(read_source(path)->text);
   int snippets = 0;
   for (std::string line; std::getline(page, line);) {
     if (!line.starts_with("```bn")) continue;
@@ -49,7 +48,14 @@ TEST_CASE("every snippet of docs/language.md compiles, round-trips and is laid o
     else check_whole(text);
     ++snippets;
   }
-  CHECK(snippets >= 15);
+  return snippets;
+}
+
+}  // namespace
+
+TEST_CASE("every snippet of the documentation of the language compiles, round-trips and is laid out canonically") {
+  CHECK(check_page(BNC_SOURCE_DIR "/docs/language.md") >= 15);
+  CHECK(check_page(BNC_SOURCE_DIR "/docs/coming-from-pytorch.md") >= 1);
 }
 
 // What editors highlight is made from this line, too.

@@ -90,9 +90,11 @@ TEST_CASE("targets: what does not fit the loss is told with its line and advice"
     return message_of<Error>([&] { Objective(network_with(loss, outputs)).open(folder.path("a.npz"), "train", {}); });
   };
   CHECK(contains(npz_error(class_loss, 3),
-                 "a.npz holds targets [3], 3 numbers an example, but the loss softmax_cross_entropy of network `n` takes i32[N]\nhelp: of "
-                 "rows with a one"));
-  CHECK(contains(npz_error(square_loss, 2), "takes f32[N, 2]"));
+                 "a.npz holds 3 targets an example, but the loss softmax_cross_entropy of network `n` takes the number of a class for each "
+                 "(i32[N])\n"));
+  CHECK(contains(npz_error(class_loss, 3), "\nhelp: of rows with a one for the class"));
+  CHECK(contains(npz_error(square_loss, 2), "takes 2 numbers for each (f32[N, 2])\n"));
+  CHECK(contains(npz_error(square_loss, 2), "\nhelp: give the last layer as many units as there are targets: 3"));
   CHECK(npz_error(square_loss, 3).empty());
 }
 
