@@ -1,9 +1,9 @@
 // What a network predicts for a data set: classes with their probabilities, or numbers.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numeric>
 
+#include "runtime/answer_kind.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/evaluator.h"
@@ -15,25 +15,6 @@
 namespace bnc {
 
 namespace {
-
-// How a row of the network's output becomes probabilities.
-enum class Scores { probabilities, logits, logit, number };
-
-struct Scheme {
-  bool classes = false;
-  Scores scores = Scores::probabilities;
-  std::string output;   // the scores of classes
-};
-
-void softmax(std::span<const float> row, std::vector<float>& to) {
-  const float most = *std::max_element(row.begin(), row.end());
-  double sum = 0;
-  for (const float x : row) sum += std::exp(static_cast<double>(x) - most);
-  for (const float x : row) to.push_back(static_cast<float>(std::exp(static_cast<double>(x) - most) / sum));
-}
-
-// Of two classes, of which the second one has this probability.
-void add_pair(float second, std::vector<float>& to) { to.insert(to.end(), {1 - second, second}); }
 
 int64_t width_of(const Value& value) { return element_count(value.type().shape)->factor; }
 
@@ -112,29 +93,22 @@ class Predictor {
   void choose_scheme() {
     const Output& first = *std::find_if(graph_.outputs.begin(), graph_.outputs.end(),
                                         [](const Output& output) { return output.role == Output::Role::output; });
-    if (!objective_) {
-      const bool classes = !model_.classes.empty() && width_of(first.value) == static_cast<int64_t>(model_.classes.size());
-      scheme_ = {classes, first.value.node->is("softmax") ? Scores::probabilities : Scores::logits, first.name};
+    if (objective_) {
+      scheme_ = answer_kind(*objective_, model_);
+      const bool many = objective_->has_targets() && objective_->targets().class_numbers && objective_->targets().width > 1;
+      if (many) scheme_.classes = false;   // several classes an example
       return;
     }
-    if (!objective_->has_targets()) return;   // numbers
-    const TargetRule& rule = objective_->targets();
-    scheme_.output = objective_->prediction();
-    const bool trained_on_classes = model_.targets == TargetMeaning::classes;
-    if (rule.class_numbers || (rule.width > 1 && rule.width == rule.classes && trained_on_classes)) {
-      scheme_.classes = rule.classes * rule.width > 1 && (rule.width == 1 || !rule.class_numbers);   // one class an example
-      scheme_.scores = objective_->loss() == "softmax_cross_entropy" ? Scores::logits : Scores::probabilities;
-    } else if (rule.width == 1 && (rule.shares ? model_.targets != TargetMeaning::numbers : trained_on_classes)) {
-      scheme_.classes = true;
-      scheme_.scores = rule.shares ? Scores::logit : Scores::number;
-    }
+    const int64_t width = width_of(first.value);
+    const bool classes = !model_.classes.empty() && width == static_cast<int64_t>(model_.classes.size());
+    const bool shares = first.value.node->is("softmax");
+    scheme_ = {first.name, {}, classes, shares ? AnswerKind::Scores::probabilities : AnswerKind::Scores::logits, width};
   }
 
   void name_columns() {
     found_.classes = scheme_.classes;
     if (scheme_.classes) {
-      const bool pair = scheme_.scores == Scores::logit || scheme_.scores == Scores::number;
-      const int64_t width = pair ? 2 : objective_ ? objective_->targets().classes : static_cast<int64_t>(model_.classes.size());
+      const int64_t width = scheme_.class_count();
       const bool named = static_cast<int64_t>(model_.classes.size()) == width;
       for (int64_t k = 0; k < width; ++k)
         found_.columns.push_back(named ? model_.classes[static_cast<size_t>(k)] : std::to_string(k));
@@ -180,16 +154,9 @@ class Predictor {
       numbers.insert(numbers.end(), row.begin(), row.end());
     }
     if (!scheme_.classes) return;
-    const bool pair = scheme_.scores == Scores::logit || scheme_.scores == Scores::number;
-    const size_t width = pair ? 1 : found_.columns.size();
-    const std::span<const float> row = session_->view(scheme_.output).subspan(static_cast<size_t>(k) * width, width);
+    const auto width = static_cast<size_t>(scheme_.width);
     const size_t begin = found_.values.size();
-    switch (scheme_.scores) {
-      case Scores::logits: softmax(row, found_.values); break;
-      case Scores::probabilities: found_.values.insert(found_.values.end(), row.begin(), row.end()); break;
-      case Scores::logit: add_pair(static_cast<float>(1 / (1 + std::exp(-static_cast<double>(row[0])))), found_.values); break;
-      case Scores::number: add_pair(row[0], found_.values); break;
-    }
+    scheme_.add_probabilities(session_->view(scheme_.output).subspan(static_cast<size_t>(k) * width, width), found_.values);
     found_.answers.push_back(answer_of(std::span(found_.values).subspan(begin)));
   }
 
@@ -202,7 +169,7 @@ class Predictor {
   Dataset data_;
   bool scored_ = false;
   std::vector<std::string> inputs_;
-  Scheme scheme_;
+  AnswerKind scheme_;
   BatchShape shape_;
   std::vector<std::pair<std::string, int64_t>> numbers_;   // outputs and their numbers an example
   std::optional<Session> session_;

@@ -270,7 +270,9 @@ void Trainer::begin() {
   std::error_code ignored;
   if (state_.best) state_.best->weights.save(best);
   else fs::remove(best, ignored);
-  write_record(out_, record());
+  note_call();
+  write_record(out_, record(RunState::running));
+  write_page();
   if (options_.tensorboard) events_.emplace(out_, state_.history.empty() ? 0 : state_.history.back().step + 1);
 }
 
@@ -281,9 +283,12 @@ bool Trainer::run_steps() {
     report_progress();
     if (is_last()) return true;
     if (options_.stop && options_.stop()) return false;
-    if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds)
+    if (!out_.empty() && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() > options_.checkpoint_seconds) {
       save_checkpoint();
-    else if (state_.step - kept_step_ >= kept_steps || Clock::now() - last_kept_ > kept_time) keep_state();
+      write_page_now_and_then();
+    } else if (state_.step - kept_step_ >= kept_steps || Clock::now() - last_kept_ > kept_time) {
+      keep_state();
+    }
     const Batch* batch = nullptr;
     {
       const Stopwatch watch(times_.waiting);

@@ -7,6 +7,7 @@
 
 #include "bnc/bnc.h"
 #include "runtime/activation_probe.h"
+#include "runtime/answer_kind.h"
 #include "runtime/batch_loader.h"
 #include "runtime/checkpoint.h"
 #include "runtime/evaluator.h"
@@ -87,11 +88,17 @@ class Trainer {
   TrainResult finish(bool stopped);
   bool test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record);
   std::optional<EvaluationResult> test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record);
-  RunRecord record() const;
+  std::vector<std::string> answer_names(const AnswerKind& kind, const Dataset& data) const;
+  RunRecord record(RunState state) const;
+  void note_call();
+  // The page of the run as it stands; while it goes on, only as often as that takes little of the time.
+  void write_page();
+  void write_page_now_and_then();
   TrainingRecord training_record(int64_t step) const;   // of the weights behind that step
   std::vector<std::pair<std::string, std::string>> settings() const;
   std::string path(const char* file) const;
 
+  const char* watched_name() const { return validation_ ? "validation" : "test"; }
   const Dataset* watched() const { return validation_ ? &*validation_ : test_ ? &*test_ : nullptr; }
 
   const Network& network_;
@@ -113,7 +120,9 @@ class Trainer {
   std::string began_with_;               // the file of weights the run began with, also before it was resumed
   TrainResult::Times times_;
   int64_t tests_ = 0;                    // done by this process
-  Clock::time_point begin_, last_checkpoint_, last_kept_;
+  Clock::time_point begin_, last_checkpoint_, last_kept_, last_page_;
+  Clock::duration page_time_{};          // that the last page took
+  std::vector<RunCall> calls_;           // the last one is this one
   double seconds_before_ = 0;            // of the run, when this process began
 };
 

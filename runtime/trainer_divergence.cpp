@@ -4,7 +4,6 @@
 #include "runtime/divergence.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
-#include "runtime/report/report.h"
 #include "runtime/session.h"
 #include "runtime/trainer.h"
 
@@ -116,13 +115,14 @@ void Trainer::write_diverged(int64_t step, Divergence& found) {
   }
   write_file(path("history.csv"), to_csv(state_.history));
   write_file(path("distributions.csv"), to_csv(state_.distributions));
-  RunRecord record = this->record();
+  RunRecord record = this->record(RunState::diverged);
+  record.divergence = {found.step, found.tensor, found.place};
   const std::string place = found.place.empty() ? "" : " at " + found.place;
   record.settings.emplace_back(
       "ended by", fmt::format("divergence in step {}: the first tensor that was not finite was {}{}", found.step, found.tensor, place));
   write_record(out_, record);
+  write_page();
   found.report_path = path("report.html");
-  write_file(found.report_path, render_report(read_record(out_)));
 }
 
 void Trainer::describe_kept(Divergence& found, Diagnostic& diagnostic) const {

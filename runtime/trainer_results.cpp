@@ -1,5 +1,7 @@
 // What a training run leaves behind: the last figures, weights, checkpoint and report.
+#include "runtime/dataset.h"
 #include "runtime/error.h"
+#include "runtime/machine.h"
 #include "runtime/network.h"
 #include "runtime/population.h"
 #include "runtime/report/numbers.h"
@@ -39,7 +41,7 @@ TrainResult Trainer::finish(bool stopped) {
       else estimated(state_.best->weights).save(result.best_weights_path);
     }
   }
-  RunRecord found = record();
+  RunRecord found = record(RunState::done);
   result.stopped = stopped || !test_finally(weights, result, found);
   result.times = times_;
   if (out_.empty()) return result;
@@ -50,13 +52,17 @@ TrainResult Trainer::finish(bool stopped) {
   result.checkpoint_path = checkpoint_folder(out_);
   result.weights_path = path("weights.safetensors");
   weights.save(result.weights_path);
-  if (result.stopped) return result;
-  found.train = result.train;
-  found.test = result.test.count > 0 ? result.test : result.validation;
-  found.histograms = probe_->histograms(weights);
+  if (result.stopped) {
+    found = record(RunState::stopped);
+  } else {
+    found.train = result.train;
+    found.validation = result.validation;
+    found.test = result.test;
+    found.histograms = probe_->histograms(weights);
+  }
   write_record(out_, found);
+  write_page();
   result.report_path = path("report.html");
-  write_file(result.report_path, render_report(read_record(out_)));
   return result;
 }
 
@@ -72,6 +78,7 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
     if (!*data) continue;
     const bool shown = data == &test_ || !test_;
     const auto found = test_frozen(frozen, weights, **data, shown ? &record : nullptr);
+    if (shown) record.answered = data == &test_ ? "test" : "validation";
     if (!found) return false;
     *figures = *found;
   }
@@ -80,25 +87,61 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
 
 std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record) {
   const Stopwatch watch(times_.tests);
-  PredictionCollector answers(data, shape_.classes);
+  const AnswerKind kind = answer_kind(objective_, state_.weights.data().metadata);
+  const auto collector = collector_of(kind, answer_names(kind, data));
+  const bool one_an_example = data.data().labels.empty() || data.data().target_size == 1;   // no map of labels
+  const bool answers = record && objective_.has_targets() && !objective_.targets().is_weight && one_an_example;
   EvaluationHooks hooks = test_hooks();
-  const bool one_an_example = data.data().labels.empty() || data.data().target_size == 1;
-  if (record && one_an_example)
-    hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) { answers.add(first, count, predictions); };
+  if (answers) {
+    hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) {
+      const auto part = [&](const auto& all, int64_t width) {
+        return all.empty() ? std::span(all) : std::span(all).subspan(static_cast<size_t>(first * width), static_cast<size_t>(count * width));
+      };
+      const Dataset::Data& content = data.data();
+      collector->add(first, count, predictions, {part(content.labels, content.target_size), part(content.targets, content.target_size)});
+    };
+  }
   const auto result = evaluate_session(frozen, objective_, weights, data, std::min(examples_a_test, data.count()), hooks);
-  if (record && one_an_example && result) answers.fill(*record);
+  if (answers && result) record->answers.push_back(collector->answers(data));
   return result;
 }
 
+// Of the classes, or of the numbers that the network predicts.
+std::vector<std::string> Trainer::answer_names(const AnswerKind& kind, const Dataset& data) const {
+  const ModelMetadata& model = state_.weights.data().metadata;
+  if (kind.classes) return data.data().class_names.empty() ? model.classes : data.data().class_names;
+  if (model.table && kind.width == 1 && !model.table->target.empty()) return {model.table->target};
+  return {};
+}
+
+void Trainer::note_call() {
+  if (!options_.resume.empty()) calls_ = calls_of_run(options_.resume);
+  calls_.push_back({utc_time(), options_.command, machine_name(), version(), session_->threads(), state_.step});
+}
+
+void Trainer::write_page() {
+  const auto start = Clock::now();
+  write_file(path("report.html"), render_report(read_record(out_)));
+  last_page_ = Clock::now();
+  page_time_ = last_page_ - start;
+}
+
+void Trainer::write_page_now_and_then() {
+  constexpr int pages_that_fit = 50;   // into the time from one to the next
+  if (Clock::now() - last_page_ > page_time_ * pages_that_fit) write_page();
+}
+
 // What is known of the run so far.
-RunRecord Trainer::record() const {
+RunRecord Trainer::record(RunState state) const {
   RunRecord record;
+  record.state = state;
+  record.calls = calls_;
+  record.steps = steps_;
+  record.watched = watched_name();
   record.network = network_.name();
   record.source_path = network_.data().source->path;
   record.source = network_.data().source->text;
   record.settings = settings();
-  if (validation_) record.course_set = "validation";
-  if (!test_ && validation_) record.final_set = "validation";
   return record;
 }
 
@@ -125,7 +168,7 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
     list.emplace_back("speed", fmt::format("{:.{}f} examples a second, {} a step, {:.1f} % of it waiting for data", rate, rate < 10 ? 1 : 0,
                                            duration(seconds / done), times_.waiting / seconds * 100));
   }
-  list.emplace_back("compiled in", fmt::format("{} by {}", duration(session_->info().compile_ms / 1e3), version()));
+  list.emplace_back("compiled in", duration(session_->info().compile_ms / 1e3));
   return list;
 }
 

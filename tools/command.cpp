@@ -3,6 +3,7 @@
 #include "tools/command.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -247,11 +248,21 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
     throw UsageError(error.what());
   }
   drop_unset_switches(values);
-  Arguments arguments(std::move(values));
+  std::string call = "bnc " + command.name;
+  for (const std::string& word : words) call += " " + quoted(word);
+  Arguments arguments(std::move(values), std::move(call));
   if (!arguments.flag("help") && !arguments.flag("list-passes"))
     for (const std::string& name : command.positional)
       if (!arguments.has(name)) throw UsageError(fmt::format("the {} is missing", placeholder(name)));
   return arguments;
+}
+
+std::string quoted(const std::string& word) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_-./:,=+@%", c); };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 std::string help_text(const Command& command) {

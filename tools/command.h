@@ -33,7 +33,7 @@ class UsageError : public std::runtime_error {
 // The options of one call, converted and checked.
 class Arguments {
  public:
-  explicit Arguments(po::variables_map values) : values_(std::move(values)) {}
+  explicit Arguments(po::variables_map values, std::string call = {}) : values_(std::move(values)), call_(std::move(call)) {}
 
   bool has(const std::string& option) const;
   bool flag(const std::string& option) const { return has(option); }
@@ -57,6 +57,8 @@ class Arguments {
   std::vector<std::string> list(const std::string& option) const;
 
   bool json() const { return flag("json"); }
+  // The whole call, as a shell reads it.
+  const std::string& call() const { return call_; }
   // Of `--threads`; 0 where it is not given: the cores the process may use.
   int threads() const { return static_cast<int>(integer("threads").value_or(0)); }
   std::string cpu() const { return has("cpu") ? text("cpu") : "native"; }
@@ -77,6 +79,7 @@ class Arguments {
 
  private:
   po::variables_map values_;
+  std::string call_;
 };
 
 struct Command {
@@ -116,6 +119,9 @@ void message(std::string_view text);
 std::string figures_text(const EvaluationResult& result, int digits);
 // The same, where predictions for some of those examples were not finite.
 void warn_of_not_finite(const EvaluationResult& result, const char* examples);
+
+// A word as a shell reads it back.
+std::string quoted(const std::string& word);
 
 std::string list_of_passes();
 

@@ -1,9 +1,7 @@
 // `bnc train`: trains a network, with checkpoints; Ctrl-C stops it in good order.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -64,6 +62,7 @@ TrainOptions train_options(const Arguments& arguments) {
   options.threads = arguments.threads();
   options.cpu = arguments.cpu();
   options.checks = arguments.checks();
+  options.command = arguments.call();
   options.stop = [] { return stop_requested != 0; };
   return options;
 }
@@ -81,15 +80,6 @@ Json to_json(const Divergence& found, const std::string& model) {
 Json to_json(const Progress& progress) {
   return {{"epoch", progress.epoch}, {"step", progress.step},         {"steps", progress.steps},
           {"loss", progress.loss},   {"accuracy", progress.accuracy}, {"examples_per_second", progress.examples_per_second}};
-}
-
-// A word as a shell reads it back.
-std::string quoted(const std::string& word) {
-  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_-./:,=+@%", c); };
-  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
-  std::string text = "'";
-  for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
 }
 
 // The options of this call that a resumed one needs again.

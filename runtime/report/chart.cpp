@@ -25,7 +25,7 @@ std::string figure(const std::string& title, const std::string& legend, const st
   return fmt::format("<figure class=\"chart\">\n<figcaption>{}</figcaption>\n{}{}\n</figure>\n", escape_html(title), legend, drawing);
 }
 
-std::string render_points(const Axes& axes, const std::vector<std::pair<double, double>>& points) {
+std::string render_points(const Axes& axes, const Points& points) {
   std::string text;
   for (const auto& [x, y] : points) text += fmt::format("{:.1f},{:.1f} ", axes.across(x), axes.down(y));
   return text;
@@ -46,9 +46,23 @@ std::string render_curve(const Axes& axes, const Curve& curve) {
 }
 
 std::string render_band(const Axes& axes, const Curve& low, const Curve& high) {
-  std::vector<std::pair<double, double>> outline = high.points;
+  Points outline = high.points;
   outline.insert(outline.end(), low.points.rbegin(), low.points.rend());
   return fmt::format("<polygon class=\"band c{}\" points=\"{}\"/>\n", low.colour % colours, render_points(axes, outline));
+}
+
+std::string render_reference(const Axes& axes, const Points& points) {
+  return points.empty() ? "" : fmt::format("<polyline class=\"reference\" points=\"{}\"/>\n", render_points(axes, points));
+}
+
+// A line across the chart, with its name on the side where there is room.
+std::string render_mark(const Axes& axes, const Mark& mark) {
+  const double x = axes.across(mark.at);
+  const bool right = x > Axes::width / 2;
+  return fmt::format(
+      "<line class=\"moment\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text class=\"moment-name\" x=\"{3:.1f}\" y=\"{4}\" "
+      "text-anchor=\"{5}\">{6}</text>\n",
+      x, Axes::top, Axes::height - Axes::bottom, right ? x - 6 : x + 6, Axes::top + 12, right ? "end" : "start", escape_html(mark.name));
 }
 
 // "loss over training steps. training: 2.3 to 0.41; test: 2.2 to 0.52"
@@ -78,7 +92,7 @@ std::string curve_style(int k) { return fmt::format("c{}{}", k % colours, k < co
 
 std::string render_chart(const Chart& given) {
   Chart chart = given;
-  Axis across{chart.x_title, {}, true}, up{chart.y_title};
+  Axis across{chart.x_title, {}, chart.whole_steps}, up{chart.y_title};
   ChartRange &x = across.range, &y = up.range;
   for (Curve& curve : chart.curves) {
     std::erase_if(curve.points, [](const auto& point) { return !std::isfinite(point.second); });
@@ -88,11 +102,17 @@ std::string render_chart(const Chart& given) {
     }
   }
   if (x.empty()) return "";
+  if (chart.mark) x.include(chart.mark->at);
+  for (const auto& [along, value] : chart.reference) {
+    x.include(along);
+    y.include(value);
+  }
   if (chart.from_zero) y.include(0);
   up.logarithmic = chart.logarithmic && y.low > 0 && y.high > wide * y.low;
   if (up.logarithmic) up.title += ", logarithmic";
   const Axes axes(across, up);
-  std::string inside = axes.render();
+  std::string inside = axes.render() + render_reference(axes, chart.reference);
+  if (chart.mark) inside += render_mark(axes, *chart.mark);
   for (const auto& [low, high] : chart.bands) inside += render_band(axes, chart.curves[low], chart.curves[high]);
   for (const Curve& curve : chart.curves) {
     if (!curve.points.empty()) inside += render_curve(axes, curve);
@@ -100,11 +120,11 @@ std::string render_chart(const Chart& given) {
   return figure(chart.title, render_legend(chart), svg(describe(chart), chart.x_title, inside));
 }
 
-std::string render_histogram(const std::string& title, const Histogram& histogram, int colour) {
+std::string render_histogram(const std::string& title, const Histogram& histogram, int colour, const std::string& x_title) {
   if (histogram.counts.empty()) return "";
   double total = 0;
   for (const int64_t count : histogram.counts) total += static_cast<double>(count);
-  const Axis values{"value", {histogram.low, histogram.high}};
+  const Axis values{x_title, {histogram.low, histogram.high}};
   Axis shares{"% of the values", {0, 0}};
   for (const int64_t count : histogram.counts) shares.range.include(100 * static_cast<double>(count) / total);
   const Axes axes(values, shares);
@@ -116,10 +136,29 @@ std::string render_histogram(const std::string& title, const Histogram& histogra
     const double right = std::max(axes.across(histogram.low + static_cast<double>(k + 1) * width) - 0.5, left + 1);
     if (share > 0) bars += fmt::format("M{:.1f} {:.1f}H{:.1f}V{:.1f}H{:.1f}z", left, axes.down(0), right, axes.down(share), left);
   }
-  const std::string description = fmt::format("{}: histogram of the values from {:.3g} to {:.3g}", title, histogram.low, histogram.high);
+  const std::string description = fmt::format("{}: histogram from {:.3g} to {:.3g}", title, histogram.low, histogram.high);
   return figure(
       title, "",
       svg(description, values.title, axes.render() + fmt::format("<path class=\"bars c{}\" d=\"{}\"/>\n", colour % colours, bars)));
+}
+
+std::string render_scatter(const Scatter& scatter) {
+  if (scatter.points.empty()) return "";
+  Axis along{scatter.x_title}, up{scatter.y_title};
+  for (const Points& points : {scatter.points, scatter.reference}) {
+    for (const auto& [x, y] : points) {
+      along.range.include(x);
+      up.range.include(y);
+    }
+  }
+  const Axes axes(along, up);
+  std::string dots;
+  for (const auto& [x, y] : scatter.points) dots += fmt::format("M{:.1f} {:.1f}h0", axes.across(x), axes.down(y));
+  const std::string inside = axes.render() + render_reference(axes, scatter.reference) +
+                             fmt::format("<path class=\"points c{}\" d=\"{}\"/>\n", scatter.colour % colours, dots);
+  const std::string description =
+      fmt::format("{}: {} over {}, {} points", scatter.title, scatter.y_title, scatter.x_title, scatter.points.size());
+  return figure(scatter.title, "", svg(description, scatter.x_title, inside));
 }
 
 }  // namespace bnc

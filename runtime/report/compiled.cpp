@@ -93,14 +93,13 @@ std::string render_entries(const std::string& caption, const char* gone, const s
 }
 
 std::string render_totals(const Explanation& explanation) {
-  const auto row = [](const char* name, double before, double after) {
-    return std::vector<std::string>{name, magnitude(before), magnitude(after)};
+  const auto bytes = [](const char* name, double before, double after) {
+    return std::vector<std::string>{name, bytes_text(before), bytes_text(after)};
   };
   HtmlTable table{"cost of one example", "number", {"", "as written", "compiled"}, {}, {}};
-  table.rows = {
-      row("floating-point operations", explanation.flops_before, explanation.flops_after),
-      row("bytes moved", explanation.bytes_before, explanation.bytes_after),
-      row("bytes of working memory", static_cast<double>(explanation.arena_before), static_cast<double>(explanation.arena_after))};
+  table.rows = {{"floating-point operations", magnitude(explanation.flops_before), magnitude(explanation.flops_after)},
+                bytes("memory moved", explanation.bytes_before, explanation.bytes_after),
+                bytes("working memory", static_cast<double>(explanation.arena_before), static_cast<double>(explanation.arena_after))};
   const std::string text = render_table(table);
   if (!explanation.predicted_difference) return text;
   const std::string measured = explanation.measured_difference ? fmt::format("{:.2g}", *explanation.measured_difference)

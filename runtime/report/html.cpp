@@ -13,6 +13,7 @@ namespace bnc {
 namespace {
 
 constexpr size_t fewest_links = 3;   // fewer sections need no links
+constexpr int reload_seconds = 10;
 
 std::string escaped(char c) {
   switch (c) {
@@ -67,7 +68,7 @@ std::string with_code(const std::string& text) {
   return html;
 }
 
-std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections) {
+std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections, bool reload) {
   std::string links, body;
   size_t count = 0;
   for (const Section& section : sections) {
@@ -81,9 +82,10 @@ std::string render_page(const std::string& title, const std::string& first, cons
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" "
-      "href=\"data:,\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" "
+      "href=\"data:,\">\n{}<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" "
       "hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
-      escape_html(title), page_style, first, links, body, page_script);
+      reload ? fmt::format("<meta http-equiv=\"refresh\" content=\"{}\">\n", reload_seconds) : "", escape_html(title), page_style, first,
+      links, body, page_script);
 }
 
 std::string render_table(const HtmlTable& table) {

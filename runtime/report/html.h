@@ -21,8 +21,9 @@ struct Section {
   std::string heading, note, body;
 };
 
-// A whole page: a first part, links to the sections, and these; style and script inside, nothing from elsewhere.
-std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections);
+// A whole page: a first part, links to the sections, and these; style and script inside, nothing from elsewhere. With `reload` it loads
+// itself again every few seconds.
+std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections, bool reload = false);
 
 // A table whose rows are HTML cells; the first cell of a row is its heading. Classes of the style sheet: `wide` as the page, `number` of
 // numbers, `stack`: on a phone, cells stand below one another, each behind the title of its column.

@@ -2,11 +2,25 @@
 
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace bnc {
+
+namespace {
+
+using Unit = std::pair<double, const char*>;
+
+// In the largest unit that it reaches, also by rounding up; with three digits.
+std::string in_units(double number, std::span<const Unit> units, const char* single) {
+  for (const auto& [unit, name] : units)
+    if (number >= 0.9995 * unit) return fmt::format("{:.3g}\u00a0{}", number / unit, name);
+  return fmt::format("{:g}{}", number, single);
+}
+
+}  // namespace
 
 std::string percent(double share) { return std::isnan(share) ? "none" : fmt::format("{:.2f}\u00a0%", 100 * share); }
 
@@ -16,11 +30,16 @@ std::string loss_text(double loss) {
   return size >= 1e-3 && size < 100 ? fmt::format("{:.4f}", loss) : size < 1e5 ? fmt::format("{:.5g}", loss) : fmt::format("{:.4g}", loss);
 }
 
+std::string figure_text(double number) { return std::isnan(number) ? "none" : fmt::format("{:.5g}", number); }
+
 std::string magnitude(double number) {
-  for (const auto& [unit, name] : {std::pair(1e9, "billion"), std::pair(1e6, "million"), std::pair(1e3, "thousand")}) {
-    if (number >= unit) return fmt::format("{:#.4g} {}", number / unit, name);
-  }
-  return fmt::format("{:g}", number);
+  static constexpr Unit units[] = {{1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}};
+  return in_units(number, units, "");
+}
+
+std::string bytes_text(double bytes) {
+  static constexpr Unit units[] = {{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}};
+  return in_units(bytes, units, "\u00a0B");
 }
 
 std::string duration(double seconds) {

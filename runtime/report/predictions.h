@@ -1,27 +1,36 @@
-// Single answers of a network over a test set, for its report.
+// The answers of a network over a data set, for its report.
 #pragma once
 
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "runtime/report/record.h"
+#include "runtime/answer_kind.h"
+#include "runtime/report/answers.h"
 
 namespace bnc {
 
-// Collects answers over a test set with labels.
-class PredictionCollector {
- public:
-  PredictionCollector(const Dataset& data, int64_t classes) : data_(data), classes_(classes) {}
-  // The predictions for examples [first, first + count), `classes` scores each.
-  void add(int64_t first, int64_t count, std::span<const float> predictions);
-  // The most certain mistakes, then some right answers; the number of mistakes; confusion.
-  void fill(RunRecord& record) const;
-
- private:
-  const Dataset& data_;
-  const int64_t classes_;
-  std::vector<Prediction> mistakes_, right_;
-  std::vector<std::vector<int64_t>> confusion_;
+// The true answers for a batch; one of them is filled.
+struct Truths {
+  std::span<const int32_t> labels;   // as many as rows of the output; those that are no class are left out
+  std::span<const float> numbers;
 };
+
+// Collects the answers that one output gives.
+class AnswerCollector {
+ public:
+  virtual ~AnswerCollector() = default;
+  // The output's numbers for examples [first, first + count).
+  virtual void add(int64_t first, int64_t count, std::span<const float> predictions, const Truths& truths) = 0;
+  // What came of them all, with pictures of examples that are images.
+  virtual OutputAnswers answers(const Dataset& data) const = 0;
+};
+
+// `names` are those of the classes or of the columns of numbers; there may be none.
+std::unique_ptr<AnswerCollector> collector_of(const AnswerKind& kind, std::vector<std::string> names);
+
+// An example as a PNG data URI, of every k-th pixel where it is large; empty where it is no grey or RGB image.
+std::string image_of(const Dataset& data, int64_t example);
 
 }  // namespace bnc

@@ -1,5 +1,7 @@
 #include "runtime/report/record.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 
@@ -8,6 +10,7 @@
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
 #include "runtime/json_numbers.h"
+#include "runtime/report/answers_json.h"
 
 namespace bnc {
 
@@ -16,31 +19,48 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-Json to_json(const EvaluationResult& result) { return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}}; }
+Json to_json(const EvaluationResult& result) {
+  Json metrics = Json::object();
+  for (const auto& [name, value] : result.metrics) metrics[name] = value;
+  return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"metrics", metrics}};
+}
+
 EvaluationResult evaluation(const Json& json) {
-  return {number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
+  EvaluationResult result{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
+  const Json metrics = json.value("metrics", Json::object());
+  for (const auto& [name, value] : metrics.items()) result.metrics.emplace_back(name, number(value));
+  return result;
 }
 
-Json to_json(const Prediction& prediction) {
-  return {{"example", prediction.example},
-          {"truth", prediction.truth},
-          {"answer", prediction.answer},
-          {"probability", prediction.probability},
-          {"truth_probability", prediction.truth_probability},
-          {"image", prediction.image}};
+constexpr std::array<const char*, 4> state_names = {"running", "stopped", "diverged", "done"};   // in the order of RunState
+
+RunState state_named(const std::string& name) {
+  const auto found = std::find(state_names.begin(), state_names.end(), name);
+  return found == state_names.end() ? RunState::done : static_cast<RunState>(found - state_names.begin());
 }
 
-Prediction prediction(const Json& json) {
-  return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")),
-          whole_number<int32_t>(json.at("answer")),  number(json.at("probability")),
-          number(json.at("truth_probability")),      json.at("image").get<std::string>()};
+Json to_json(const RunCall& call) {
+  return {{"begun", call.begun},     {"command", call.command}, {"machine", call.machine},
+          {"version", call.version}, {"threads", call.threads}, {"first_step", call.first_step}};
 }
 
-Json to_json(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
-Histogram histogram(const Json& json) { return {number(json.at("low")), number(json.at("high")), whole_numbers(json.at("counts"))}; }
+RunCall call_of(const Json& json) {
+  return {json.at("begun").get<std::string>(),   json.at("command").get<std::string>(),      json.at("machine").get<std::string>(),
+          json.at("version").get<std::string>(), whole_number<int64_t>(json.at("threads")), whole_number<int64_t>(json.at("first_step"))};
+}
+
+Json to_json(const DivergenceRecord& divergence) {
+  return {{"step", divergence.step}, {"tensor", divergence.tensor}, {"place", divergence.place}};
+}
+
+DivergenceRecord divergence_of(const Json& json) {
+  return {whole_number<int64_t>(json.at("step")), json.at("tensor").get<std::string>(), json.at("place").get<std::string>()};
+}
+
+Json to_json(const OutputAnswers& answers) { return json_of(answers); }
 
 Json to_json(const NormalizationHistograms& each) {
-  return {{"batch_norm", each.batch_norm}, {"before", to_json(each.before)}, {"after", to_json(each.after)}};
+  return {{"batch_norm", each.batch_norm}, {"before", json_of(each.before)}, {"after", json_of(each.after)}};
 }
 
 template <class T> Json list(const std::vector<T>& values) {
@@ -49,22 +69,27 @@ template <class T> Json list(const std::vector<T>& values) {
   return json;
 }
 
+// Records of older versions lack some entries.
 void read_json(const Json& json, RunRecord& record) {
+  const auto entries = [&](const char* name) { return json.value(name, Json::array()); };
   record.network = json.at("network").get<std::string>();
   record.source_path = json.at("source_path").get<std::string>();
   record.source = json.at("source").get<std::string>();
+  record.state = state_named(json.value("state", "done"));
+  for (const Json& each : entries("calls")) record.calls.push_back(call_of(each));
+  if (json.contains("steps")) record.steps = whole_number<int64_t>(json.at("steps"));
   for (const auto& [name, value] : json.at("settings").items()) record.settings.emplace_back(name, value.get<std::string>());
+  record.watched = json.value("watched", record.watched);
   record.train = evaluation(json.at("train"));
+  if (json.contains("validation")) record.validation = evaluation(json.at("validation"));
   record.test = evaluation(json.at("test"));
-  record.course_set = json.value("course_set", "test");   // those of older versions have none
-  record.final_set = json.value("final_set", "test");
-  record.class_names = json.at("class_names").get<std::vector<std::string>>();
-  for (const Json& each : json.at("predictions")) record.predictions.push_back(prediction(each));
-  record.mistakes = whole_number<int64_t>(json.at("mistakes"));
-  for (const Json& row : json.at("confusion")) record.confusion.push_back(whole_numbers(row));
+  record.answered = json.value("answered", record.answered);
+  for (const Json& each : entries("answers")) record.answers.push_back(answers_of(each));
   for (const Json& each : json.at("histograms")) {
-    record.histograms.push_back({each.at("batch_norm").get<std::string>(), histogram(each.at("before")), histogram(each.at("after"))});
+    record.histograms.push_back(
+        {each.at("batch_norm").get<std::string>(), histogram_from(each.at("before")), histogram_from(each.at("after"))});
   }
+  if (json.contains("divergence") && !json.at("divergence").is_null()) record.divergence = divergence_of(json.at("divergence"));
 }
 
 std::string text_of(const std::string& path) {
@@ -74,16 +99,24 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
-std::string RunRecord::class_name(size_t label) const { return label < class_names.size() ? class_names[label] : std::to_string(label); }
-
 void write_record(const std::string& folder, const RunRecord& record) {
   Json settings = Json::object();
   for (const auto& [name, value] : record.settings) settings[name] = value;
-  const Json json = {{"network", record.network}, {"source_path", record.source_path}, {"source", record.source}, {"settings", settings},
-                     {"train", to_json(record.train)}, {"test", to_json(record.test)},
-                     {"course_set", record.course_set}, {"final_set", record.final_set}, {"class_names", record.class_names},
-                     {"predictions", list(record.predictions)}, {"mistakes", record.mistakes}, {"confusion", record.confusion},
-                     {"histograms", list(record.histograms)}};
+  const Json json = {{"network", record.network},
+                     {"source_path", record.source_path},
+                     {"source", record.source},
+                     {"state", state_names[static_cast<size_t>(record.state)]},
+                     {"calls", list(record.calls)},
+                     {"steps", record.steps},
+                     {"settings", settings},
+                     {"watched", record.watched},
+                     {"train", to_json(record.train)},
+                     {"validation", to_json(record.validation)},
+                     {"test", to_json(record.test)},
+                     {"answered", record.answered},
+                     {"answers", list(record.answers)},
+                     {"histograms", list(record.histograms)},
+                     {"divergence", record.divergence ? to_json(*record.divergence) : Json()}};
   write_file(fs::path(folder) / "report.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -104,9 +137,22 @@ RunRecord read_record(const std::string& folder) {
       fail("{}: damaged: not the record of a training run", facts);
     }
   }
-  if (fs::exists(weights, ignored)) record.weights = WeightStore::load(weights);
+  if (record.state != RunState::running && fs::exists(weights, ignored)) record.weights = WeightStore::load(weights);
   record.folder = folder;
   return record;
+}
+
+std::vector<RunCall> calls_of_run(const std::string& folder) {
+  const std::string facts = fs::path(folder) / "report.json";
+  std::error_code ignored;
+  RunRecord record;
+  if (!fs::exists(facts, ignored)) return {};
+  try {
+    read_json(Json::parse(text_of(facts)), record);
+  } catch (const Json::exception&) {
+    return {};
+  }
+  return record.calls;
 }
 
 }  // namespace bnc

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "runtime/report/chart.h"
+#include "runtime/report/courses.h"
 #include "runtime/report/html.h"
 #include "runtime/report/numbers.h"
 #include "runtime/report/sections.h"
@@ -19,43 +20,63 @@ std::string card(const std::string& title, const std::string& figure) {
 
 std::string cards_of(const std::string& set, const EvaluationResult& result) {
   if (result.count == 0) return "";
-  return (std::isnan(result.accuracy) ? "" : card(set + " accuracy", percent(result.accuracy))) +
-         card(set + " loss", loss_text(result.loss));
+  std::string text = (std::isnan(result.accuracy) ? "" : card(set + " accuracy", percent(result.accuracy))) +
+                     card(set + " loss", loss_text(result.loss));
+  for (const auto& [name, value] : result.metrics) text += card(breakable(set + " " + name), figure_text(value));
+  return text;
+}
+
+// The figures of the networks that predict one number.
+std::string cards_of(const RunRecord& run, const OutputAnswers& answers) {
+  if (answers.numbers.size() != 1) return "";
+  const NumberAnswers& numbers = answers.numbers.front();
+  return card(run.answered + " RMSE", figure_text(numbers.root_mean_square_error)) +
+         (std::isnan(numbers.explained) ? "" : card(run.answered + " R\u00b2", fmt::format("{:.4g}", numbers.explained)));
+}
+
+std::string cards_of(const ClassAnswers& answers, const std::string& set) {
+  if (!answers.ranking || std::isnan(answers.ranking->auc)) return "";
+  return card(set + " area below ROC", fmt::format("{:.4f}", answers.ranking->auc));
 }
 
 std::string render_figures(const RunRecord& run) {
-  std::string text = "<div class=\"cards\">\n" + cards_of(run.final_set, run.test) + cards_of("training", run.train);
+  std::string text = "<div class=\"cards\">\n" + cards_of("test", run.test) + cards_of("validation", run.validation);
+  if (run.answers.size() == 1) {
+    const OutputAnswers& answers = run.answers.front();
+    text += answers.classes ? cards_of(*answers.classes, run.answered) : cards_of(run, answers);
+  }
+  text += cards_of("training", run.train);
   if (!run.history.empty())
     text += card("steps", std::to_string(run.history.back().step)) + card("time", duration(run.history.back().seconds));
   return text + "</div>\n";
 }
 
+std::string render_course_chart(const RunRecord& run, const FigureCourse& course) {
+  Chart chart{capitalized(course.name), "training step", course.meaning,
+              {{"training", 0, course.training}, {run.watched, 1, course.tests}}};
+  chart.logarithmic = course.logarithmic;
+  if (run.divergence) chart.mark = {static_cast<double>(run.divergence->step), "diverged"};
+  return render_chart(chart);
+}
+
 Section render_course(const RunRecord& run) {
-  Curve loss{"training", 0, {}}, accuracy = loss, rate{"learning rate", 2, {}}, test_loss{run.course_set, 1, {}}, test_accuracy = test_loss;
-  for (const HistoryRow& row : run.history) {
-    const double step = static_cast<double>(row.step);
-    loss.points.emplace_back(step, row.loss);
-    accuracy.points.emplace_back(step, row.accuracy);
-    rate.points.emplace_back(step, row.rate);
-    if (!row.tested) continue;
-    test_loss.points.emplace_back(step, row.test_loss);
-    test_accuracy.points.emplace_back(step, row.test_accuracy);
-  }
-  Chart losses{"Loss", "training step", "loss an example", {loss, test_loss}}, rates{"Learning rate", "training step", "rate", {rate}};
-  losses.logarithmic = true;
+  std::string charts;
+  for (const FigureCourse& course : courses_of(run)) charts += render_course_chart(run, course);
+  Chart rates{"Learning rate", "training step", "rate", {{"learning rate", 2, rates_of(run)}}};
   rates.legend = false;
   rates.from_zero = true;
-  const std::string charts = render_chart(losses) +
-                             render_chart({"Accuracy", "training step", "share of right answers", {accuracy, test_accuracy}}) +
-                             render_chart(rates);
-  return {"Course", "Training figures are means over the steps since the point before.",
+  charts += render_chart(rates);
+  const std::string last = run.train.count > 0 ? " Above stands the mean over the last epoch." : "";
+  return {"Course", "Training figures are means over the steps since the point before." + last,
           charts.empty() ? "" : "<div class=\"charts\">\n" + charts + "</div>\n"};
 }
 
-Section render_settings(const RunRecord& run) {
-  HtmlTable table{"how this run was made", "wide", {}, {}, {}};
-  for (const auto& [name, value] : run.settings) table.rows.push_back({breakable(name), breakable(value)});
-  return {"Settings", "", table.rows.empty() ? "" : render_table(table)};
+// "Begun 2026-11-29 07:45 UTC on AMD EPYC, 4 processors, by bnc 0.1"
+std::string render_origin(const RunRecord& run) {
+  if (run.calls.empty()) return "";
+  const RunCall& first = run.calls.front();
+  return fmt::format("<p>Report of a training run, begun {} on {}, by {}</p>\n", escape_html(first.begun), escape_html(first.machine),
+                     escape_html(first.version));
 }
 
 Section render_source(const RunRecord& run) {
@@ -68,12 +89,15 @@ Section render_source(const RunRecord& run) {
 
 std::string render_report(const RunRecord& run) {
   const std::string name = run.network.empty() ? run.folder : run.network;
-  std::vector<Section> sections = {render_course(run), render_normalization(run), render_predictions(run), render_confusion(run)};
+  std::vector<Section> sections = {render_course(run), render_normalization(run)};
+  for (Section& section : render_answers(run)) sections.push_back(std::move(section));
   for (Section& section : render_compilation(run)) sections.push_back(std::move(section));
   sections.push_back(render_settings(run));
   sections.push_back(render_source(run));
-  return render_page(name + ": training report",
-                     fmt::format("<h1>{}</h1>\n<p>Report of a training run</p>\n", breakable(name)) + render_figures(run), sections);
+  const std::string origin = render_origin(run);
+  const std::string first = fmt::format("<h1>{}</h1>\n{}", breakable(name), origin.empty() ? "<p>Report of a training run</p>\n" : origin) +
+                            render_state(run) + render_figures(run);
+  return render_page(name + ": training report", first, sections, run.state == RunState::running);
 }
 
 }  // namespace bnc

@@ -9,8 +9,11 @@
 namespace bnc {
 
 Section render_normalization(const RunRecord& run);
-Section render_predictions(const RunRecord& run);
-Section render_confusion(const RunRecord& run);
+std::vector<Section> render_answers(const RunRecord& run);       // those of each output
+std::vector<Section> render_classes(const RunRecord& run, const ClassAnswers& answers);
+Section render_numbers(const RunRecord& run, const OutputAnswers& answers);
 std::vector<Section> render_compilation(const RunRecord& run);   // the graph before and after the passes, and what was folded
+std::string render_state(const RunRecord& run);                  // whether it goes on, and how it ended
+Section render_settings(const RunRecord& run);
 
 }  // namespace bnc

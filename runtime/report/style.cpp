@@ -57,11 +57,18 @@ svg .title { fill: var(--text); }
 .curve.thin polyline { stroke-width: 1; stroke-opacity: .45; }
 .band { fill: var(--hue); fill-opacity: .2; }
 .bars { fill: var(--hue); }
+.points { fill: none; stroke: var(--hue); stroke-width: 4.5; stroke-linecap: round; stroke-opacity: .55; }
+.reference { fill: none; stroke: var(--soft); stroke-dasharray: 5 4; }
+.moment { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
+svg .moment-name { fill: var(--bad); }
 .cursor { stroke: var(--soft); stroke-dasharray: 3 3; }
 .off { display: none; }
 #tip { position: fixed; z-index: 1; pointer-events: none; background: var(--text); color: var(--page); border-radius: 6px; padding: 6px 10px;
   font-size: 13px; line-height: 1.4; white-space: pre; font-variant-numeric: tabular-nums; }
 #tip[hidden] { display: none; }
+.state { color: var(--text); background: var(--card); border: 1px solid var(--line); border-left: 4px solid rgb(var(--link)); border-radius: 8px;
+  padding: 8px 12px; margin-top: 12px; max-width: none; overflow-wrap: anywhere; }
+.state.bad { border-left-color: var(--bad); }
 .scroll { overflow-x: auto; width: fit-content; min-width: min(420px, 100%); max-width: 100%; margin-top: 12px; }
 .scroll:has(.wide, .predictions) { width: auto; }
 .scroll + p { margin-top: 12px; }
@@ -77,10 +84,12 @@ tbody b { color: var(--text); font-weight: normal; }
 .scroll:has(.predictions) { columns: 3 350px; column-gap: 0; }
 .predictions thead, .predictions tr { break-inside: avoid; }
 .predictions td, .predictions th { vertical-align: middle; }
-.predictions img { width: 56px; height: 56px; object-fit: contain; image-rendering: pixelated; border-radius: 4px; display: block; }
+.predictions caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+td img, th img { width: 56px; height: 56px; object-fit: contain; image-rendering: pixelated; border-radius: 4px; display: block; }
 .wrong { color: var(--bad); }
 .right { color: var(--good); }
 .small { font-size: 14px; color: var(--soft); }
+.soft { color: var(--soft); }
 .filter { display: none; gap: 6px; flex-wrap: wrap; }
 .js .filter { display: flex; }
 .filter button { font: inherit; font-size: 14px; padding: 4px 12px; border: 1px solid var(--line); border-radius: 6px; background: var(--card);
@@ -91,6 +100,11 @@ tbody b { color: var(--text); font-weight: normal; }
 .confusion td { text-align: right; font-variant-numeric: tabular-nums; background: rgba(var(--link), calc(var(--share) * var(--strength)));
   min-width: 34px; }
 .confusion thead th { text-align: right; }
+.confusion thead td { background: none; }
+.confusion.named thead th { vertical-align: bottom; }
+.confusion.named thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 160px; overflow: hidden;
+  text-overflow: ellipsis; }
+.confusion tbody th { overflow-wrap: anywhere; }
 .confusion .diagonal { font-weight: 700; }
 .graphs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 12px; align-items: start; }
 .graphs svg { max-width: 380px; margin: 8px auto 0; }
@@ -117,7 +131,7 @@ pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
   .confusion { font-size: 12px; }
   .confusion td, .confusion th { padding: 4px 2px; min-width: 24px; }
   .confusion tbody th { white-space: normal; padding-left: 6px; }
-  .predictions img { width: 44px; height: 44px; }
+  td img, th img { width: 44px; height: 44px; }
 }
 @media (min-width: 821px) {
   .wide tbody th:has(+ td:last-child) { width: 26%; }

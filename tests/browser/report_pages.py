@@ -5,6 +5,7 @@ usage: report_pages.py BNC      Exit code 77 where there is no Chromium.
 """
 import gzip
 import itertools
+import json
 import pathlib
 import shutil
 import struct
@@ -15,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import numpy as np
 from devtools import Browser, find_chromium
-from harness import SKIPPED, succeed
+from harness import SKIPPED, call, succeed
 
 BNC = sys.argv[1]
 HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_report."))
@@ -51,7 +52,7 @@ TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('s
   .map(e => e.tagName + '.' + e.className).concat(document.documentElement.scrollWidth > innerWidth ? ['the page'] : [])"""
 
 # Charts whose marks (lines, bars, boxes) are not to be seen: none, or of no size.
-NO_MARKS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() && ![...s.querySelectorAll('polyline, circle, .bars, .box rect')].some(m => {
+NO_MARKS = """[...document.querySelectorAll('svg')].filter(s => s.checkVisibility() && ![...s.querySelectorAll('.curve polyline, circle, .bars, .points, .box rect')].some(m => {
   const b = m.getBoundingClientRect(), c = getComputedStyle(m);
   return b.width + b.height > 10 && (c.stroke !== 'none' || c.fill !== 'none');
 })).map(s => s.getAttribute('aria-label'))"""
@@ -102,7 +103,17 @@ BROKEN_WORDS = """[...document.querySelectorAll('th, td, caption, summary, h1, h
 })"""
 
 # Ticks between whole numbers below curves, which go over steps.
-BROKEN_STEPS = """[...document.querySelectorAll('.chart svg:has(.curve) .across')].map(t => t.textContent).filter(t => t.includes('.') && !/[kM]$/.test(t))"""
+BROKEN_STEPS = """[...document.querySelectorAll('.chart svg[data-across^="training step"] .across')].map(t => t.textContent).filter(t => t.includes('.') && !/[kM]$/.test(t))"""
+
+# Rows of a table's columns on the page (where it is laid out in several) that do not begin at one height, and headers that stand apart from their columns.
+CROOKED_HEADERS = """[...document.querySelectorAll('table')].filter(t => t.checkVisibility() && t.tHead && t.tHead.checkVisibility()).flatMap(t => {
+  const bad = [], cells = [...t.tHead.rows[0].cells], tops = new Map();
+  for (const box of t.tHead.rows[0].getClientRects()) tops.set(Math.round(box.top), 1);
+  if (tops.size > 1) bad.push('headers at several heights: ' + t.caption.textContent);
+  const row = t.tBodies[0].rows[0];
+  cells.forEach((cell, k) => { if (Math.abs(cell.getBoundingClientRect().left - row.cells[k].getBoundingClientRect().left) > 1.5) bad.push('apart: ' + cell.textContent); });
+  return bad;
+})"""
 
 # Links that lead nowhere.
 DEAD_LINKS = """[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href')).filter(h => !document.getElementById(h.slice(1)))"""
@@ -147,7 +158,7 @@ def check_page(browser, page, charts):
         where = f"{page.name} at {width}, {scheme}"
         assert browser.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
         assert browser.evaluate("document.querySelectorAll('.chart svg').length") == charts, where
-        for check in (TOO_WIDE, NO_MARKS, LOW_CONTRAST, POOR_LABELS, WITHOUT_NAME, SPILLS, BROKEN_WORDS, BROKEN_STEPS, DEAD_LINKS):
+        for check in (TOO_WIDE, NO_MARKS, LOW_CONTRAST, POOR_LABELS, WITHOUT_NAME, SPILLS, BROKEN_WORDS, BROKEN_STEPS, CROOKED_HEADERS, DEAD_LINKS):
             found = browser.evaluate(check)
             assert found == [], f"{where}: {found[:5]}"
         check_quiet(browser, page)
@@ -221,6 +232,63 @@ def check_folding(browser, page, batch_norms):
     assert rows < 4 and rows + others == batch_norms, (rows, others)
 
 
+BINARY = """network binary(x: f32[N, 3]) {
+  return dense(relu(batch_norm(dense(x, 8))), 1)
+}
+
+train binary {
+  loss      = binary_cross_entropy_with_logits(labels)
+  optimizer = adam(rate=0.01)
+  batch     = 16
+}
+"""
+
+PRICES = """network prices(x: f32[N, 3]) {
+  return dense(relu(batch_norm(dense(x, 8))), 1)
+}
+
+train prices {
+  loss      = mean_squared_error(target)
+  optimizer = adam(rate=0.01)
+  batch     = 16
+}
+"""
+
+
+def write_tables(folder):
+    """Binary labels as text, and whole numbers to predict."""
+    random = np.random.default_rng(5)
+    for name, count in (("train", 200), ("test", 80)):
+        x = random.normal(size=(count, 3))
+        noisy = x[:, 0] + 0.5 * random.normal(size=count)
+        rows = ["length,width,height of the whole thing,kind"] + [f"{a:.4f},{b:.4f},{c:.4f},{'a rather long name' if n > 0 else 'short'}" for (a, b, c), n in zip(x, noisy)]
+        (folder / f"binary_{name}.csv").write_text("\n".join(rows) + "\n")
+        rows = ["length,width,height,price"] + [f"{a:.4f},{b:.4f},{c:.4f},{round(100 + 10 * n)}" for (a, b, c), n in zip(x, noisy)]
+        (folder / f"prices_{name}.csv").write_text("\n".join(rows) + "\n")
+
+
+def check_task(browser, page, charts, headings):
+    """The page of a task has its charts and sections, and looks well."""
+    check_page(browser, page, charts)
+    found = browser.evaluate("[...document.querySelectorAll('h2')].map(h => h.textContent)")
+    assert [heading for heading in headings if heading not in found] == [], (page, found)
+
+
+def check_reload(browser, folder):
+    """The page of a run that goes on asks for itself again, and that of one that has ended does not."""
+    refresh = "document.querySelectorAll('meta[http-equiv=refresh]').length"
+    browser.open(folder / "report.html")
+    assert browser.evaluate(refresh) == 0
+    record = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(record | {"state": "running"}))
+    running = HERE / "running.html"
+    succeed(BNC, "report", folder, "-o", running)
+    (folder / "report.json").write_text(json.dumps(record))
+    browser.open(running)
+    assert browser.evaluate(refresh) == 1
+    assert browser.evaluate("document.querySelector('.state').textContent").startswith("The run goes on: step ")
+
+
 def check_print(browser, page):
     """On paper a page is light, whatever the screen, and has nothing to click on."""
     browser.open(page, 800, "dark")
@@ -265,6 +333,12 @@ def main():
     write_points(HERE / "points.npz", 64)
     succeed(BNC, "train", odd, "--data", HERE / "points.npz", "--test", HERE / "points.npz", "--steps", 4, "--out", HERE / "odd & <i>")
     succeed(BNC, "train", HERE / "net.bn", "--data", data, "--steps", 1, "--out", HERE / "short")
+    write_tables(HERE)
+    for name, source in (("binary", BINARY), ("prices", PRICES)):
+        (HERE / f"{name}.bn").write_text(source)
+        succeed(BNC, "train", HERE / f"{name}.bn", "--data", HERE / f"{name}_train.csv", "--test", HERE / f"{name}_test.csv", "--steps", 60, "--out", HERE / name)
+    (HERE / "diverging.bn").write_text(PRICES.replace("adam(rate=0.01)", "sgd(rate=1e20)").replace("batch_norm(dense(x, 8))", "dense(x, 8)"))
+    assert call(BNC, "train", HERE / "diverging.bn", "--data", HERE / "prices_train.csv", "--steps", 60, "--out", HERE / "diverging").returncode == 1
     mixed = HERE / "mixed.html"
     succeed(BNC, "report", *[HERE / "odd & <i>"] * 2, HERE / "short", *[HERE / "one"] * 7, "-o", mixed)
     of_net = 1 + 3 * 10   # all batch norms in one chart, and three of each
@@ -274,6 +348,11 @@ def main():
         check_page(browser, HERE / "odd & <i>" / "report.html", 2)
         check_page(browser, HERE / "short" / "report.html", 3 + of_net)
         check_page(browser, mixed, 5)
+        check_task(browser, HERE / "binary" / "report.html", 3 + 3 + 2, ["Predictions", "Confusion", "Classes", "Thresholds"])
+        check_task(browser, HERE / "prices" / "report.html", 2 + 3 + 3, ["Predictions"])
+        check_task(browser, HERE / "diverging" / "report.html", 2, ["Course"])
+        assert browser.evaluate("document.querySelectorAll('.state.bad').length + ' ' + document.querySelectorAll('.moment').length") == "1 1"
+        check_reload(browser, HERE / "prices")
         check_colours(browser, page)
         check_folding(browser, page, 10)
         check_toggles(browser, page)

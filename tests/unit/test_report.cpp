@@ -2,12 +2,10 @@
 
 #include "bnc/bnc.h"
 #include "runtime/network.h"
-#include "runtime/png.h"
 #include "runtime/report/chart.h"
 #include "runtime/report/graph_drawing.h"
 #include "runtime/report/html.h"
 #include "runtime/report/numbers.h"
-#include "runtime/report/predictions.h"
 #include "runtime/report/report.h"
 #include "support/files.h"
 
@@ -24,10 +22,14 @@ RunRecord small_record() {
   record.settings = {{"optimizer", "sgd(rate=0.1)"}, {"batch", "7"}};
   record.train = {0.25, 0.875, 70};
   record.test = {0.5, std::nan(""), 30};
-  record.class_names = {"cat & dog", "bird"};
-  record.predictions = {{4, 1, 0, 0.75, 0.25, ""}, {0, 1, 1, 0.9, 0.9, ""}};
-  record.mistakes = 1;
-  record.confusion = {{9, 2}, {1, 18}};
+  record.calls = {{"2026-11-29 07:45 UTC", "bnc train net.bn --data 'my data.csv'", "Some CPU, 4 processors", "bnc 0.1", 3, 0}};
+  record.steps = 40;
+  record.answers = {{"y", "labels", ClassAnswers{.names = {"cat & dog", "bird"}, .count = 30, .mistakes = 3}, {}}};
+  ClassAnswers& answers = *record.answers[0].classes;
+  answers.predictions = {{4, 1, 0, 0.75, 0.25, ""}, {0, 1, 1, 0.9, 0.9, ""}};
+  answers.confusion = {{9, 2}, {1, 18}};
+  answers.unanswered = {0, 0};
+  answers.ranking = Ranking{0.9375, {{0, 0}, {0.25, 1}, {1, 1}}, {{0, 0.5}, {1, 1}}, {{0, 1}, {1, 0}}};
   record.histograms = {{"batch_norm_1", {-1, 2, {1, 5, 3}}, {0, 1, {2, 2}}}};
   return record;
 }
@@ -92,8 +94,14 @@ TEST_CASE("numbers of a report are short, and have their units") {
   CHECK(duration(31.58) == "31.6 s");
   CHECK(duration(725.4) == "12 min 5 s");
   CHECK(duration(12345) == "3 h 25 min");
-  CHECK(magnitude(1000) == "1.000 thousand");
+  CHECK(magnitude(1000) == "1\u00a0thousand");
   CHECK(magnitude(819) == "819");
+  CHECK(magnitude(184612) == "185\u00a0thousand");
+  CHECK(magnitude(999700) == "1\u00a0million");
+  CHECK(bytes_text(2240) == "2.24\u00a0kB");
+  CHECK(bytes_text(64) == "64\u00a0B");
+  CHECK(bytes_text(12.5e6) == "12.5\u00a0MB");
+  CHECK(figure_text(23) == "23");
   CHECK(breakable("a.b_1/c(d=2, e<f)") == "a.<wbr>b_1/<wbr>c(<wbr>d=<wbr>2, e&lt;f)");
   CHECK(with_code("into `a_b` & `c`") == "into <code>a_<wbr>b</code> &amp; <code>c</code>");
 }
@@ -194,17 +202,65 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   CHECK(again.settings == record.settings);
   CHECK(again.test.loss == 0.5);
   CHECK(std::isnan(again.test.accuracy));
-  CHECK(again.confusion == record.confusion);
-  CHECK(again.predictions[0].truth_probability == 0.25);
+  CHECK(again.calls[0].command == record.calls[0].command);
+  CHECK(again.state == RunState::done);
+  REQUIRE(again.answers.size() == 1);
+  const ClassAnswers& answers = *again.answers[0].classes;
+  CHECK(answers.confusion == record.answers[0].classes->confusion);
+  CHECK(answers.predictions[0].truth_probability == 0.25);
+  CHECK(answers.ranking->roc == record.answers[0].classes->ranking->roc);
   CHECK(again.histograms[0].before.counts == record.histograms[0].before.counts);
   const std::string page = render_report(again);
   for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band",
-                           "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "1 of 30 test"}) {
+                           "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "3 of 30 test",
+                           "begun 2026-11-29 07:45 UTC on Some CPU, 4 processors, by bnc 0.1", "3 threads used",
+                           "--data 'my data.<wbr>csv'", "ROC, area 0.9375", "<b>0.9375</b>"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
+  CHECK_FALSE(contains(page, "http-equiv"));
   CHECK(page.find("&#10007;&nbsp;cat") < page.find("&#10003;&nbsp;bird"));
   folder.write("report.json", "{\"network\": 1}");
   CHECK(contains(message_of<Error>([&] { read_record(folder.path()); }), "report.json: damaged"));
+}
+
+TEST_CASE("the page of a run that goes on loads itself again; one that was stopped or diverged says so, and where") {
+  const TemporaryFolder folder;
+  folder.write("history.csv", to_csv(rising_history(4, 0.9)));
+  RunRecord record = small_record();
+  const auto page_in = [&](RunState state) {
+    record.state = state;
+    write_record(folder.path(), record);
+    return render_report(read_record(folder.path()));
+  };
+  const std::string running = page_in(RunState::running);
+  CHECK(contains(running, "<meta http-equiv=\"refresh\""));
+  CHECK(contains(running, "The run goes on: step 40 of 40, after 1 s."));
+  const std::string stopped = page_in(RunState::stopped);
+  CHECK_FALSE(contains(stopped, "<meta http-equiv"));
+  CHECK(contains(stopped, "The run was stopped behind step 40 of 40"));
+  CHECK_FALSE(contains(stopped, "class=\"moment\""));
+  record.divergence = {37, "dense_1", "net.bn:2"};
+  const std::string diverged = page_in(RunState::diverged);
+  CHECK(contains(diverged, "diverged in step 37: the first tensor that was not finite was <code>dense_1</code> at net.bn:2."));
+  CHECK(count_of(diverged, "<line class=\"moment\"") == 2);   // loss and accuracy
+  CHECK(contains(diverged, ">diverged</text>"));
+}
+
+TEST_CASE("a run's history may be of validation examples, and what is not known stays away") {
+  const TemporaryFolder folder;
+  folder.write("history.csv", to_csv(rising_history(4, 0.9)));
+  folder.write("report.json", R"({"network": "n", "source_path": "", "source": "", "settings": {}, "watched": "validation",
+    "train": {"loss": 0.2759, "accuracy": null, "count": 5}, "validation": {"loss": 0.3, "accuracy": null, "count": 5},
+    "test": {"loss": 0, "accuracy": 0, "count": 0}, "histograms": []})");
+  const std::string page = report({folder.path()});
+  CHECK(contains(page, "data-name=\"validation\""));
+  CHECK(contains(page, "validation loss<b>0.3000</b>"));
+  CHECK_FALSE(contains(page, "test loss"));
+  const std::string comparison = report({folder.path(), folder.path()});
+  CHECK(contains(comparison, "<td data-title=\"training loss\">0.2759</td>"));   // as on its page, not the last row's
+  CHECK(contains(page, "training loss<b>0.2759</b>"));
+  CHECK(contains(comparison, "<td data-title=\"validation loss\">0.3000</td>"));
+  CHECK(contains(comparison, "Validation loss"));
 }
 
 TEST_CASE("several runs laid over one another: a curve each, and the steps to what all have reached") {
@@ -220,40 +276,4 @@ TEST_CASE("several runs laid over one another: a curve each, and the steps to wh
   CHECK(contains(page, ">94.00\u00a0%</td><td data-title=\"steps until 69.00\u00a0%\">60</td>"));
   CHECK(contains(page, ">69.00\u00a0%</td><td data-title=\"steps until 69.00\u00a0%\">100</td>"));
   CHECK(message_of<Error>([&] { report({folder.path("fast"), folder.path("none")}); }).starts_with("error: "));
-}
-
-TEST_CASE("images of floats: those in [0, 1] as they are, others from their least to their largest value") {
-  const TemporaryFolder folder;
-  const auto image_of = [&](const std::vector<float>& values) {
-    save_npz(folder.path("d.npz"), {{"x", Array({1, 2, 2, 1}, values)}, {"y", Array({1}, std::vector<int32_t>{1})}});
-    const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-    PredictionCollector collector(data, 2);
-    collector.add(0, 1, std::vector<float>{0, 1});
-    RunRecord record;
-    collector.fill(record);
-    return record.predictions.at(0).image;
-  };
-  const auto png = [](const std::vector<uint8_t>& pixels) { return "data:image/png;base64," + encode_base64(encode_png(2, 2, 1, pixels)); };
-  CHECK(image_of({0, 0.2f, 0.6f, 0.8f}) == png({0, 51, 153, 204}));
-  CHECK(image_of({-1, 0, 1, 4}) == png({0, 51, 102, 255}));
-}
-
-TEST_CASE("predictions: mistakes by certainty, then right answers; images only of pixels") {
-  const TemporaryFolder folder;
-  save_npz(folder.path("d.npz"), {{"x", Array({4, 2}, std::vector<float>(8, 0.5f))}, {"y", Array({4}, std::vector<int32_t>{0, 1, 2, 1})}});
-  const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  PredictionCollector collector(data, 3);
-  const std::vector<float> scores = {5, 0, 0, /**/ 1, 0, 0, /**/ 9, 0, 0, /**/ 0, 3, 0};
-  collector.add(0, 4, scores);
-  RunRecord record;
-  collector.fill(record);
-  REQUIRE(record.predictions.size() == 4);
-  CHECK(record.mistakes == 2);
-  CHECK(record.predictions[0].example == 2);
-  CHECK(record.predictions[1].example == 1);
-  CHECK(record.predictions[1].probability == doctest::Approx(std::exp(1.0) / (std::exp(1.0) + 2)));
-  CHECK(record.predictions[1].truth_probability == doctest::Approx(1 / (std::exp(1.0) + 2)));
-  CHECK(record.predictions[2].example == 0);
-  CHECK(record.predictions[0].image.empty());
-  CHECK(record.confusion == std::vector<std::vector<int64_t>>{{1, 0, 0}, {1, 1, 0}, {1, 0, 0}});
 }

@@ -287,6 +287,7 @@ struct TrainOptions {
   int threads = 0;
   std::string cpu = "native";
   CodeChecks checks = {};
+  std::string command;                    // what was called, for the report; may be empty
   std::function<void(const Progress&)> on_progress = {};
   std::function<bool()> stop = {};        // polled between steps and during tests; true ends the run with a checkpoint
   std::function<void(const std::string& warning)> on_warning = {};

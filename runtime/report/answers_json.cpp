@@ -1,0 +1,147 @@
+#include "runtime/report/answers_json.h"
+
+#include <algorithm>
+
+#include "runtime/json_numbers.h"
+
+namespace bnc {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Prediction& prediction) {
+  return {{"example", prediction.example},
+          {"truth", prediction.truth},
+          {"answer", prediction.answer},
+          {"probability", prediction.probability},
+          {"truth_probability", prediction.truth_probability},
+          {"image", prediction.image}};
+}
+
+Prediction prediction_of(const Json& json) {
+  return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")),
+          whole_number<int32_t>(json.at("answer")),  number(json.at("probability")),
+          number(json.at("truth_probability")),      json.at("image").get<std::string>()};
+}
+
+// As two lists of numbers.
+Json json_of(const Points& points) {
+  Json xs = Json::array(), ys = Json::array();
+  for (const auto& [x, y] : points) {
+    xs.push_back(x);
+    ys.push_back(y);
+  }
+  return {{"x", xs}, {"y", ys}};
+}
+
+Points points_of(const Json& json) {
+  const Json &xs = json.at("x"), &ys = json.at("y");
+  Points points;
+  for (size_t k = 0; k < std::max(xs.size(), ys.size()); ++k) points.emplace_back(number(xs.at(k)), number(ys.at(k)));
+  return points;
+}
+
+Json json_of(const Ranking& ranking) {
+  return {{"auc", ranking.auc},
+          {"roc", json_of(ranking.roc)},
+          {"precision", json_of(ranking.precision)},
+          {"recall", json_of(ranking.recall)}};
+}
+
+Ranking ranking_of(const Json& json) {
+  return {number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")), points_of(json.at("recall"))};
+}
+
+Json json_of(const ClassAnswers& answers) {
+  Json predictions = Json::array();
+  for (const Prediction& each : answers.predictions) predictions.push_back(json_of(each));
+  return {{"names", answers.names},
+          {"count", answers.count},
+          {"mistakes", answers.mistakes},
+          {"confusion", answers.confusion},
+          {"unanswered", answers.unanswered},
+          {"predictions", predictions},
+          {"ranking", answers.ranking ? json_of(*answers.ranking) : Json()}};
+}
+
+ClassAnswers class_answers_of(const Json& json) {
+  ClassAnswers answers{.names = json.at("names").get<std::vector<std::string>>(),
+                       .count = whole_number<int64_t>(json.at("count")),
+                       .mistakes = whole_number<int64_t>(json.at("mistakes")),
+                       .unanswered = whole_numbers(json.at("unanswered"))};
+  for (const Json& row : json.at("confusion")) answers.confusion.push_back(whole_numbers(row));
+  const size_t classes = answers.confusion.size();
+  for (const auto& row : answers.confusion)
+    if (row.size() != classes) throw Json::other_error::create(501, "not a square matrix", &json);
+  if (answers.unanswered.size() != classes) throw Json::other_error::create(501, "not a number for each class", &json);
+  for (const Json& each : json.at("predictions")) answers.predictions.push_back(prediction_of(each));
+  if (!json.at("ranking").is_null()) answers.ranking = ranking_of(json.at("ranking"));
+  return answers;
+}
+
+Json json_of(const WorstExample& example) {
+  return {{"example", example.example},
+          {"truth", example.truth},
+          {"prediction", example.prediction},
+          {"error", example.error},
+          {"image", example.image}};
+}
+
+WorstExample worst_example_of(const Json& json) {
+  return {whole_number<int64_t>(json.at("example")), number(json.at("truth")), number(json.at("prediction")), number(json.at("error")),
+          json.at("image").get<std::string>()};
+}
+
+Json json_of(const NumberAnswers& answers) {
+  Json worst = Json::array();
+  for (const WorstExample& each : answers.worst) worst.push_back(json_of(each));
+  return {{"name", answers.name},
+          {"count", answers.count},
+          {"not_finite", answers.not_finite},
+          {"mean_absolute_error", answers.mean_absolute_error},
+          {"root_mean_square_error", answers.root_mean_square_error},
+          {"explained", answers.explained},
+          {"points", json_of(answers.points)},
+          {"residuals", json_of(answers.residuals)},
+          {"worst", worst}};
+}
+
+NumberAnswers number_answers_of(const Json& json) {
+  NumberAnswers answers{.name = json.at("name").get<std::string>(),
+                        .count = whole_number<int64_t>(json.at("count")),
+                        .not_finite = whole_number<int64_t>(json.at("not_finite")),
+                        .mean_absolute_error = number(json.at("mean_absolute_error")),
+                        .root_mean_square_error = number(json.at("root_mean_square_error")),
+                        .explained = number(json.at("explained")),
+                        .points = points_of(json.at("points")),
+                        .residuals = histogram_from(json.at("residuals"))};
+  for (const Json& each : json.at("worst")) answers.worst.push_back(worst_example_of(each));
+  return answers;
+}
+
+}  // namespace
+
+Json json_of(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
+
+Histogram histogram_from(const Json& json) {
+  return {number(json.at("low")), number(json.at("high")), whole_numbers(json.at("counts"))};
+}
+
+Json json_of(const OutputAnswers& answers) {
+  Json numbers = Json::array();
+  for (const NumberAnswers& each : answers.numbers) numbers.push_back(json_of(each));
+  return {{"output", answers.output},
+          {"target", answers.target},
+          {"classes", answers.classes ? json_of(*answers.classes) : Json()},
+          {"numbers", numbers}};
+}
+
+OutputAnswers answers_of(const Json& json) {
+  OutputAnswers answers{json.at("output").get<std::string>(), json.at("target").get<std::string>(), {}, {}};
+  if (!json.at("classes").is_null()) answers.classes = class_answers_of(json.at("classes"));
+  for (const Json& each : json.at("numbers")) answers.numbers.push_back(number_answers_of(each));
+  return answers;
+}
+
+}  // namespace bnc

@@ -1,0 +1,88 @@
+// Answers that are classes: which are taken for which, and the mistakes that the network is most certain of.
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/report/collectors.h"
+#include "runtime/report/ranking.h"
+#include "runtime/report/sample.h"
+
+namespace bnc {
+
+namespace {
+
+constexpr size_t shown_mistakes = 20, shown_right = 10, ranked_examples = size_t{1} << 18;
+
+class ClassCollector : public AnswerCollector {
+ public:
+  ClassCollector(AnswerKind kind, std::vector<std::string> names)
+      : kind_(std::move(kind)), classes_(static_cast<size_t>(kind_.class_count())) {
+    if (names.size() == classes_) found_.names = std::move(names);
+    found_.confusion.assign(classes_, std::vector<int64_t>(classes_, 0));
+    found_.unanswered.assign(classes_, 0);
+  }
+
+  void add(int64_t first, int64_t count, std::span<const float> predictions, const Truths& truths) override {
+    const auto width = static_cast<size_t>(kind_.width);
+    if (predictions.size() < truths.labels.size() * width) return;
+    const bool single = truths.labels.size() == static_cast<size_t>(count);   // an answer an example
+    for (size_t k = 0; k < truths.labels.size(); ++k) {
+      const int32_t truth = truths.labels[k];
+      if (truth < 0 || truth >= static_cast<int64_t>(classes_)) continue;
+      probabilities_.clear();
+      const std::span<const float> row = predictions.subspan(k * width, width);
+      kind_.add_probabilities(row, probabilities_);
+      add_answer(single ? std::optional(first + static_cast<int64_t>(k)) : std::nullopt, truth, answer_of(row));
+    }
+  }
+
+  OutputAnswers answers(const Dataset& data) const override {
+    ClassAnswers found = found_;
+    found.predictions = mistakes_;
+    std::stable_sort(found.predictions.begin(), found.predictions.end(), more_certain);
+    if (found.predictions.size() > shown_mistakes) found.predictions.resize(shown_mistakes);
+    found.predictions.insert(found.predictions.end(), right_.begin(), right_.end());
+    for (Prediction& each : found.predictions) each.image = image_of(data, each.example);
+    if (classes_ == 2) found.ranking = ranking_of(scored_.values());
+    return {kind_.output, kind_.target, std::move(found), {}};
+  }
+
+ private:
+  static bool more_certain(const Prediction& a, const Prediction& b) { return a.probability > b.probability; }
+
+  int32_t answer_of(std::span<const float> row) const {
+    if (!kind_.of_pair()) return bnc::answer_of(row);
+    return std::isfinite(row[0]) ? bnc::answer_of(probabilities_) : -1;
+  }
+
+  // `example` is empty where an example has many answers, which are only counted.
+  void add_answer(std::optional<int64_t> example, int32_t truth, int32_t answer) {
+    const auto at = static_cast<size_t>(truth);
+    ++found_.count;
+    found_.mistakes += answer != truth;
+    if (answer < 0) ++found_.unanswered[at];
+    else ++found_.confusion[at][static_cast<size_t>(answer)];
+    if (classes_ == 2 && answer >= 0) scored_.add({probabilities_[1], truth == 1});
+    if (!example || (answer == truth && right_.size() >= shown_right)) return;
+    Prediction prediction{*example, truth, answer, 0, 0, ""};
+    if (answer >= 0) {
+      prediction.probability = probabilities_[static_cast<size_t>(answer)];
+      prediction.truth_probability = probabilities_[at];
+    }
+    (answer == truth ? right_ : mistakes_).push_back(std::move(prediction));
+  }
+
+  const AnswerKind kind_;
+  const size_t classes_;
+  ClassAnswers found_;
+  std::vector<Prediction> mistakes_, right_;
+  Sample<ScoredExample> scored_{ranked_examples};
+  std::vector<float> probabilities_;
+};
+
+}  // namespace
+
+std::unique_ptr<AnswerCollector> collect_classes(const AnswerKind& kind, std::vector<std::string> names) {
+  return std::make_unique<ClassCollector>(kind, std::move(names));
+}
+
+}  // namespace bnc
