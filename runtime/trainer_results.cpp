@@ -95,7 +95,8 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Weig
   if (answers) {
     hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) {
       const auto part = [&](const auto& all, int64_t width) {
-        return all.empty() ? std::span(all) : std::span(all).subspan(static_cast<size_t>(first * width), static_cast<size_t>(count * width));
+        const std::span whole(all);
+        return all.empty() ? whole : whole.subspan(static_cast<size_t>(first * width), static_cast<size_t>(count * width));
       };
       const Dataset::Data& content = data.data();
       collector->add(first, count, predictions, {part(content.labels, content.target_size), part(content.targets, content.target_size)});
