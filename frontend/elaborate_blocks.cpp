@@ -39,7 +39,9 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
     if (!given) inside.variables[parameter.text] = evaluate_symbol(*parameter.fallback, {});
     check_parameter(block, parameter, inside.variables[parameter.text], given ? places[parameter.text] : parameter.fallback->range);
   }
+  const size_t before = graph_.nodes().size();
   execute(block.body);
+  note_block(inside.prefix, before);
   if (!inside.returned) {
     if (inside.failed) throw Abandon{};
     Diagnostic diagnostic{Severity::error, block.range, fmt::format("block `{}` returns nothing", block.name), {}};
@@ -47,6 +49,13 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
     throw CompileError(std::move(diagnostic));
   }
   return std::move(*inside.returned);
+}
+
+// The nodes behind the first `before` ones stand in this use of a block, but for those of the blocks that it uses itself.
+void Elaborator::note_block(const std::string& prefix, size_t before) {
+  if (!blocks_) return;
+  auto node = graph_.nodes().rbegin();
+  for (size_t k = graph_.nodes().size(); k > before; --k, ++node) blocks_->emplace(node->get(), prefix.substr(0, prefix.size() - 1));
 }
 
 // Puts what the call gives into the variables of the block, and where it stands into `places`; returns the argument `name`, if any.

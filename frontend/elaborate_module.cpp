@@ -102,13 +102,15 @@ void open_names(const Expression& expression, const std::map<std::string, Term>&
 
 }  // namespace
 
-bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source) {
+bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source) { return parse_module(source, nullptr); }
+
+bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source, BlockPaths* blocks) {
   ast::Module syntax = parse_syntax(source);
   Reporter reporter;
   check_declarations(syntax, source, reporter);
   bnc::Module module;
   for (const ast::Function& network : syntax.networks)
-    if (!reporter.full()) module.networks.push_back(Elaborator(syntax, reporter).network(network));
+    if (!reporter.full()) module.networks.push_back(Elaborator(syntax, reporter, blocks).network(network));
   if (!syntax.trains.empty() && !reporter.full()) {
     const ast::Train& train = syntax.trains[0];
     const auto named = std::find_if(module.networks.begin(), module.networks.end(),
@@ -120,7 +122,8 @@ bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source) {
   return module;
 }
 
-Elaborator::Elaborator(const ast::Module& module, Reporter& reporter) : module_(module), reporter_(reporter), builder_(graph_) {
+Elaborator::Elaborator(const ast::Module& module, Reporter& reporter, BlockPaths* blocks)
+    : module_(module), reporter_(reporter), builder_(graph_), blocks_(blocks) {
   for (const OpDefinition& op : all_ops())
     for (const AttributeSpec& spec : op.attributes) symbols_.insert(spec.choices.begin(), spec.choices.end());
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "frontend/ast.h"
+#include "frontend/frontend.h"
 #include "frontend/report.h"
 #include "frontend/term.h"
 #include "ir/builder.h"
@@ -21,7 +22,7 @@ using Strings = std::vector<std::string>;
 
 class Elaborator {
  public:
-  Elaborator(const ast::Module& module, Reporter& reporter);
+  Elaborator(const ast::Module& module, Reporter& reporter, BlockPaths* blocks = nullptr);
 
   // The graph of one network; meaningful only if nothing was reported.
   Graph network(const ast::Function& network);
@@ -121,6 +122,7 @@ class Elaborator {
   Term::List call_block(const ast::Function& block, const ast::Expression& call, const Strings& stems);
   const ast::Argument* bind_arguments(const ast::Function& block, const ast::Expression& call, Scope& inside,
                                       std::map<std::string, SourceRange>& places);
+  void note_block(const std::string& prefix, size_t before);
   void check_parameter(const ast::Function& block, const ast::Name& parameter, const Term& term, const SourceRange& range);
   void match_type(const ast::Name& parameter, const Value& value, const SourceRange& range);
   std::string instance(const std::string& stem, const ast::Argument* name, const SourceRange& place);
@@ -144,6 +146,7 @@ class Elaborator {
   std::vector<SourceRange> repeats_;         // the loops being unrolled
   int depth_ = 0, statements_ = 0, errors_ = 0;
   int64_t elements_ = 0;  // of all lists computed so far
+  BlockPaths* blocks_ = nullptr;
   friend class DepthGuard;
 };
 

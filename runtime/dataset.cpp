@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 constexpr const char* fashion_folder = "/usr/share/datasets/fashion-mnist";
 constexpr const char* kinds =
     "fashion-mnist, a folder of IDX files, of CIFAR-10 batches or with one folder of PNG or JPEG images a class, an .npz file with x and "
-    "y, or a table (.csv or .tsv)";
+    "y, or a table (.csv, .tsv or, from stdin, -)";
 constexpr double test_share = 0.2;   // of a file that has no split of its own
 
 struct Specification {
@@ -95,6 +95,7 @@ std::vector<std::string> folder_files(const std::string& folder) {
 
 void read_specification(const Specification& spec, const ReadOptions& options, Dataset::Data& data) {
   std::error_code ignored;
+  if (spec.source == standard_input) return read_table(spec.source, options, data);
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
     if (!fs::is_directory(fashion_folder, ignored))
       fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
@@ -143,6 +144,7 @@ Dataset::~Dataset() = default;
 std::vector<std::string> Dataset::files(const std::string& spec) {
   return at_boundary([&] {
     const std::string source = parse_specification(spec, "").source;
+    if (source == standard_input) return std::vector<std::string>{"/dev/stdin"};
     std::error_code ignored;
     if (fs::is_directory(source, ignored)) return folder_files(source);
     return fs::exists(source, ignored) ? std::vector<std::string>{source} : std::vector<std::string>{};

@@ -17,6 +17,8 @@ struct ExampleLayout {
   std::vector<int64_t> dims;
   bool channels_first = false;   // of images
 };
+// The source of a table that is read from stdin.
+inline constexpr const char* standard_input = "-";
 
 // How a data set is read.
 struct ReadOptions {

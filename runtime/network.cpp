@@ -317,6 +317,10 @@ std::string format_file(const std::string& path) {
   return at_boundary([&] { return format_source(read_source(path)); });
 }
 
+std::string format_text(const std::string& text, const std::string& path) {
+  return at_boundary([&] { return format_source(make_source(text, path)); });
+}
+
 std::string version() { return fmt::format("bnc {} ({})", BNC_VERSION, codegen::llvm_version()); }
 
 }  // namespace bnc

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <set>
 
+#include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
 #include "runtime/utf8.h"
@@ -105,13 +106,15 @@ void ColumnSurvey::add(const Field& field, int64_t line) {
 }
 
 TableText TableText::read(const std::string& path) {
-  const std::vector<uint8_t> bytes = read_maybe_gzipped(path);
-  TableText text{path, std::string(bytes.begin(), bytes.end())};
+  const bool from_stdin = path == standard_input;
+  const std::vector<uint8_t> bytes = read_maybe_gzipped(from_stdin ? "/dev/stdin" : path);
+  TableText text{from_stdin ? "<stdin>" : path, std::string(bytes.begin(), bytes.end())};
   if (const auto wrong = first_not_utf8(text.bytes)) {
     const std::string_view before = std::string_view(text.bytes).substr(0, *wrong);
     const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-    fail("{}:{}:{}: a byte 0x{:02x} is no UTF-8\nhelp: save the table as UTF-8; from Latin-1, `iconv -f latin1 -t utf-8` makes it so", path,
-         1 + std::count(before.begin(), before.end(), '\n'), *wrong - line_start + 1, static_cast<unsigned char>(text.bytes[*wrong]));
+    fail("{}:{}:{}: a byte 0x{:02x} is no UTF-8\nhelp: save the table as UTF-8; from Latin-1, `iconv -f latin1 -t utf-8` makes it so",
+         text.path, 1 + std::count(before.begin(), before.end(), '\n'), *wrong - line_start + 1,
+         static_cast<unsigned char>(text.bytes[*wrong]));
   }
   std::string lower = path;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });

@@ -409,6 +409,7 @@ void Trainer::report_progress(const std::string& activity, double share) {
   progress.epochs = (steps_ + steps_an_epoch_ - 1) / steps_an_epoch_;
   progress.loss = mean_loss(state_.epoch);
   progress.accuracy = state_.epoch.right / static_cast<double>(state_.epoch.batches * batch_);
+  progress.rate = rate_of(state_.step);
   const int64_t done = state_.step - first_step_, left = steps_ - state_.step;
   if (done > 0) {
     const double seconds_a_step = (times_.steps + times_.waiting) / static_cast<double>(done);

@@ -102,7 +102,7 @@ Command bench_command() {
                   {"model"},
                   run};
   po::options_description options("Options");
-  options.add_options()("mode", po::value<std::string>()->value_name("MODE"),
+  options.add_options()("mode", one_of("MODE", {"infer", "train"}),
                         "infer (default): frozen inference; train: forward, backward and update")(
       "batch", po::value<int64_t>()->value_name("N"), "examples a run (default 1)")("seconds", po::value<double>()->value_name("S"),
                                                                                     "how long to measure (default 3)")(

@@ -9,10 +9,24 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "tools/diagnostics.h"
+#include "tools/terminal.h"
+
 namespace bnc::tools {
+
+po::value_semantic* one_of(const char* placeholder, std::vector<std::string> choices) {
+  return new ChoiceValue(placeholder, std::move(choices));
+}
+
+Arguments::Arguments(po::variables_map values, const po::options_description& options, std::string call)
+    : values_(std::move(values)), call_(std::move(call)) {
+  for (const auto& option : options.options())
+    if (const auto* value = dynamic_cast<const ChoiceValue*>(option->semantic().get())) choices_[option->long_name()] = value->choices;
+}
 
 bool Arguments::has(const std::string& option) const { return values_.count(option) > 0; }
 
@@ -47,14 +61,18 @@ double Arguments::share(const std::string& option) const {
   return value;
 }
 
-std::string Arguments::choice(const std::string& option, const std::vector<std::string>& choices) const {
+std::string Arguments::choice(const std::string& option) const {
+  const std::vector<std::string>& choices = choices_.at(option);
   if (!has(option)) return choices.front();
   const std::string value = text(option);
-  for (const std::string& choice : choices)
-    if (choice == value) return value;
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return value;
   const std::string nearest = nearest_name(value, choices);
   throw UsageError(fmt::format("`--{}` must be one of {}, not `{}`{}", option, fmt::join(choices, ", "), value,
                                nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest)));
+}
+
+Network Arguments::network() const {
+  return model_is_stdin() ? Network::from_text(standard_input(), stdin_name) : Network::from_file(required("model"));
 }
 
 std::vector<std::string> Arguments::list(const std::string& option) const {
@@ -69,7 +87,7 @@ std::vector<std::string> Arguments::list(const std::string& option) const {
 
 Mode Arguments::mode(Mode fallback) const {
   if (!has("mode")) return fallback;
-  return choice("mode", {"infer", "train"}) == "train" ? Mode::train : Mode::infer;
+  return choice("mode") == "train" ? Mode::train : Mode::infer;
 }
 
 std::optional<WeightStore> Arguments::weights(const Network& network) const {
@@ -143,11 +161,11 @@ DataOptions Arguments::data_options() const {
   options.targets = list("target");
   options.ignore = list("ignore");
   options.id = text("id");
-  const std::string missing = choice("missing", {"error", "mean", "drop"});
+  const std::string missing = choice("missing");
   options.missing = missing == "mean"   ? DataOptions::Missing::mean
                     : missing == "drop" ? DataOptions::Missing::drop
                                         : DataOptions::Missing::refuse;
-  options.unknown_as_zero = choice("unknown", {"error", "zero"}) == "zero";
+  options.unknown_as_zero = choice("unknown") == "zero";
   if (has("resize")) options.resize = image_size("resize");
   options.threads = threads();
   return options;
@@ -160,9 +178,9 @@ void add_data_options(po::options_description& options) {
       ("target", po::value<std::string>()->value_name("COLUMN,..."),
        "of a table: the columns of several targets, one for each target of the network or all for its only one")
       ("ignore", po::value<std::string>()->value_name("COLUMN,..."), "of a table: columns to leave out")
-      ("missing", po::value<std::string>()->value_name("HOW"),
+      ("missing", one_of("HOW", {"error", "mean", "drop"}),
        "of a table: what a missing value is: `error` (default), `mean` (that of the column in the training data) or `drop` (the row)")
-      ("unknown", po::value<std::string>()->value_name("HOW"),
+      ("unknown", one_of("HOW", {"error", "zero"}),
        "of a table: what a text is that was in no row of the training data: `error` (default) or `zero` (none of its column's categories)")
       ("resize", po::value<std::string>()->value_name("HxW"),
        "of a folder of images: the height and width that all get (default: that of the training data where it was resized)");
@@ -175,20 +193,22 @@ void add_check_options(po::options_description& options) {
       "poison", po::bool_switch(), "fill memory with NaN before it is written, so that reading it too early shows in the results (slow)");
 }
 
-namespace {
-
 po::options_description all_options(const Command& command) {
   po::options_description options;
   options.add(command.options);
   po::options_description common("Common options");
   common.add_options()
       ("threads", po::value<int64_t>()->value_name("T"), "use at most T threads (default: the cores the process may use)")
-      ("json", po::bool_switch(), "print one JSON object a line on stdout and nothing else there")
+      ("json", po::bool_switch(), "print one JSON object a line on stdout and nothing else there; errors are such objects on stderr")
       ("verbose", po::bool_switch(), "print lists whole, however long they are")
+      ("color", one_of("WHEN", {"auto", "always", "never"}),
+       "colours: `auto` (default: on a terminal, unless NO_COLOR is set), `always` or `never`")
       ("help,h", po::bool_switch(), "print this help");
   options.add(common);
   return options;
 }
+
+namespace {
 
 std::string placeholder(const std::string& positional) {
   if (positional == "spec") return "data SPEC";
@@ -250,7 +270,8 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   drop_unset_switches(values);
   std::string call = "bnc " + command.name;
   for (const std::string& word : words) call += " " + quoted(word);
-  Arguments arguments(std::move(values), std::move(call));
+  Arguments arguments(std::move(values), options, std::move(call));
+  arguments.choice("color");
   if (!arguments.flag("help") && !arguments.flag("list-passes"))
     for (const std::string& name : command.positional)
       if (!arguments.has(name)) throw UsageError(fmt::format("the {} is missing", placeholder(name)));
@@ -272,6 +293,17 @@ std::string help_text(const Command& command) {
                      command.example);
 }
 
+std::string standard_input() {
+  std::string text;
+  char chunk[65536];
+  while (true) {
+    const ssize_t count = ::read(STDIN_FILENO, chunk, sizeof chunk);
+    if (count == 0) return text;
+    if (count > 0) text.append(chunk, static_cast<size_t>(count));
+    else if (errno != EINTR) throw Error(fmt::format("error: cannot read standard input: {}", std::strerror(errno)));
+  }
+}
+
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw Error(fmt::format("error: cannot write to standard output: {}", std::strerror(errno)));
@@ -283,6 +315,7 @@ void print_json(const Json& object) { print(object.dump(-1, ' ', false, Json::er
 void message(std::string_view text) {
   std::string line(text);
   if (line.empty() || line.back() != '\n') line += '\n';
+  line = json_messages() ? diagnostics_as_json(line) : painted(line, stderr);
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -30,10 +31,20 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The value of an option that is one of a few words, the first of them where the option is not given.
+class ChoiceValue : public po::typed_value<std::string> {
+ public:
+  ChoiceValue(const char* placeholder, std::vector<std::string> choices) : typed_value(nullptr), choices(std::move(choices)) {
+    value_name(placeholder);
+  }
+  const std::vector<std::string> choices;
+};
+po::value_semantic* one_of(const char* placeholder, std::vector<std::string> choices);
+
 // The options of one call, converted and checked.
 class Arguments {
  public:
-  explicit Arguments(po::variables_map values, std::string call = {}) : values_(std::move(values)), call_(std::move(call)) {}
+  Arguments(po::variables_map values, const po::options_description& options, std::string call);
 
   bool has(const std::string& option) const;
   bool flag(const std::string& option) const { return has(option); }
@@ -51,8 +62,8 @@ class Arguments {
   // A number between 0 and 1, both left out.
   double share(const std::string& option) const;
   ImageSize image_size(const std::string& option) const;   // HxW
-  // One of `choices`, the first where the option is not given.
-  std::string choice(const std::string& option, const std::vector<std::string>& choices) const;
+  // What is given for an option declared with one_of(), or its first choice.
+  std::string choice(const std::string& option) const;
   // The parts of a comma-separated list, without empty ones.
   std::vector<std::string> list(const std::string& option) const;
 
@@ -63,8 +74,9 @@ class Arguments {
   int threads() const { return static_cast<int>(integer("threads").value_or(0)); }
   std::string cpu() const { return has("cpu") ? text("cpu") : "native"; }
   Mode mode(Mode fallback = Mode::infer) const;
-  // The network of the file that every such command begins with.
-  Network network() const { return Network::from_file(required("model")); }
+  // The network of the file that every such command begins with, or of stdin: `-`.
+  Network network() const;
+  bool model_is_stdin() const { return required("model") == "-"; }
   // The weights of `--weights`, if given, checked against the network.
   std::optional<WeightStore> weights(const Network& network) const;
   WeightStore required_weights(const Network& network) const;   // UsageError where they are not given
@@ -80,6 +92,7 @@ class Arguments {
  private:
   po::variables_map values_;
   std::string call_;
+  std::map<std::string, std::vector<std::string>> choices_;   // of the options that have them
 };
 
 struct Command {
@@ -96,8 +109,8 @@ struct Command {
 // Options that several commands share.
 inline constexpr const char* time_passes_help = "print the time of each phase of compilation to stderr: parser, passes, code generation";
 inline constexpr const char* data_help =
-    "fashion-mnist, a folder of IDX files, of CIFAR-10 batches or with one folder of PNG or JPEG images a class, an .npz with x and y, or "
-    "a table (.csv, .tsv);\nSPEC:train and SPEC:test name the split";
+    "fashion-mnist, a folder of IDX files, of CIFAR-10 batches or with one folder of PNG or JPEG images a class, an .npz with x and y, "
+    "a table (.csv, .tsv), or `-`, a table on stdin;\nSPEC:train and SPEC:test name the split";
 po::options_description pass_options();
 void add_cpu_option(po::options_description& options);
 // `--check-bounds` and `--poison`, for commands that run code.
@@ -105,15 +118,22 @@ void add_check_options(po::options_description& options);
 // `--label`, `--ignore`, `--missing`, `--unknown` and `--resize`, for commands that read data sets.
 void add_data_options(po::options_description& options);
 
+// Those of a command, and those that all have.
+po::options_description all_options(const Command& command);
 // Parses what follows the subcommand; UsageError with a suggestion where that fails.
 Arguments parse_arguments(const Command& command, const std::vector<std::string>& words);
 std::string help_text(const Command& command);
+
+// All of stdin; Error when it cannot be read.
+std::string standard_input();
+// What stdin is called in diagnostics.
+inline constexpr const char* stdin_name = "<stdin>";
 
 // Text to stdout; Error when it cannot be written.
 void print(std::string_view text);
 // One JSON object on a line of its own.
 void print_json(const Json& object);
-// A line to stderr.
+// A line to stderr: as it is, in colour, or as a JSON object (tools/terminal.h).
 void message(std::string_view text);
 // "loss 0.251291, accuracy 0.9675, f1_score 0.9650": what there is of them, the loss with so many digits.
 std::string figures_text(const EvaluationResult& result, int digits);
@@ -140,6 +160,7 @@ Command bench_command();
 Command explain_command();
 Command gradcheck_command();
 Command verify_command();
+Command summary_command();
 Command fmt_command();
 
 }  // namespace bnc::tools

@@ -16,8 +16,6 @@ extern char** environ;
 namespace bnc::tools {
 namespace {
 
-const std::vector<std::string> stages = {"obj", "ast", "graph", "loops", "llvm", "asm", "shared"};
-
 // A folder of its own under the system's one for temporary files, removed in the end.
 class TemporaryFolder {
  public:
@@ -77,13 +75,25 @@ bool is_text(const std::string& stage) { return stage != "obj" && stage != "shar
 
 // Of an object: M.o in the current folder.
 std::string default_output(const Arguments& arguments) {
-  const std::string extension = arguments.choice("emit", stages) == "shared" ? ".so" : ".o";
+  if (arguments.model_is_stdin()) throw UsageError("a network from stdin has no file name: say with `--output` where the object goes");
+  const std::string extension = arguments.choice("emit") == "shared" ? ".so" : ".o";
   return std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
 }
 
 std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
-  if (arguments.has("output") || is_text(arguments.choice("emit", stages))) return {};
+  if (arguments.has("output") || is_text(arguments.choice("emit"))) return {};
   return {{"the object", default_output(arguments)}};
+}
+
+// The first stages come before any pass: what an option asks about passes would go unanswered.
+void check_pass_options(const Arguments& arguments, const std::string& stage, const CompileOptions& options) {
+  const bool parsed = stage == "graph" && options.mode == Mode::infer && !arguments.has("weights") && options.stop_after.empty();
+  if (stage != "ast" && !parsed) return;
+  for (const char* option : {"print-changed", "verify-each", "time-passes", "stop-after"}) {
+    if (!arguments.has(option)) continue;
+    throw UsageError(fmt::format("`--{}` is about passes, but `--emit {}` prints the network before any pass; give {}a later stage", option,
+                                 stage, parsed ? "`--weights W`, `--stop-after PASS` or `--mode train` too, or " : ""));
+  }
 }
 
 int compile_text(const Arguments& arguments, const Network& network, const std::string& stage, const CompileOptions& options) {
@@ -91,6 +101,7 @@ int compile_text(const Arguments& arguments, const Network& network, const std::
       {"ast", Stage::ast}, {"graph", Stage::graph}, {"loops", Stage::loops}, {"llvm", Stage::llvm}, {"asm", Stage::assembly}};
   if (arguments.has("header"))
     throw UsageError(fmt::format("`--header` goes with `--emit obj` or `--emit shared`, not `--emit {}`", stage));
+  check_pass_options(arguments, stage, options);
   const std::optional<WeightStore> weights = arguments.weights(network);
   const std::string text = network.emit(text_stages.at(stage), options, weights ? &*weights : nullptr);
   if (arguments.has("output")) write_file(arguments.output("output"), text);
@@ -130,7 +141,7 @@ int compile_object(const Arguments& arguments, const Network& network, const std
 }
 
 int run(const Arguments& arguments) {
-  const std::string stage = arguments.choice("emit", stages);
+  const std::string stage = arguments.choice("emit");
   if (const auto found = stage_extensions.find(stage); found != stage_extensions.end())
     check_extension("output", arguments.text("output"), found->second);
   const Network network = arguments.network();
@@ -153,8 +164,10 @@ Command compile_command() {
                   run};
   po::options_description options("Options");
   options.add_options()("output,o", output_file("OUT"), "where to write, `-` for stdout; text stages go there without it")(
-      "emit", po::value<std::string>()->value_name("STAGE"), "ast, graph, loops, llvm, asm, obj (default) or shared")(
-      "mode", po::value<std::string>()->value_name("MODE"), "infer (default): frozen inference; train: a training step (text stages)")(
+      "emit", one_of("STAGE", {"obj", "ast", "graph", "loops", "llvm", "asm", "shared"}),
+      "ast: the syntax tree; graph: the network as parsed or, with --weights, --stop-after or --mode train, what the passes make of it; "
+      "loops, llvm, asm, obj (default) or shared: what the passes make of it, lowered")(
+      "mode", one_of("MODE", {"infer", "train"}), "infer (default): frozen inference; train: a training step (text stages)")(
       "weights,w", input_file("W"), "the weights (safetensors), embedded in the object")(
       "name", po::value<std::string>()->value_name("NAME"),
       "call the object's functions NAME_infer and NAME_workspace_bytes (default: the network's name)")(

@@ -12,7 +12,7 @@ int run(const Arguments& arguments) {
   auto options = pass.options<EvaluateOptions>();
   options.on_warning = message;
   options.checks = arguments.checks();
-  options.batch_statistics = arguments.choice("stats", {"population", "batch"}) == "batch";
+  options.batch_statistics = arguments.choice("stats") == "batch";
   const EvaluationResult result = evaluate(pass.network, pass.weights, options);
   pass.display.finish();
   warn_of_not_finite(result, "examples");
@@ -33,7 +33,7 @@ Command eval_command() {
                   "bnc eval examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist", {}, {"model"}, run};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: test)", data_help),
                                                       "examples a batch (default 100)");
-  options.add_options()("stats", po::value<std::string>()->value_name("S"),
+  options.add_options()("stats", one_of("S", {"population", "batch"}),
                         "normalize with `population` statistics (default), or with those of each `batch`");
   add_check_options(options);
   command.options.add(options);

@@ -89,7 +89,7 @@ Command explain_command() {
                   run};
   po::options_description options("Options");
   options.add_options()
-      ("mode", po::value<std::string>()->value_name("MODE"), "infer (default) or train")
+      ("mode", one_of("MODE", {"infer", "train"}), "infer (default) or train")
       ("weights,w", input_file("W"), "the weights (safetensors)")
       ("batch", po::value<int64_t>()->value_name("N"), "fix the batch size")
       ("require-folded", po::bool_switch(), "exit 1 if any batch norm is left in the frozen graph");

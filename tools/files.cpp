@@ -17,19 +17,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-enum class Use { input, data, output };
-
-// The value of an option, which remembers what the path is for.
-class FileValue : public po::typed_value<std::string> {
- public:
-  FileValue(Use use, const char* placeholder, std::vector<std::string> extensions = {})
-      : typed_value(nullptr), use(use), extensions(std::move(extensions)) {
-    value_name(placeholder);
-  }
-  const Use use;
-  const std::vector<std::string> extensions;   // of an output, where it has always the same format
-};
-
 struct File {
   std::string what;   // "`--output`", "the model"
   std::string path;
@@ -65,15 +52,15 @@ void add_run(const std::string& folder, std::vector<File>& inputs) {
 std::vector<File> inputs_of(const Command& command, const Arguments& arguments) {
   std::vector<File> inputs;
   for (const std::string& name : command.positional) {
-    if (!command.several) inputs.push_back({what_is(name), arguments.text(name)});
+    if (!command.several) inputs.push_back({what_is(name), arguments.text(name) == "-" ? "/dev/stdin" : arguments.text(name)});
     else for (const std::string& folder : arguments.texts(name)) add_run(folder, inputs);
   }
   for (const auto& option : command.options.options()) {
     const auto* value = dynamic_cast<const FileValue*>(option->semantic().get());
     const std::string& name = option->long_name();
     if (!value || !arguments.has(name)) continue;
-    if (value->use == Use::input) inputs.push_back({fmt::format("the file of `--{}`", name), arguments.text(name)});
-    if (value->use != Use::data) continue;
+    if (value->use == FileUse::input) inputs.push_back({fmt::format("the file of `--{}`", name), arguments.text(name)});
+    if (value->use != FileUse::data) continue;
     for (const std::string& file : Dataset::files(arguments.text(name))) inputs.push_back({fmt::format("a file of `--{}`", name), file});
   }
   return inputs;
@@ -84,7 +71,8 @@ std::vector<File> outputs_of(const Command& command, const Arguments& arguments)
   for (const auto& option : command.options.options()) {
     const auto* value = dynamic_cast<const FileValue*>(option->semantic().get());
     const std::string& name = option->long_name();
-    if (value && value->use == Use::output && arguments.has(name)) outputs.push_back({fmt::format("`--{}`", name), arguments.output(name)});
+    if (value && value->use == FileUse::output && arguments.has(name))
+      outputs.push_back({fmt::format("`--{}`", name), arguments.output(name)});
   }
   if (command.implied_outputs) {
     for (const ImpliedOutput& output : command.implied_outputs(arguments)) outputs.push_back({output.what, output.path, false});
@@ -125,10 +113,10 @@ void check_place(const File& output) {
 
 }  // namespace
 
-po::value_semantic* input_file(const char* placeholder) { return new FileValue(Use::input, placeholder); }
-po::value_semantic* input_data(const char* placeholder) { return new FileValue(Use::data, placeholder); }
+po::value_semantic* input_file(const char* placeholder) { return new FileValue(FileUse::input, placeholder); }
+po::value_semantic* input_data(const char* placeholder) { return new FileValue(FileUse::data, placeholder); }
 po::value_semantic* output_file(const char* placeholder, std::vector<std::string> extensions) {
-  return new FileValue(Use::output, placeholder, std::move(extensions));
+  return new FileValue(FileUse::output, placeholder, std::move(extensions));
 }
 
 void check_extension(const std::string& option, const std::string& path, const std::vector<std::string>& extensions) {
@@ -157,6 +145,8 @@ void check_extensions(const Command& command, const Arguments& arguments) {
 
 void check_files(const Command& command, const Arguments& arguments) {
   const std::vector<File> inputs = inputs_of(command, arguments), outputs = outputs_of(command, arguments);
+  if (std::count_if(inputs.begin(), inputs.end(), [](const File& input) { return input.path == "/dev/stdin"; }) > 1)
+    throw UsageError("`-` is stdin, which can be read once: give a file for one of the two");
   for (const File& output : outputs) {
     if (output.is_named) check_place(output);
     if (output.path == "/dev/stdout" && arguments.json())

@@ -13,6 +13,19 @@ namespace bnc::tools {
 class Arguments;
 struct Command;
 
+enum class FileUse { input, data, output };
+
+// The value of an option, which remembers what the path is for.
+class FileValue : public boost::program_options::typed_value<std::string> {
+ public:
+  FileValue(FileUse use, const char* placeholder, std::vector<std::string> extensions = {})
+      : typed_value(nullptr), use(use), extensions(std::move(extensions)) {
+    value_name(placeholder);
+  }
+  const FileUse use;
+  const std::vector<std::string> extensions;   // of an output, where it has always the same format
+};
+
 boost::program_options::value_semantic* input_file(const char* placeholder);    // it is read
 boost::program_options::value_semantic* input_data(const char* placeholder);    // a data specification, whose files are read
 // It is written; `-` is stdout. `extensions` are those of the format that is written, in small letters: what has one of another format is

@@ -17,9 +17,13 @@ std::string contents(const std::string& path) {
 }
 
 int run(const Arguments& arguments) {
-  const std::string path = arguments.required("model");
-  const std::string text = format_file(path);
-  const bool changed = text != contents(path);
+  const bool from_stdin = arguments.model_is_stdin();
+  if (from_stdin && arguments.flag("write")) throw UsageError("`--write` changes a file, but this is stdin");
+  const std::string path = from_stdin ? stdin_name : arguments.required("model");
+  std::string before = from_stdin ? standard_input() : "";
+  const std::string text = from_stdin ? format_text(before, path) : format_file(path);
+  if (!from_stdin) before = contents(path);
+  const bool changed = text != before;
   if (arguments.flag("write") && changed) write_file(path, text);
   if (arguments.json()) print_json({{"path", path}, {"changed", changed}, {"text", text}});
   else if (arguments.flag("check") && changed) message(fmt::format("{} is not in canonical layout", path));

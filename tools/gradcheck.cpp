@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "tools/command.h"
+#include "tools/terminal.h"
 
 namespace bnc::tools {
 namespace {
@@ -15,8 +16,8 @@ int run(const Arguments& arguments) {
       print_json(
           {{"tensor", check.tensor}, {"relative_error", check.relative_error}, {"tolerance", check.tolerance}, {"passed", check.passed}});
     } else {
-      print(fmt::format("{:<6} {:<40} relative error {:.3g} (tolerance {:.3g})\n", check.passed ? "ok" : "WRONG", check.tensor,
-                        check.relative_error, check.tolerance));
+      print(fmt::format("{} {:<40} relative error {:.3g} (tolerance {:.3g})\n", check.passed ? "ok    " : styled(Style::error, "WRONG "),
+                        check.tensor, check.relative_error, check.tolerance));
     }
   }
   if (failures)

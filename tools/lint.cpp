@@ -2,12 +2,13 @@
 #include <fmt/format.h>
 
 #include "tools/data_pass.h"
+#include "tools/diagnostics.h"
 
 namespace bnc::tools {
 namespace {
 
 void print_finding(const LintFinding& finding, bool json) {
-  if (!json) return print(finding.diagnostic);
+  if (!json) return print(painted(finding.diagnostic, stdout));
   print_json({{"severity", finding.severity == LintFinding::Severity::error ? "error" : "warning"},
               {"kind", finding.kind},
               {"tensor", finding.tensor},

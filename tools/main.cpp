@@ -1,5 +1,6 @@
 // bnc: the command line. Finds the subcommand, runs it, and turns what it throws into an exit code.
 #include <csignal>
+#include <cstdio>
 #include <new>
 #include <system_error>
 #include <unistd.h>
@@ -8,6 +9,8 @@
 
 #include "bnc/advice.h"
 #include "tools/command.h"
+#include "tools/reference.h"
+#include "tools/terminal.h"
 
 namespace bnc::tools {
 namespace {
@@ -15,8 +18,8 @@ namespace {
 std::vector<Command> all_commands() {
   return {
       compile_command(), opt_command(),    init_command(), run_command(),   train_command(),
-      eval_command(),    predict_command(), data_command(), report_command(), restat_command(), lint_command(),
-      bench_command(),   explain_command(), gradcheck_command(), verify_command(), fmt_command(),
+      eval_command(),    predict_command(), data_command(),      report_command(), restat_command(),  lint_command(),
+      bench_command(),   explain_command(), gradcheck_command(), verify_command(), summary_command(), fmt_command(),
   };
 }
 
@@ -25,26 +28,17 @@ std::string general_help(const std::vector<Command>& commands) {
                      "usage: bnc COMMAND [OPTIONS]\n\ncommands:\n";
   for (const Command& command : commands) text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   text += "\nother:\n"
-          "  --version      the version of bnc and of the LLVM it was built with\n"
-          "  --list-passes  all passes, a line each\n"
-          "  --help         this help; `bnc COMMAND --help` tells the options of a command\n\n"
+          "  help COMMAND        the options of a command, as `bnc COMMAND --help`; without COMMAND this help, as `--help`\n"
+          "  --version, -V       the version of bnc and of the LLVM it was built with\n"
+          "  --list-passes       all passes, a line each\n"
+          "  --completion SHELL  completion for bash, zsh or fish: `source <(bnc --completion bash)`\n"
+          "  --man [COMMAND]     the manual page of bnc or of a command: `bnc --man train | man -l -`\n\n"
           "exit codes: 0 done; 1 the input is wrong or a check failed; 2 wrong usage; 70 a bug in bnc\n";
   return text;
 }
 
-// What `bnc --NAME` prints without a subcommand; the references are what pages of docs/ are made from.
-std::optional<std::string> general_option(const std::string& word, const std::vector<Command>& commands) {
-  if (word == "--version") return version() + "\n";
-  if (word == "--help" || word == "-h" || word == "help") return general_help(commands);
-  if (word == "--list-passes") return list_of_passes();
-  if (word == "--ops-reference") return ops_reference();
-  if (word == "--passes-reference") return passes_reference();
-  if (word == "--hints-reference") return hints_reference();
-  return std::nullopt;
-}
-
 const Command& find_command(const std::vector<Command>& commands, const std::string& word) {
-  std::vector<std::string> names = {"--version", "--list-passes", "--help"};
+  std::vector<std::string> names = {"help", "--version", "--list-passes", "--help", "--completion", "--man"};
   for (const Command& command : commands) {
     if (command.name == word) return command;
     names.push_back(command.name);
@@ -57,10 +51,36 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
                                nearest.empty() ? "" : fmt::format("; did you mean `{}`?", nearest)));
 }
 
+// The word behind a general option; empty where there is none.
+std::string argument_of(const std::vector<std::string>& words) {
+  if (words.size() > 2) throw UsageError(fmt::format("too many words behind `{}`", words[0]));
+  return words.size() == 2 ? words[1] : "";
+}
+
+// What bnc prints without running a subcommand; the references are what pages of docs/ are made from.
+std::optional<std::string> general_option(const std::vector<std::string>& words, const std::vector<Command>& commands) {
+  const std::string& word = words[0];
+  if (word == "--version" || word == "-V") return version() + "\n";
+  if (word == "--help" || word == "-h") return general_help(commands);
+  if (word == "--list-passes") return list_of_passes();
+  if (word == "--ops-reference") return ops_reference();
+  if (word == "--passes-reference") return passes_reference();
+  if (word == "--hints-reference") return hints_reference();
+  if (word == "--list-commands") return list_of_commands(commands);
+  if (word == "--completion") return completion(argument_of(words), commands);
+  if (word != "help" && word != "--man") return std::nullopt;
+  const std::string name = argument_of(words);
+  if (word == "--man") return name.empty() ? general_manual(commands) : manual(find_command(commands, name));
+  return name.empty() ? general_help(commands) : help_text(find_command(commands, name));
+}
+
 int dispatch(const std::vector<std::string>& words, std::string& command_name) {
   const std::vector<Command> commands = all_commands();
-  if (words.empty()) throw UsageError("no command given");
-  if (const auto text = general_option(words[0], commands)) {
+  if (words.empty()) {
+    std::fputs(general_help(commands).c_str(), stderr);
+    return exit_usage;
+  }
+  if (const auto text = general_option(words, commands)) {
     print(*text);
     return exit_done;
   }
@@ -82,7 +102,9 @@ int dispatch(const std::vector<std::string>& words, std::string& command_name) {
 // Called where memory runs out, with none to tell more. Ends the process at once: LLVM, which is built without exceptions,
 // cannot be left by one.
 [[noreturn]] void end_without_memory() {
-  constexpr std::string_view text = "error: out of memory\n";
+  constexpr std::string_view plain = "error: out of memory\n";
+  constexpr std::string_view object = "{\"severity\":\"error\",\"text\":\"out of memory\",\"notes\":[],\"help\":[]}\n";
+  const std::string_view text = json_messages() ? object : plain;
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
   ::_exit(exit_failed);
 }
@@ -115,5 +137,7 @@ int guarded(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   std::set_new_handler(bnc::tools::end_without_memory);
   std::signal(SIGPIPE, SIG_IGN);  // writing to a pipe that nobody reads any more is an error like others
-  return bnc::tools::guarded({argv + 1, argv + argc});
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  bnc::tools::set_output(words);
+  return bnc::tools::guarded(words);
 }

@@ -52,7 +52,7 @@ struct Part {
 };
 constexpr int bar_rank = 5;
 
-std::vector<Part> parts_of(const std::string& title, const Progress& progress, bool with_figures) {
+std::vector<Part> parts_of(const std::string& title, const Progress& progress, bool with_figures, const std::string& time) {
   std::vector<Part> parts = {
       {title, 7}, {bar(progress, narrowest_bar), bar_rank}, {fmt::format("{:3.0f}%", std::floor(fraction(progress) * 100)), 0}};
   if (progress.epochs > 1) parts.push_back({fmt::format("epoch {}/{}", progress.epoch, progress.epochs), 6});
@@ -62,7 +62,7 @@ std::vector<Part> parts_of(const std::string& title, const Progress& progress, b
   if (with_figures) parts.push_back({fmt::format("loss {}", loss_text(progress.loss)), 1});
   if (with_figures && !std::isnan(progress.accuracy)) parts.push_back({fmt::format("accuracy {:.4f}", progress.accuracy), 3});
   if (progress.examples_per_second > 0) parts.push_back({speed(progress.examples_per_second), 4});
-  parts.push_back({fmt::format("{} left", duration(progress.seconds_left)), 2});
+  if (!time.empty()) parts.push_back({time, 2});
   return parts;
 }
 
@@ -73,8 +73,8 @@ size_t width_of(const std::vector<Part>& parts) {
 }
 
 // The bar takes what room is left.
-std::string line_of(const std::string& title, const Progress& progress, bool with_figures, size_t room) {
-  std::vector<Part> parts = parts_of(title, progress, with_figures);
+std::string line_of(const std::string& title, const Progress& progress, bool with_figures, const std::string& time, size_t room) {
+  std::vector<Part> parts = parts_of(title, progress, with_figures, time);
   const auto rank = [](const Part& a, const Part& b) { return a.rank < b.rank; };
   while (parts.size() > 1 && width_of(parts) > room) parts.erase(std::max_element(parts.begin(), parts.end(), rank));
   const size_t spare = room - std::min(room, width_of(parts));
@@ -93,7 +93,7 @@ size_t terminal_width() {
 }  // namespace
 
 ProgressDisplay::ProgressDisplay(std::string title, bool figures)
-    : title_(std::move(title)), figures_(figures), terminal_(::isatty(STDERR_FILENO)), last_(Clock::now()) {}
+    : title_(std::move(title)), figures_(figures), terminal_(::isatty(STDERR_FILENO)), start_(Clock::now()), last_(start_) {}
 
 void ProgressDisplay::update(const Progress& progress) {
   const Clock::time_point now = Clock::now();
@@ -122,12 +122,21 @@ void ProgressDisplay::update(const Progress& progress) {
     message(text + (progress.examples_per_second > 0 ? " " + speed(progress.examples_per_second) : ""));
     return;
   }
-  if (tested) message("\r\x1b[K" + text);
+  if (tested) {
+    std::fputs("\r\x1b[K", stderr);
+    message(text);
+  }
   draw(progress);
 }
 
+// What is left; behind the last step what it took.
+std::string ProgressDisplay::time_of(const Progress& progress) const {
+  if (progress.step < progress.steps) return progress.seconds_left > 0 ? duration(progress.seconds_left) + " left" : "";
+  return progress.activity.empty() ? "took " + duration(std::chrono::duration<double>(Clock::now() - start_).count()) : "";
+}
+
 void ProgressDisplay::draw(const Progress& progress) {
-  std::fputs(("\r\x1b[K" + line_of(title_, progress, figures_, terminal_width() - 1)).c_str(), stderr);
+  std::fputs(("\r\x1b[K" + line_of(title_, progress, figures_, time_of(progress), terminal_width() - 1)).c_str(), stderr);
   latest_ = progress;
   drawn_ = true;
 }

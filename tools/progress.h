@@ -21,15 +21,17 @@ class ProgressDisplay {
   void finish();
 
  private:
+  using Clock = std::chrono::steady_clock;
+  std::string time_of(const Progress& progress) const;
   void draw(const Progress& progress);
 
-  using Clock = std::chrono::steady_clock;
   std::string title_;
   bool figures_, terminal_;
   bool drawn_ = false;
   Progress latest_;   // that was drawn
   int64_t epoch_ = 0, tested_step_ = 0;
   bool begun_ = false;
+  const Clock::time_point start_;
   Clock::time_point last_;
 };
 

@@ -82,7 +82,7 @@ Command run_command() {
       "input,i", input_file("IN"),
       "an .npz with one array an input, by name, bytes taken as `bnc eval` does; for training also the targets, as the loss names them "
       "(`labels`)")("output,o", output_file("OUT", {".npz"}), "where to write the results (.npz)")(
-      "mode", po::value<std::string>()->value_name("MODE"),
+      "mode", one_of("MODE", {"infer", "train"}),
       "infer (default): the outputs. train: one step's forward and backward pass without the update: loss, outputs, grad/NAME, state/NAME");
   add_cpu_option(options);
   add_check_options(options);

@@ -68,7 +68,9 @@ TrainOptions train_options(const Arguments& arguments) {
 }
 
 Json to_json(const EvaluationResult& result) {
-  return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}};
+  Json json = {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"not_finite", result.not_finite}};
+  for (const auto& [name, value] : result.metrics) json["metrics"][name] = value;
+  return json;
 }
 
 Json to_json(const Divergence& found, const std::string& model) {
@@ -77,9 +79,16 @@ Json to_json(const Divergence& found, const std::string& model) {
           {"best_weights", found.best_weights_path}, {"report", found.report_path}};
 }
 
-Json to_json(const Progress& progress) {
-  return {{"epoch", progress.epoch}, {"step", progress.step},         {"steps", progress.steps},
-          {"loss", progress.loss},   {"accuracy", progress.accuracy}, {"examples_per_second", progress.examples_per_second}};
+// `watched`: what the run is tested on, `test` or `validation`.
+Json to_json(const Progress& progress, const char* watched) {
+  Json json = {{"epoch", progress.epoch}, {"epochs", progress.epochs}, {"step", progress.step}, {"steps", progress.steps},
+               {"loss", progress.loss}, {"accuracy", progress.accuracy}, {"rate", progress.rate},
+               {"examples_per_second", progress.examples_per_second}, {"seconds_left", progress.seconds_left}};
+  if (progress.tested_step > 0) {
+    json[watched] = to_json(progress.test);
+    json[watched]["step"] = progress.tested_step;
+  }
+  return json;
 }
 
 // The options of this call that a resumed one needs again.
@@ -176,13 +185,15 @@ int run(const Arguments& arguments) {
     message(fmt::format("the run goes into {}", options.out));
   }
   ProgressDisplay display("train");
-  int64_t epoch = 0;
+  int64_t epoch = 0, tested = 0;
   options.on_warning = message;
   options.on_progress = [&](const Progress& progress) {
     display.update(progress);
     if (!progress.activity.empty()) return;
-    if (arguments.json() && (progress.epoch != epoch || progress.step == progress.steps)) print_json(to_json(progress));
+    const bool due = progress.epoch != epoch || progress.tested_step != tested || progress.step == progress.steps;
+    if (arguments.json() && due) print_json(to_json(progress, options.validate ? "validation" : "test"));
     epoch = progress.epoch;
+    tested = progress.tested_step;
   };
   catch_stop_signals();
   const TrainResult result = train_or_tell(network, options, arguments);

@@ -6,6 +6,7 @@
 
 #include "tools/command.h"
 #include "tools/progress.h"
+#include "tools/terminal.h"
 
 namespace bnc::tools {
 namespace {
@@ -38,9 +39,10 @@ void print_table(const Verification& verification, const VerifyOptions& options)
   print(fmt::format("{:<{}}  {:<{}}  {:>8}  folding: {:>9}  {:>8}\n", "layer", widest, "place", widest_place, "error", "predicted",
                     "measured"));
   for (const LayerCheck& layer : verification.layers) {
+    const std::string verdict = layer.passed ? "ok" : styled(Style::error, "WRONG");
     const std::string measured = layer.folding_measured ? short_number(*layer.folding_measured) : "-";
     print(fmt::format("{:<{}}  {:<{}}  {:>8}  {:>18}  {:>8}  {}\n", layer.layer, widest, layer.place, widest_place,
-                      short_number(layer.error), short_number(layer.folding_predicted), measured, layer.passed ? "ok" : "WRONG"));
+                      short_number(layer.error), short_number(layer.folding_predicted), measured, verdict));
   }
   print(fmt::format("largest error {} of the largest number of {}; the bound is {}\n", short_number(verification.worst),
                     verification.worst_layer, short_number(options.bound)));

@@ -51,6 +51,7 @@ def main():
     stdout, stderr = child.communicate()
     assert child.returncode == 0, (child.returncode, stderr)
     assert '"stopped":true' in stdout, stdout
+    stderr = "\n".join(json.loads(line)["text"] for line in stderr.splitlines())
     step = int(re.search(r"stopped after step (\d+)", stderr)[1])
     assert 0 < step < STEPS, stderr
     assert (stopped / "checkpoint").is_dir(), stderr

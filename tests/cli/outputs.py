@@ -39,7 +39,7 @@ KINDS = {
     "input": {"weights", "input", "against", "data", "test"},
     "folder": {"resume"},
     "no file": {"name", "passes", "batch", "threads", "seed", "emit", "mode", "cpu", "stop-after", "epochs", "steps", "patience", "test-every", "checkpoint-every", "validate",
-                "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top"},
+                "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top", "color", "depth"},
 }
 
 
@@ -55,7 +55,7 @@ def refused(name, words, kept, *parts, code=1):
     before = {path: path.read_bytes() for path in kept}
     result = call(BNC, *words, cwd=HERE)
     problems = [f"does not say {part!r}: {result.stderr}" for part in parts if part not in result.stderr]
-    if result.returncode != code or result.stderr.count("error:") != 1:
+    if result.returncode != code or result.stderr.count("error:") + result.stderr.count('"severity":"error"') != 1:
         problems.append(f"exit code {result.returncode}: {result.stderr}")
     problems += [f"{path} has changed" for path in kept if path.read_bytes() != before[path]]
     check(name, problems)

@@ -167,6 +167,7 @@ struct Progress {
   int64_t step = 0, steps = 0, epoch = 0, epochs = 0;
   double loss = 0, accuracy = 0;          // running, an example, of the training batches of this epoch
   double examples_per_second = 0, seconds_left = 0;
+  double rate = 0;                        // of training: the learning rate of the latest step
   int64_t tested_step = 0;                // of the latest test of the run; 0 before the first one
   bool validation = false;                // tests are of examples held out of the training data
   EvaluationResult test;
@@ -199,6 +200,23 @@ struct Verification {
   double worst = 0;
   std::string worst_layer;
   bool passed = true;
+};
+
+// What a network consists of, as it was written.
+struct NetworkSummary {
+  struct Layer {
+    std::string block;               // the use of a block that it stands in: "stage2.block1"; empty where in none
+    std::string name;                // "conv2d_1"; of a layer without parameters its op
+    std::string op, place;           // FILE:LINE
+    std::vector<std::string> outputs;   // the types of its results that are of use: "f32[N, 32, 32, 64]"
+    int64_t trainable = 0, fixed = 0, statistics = 0;   // how many numbers it has that no layer before it has
+    double operations = 0;           // floating-point operations of inference, as `explain` counts them before folding
+  };
+  std::vector<TensorInfo> inputs;
+  std::vector<Layer> layers;         // in the order in which they stand
+  int64_t trainable = 0, fixed = 0, statistics = 0;   // of all layers: parameters, those that training leaves alone, running statistics
+  double operations = 0;             // of one example, or of a batch where it is given
+  int64_t weight_bytes = 0;          // of the tensors of a weights file
 };
 
 struct PassSummary {
@@ -245,6 +263,8 @@ class Network {
   ObjectFiles compile_object(const CompileOptions& options, const WeightStore& weights) const;
 
   Explanation explain(const CompileOptions& options, const WeightStore* weights = nullptr) const;
+  // Its layers with shapes and counts; with `batch` of so many examples.
+  NetworkSummary summarize(std::optional<int64_t> batch = {}) const;
   std::vector<GradientCheck> check_gradients(uint64_t seed) const;
   // Evaluates the network by the reference evaluator on random weights and inputs before and after each of `passes`, and
   // compares every output, loss, gradient and update that both have, with a tolerance of 1e-9; 1e-5 with `fold_weights`, where
@@ -264,6 +284,7 @@ class Network {
 };
 
 std::string format_file(const std::string& path);   // canonical layout, comments kept
+std::string format_text(const std::string& text, const std::string& path = "<text>");
 std::vector<PassSummary> passes();
 std::string ops_reference();      // docs/ops.md
 std::string passes_reference();   // docs/passes.md

@@ -1,0 +1,17 @@
+# Has the command BNC write its completion scripts and manual pages into FOLDER: what belongs under share/ into data/, pages into man/.
+function(bnc_reference file)
+  cmake_path(GET file PARENT_PATH folder)
+  file(MAKE_DIRECTORY ${folder})
+  execute_process(COMMAND ${BNC} ${ARGN} OUTPUT_FILE ${file} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+file(REMOVE_RECURSE ${FOLDER})
+bnc_reference(${FOLDER}/data/bash-completion/completions/bnc --completion bash)
+bnc_reference(${FOLDER}/data/zsh/site-functions/_bnc --completion zsh)
+bnc_reference(${FOLDER}/data/fish/vendor_completions.d/bnc.fish --completion fish)
+bnc_reference(${FOLDER}/man/man1/bnc.1 --man)
+execute_process(COMMAND ${BNC} --list-commands OUTPUT_VARIABLE commands OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" commands "${commands}")
+foreach(command ${commands})
+  bnc_reference(${FOLDER}/man/man1/bnc-${command}.1 --man ${command})
+endforeach()
