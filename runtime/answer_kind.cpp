@@ -17,6 +17,14 @@ void add_softmax(std::span<const float> row, std::vector<float>& to) {
 // Of two classes, of which the second one has this probability.
 void add_pair(float second, std::vector<float>& to) { to.insert(to.end(), {1 - second, second}); }
 
+// Of classes, by the loss that was taken of them.
+AnswerKind::Scores scores_of(const std::string& loss) {
+  if (loss == "binary_cross_entropy_with_logits") return AnswerKind::Scores::logit;   // each class by itself
+  for (const char* each : {"softmax_cross_entropy", "softmax_cross_entropy_with_probabilities", "kl_divergence", "multi_class_hinge"})
+    if (loss == each) return AnswerKind::Scores::logits;
+  return AnswerKind::Scores::probabilities;
+}
+
 }  // namespace
 
 float AnswerKind::number_of(float raw) const {
@@ -24,28 +32,33 @@ float AnswerKind::number_of(float raw) const {
 }
 
 void AnswerKind::add_probabilities(std::span<const float> row, std::vector<float>& to) const {
-  switch (scores) {
-    case Scores::logits: return add_softmax(row, to);
-    case Scores::probabilities: to.insert(to.end(), row.begin(), row.end()); return;
-    case Scores::logit:
-    case Scores::number: return add_pair(number_of(row[0]), to);
-  }
+  if (scores == Scores::logits) return add_softmax(row, to);
+  if (of_pair()) return add_pair(std::clamp(number_of(row[0]), 0.0f, 1.0f), to);
+  for (const float x : row) to.push_back(number_of(x));
 }
 
-AnswerKind answer_kind(const Objective& objective, const ModelMetadata& model) {
+AnswerKind answer_kind(const Objective& objective, const Objective::Comparison& comparison, const ModelMetadata& model) {
   using Scores = AnswerKind::Scores;
-  AnswerKind kind{.output = objective.prediction(), .target = objective.target()};
-  if (!objective.has_targets()) return kind;   // numbers
-  const TargetRule& rule = objective.targets();
-  kind.scores = rule.shares ? Scores::logit : Scores::number;
-  kind.width = rule.width;
-  const bool trained_on_classes = model.targets == TargetMeaning::classes;
-  if (rule.class_numbers || (rule.width > 1 && rule.width == rule.classes && trained_on_classes)) {
-    kind.classes = rule.classes * rule.width > 1 && (rule.width == 1 || !rule.class_numbers);   // one class an example
-    kind.scores = objective.loss() == "softmax_cross_entropy" ? Scores::logits : Scores::probabilities;
-    kind.width = rule.classes;
-  } else if (rule.width == 1 && (rule.shares ? model.targets != TargetMeaning::numbers : trained_on_classes)) {
+  AnswerKind kind{.output = comparison.output, .target = comparison.target};
+  const bool sigmoid = comparison.loss == "binary_cross_entropy_with_logits";
+  kind.scores = sigmoid ? Scores::logit : Scores::number;
+  kind.width = objective.width_of(comparison.output);
+  const TargetRule* rule = objective.rule_of(comparison.target);
+  if (!rule) return kind;   // held against an input
+  const bool first = comparison.target == objective.target();   // what the metadata speak of
+  const bool trained_on_classes = first && model.targets == TargetMeaning::classes;
+  const bool may_be_classes = first && sigmoid && model.targets != TargetMeaning::numbers;
+  const bool one_hot = !rule->class_numbers && rule->width > 1 && rule->width == rule->classes && trained_on_classes;
+  const int64_t scores = rule->class_numbers ? rule->width * rule->classes : rule->width;   // that answer the target
+  if (kind.width != scores) return kind;   // the loss is of something that is computed from this output
+  if (rule->class_numbers || one_hot) {
+    kind.classes = rule->classes > 1;
+    kind.scores = scores_of(comparison.loss);
+    kind.width = rule->classes;
+    kind.ignore = rule->ignore;
+  } else if (rule->width == 1 && (trained_on_classes || may_be_classes)) {
     kind.classes = true;
+    if (comparison.loss == "hinge") kind.scores = Scores::logit;   // it decides at 0
   }
   return kind;
 }

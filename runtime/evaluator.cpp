@@ -47,7 +47,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
     std::iota(indices.begin(), indices.end(), first);
     run_examples(session, objective, data, indices, shape, batch);
     objective.add_score(total, run_of(session, weights), batch, shape.targets, count);
-    if (hooks.visit) hooks.visit(first, count, session.view(objective.prediction()));
+    if (hooks.visit) hooks.visit(first, count, batch);
     if (!hooks.on_progress) continue;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     ++progress.step;

@@ -10,8 +10,8 @@
 
 namespace bnc {
 
-// Called with the predictions for examples [first, first + count).
-using PredictionVisitor = std::function<void(int64_t first, int64_t count, std::span<const float> predictions)>;
+// Called when the session has run on examples [first, first + count), which `batch` holds.
+using BatchVisitor = std::function<void(int64_t first, int64_t count, const Batch& batch)>;
 
 // What a session that has run knows of its batch.
 Objective::Run run_of(const Session& session, const WeightStore& weights);
@@ -23,7 +23,7 @@ void run_examples(Session& session, const Objective& objective, const Dataset& d
 struct EvaluationHooks {
   std::function<void(const Progress&)> on_progress = {};
   std::function<bool()> stop = {};   // polled between batches
-  PredictionVisitor visit = {};
+  BatchVisitor visit = {};
 };
 
 // In batches in order, of a session with those weights, the last one smaller where the count asks for it. The session takes any batch size.

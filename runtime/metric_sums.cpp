@@ -60,10 +60,7 @@ void MetricSums::add_numbers(const Answers& answers) {
   const size_t count = answers.labels.empty() ? answers.numbers.size() : answers.labels.size();
   for (size_t k = 0; k < count && k < answers.predictions.size(); ++k) {
     const double target = answers.labels.empty() ? answers.numbers[k] : answers.labels[k];
-    const double error = answers.predictions[k] - target, difference = target - mean_;
-    squares_ += error * error;
-    mean_ += difference / ++count_;
-    spread_ += difference * (target - mean_);
+    errors_.add(target, answers.predictions[k]);
   }
 }
 
@@ -89,9 +86,7 @@ double MetricSums::value() const {
   if (name == "f1_score") return mean_over_classes([&](const Class& c) { return ratio(2 * c.right, c.predicted + c.labelled); });
   if (name == "intersection_over_union")
     return mean_over_classes([&](const Class& c) { return ratio(c.right, c.predicted + c.labelled - c.right); });
-  if (count_ == 0) return std::nan("");
-  if (name == "root_mean_squared_error") return std::sqrt(squares_ / count_);
-  return spread_ > 0 ? 1 - squares_ / spread_ : std::nan("");   // r_squared
+  return name == "root_mean_squared_error" ? errors_.root_mean_squared_error() : errors_.r_squared();
 }
 
 }  // namespace bnc

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/metric.h"
+#include "runtime/error_sums.h"
 
 namespace bnc {
 
@@ -50,7 +51,7 @@ class MetricSums {
   int64_t k_;
   double rows_ = 0, right_ = 0;
   std::vector<Class> classes_;
-  double count_ = 0, squares_ = 0, mean_ = 0, spread_ = 0;   // of errors; of targets, by Welford's updates
+  ErrorSums errors_;
 };
 
 }  // namespace bnc

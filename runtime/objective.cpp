@@ -146,9 +146,15 @@ Objective::Objective(const Network& network) : section_(*network.data().train())
   std::vector<std::string> targets;
   for (const Field& field : fields_) targets.push_back(field.name);
   inputs_ = example_inputs(step_, targets);
-  find_first_loss(loss);
-  const Output& first = *step_.output(Output::Role::output);
-  if (prediction_.empty()) prediction_ = first.name;
+  find_comparisons(loss);
+  const auto accuracy_is_of = std::find_if(comparisons_.begin(), comparisons_.end(),
+                                           [&](const Comparison& each) { return !has_targets() || each.target == target_; });
+  if (accuracy_is_of != comparisons_.end()) {
+    loss_op_ = accuracy_is_of->loss;
+    prediction_ = accuracy_is_of->output;
+  } else {
+    prediction_ = step_.output(Output::Role::output)->name;
+  }
   const TensorType& type = step_.output(Output::Role::output, prediction_)->value.type();
   if (!is_rows_of_batch(type) && has_targets())
     fail("the loss of network `{}` is not over one row an example: its prediction is {}\nhelp: the batch size is the first dimension of "
@@ -177,18 +183,28 @@ void Objective::find_fields(const Graph& network) {
   if (has_targets()) target_ = fields_.front().name;
 }
 
-// The first loss of an output: what accuracy is of.
-void Objective::find_first_loss(const Formula& formula) {
-  if (!loss_op_.empty() || formula.kind != Formula::Kind::call) return;
+void Objective::find_comparisons(const Formula& formula) {
+  if (formula.kind != Formula::Kind::call) return;
+  for (const Formula& operand : formula.operands) find_comparisons(operand);
   const OpDefinition* op = find_op(formula.name);
-  const Formula* of = formula.operands.empty() ? nullptr : &formula.operands.front();
-  const bool is_output = of && of->kind != Formula::Kind::call && step_.output(Output::Role::output, name_in(step_, *of));
-  if (op->target_type && is_output && (!has_targets() || formula.operands[1].name == target_)) {
-    loss_op_ = op->name;
-    prediction_ = name_in(step_, *of);
-    return;
-  }
-  for (const Formula& operand : formula.operands) find_first_loss(operand);
+  if (!op->target_type || formula.operands[0].kind == Formula::Kind::call || formula.operands[1].kind != Formula::Kind::name) return;
+  const Comparison found{op->name, name_in(step_, formula.operands[0]), formula.operands[1].name};
+  const Output* output = step_.output(Output::Role::output, found.output);
+  const auto is_known = [&](const ExampleInput& each) { return each.name() == found.target; };
+  const bool is_target = rule_of(found.target) || std::any_of(inputs_.begin(), inputs_.end(), is_known);
+  const bool is_new = std::none_of(comparisons_.begin(), comparisons_.end(), [&](const Comparison& each) {
+    return each.output == found.output && each.target == found.target;
+  });
+  if (output && is_target && is_new) comparisons_.push_back(found);
+}
+
+const TargetRule* Objective::rule_of(const std::string& target) const {
+  const auto found = std::find_if(fields_.begin(), fields_.end(), [&](const Field& each) { return each.name == target; });
+  return found == fields_.end() ? nullptr : &found->rule;
+}
+
+int64_t Objective::width_of(const std::string& output) const {
+  return elements_an_example(step_.output(Output::Role::output, output)->value.type());
 }
 
 ReadOptions Objective::read_options(const DataOptions& choices, const ModelMetadata* model, bool targets) const {

@@ -59,6 +59,14 @@ class Objective {
   bool has_targets() const { return !fields_.empty(); }
   const TargetRule& targets() const { return fields_.front().rule; }
   const std::string& loss() const { return loss_op_; }            // the op of the first loss in the formula; may be empty
+  // A loss in the formula that is of an output itself: its op, and the names of the output and of the target or input it is held against.
+  struct Comparison {
+    std::string loss, output, target;
+  };
+  const std::vector<Comparison>& comparisons() const { return comparisons_; }   // in order, one for an output and a target
+  // Of a target; null for an input.
+  const TargetRule* rule_of(const std::string& target) const;
+  int64_t width_of(const std::string& output) const;              // numbers an example
 
   // How a data set is opened for this network.
   ReadOptions read_options(const DataOptions& choices, const ModelMetadata* model, bool targets = true) const;
@@ -103,6 +111,14 @@ class Objective {
   // The loss an example of a training step that returned `loss`.
   double loss_an_example(double loss, int64_t batch) const { return averaged_ ? loss : loss / static_cast<double>(batch); }
 
+  // The floats or labels that a batch has for that target or input; not found where it is none.
+  struct Numbers {
+    std::span<const float> floats;
+    std::span<const int32_t> integers;
+    bool found = false;
+  };
+  Numbers numbers_of(const std::string& input, const Batch& batch, TargetKind kind) const;
+
  private:
   // An input that is no example but a target, or weights of examples.
   struct Field {
@@ -112,24 +128,18 @@ class Objective {
   };
 
   void find_fields(const Graph& network);
-  void find_first_loss(const Formula& formula);
+  void find_comparisons(const Formula& formula);
   void convert(FurtherArray& array, const Field& field, const Dataset::Data& data) const;
   Answers answers_of(const Metric& metric, const Run& run, const Batch& batch, TargetKind kind, int64_t count) const;
   double value_of(const Graph& formula, const Run& run, const Batch& batch, TargetKind kind, int64_t count) const;
   static bool sums_over_batch(const Graph& formula);
   double threshold_of(const std::string& prediction, const std::string& target) const;
-  // The floats or labels that a batch has for that input; null where it is none.
-  struct Numbers {
-    std::span<const float> floats;
-    std::span<const int32_t> integers;
-    bool found = false;
-  };
-  Numbers numbers_of(const std::string& input, const Batch& batch, TargetKind kind) const;
 
   const TrainSection& section_;
   Graph step_;                        // the network with its loss
   std::vector<ExampleInput> inputs_;
   std::vector<Field> fields_;
+  std::vector<Comparison> comparisons_;
   std::string target_, prediction_, loss_op_;
   int64_t prediction_width_ = 1;      // numbers an example
   int64_t row_width_ = 1;             // numbers a label

@@ -94,7 +94,7 @@ class Predictor {
     const Output& first = *std::find_if(graph_.outputs.begin(), graph_.outputs.end(),
                                         [](const Output& output) { return output.role == Output::Role::output; });
     if (objective_) {
-      scheme_ = answer_kind(*objective_, model_);
+      scheme_ = answer_kind(*objective_, {objective_->loss(), objective_->prediction(), objective_->target()}, model_);
       const bool many = objective_->has_targets() && objective_->targets().class_numbers && objective_->targets().width > 1;
       if (many) scheme_.classes = false;   // several classes an example
       return;

@@ -91,7 +91,7 @@ class Trainer {
   std::vector<std::string> answer_names(const AnswerKind& kind, const Dataset& data) const;
   RunRecord record(RunState state) const;
   void note_call();
-  // The page of the run as it stands; while it goes on, only as often as that takes little of the time.
+  // The page of the run as it stands; while it goes on, every few seconds, if that takes little of the time.
   void write_page();
   void write_page_now_and_then();
   TrainingRecord training_record(int64_t step) const;   // of the weights behind that step

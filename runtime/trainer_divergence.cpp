@@ -16,6 +16,8 @@ SourceRange range_of(const Network& network, const std::string& tensor) {
   return value ? value.node->range : SourceRange{};
 }
 
+double mean_of(double sum, const RunningSum& of) { return sum / static_cast<double>(of.batches); }
+
 std::string number_text(double number) { return std::isnan(number) ? "not a number" : fmt::format("{:g}", number); }
 
 // What could keep this run from diverging.
@@ -57,7 +59,7 @@ void Trainer::end_diverged(int64_t step) {
 void Trainer::end_diverged(const EvaluationResult& test) {
   Diverged diverged{{.step = state_.step, .tensor = objective_.prediction()}};
   diverged.diagnostic.text = fmt::format(
-      "training diverged: behind the last step, {}, the network's numbers for {} of {} test examples are not finite", state_.step,
+      "training diverged: after the last step, {}, the network's numbers for {} of {} test examples are not finite", state_.step,
       test.not_finite, test.count);
   end_diverged(state_.step, std::move(diverged));
 }
@@ -105,21 +107,21 @@ Trainer::Diverged Trainer::find_divergence(int64_t last) {
 // The history with the step at which it ends, and the page that shows it. Weights and checkpoints stay as they are.
 void Trainer::write_diverged(int64_t step, Divergence& found) {
   if (out_.empty()) return;
-  if (state_.history.empty() || state_.history.back().step < step) {
-    const double batches = static_cast<double>(state_.interval.batches);
-    const double accuracy = batches > 0 ? state_.interval.right / (batches * static_cast<double>(batch_)) : std::nan("");
-    HistoryRow row{step, epoch_of(step), std::nan(""), accuracy, false};
-    row.rate = rate_of(step);
+  const auto add_row = [&](int64_t at, double loss, double accuracy) {
+    if (!state_.history.empty() && state_.history.back().step >= at) return;
+    HistoryRow row{at, epoch_of(at), loss, accuracy, false};
+    row.rate = rate_of(at);
     row.seconds = seconds();
     state_.history.push_back(row);
-  }
+  };
+  const RunningSum& known = state_.interval;
+  if (known.batches > 0 && state_.step < step)
+    add_row(state_.step, mean_of(known.loss, known), mean_of(known.right, known) / static_cast<double>(batch_));
+  add_row(step, std::nan(""), std::nan(""));
   write_file(path("history.csv"), to_csv(state_.history));
   write_file(path("distributions.csv"), to_csv(state_.distributions));
   RunRecord record = this->record(RunState::diverged);
   record.divergence = {found.step, found.tensor, found.place};
-  const std::string place = found.place.empty() ? "" : " at " + found.place;
-  record.settings.emplace_back(
-      "ended by", fmt::format("divergence in step {}: the first tensor that was not finite was {}{}", found.step, found.tensor, place));
   write_record(out_, record);
   write_page();
   found.report_path = path("report.html");

@@ -12,6 +12,17 @@
 
 namespace bnc {
 
+namespace {
+
+// The true answers for a batch, as labels where there are some.
+Truths truths_of(const Objective& objective, const std::string& target, const Batch& batch, TargetKind kind) {
+  const Objective::Numbers numbers = objective.numbers_of(target, batch, kind);
+  if (target == objective.target() && !batch.labels.empty()) return {batch.labels, numbers.floats};
+  return {numbers.integers, numbers.floats};
+}
+
+}  // namespace
+
 TrainResult Trainer::finish(bool stopped) {
   if (out_.empty()) check_state();
   else save_checkpoint();
@@ -87,32 +98,37 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
 
 std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record) {
   const Stopwatch watch(times_.tests);
-  const AnswerKind kind = answer_kind(objective_, state_.weights.data().metadata);
-  const auto collector = collector_of(kind, answer_names(kind, data));
-  const bool one_an_example = data.data().labels.empty() || data.data().target_size == 1;   // no map of labels
-  const bool answers = record && objective_.has_targets() && !objective_.targets().is_weight && one_an_example;
   EvaluationHooks hooks = test_hooks();
-  if (answers) {
-    hooks.visit = [&](int64_t first, int64_t count, std::span<const float> predictions) {
-      const auto part = [&](const auto& all, int64_t width) {
-        const std::span whole(all);
-        return all.empty() ? whole : whole.subspan(static_cast<size_t>(first * width), static_cast<size_t>(count * width));
-      };
-      const Dataset::Data& content = data.data();
-      collector->add(first, count, predictions, {part(content.labels, content.target_size), part(content.targets, content.target_size)});
+  std::vector<std::unique_ptr<AnswerCollector>> collectors;   // one for each comparison
+  if (record) {
+    for (const Objective::Comparison& each : objective_.comparisons()) {
+      const AnswerKind kind = answer_kind(objective_, each, state_.weights.data().metadata);
+      collectors.push_back(collector_of(kind, answer_names(kind, data)));
+    }
+    const TargetKind targets = objective_.fit(data, 1).targets;
+    hooks.visit = [&, targets](int64_t first, int64_t count, const Batch& batch) {
+      for (size_t k = 0; k < collectors.size(); ++k) {
+        const Objective::Comparison& of = objective_.comparisons()[k];
+        const auto predictions = frozen.view(of.output).first(static_cast<size_t>(count * objective_.width_of(of.output)));
+        collectors[k]->add(first, count, predictions, truths_of(objective_, of.target, batch, targets));
+      }
     };
   }
   const auto result = evaluate_session(frozen, objective_, weights, data, std::min(examples_a_test, data.count()), hooks);
-  if (answers && result) record->answers.push_back(collector->answers(data));
+  if (result)
+    for (const auto& collector : collectors) record->answers.push_back(collector->answers(data));
   return result;
 }
 
 // Of the classes, or of the numbers that the network predicts.
 std::vector<std::string> Trainer::answer_names(const AnswerKind& kind, const Dataset& data) const {
   const ModelMetadata& model = state_.weights.data().metadata;
+  if (kind.target != objective_.target()) return {};
   if (kind.classes) return data.data().class_names.empty() ? model.classes : data.data().class_names;
-  if (model.table && kind.width == 1 && !model.table->target.empty()) return {model.table->target};
-  return {};
+  if (!model.table || model.table->target.empty()) return {};
+  std::vector<std::string> names = {model.table->target};
+  if (kind.width > 1) names.insert(names.end(), model.table->more_targets.begin(), model.table->more_targets.end());
+  return names;
 }
 
 void Trainer::note_call() {
@@ -128,8 +144,13 @@ void Trainer::write_page() {
 }
 
 void Trainer::write_page_now_and_then() {
-  constexpr int pages_that_fit = 50;   // into the time from one to the next
-  if (Clock::now() - last_page_ > page_time_ * pages_that_fit) write_page();
+  constexpr std::chrono::seconds least{10};
+  constexpr int ratio = 50;   // of the time between two pages to what one takes
+  if (out_.empty() || Clock::now() - last_page_ < std::max<Clock::duration>(least, page_time_ * ratio)) return;
+  write_file(path("history.csv"), to_csv(state_.history));
+  write_file(path("distributions.csv"), to_csv(state_.distributions));
+  write_record(out_, record(RunState::running));
+  write_page();
 }
 
 // What is known of the run so far.
@@ -138,6 +159,7 @@ RunRecord Trainer::record(RunState state) const {
   record.state = state;
   record.calls = calls_;
   record.steps = steps_;
+  record.done = state_.step;
   record.watched = watched_name();
   record.network = network_.name();
   record.source_path = network_.data().source->path;
@@ -159,8 +181,7 @@ std::vector<std::pair<std::string, std::string>> Trainer::settings() const {
                {"optimizer", to_string(Attribute(section.optimizer))},
                {"batch", std::to_string(batch_)},
                {"steps", fmt::format("{} ({:.2f} epochs)", steps_, static_cast<double>(steps_) / static_cast<double>(steps_an_epoch_))},
-               {"seed", std::to_string(seed_)},
-               {"threads", std::to_string(session_->threads())}});
+               {"seed", std::to_string(seed_)}});
   if (patience_) list.emplace_back("patience", fmt::format("{} epochs{}", *patience_, out_of_patience() ? ", which ended the run" : ""));
   const auto done = static_cast<double>(state_.step - first_step_);
   const double seconds = times_.steps + times_.waiting;

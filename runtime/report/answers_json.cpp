@@ -43,38 +43,44 @@ Points points_of(const Json& json) {
 }
 
 Json json_of(const Ranking& ranking) {
-  return {{"auc", ranking.auc},
+  return {{"examples", ranking.examples},
+          {"auc", ranking.auc},
           {"roc", json_of(ranking.roc)},
           {"precision", json_of(ranking.precision)},
           {"recall", json_of(ranking.recall)}};
 }
 
 Ranking ranking_of(const Json& json) {
-  return {number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")), points_of(json.at("recall"))};
+  return {whole_number<int64_t>(json.at("examples")), number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")), points_of(json.at("recall"))};
 }
 
 Json json_of(const ClassAnswers& answers) {
   Json predictions = Json::array();
   for (const Prediction& each : answers.predictions) predictions.push_back(json_of(each));
-  return {{"names", answers.names},
+  Json confusion = Json::array();   // of [truth, answer, how often]
+  for (const auto& [pair, count] : answers.confusion) confusion.push_back({pair.first, pair.second, count});
+  return {{"classes", answers.classes},
+          {"names", answers.names},
           {"count", answers.count},
           {"mistakes", answers.mistakes},
-          {"confusion", answers.confusion},
+          {"confusion", confusion},
           {"unanswered", answers.unanswered},
           {"predictions", predictions},
           {"ranking", answers.ranking ? json_of(*answers.ranking) : Json()}};
 }
 
 ClassAnswers class_answers_of(const Json& json) {
-  ClassAnswers answers{.names = json.at("names").get<std::vector<std::string>>(),
+  ClassAnswers answers{.classes = whole_number<size_t>(json.at("classes")),
+                       .names = json.at("names").get<std::vector<std::string>>(),
                        .count = whole_number<int64_t>(json.at("count")),
                        .mistakes = whole_number<int64_t>(json.at("mistakes")),
                        .unanswered = whole_numbers(json.at("unanswered"))};
-  for (const Json& row : json.at("confusion")) answers.confusion.push_back(whole_numbers(row));
-  const size_t classes = answers.confusion.size();
-  for (const auto& row : answers.confusion)
-    if (row.size() != classes) throw Json::other_error::create(501, "not a square matrix", &json);
-  if (answers.unanswered.size() != classes) throw Json::other_error::create(501, "not a number for each class", &json);
+  if (answers.unanswered.size() != answers.classes) throw Json::other_error::create(501, "not a number for each class", &json);
+  for (const Json& each : json.at("confusion")) {
+    const auto truth = whole_number<size_t>(each.at(0)), answer = whole_number<size_t>(each.at(1));
+    if (std::max(truth, answer) >= answers.classes) throw Json::other_error::create(501, "there is no such class", &json);
+    answers.confusion[{truth, answer}] = whole_number<int64_t>(each.at(2));
+  }
   for (const Json& each : json.at("predictions")) answers.predictions.push_back(prediction_of(each));
   if (!json.at("ranking").is_null()) answers.ranking = ranking_of(json.at("ranking"));
   return answers;
@@ -101,7 +107,7 @@ Json json_of(const NumberAnswers& answers) {
           {"not_finite", answers.not_finite},
           {"mean_absolute_error", answers.mean_absolute_error},
           {"root_mean_square_error", answers.root_mean_square_error},
-          {"explained", answers.explained},
+          {"r_squared", answers.r_squared},
           {"points", json_of(answers.points)},
           {"residuals", json_of(answers.residuals)},
           {"worst", worst}};
@@ -113,7 +119,7 @@ NumberAnswers number_answers_of(const Json& json) {
                         .not_finite = whole_number<int64_t>(json.at("not_finite")),
                         .mean_absolute_error = number(json.at("mean_absolute_error")),
                         .root_mean_square_error = number(json.at("root_mean_square_error")),
-                        .explained = number(json.at("explained")),
+                        .r_squared = number(json.at("r_squared")),
                         .points = points_of(json.at("points")),
                         .residuals = histogram_from(json.at("residuals"))};
   for (const Json& each : json.at("worst")) answers.worst.push_back(worst_example_of(each));

@@ -60,7 +60,7 @@ std::string render_mark(const Axes& axes, const Mark& mark) {
   const double x = axes.across(mark.at);
   const bool right = x > Axes::width / 2;
   return fmt::format(
-      "<line class=\"moment\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text class=\"moment-name\" x=\"{3:.1f}\" y=\"{4}\" "
+      "<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/><text class=\"mark-name\" x=\"{3:.1f}\" y=\"{4}\" "
       "text-anchor=\"{5}\">{6}</text>\n",
       x, Axes::top, Axes::height - Axes::bottom, right ? x - 6 : x + 6, Axes::top + 12, right ? "end" : "start", escape_html(mark.name));
 }

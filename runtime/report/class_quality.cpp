@@ -1,7 +1,6 @@
 #include "runtime/report/class_quality.h"
 
 #include <cmath>
-#include <numeric>
 
 namespace bnc {
 
@@ -12,26 +11,30 @@ double share_of(int64_t part, int64_t whole) { return whole > 0 ? static_cast<do
 }  // namespace
 
 std::vector<ClassQuality> qualities_of(const ClassAnswers& answers) {
+  std::vector<int64_t> answered(answers.classes), examples = answers.unanswered;
+  for (const auto& [pair, count] : answers.confusion) {
+    examples[pair.first] += count;
+    answered[pair.second] += count;
+  }
   std::vector<ClassQuality> classes;
-  for (size_t k = 0; k < answers.confusion.size(); ++k) {
-    const std::vector<int64_t>& row = answers.confusion[k];
-    int64_t answered = 0;
-    for (const std::vector<int64_t>& each : answers.confusion) answered += each[k];
-    const int64_t examples = std::accumulate(row.begin(), row.end(), answers.unanswered[k]), right = row[k];
-    classes.push_back({share_of(right, answered), share_of(right, examples), share_of(2 * right, answered + examples), examples});
+  for (size_t k = 0; k < answers.classes; ++k) {
+    const int64_t right = answers.confused(k, k);
+    classes.push_back({share_of(right, answered[k]), share_of(right, examples[k]), share_of(2 * right, answered[k] + examples[k]),
+                       examples[k]});
   }
   return classes;
 }
 
 ClassQuality mean_quality(std::span<const ClassQuality> classes, bool by_examples) {
+  const auto share = [](double value) { return std::isnan(value) ? 0 : value; };
   ClassQuality mean;
   double weights = 0;
   for (const ClassQuality& each : classes) {
-    if (each.examples == 0) continue;
+    if (std::isnan(each.f1)) continue;
     const double weight = by_examples ? static_cast<double>(each.examples) : 1;
     weights += weight;
-    mean.precision += weight * (std::isnan(each.precision) ? 0 : each.precision);
-    mean.recall += weight * each.recall;
+    mean.precision += weight * share(each.precision);
+    mean.recall += weight * share(each.recall);
     mean.f1 += weight * each.f1;
     mean.examples += each.examples;
   }

@@ -16,7 +16,8 @@ struct ClassQuality {
 };
 
 std::vector<ClassQuality> qualities_of(const ClassAnswers& answers);
-// Over the classes that have examples, each with the same weight or with that of its examples. A precision of none counts as 0.
+// Over the classes that occur, in examples or answers, each with the same weight or with that of its examples. What a class has none of
+// counts as 0.
 ClassQuality mean_quality(std::span<const ClassQuality> classes, bool by_examples);
 
 }  // namespace bnc

@@ -1,6 +1,7 @@
 // Answers that are classes: single ones, which classes are taken for which, and how well each is told from the others.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -29,15 +30,15 @@ std::string numbered(const ClassAnswers& answers, size_t label) {
 std::string render_matrix(const ClassAnswers& answers) {
   const bool named = !answers.names.empty();
   std::string head, rows;
-  for (size_t truth = 0; truth < answers.confusion.size(); ++truth) {
-    const std::vector<int64_t>& row = answers.confusion[truth];
-    const double total = static_cast<double>(std::accumulate(row.begin(), row.end(), int64_t{0}));
+  for (size_t truth = 0; truth < answers.classes; ++truth) {
+    int64_t total = 0;
+    for (size_t answer = 0; answer < answers.classes; ++answer) total += answers.confused(truth, answer);
     head += fmt::format("<th scope=\"col\"><span>{}</span></th>", escape_html(answers.name(truth)));
     rows += fmt::format("<tr><th scope=\"row\">{}</th>", breakable(answers.name(truth)));
-    for (size_t answer = 0; answer < row.size(); ++answer) {
-      const double share = total > 0 ? static_cast<double>(row[answer]) / total : 0;
-      rows += fmt::format("<td{} style=\"--share:{:.2f}\">{}</td>", truth == answer ? " class=\"diagonal\"" : "", std::sqrt(share),
-                          row[answer]);
+    for (size_t answer = 0; answer < answers.classes; ++answer) {
+      const int64_t count = answers.confused(truth, answer);
+      const double share = total > 0 ? static_cast<double>(count) / static_cast<double>(total) : 0;
+      rows += fmt::format("<td{} style=\"--share:{:.2f}\">{}</td>", truth == answer ? " class=\"diagonal\"" : "", std::sqrt(share), count);
     }
     rows += "</tr>\n";
   }
@@ -49,27 +50,19 @@ std::string render_matrix(const ClassAnswers& answers) {
 
 // Where there are too many classes for a matrix: the most frequent mistakes.
 std::string render_pairs(const ClassAnswers& answers) {
-  struct Pair {
-    int64_t count;
-    size_t truth, answer;
-  };
-  std::vector<Pair> pairs;
-  for (size_t truth = 0; truth < answers.confusion.size(); ++truth) {
-    for (size_t answer = 0; answer < answers.confusion[truth].size(); ++answer) {
-      if (truth != answer && answers.confusion[truth][answer] > 0) pairs.push_back({answers.confusion[truth][answer], truth, answer});
-    }
-  }
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.count > b.count; });
-  pairs.resize(std::min(pairs.size(), shown_pairs));
-  HtmlTable table{
-      fmt::format("the most frequent mistakes among {} classes", answers.confusion.size()), "", {"truth", "answer", "how often"}, {}, {}};
-  for (const Pair& pair : pairs)
-    table.rows.push_back({numbered(answers, pair.truth), numbered(answers, pair.answer), std::to_string(pair.count)});
+  std::vector<Confusion::value_type> pairs;
+  std::copy_if(answers.confusion.begin(), answers.confusion.end(), std::back_inserter(pairs),
+               [](const auto& each) { return each.first.first != each.first.second; });
+  std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (pairs.size() > shown_pairs) pairs.erase(pairs.begin() + shown_pairs, pairs.end());
+  HtmlTable table{fmt::format("the most frequent mistakes among {} classes", answers.classes), "", {"truth", "answer", "how often"}, {}, {}};
+  for (const auto& [pair, count] : pairs)
+    table.rows.push_back({numbered(answers, pair.first), numbered(answers, pair.second), std::to_string(count)});
   return pairs.empty() ? "" : render_table(table);
 }
 
 std::string render_filter() {
-  return "<div class=\"filter\" data-table=\"predictions\" role=\"group\" aria-label=\"which predictions to show\"><button type=\"button\" "
+  return "<div class=\"filter\" role=\"group\" aria-label=\"which predictions to show\"><button type=\"button\" "
          "data-only=\"\" aria-pressed=\"true\">all</button><button type=\"button\" data-only=\"wrong-row\" "
          "aria-pressed=\"false\">mistakes</button><button type=\"button\" data-only=\"right-row\" aria-pressed=\"false\">right "
          "answers</button></div>\n";
@@ -98,7 +91,6 @@ Section render_predictions(const RunRecord& run, const ClassAnswers& answers) {
   const bool images = std::any_of(answers.predictions.begin(), answers.predictions.end(),
                                   [](const Prediction& each) { return !each.image.empty(); });
   HtmlTable table{"single examples", "predictions", {}, {}, {}};
-  table.id = "predictions";
   if (images) table.head.push_back("image");
   for (const char* title : {"example", "answer", "truth"}) table.head.push_back(title);
   for (const Prediction& each : answers.predictions) {
@@ -106,7 +98,7 @@ Section render_predictions(const RunRecord& run, const ClassAnswers& answers) {
     table.row_styles.push_back(each.truth == each.answer ? "right-row" : "wrong-row");
   }
   const std::string note = fmt::format(
-      "{} of {} {} examples were answered wrong. Here are the most certain mistakes, then the first right answers. Below each class stands "
+      "{} of {} {} examples were misclassified. Here are the most certain mistakes, then the first right answers. Below each class stands "
       "the probability that the network gives it.",
       answers.mistakes, answers.count, run.answered);
   return {"Predictions", note, render_filter() + render_table(table)};
@@ -114,10 +106,11 @@ Section render_predictions(const RunRecord& run, const ClassAnswers& answers) {
 
 Section render_confusion(const ClassAnswers& answers) {
   const int64_t others = std::accumulate(answers.unanswered.begin(), answers.unanswered.end(), int64_t{0});
-  std::string note = answers.ranking ? "A probability above 0.5 is an answer. " : "";
+  std::string note = answers.ranking ? fmt::format("An example counts as {} where its probability is above 0.5. ", escape_html(answers.name(1)))
+                                     : "";
   if (others > 0)
     note += fmt::format("{} of {} answers are not finite numbers; they name no class, and count as wrong.", others, answers.count);
-  return {"Confusion", note, answers.confusion.size() <= most_columns ? render_matrix(answers) : render_pairs(answers)};
+  return {"Confusion", note, answers.classes <= most_columns ? render_matrix(answers) : render_pairs(answers)};
 }
 
 std::vector<std::string> quality_row(const std::string& name, const ClassQuality& quality) {
@@ -129,8 +122,8 @@ Section render_qualities(const ClassAnswers& answers) {
   std::vector<size_t> order(classes.size());
   std::iota(order.begin(), order.end(), 0);
   HtmlTable means{"", "number", {"class", "precision", "recall", "F1", "examples"}, {}, {}}, worst = means, whole = means;
-  means.rows = {quality_row("mean of the classes", mean_quality(classes, false)),
-                quality_row("mean by examples", mean_quality(classes, true))};
+  means.rows = {quality_row("macro average", mean_quality(classes, false)),
+                quality_row("weighted average", mean_quality(classes, true))};
   const auto add_rows = [&](HtmlTable& table, size_t count) {
     for (size_t k = 0; k < count; ++k) table.rows.push_back(quality_row(breakable(answers.name(order[k])), classes[order[k]]));
   };
@@ -138,7 +131,7 @@ Section render_qualities(const ClassAnswers& answers) {
   add_rows(whole, order.size());
   const std::string note =
       "Precision: how many of the answers that name a class are right. Recall: how many examples of a class are found. F1: the harmonic "
-      "mean of both. A class that is never answered counts as precision 0 in the means.";
+      "mean of both. Averages are over the classes that occur, equally or weighted by their examples; what a class has none of counts as 0.";
   if (classes.size() <= shown_classes) {
     whole.rows.insert(whole.rows.end(), means.rows.begin(), means.rows.end());
     return {"Classes", note, render_table(whole)};
@@ -156,7 +149,7 @@ Section render_qualities(const ClassAnswers& answers) {
 Section render_ranking(const ClassAnswers& answers) {
   if (!answers.ranking || std::isnan(answers.ranking->auc)) return {};
   const Ranking& ranking = *answers.ranking;
-  Chart roc{fmt::format("ROC, area {:.4f}", ranking.auc), "false positive rate", "true positive rate", {{"ROC", 0, ranking.roc}}};
+  Chart roc{fmt::format("ROC, AUC {:.4f}", ranking.auc), "false positive rate", "true positive rate", {{"ROC", 0, ranking.roc}}};
   roc.legend = false;
   roc.whole_steps = false;
   roc.reference = {{0, 0}, {1, 1}};
@@ -165,10 +158,12 @@ Section render_ranking(const ClassAnswers& answers) {
   thresholds.whole_steps = false;
   thresholds.from_zero = true;
   const std::string name = escape_html(answers.name(1));
-  const std::string note = fmt::format(
+  std::string note = fmt::format(
       "What comes of other thresholds than 0.5: an example counts as {} where the network gives that a probability above the threshold. "
-      "The area below the ROC is the chance that an example of {} has a higher one than an example of {}.",
+      "The area under the ROC curve is the chance that an example of {} has a higher one than an example of {}.",
       name, name, escape_html(answers.name(0)));
+  const int64_t finite = answers.count - std::accumulate(answers.unanswered.begin(), answers.unanswered.end(), int64_t{0});
+  if (ranking.examples < finite) note += fmt::format(" Curves and area are of {} examples, evenly picked.", ranking.examples);
   return {"Thresholds", note, "<div class=\"charts\">\n" + render_chart(roc) + render_chart(thresholds) + "</div>\n"};
 }
 

@@ -84,6 +84,8 @@ FinalFigures result_of(const RunRecord& run) {
   if (run.train.count > 0) std::tie(result.train_loss, result.train_accuracy) = std::tie(run.train.loss, run.train.accuracy);
   const EvaluationResult& test = run.watched == "validation" ? run.validation : run.test;
   if (test.count > 0) std::tie(result.test_loss, result.test_accuracy) = std::tie(test.loss, test.accuracy);
+  result.best_loss = std::fmin(result.best_loss, result.test_loss);
+  result.best_accuracy = std::fmax(result.best_accuracy, result.test_accuracy);
   return result;
 }
 
@@ -91,7 +93,8 @@ FinalFigures result_of(const RunRecord& run) {
 double common_accuracy(Runs runs) {
   double common = 1;
   for (const RunRecord& run : runs) {
-    const double best = result_of(run).best_accuracy;
+    double best = std::nan("");
+    for (const auto& [step, accuracy] : course_named(run, "accuracy").tests) best = std::fmax(best, accuracy);
     if (std::isnan(best)) return best;
     common = std::min(common, best);
   }
@@ -121,7 +124,7 @@ std::string render_results(Runs runs) {
     const std::string network = run.network.empty() ? "" : fmt::format("<br><span class=\"small\">{}</span>", breakable(run.network));
     std::vector<std::string> cells = {
         fmt::format("<i class=\"swatch {}\"></i>{}{}", curve_style(static_cast<int>(k)), breakable(run.folder), network),
-        std::to_string(run.history.empty() ? 0 : run.history.back().step), loss_text(result.train_loss), loss_text(result.test_loss),
+        std::to_string(steps_done(run)), loss_text(result.train_loss), loss_text(result.test_loss),
         loss_text(result.best_loss)};
     if (accuracies)
       cells.insert(cells.end(), {percent(result.train_accuracy), percent(result.test_accuracy), percent(result.best_accuracy)});
@@ -129,8 +132,8 @@ std::string render_results(Runs runs) {
     table.rows.push_back(std::move(cells));
   }
   return render_table(table) +
-         "<p>The training loss and accuracy of a run that has ended are those of its last epoch, as on its own page; else they are the "
-         "last ones of its history.</p>\n";
+         "<p>The training figures of a run that was finished are those of its last epoch, as on its own page; of another run those of the "
+         "last row of its history.</p>\n";
 }
 
 // Settings in which the runs differ.
@@ -141,7 +144,7 @@ Section render_differences(Runs runs) {
     std::vector<std::pair<std::string, std::string>> settings = runs[k].settings;
     if (!runs[k].calls.empty()) {
       const RunCall& call = runs[k].calls.back();
-      settings.insert(settings.end(), {{"machine", call.machine}, {"version", call.version}});
+      settings.insert(settings.end(), {{"machine", call.machine}, {"threads", std::to_string(call.threads)}, {"version", call.version}});
     }
     for (const auto& [name, value] : settings) {
       if (values.count(name) == 0) names.push_back(name);

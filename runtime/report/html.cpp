@@ -82,15 +82,14 @@ std::string render_page(const std::string& title, const std::string& first, cons
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" "
-      "href=\"data:,\">\n{}<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" "
+      "href=\"data:,\">\n{}<title>{}</title>\n<style>{}</style>\n</head>\n<body{}>\n<main>\n{}{}{}</main>\n<div id=\"tip\" role=\"status\" "
       "hidden></div>\n<script>{}</script>\n</body>\n</html>\n",
-      reload ? fmt::format("<meta http-equiv=\"refresh\" content=\"{}\">\n", reload_seconds) : "", escape_html(title), page_style, first,
-      links, body, page_script);
+      reload ? fmt::format("<noscript><meta http-equiv=\"refresh\" content=\"{}\"></noscript>\n", reload_seconds) : "", escape_html(title),
+      page_style, reload ? fmt::format(" data-reload=\"{}\"", reload_seconds) : "", first, links, body, page_script);
 }
 
 std::string render_table(const HtmlTable& table) {
-  std::string text = fmt::format("<div class=\"scroll\"><table{} class=\"{}\">\n<caption>{}</caption>\n",
-                                 table.id.empty() ? "" : fmt::format(" id=\"{}\"", table.id), table.style, table.caption);
+  std::string text = fmt::format("<div class=\"scroll\"><table class=\"{}\">\n<caption>{}</caption>\n", table.style, table.caption);
   if (!table.head.empty()) {
     text += "<thead><tr>";
     for (const std::string& cell : table.head) text += fmt::format("<th scope=\"col\">{}</th>", breakable(cell));

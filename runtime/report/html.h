@@ -21,8 +21,8 @@ struct Section {
   std::string heading, note, body;
 };
 
-// A whole page: a first part, links to the sections, and these; style and script inside, nothing from elsewhere. With `reload` it loads
-// itself again every few seconds.
+// A whole page: a first part, links to the sections, and these; style and script inside, nothing from elsewhere. With `reload` it reloads
+// itself every few seconds.
 std::string render_page(const std::string& title, const std::string& first, const std::vector<Section>& sections, bool reload = false);
 
 // A table whose rows are HTML cells; the first cell of a row is its heading. Classes of the style sheet: `wide` as the page, `number` of
@@ -32,7 +32,6 @@ struct HtmlTable {
   std::vector<std::string> head;                  // text
   std::vector<std::vector<std::string>> rows;     // of HTML
   std::vector<std::string> row_styles = {};       // as many as rows, or none
-  std::string id = {};
 };
 std::string render_table(const HtmlTable& table);
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/error_sums.h"
 #include "runtime/report/collectors.h"
 #include "runtime/report/sample.h"
 
@@ -19,16 +20,12 @@ class ColumnCollector {
  public:
   void add(float truth, float prediction) {
     const double residual = static_cast<double>(prediction) - truth;
-    if (!std::isfinite(residual)) {
+    if (!std::isfinite(static_cast<float>(residual))) {
       ++not_finite_;
       return;
     }
-    absolute_ += std::abs(residual);
-    square_ += residual * residual;
     ++count_;
-    const double from_mean = truth - mean_;   // Welford's method
-    mean_ += from_mean / static_cast<double>(count_);
-    spread_ += from_mean * (truth - mean_);
+    errors_.add(truth, prediction);
     sample_.add({truth, prediction});
   }
 
@@ -40,9 +37,8 @@ class ColumnCollector {
   }
 
   NumberAnswers answers(const std::string& name, size_t plotted) const {
-    const double count = count_ > 0 ? static_cast<double>(count_) : std::nan("");
-    NumberAnswers found{name, count_ + not_finite_, not_finite_, absolute_ / count, std::sqrt(square_ / count),
-                        spread_ > 0 ? 1 - square_ / spread_ : std::nan(""), {}, {}, worst_};
+    NumberAnswers found{name, count_ + not_finite_, not_finite_, errors_.mean_absolute_error(), errors_.root_mean_squared_error(),
+                        errors_.r_squared(), {}, {}, worst_};
     Sample<NumberPair> points(plotted);
     std::vector<float> residuals;
     for (const NumberPair& pair : sample_.values()) {
@@ -56,7 +52,7 @@ class ColumnCollector {
 
  private:
   int64_t count_ = 0, not_finite_ = 0;
-  double absolute_ = 0, square_ = 0, mean_ = 0, spread_ = 0;   // sums over residuals; of truths the mean, and squares from it
+  ErrorSums errors_;
   Sample<NumberPair> sample_{sampled_numbers};
   std::vector<WorstExample> worst_;
 };
@@ -71,7 +67,7 @@ class NumberCollector : public AnswerCollector {
 
   void add(int64_t first, int64_t count, std::span<const float> predictions, const Truths& truths) override {
     const auto rows = static_cast<size_t>(count);
-    if (truths.numbers.size() < rows * width_ || predictions.size() < rows * width_) return;
+    if (truths.numbers.size() != rows * width_ || predictions.size() != rows * width_) return;
     for (size_t k = 0; k < rows; ++k) {
       double square = 0;
       for (size_t column = 0; column < width_; ++column) {

@@ -16,7 +16,7 @@ namespace {
 
 std::string render_number_charts(const NumberAnswers& answers) {
   if (answers.points.empty()) return "";
-  Scatter true_ones{"Predicted against true", "true", "predicted", answers.points, {}, 0};
+  Scatter against_truth{"Predicted against true", "true", "predicted", answers.points, {}, 0};
   Scatter residuals{"Residuals against predicted", "predicted", "predicted \u2212 true", {}, {}, 0};
   ChartRange range, predicted;
   for (const auto& [truth, prediction] : answers.points) {
@@ -25,9 +25,9 @@ std::string render_number_charts(const NumberAnswers& answers) {
     predicted.include(prediction);
     residuals.points.emplace_back(prediction, prediction - truth);
   }
-  true_ones.reference = {{range.low, range.low}, {range.high, range.high}};
+  against_truth.reference = {{range.low, range.low}, {range.high, range.high}};
   residuals.reference = {{predicted.low, 0}, {predicted.high, 0}};
-  return "<div class=\"charts\">\n" + render_scatter(true_ones) +
+  return "<div class=\"charts\">\n" + render_scatter(against_truth) +
          render_histogram("Residuals", answers.residuals, 0, "predicted \u2212 true") + render_scatter(residuals) + "</div>\n";
 }
 
@@ -39,7 +39,7 @@ std::string render_worst(const NumberAnswers& answers) {
   if (images) table.head.push_back("image");
   table.head.push_back("example");
   if (single) table.head.insert(table.head.end(), {"predicted", "true", "predicted \u2212 true"});
-  else table.head.push_back("root of the mean square error");
+  else table.head.push_back("RMSE");
   for (const WorstExample& each : answers.worst) {
     std::vector<std::string> row;
     if (images) row.push_back(fmt::format("<img alt=\"example {}\" width=\"56\" height=\"56\" src=\"{}\">", each.example, each.image));
@@ -72,12 +72,13 @@ std::string note_of(const RunRecord& run, const std::vector<NumberAnswers>& all)
 }  // namespace
 
 Section render_numbers(const RunRecord& run, const OutputAnswers& answers) {
-  if (answers.numbers.empty()) return {};
-  HtmlTable figures{"how far predictions are from the truth", "number", {"", "MAE", "RMSE", "R\u00b2", "numbers"}, {}, {}};
+  const auto is_empty = [](const NumberAnswers& each) { return each.count == 0; };
+  if (std::all_of(answers.numbers.begin(), answers.numbers.end(), is_empty)) return {};
+  HtmlTable figures{"how far predictions are from the truth", "number", {"", "MAE", "RMSE", "R\u00b2", "count"}, {}, {}};
   std::string details;
   for (const NumberAnswers& each : answers.numbers) {
     figures.rows.push_back({breakable(each.name), figure_text(each.mean_absolute_error), figure_text(each.root_mean_square_error),
-                            std::isnan(each.explained) ? "none" : fmt::format("{:.4g}", each.explained), std::to_string(each.count)});
+                            std::isnan(each.r_squared) ? "none" : fmt::format("{:.4g}", each.r_squared), std::to_string(each.count)});
     if (answers.numbers.size() > 1) details += fmt::format("<h3>{}</h3>\n", breakable(each.name));
     details += render_number_charts(each) + render_worst(each);
   }

@@ -33,12 +33,12 @@ std::string loss_text(double loss) {
 std::string figure_text(double number) { return std::isnan(number) ? "none" : fmt::format("{:.5g}", number); }
 
 std::string magnitude(double number) {
-  static constexpr Unit units[] = {{1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}};
+  static constexpr Unit units[] = {{1e12, "trillion"}, {1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}};
   return in_units(number, units, "");
 }
 
 std::string bytes_text(double bytes) {
-  static constexpr Unit units[] = {{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}};
+  static constexpr Unit units[] = {{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}};
   return in_units(bytes, units, "\u00a0B");
 }
 

@@ -9,33 +9,31 @@ namespace {
 
 constexpr int thresholds = 100, roc_steps = 200;
 
-// Scores in falling order: the curve and the area below it, equal scores in one step.
-void trace_roc(std::span<const ScoredExample> falling, double firsts, double seconds, Ranking& ranking) {
+// Examples in falling order: the curve and the area under it, equal ranks in one step.
+void trace_roc(std::span<const ScoredExample> falling, double negatives, double positives, Ranking& ranking) {
   double x = 0, y = 0;
   ranking.roc = {{0, 0}};
   for (size_t k = 0; k < falling.size();) {
-    const double x_before = x, y_before = y;
-    const float score = falling[k].score;
-    for (; k < falling.size() && falling[k].score == score; ++k) (falling[k].second ? y : x) += 1;
+    const double x_before = x, y_before = y, rank = falling[k].rank;
+    for (; k < falling.size() && falling[k].rank == rank; ++k) (falling[k].positive ? y : x) += 1;
     ranking.auc += (x - x_before) * (y + y_before) / 2;
     const auto& [last_x, last_y] = ranking.roc.back();
-    const bool far = x / firsts - last_x >= 1.0 / roc_steps || y / seconds - last_y >= 1.0 / roc_steps;
-    if (far || k == falling.size()) ranking.roc.emplace_back(x / firsts, y / seconds);
+    const bool far = x / negatives - last_x >= 1.0 / roc_steps || y / positives - last_y >= 1.0 / roc_steps;
+    if (far || k == falling.size()) ranking.roc.emplace_back(x / negatives, y / positives);
   }
-  ranking.auc /= firsts * seconds;
+  ranking.auc /= negatives * positives;
 }
 
-void trace_thresholds(std::span<const ScoredExample> falling, double seconds, Ranking& ranking) {
-  const double low = std::min(0.0F, falling.back().score), high = std::max(1.0F, falling.front().score);
+void trace_thresholds(std::span<const ScoredExample> falling, double positives, Ranking& ranking) {
   double taken = 0, right = 0;
   for (int k = thresholds; k >= 0; --k) {
-    const double threshold = low + (high - low) * k / thresholds;
-    for (auto next = static_cast<size_t>(taken); next < falling.size() && falling[next].score > threshold; ++next) {
+    const double threshold = static_cast<double>(k) / thresholds;
+    for (auto next = static_cast<size_t>(taken); next < falling.size() && falling[next].probability > threshold; ++next) {
       ++taken;
-      right += falling[next].second;
+      right += falling[next].positive;
     }
     if (taken > 0) ranking.precision.emplace_back(threshold, right / taken);
-    ranking.recall.emplace_back(threshold, right / seconds);
+    ranking.recall.emplace_back(threshold, right / positives);
   }
   std::reverse(ranking.precision.begin(), ranking.precision.end());
   std::reverse(ranking.recall.begin(), ranking.recall.end());
@@ -44,16 +42,16 @@ void trace_thresholds(std::span<const ScoredExample> falling, double seconds, Ra
 }  // namespace
 
 Ranking ranking_of(std::vector<ScoredExample> examples) {
-  Ranking ranking;
-  const auto seconds = static_cast<double>(std::count_if(examples.begin(), examples.end(), [](const auto& each) { return each.second; }));
-  const double firsts = static_cast<double>(examples.size()) - seconds;
-  if (firsts == 0 || seconds == 0) {
+  Ranking ranking{.examples = static_cast<int64_t>(examples.size())};
+  const auto positives = static_cast<double>(std::count_if(examples.begin(), examples.end(), [](const auto& each) { return each.positive; }));
+  const double negatives = static_cast<double>(examples.size()) - positives;
+  if (negatives == 0 || positives == 0) {
     ranking.auc = std::nan("");
     return ranking;
   }
-  std::stable_sort(examples.begin(), examples.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
-  trace_roc(examples, firsts, seconds, ranking);
-  trace_thresholds(examples, seconds, ranking);
+  std::stable_sort(examples.begin(), examples.end(), [](const auto& a, const auto& b) { return a.rank > b.rank; });
+  trace_roc(examples, negatives, positives, ranking);
+  trace_thresholds(examples, positives, ranking);
   return ranking;
 }
 

@@ -9,11 +9,12 @@
 namespace bnc {
 
 struct ScoredExample {
-  float score = 0;        // of the second class
-  bool second = false;    // what it is
+  double rank = 0;         // a number that grows with the probability, and differs also where that is rounded to 0 or 1
+  float probability = 0;   // of the second class
+  bool positive = false;   // of the second class
 };
 
-// The curves have at most a few hundred points. An example counts as of the second class where its score is above the threshold.
+// The curves have at most a few hundred points. An example counts as of the second class where its probability is above the threshold.
 Ranking ranking_of(std::vector<ScoredExample> examples);
 
 }  // namespace bnc

@@ -40,12 +40,12 @@ RunState state_named(const std::string& name) {
 }
 
 Json to_json(const RunCall& call) {
-  return {{"begun", call.begun},     {"command", call.command}, {"machine", call.machine},
+  return {{"started", call.started}, {"command", call.command}, {"machine", call.machine},
           {"version", call.version}, {"threads", call.threads}, {"first_step", call.first_step}};
 }
 
 RunCall call_of(const Json& json) {
-  return {json.at("begun").get<std::string>(),   json.at("command").get<std::string>(),      json.at("machine").get<std::string>(),
+  return {json.at("started").get<std::string>(), json.at("command").get<std::string>(),      json.at("machine").get<std::string>(),
           json.at("version").get<std::string>(), whole_number<int64_t>(json.at("threads")), whole_number<int64_t>(json.at("first_step"))};
 }
 
@@ -69,7 +69,7 @@ template <class T> Json list(const std::vector<T>& values) {
   return json;
 }
 
-// Records of older versions lack some entries.
+// Records of older versions lack some entries; their predictions, which had another form, are left out.
 void read_json(const Json& json, RunRecord& record) {
   const auto entries = [&](const char* name) { return json.value(name, Json::array()); };
   record.network = json.at("network").get<std::string>();
@@ -78,11 +78,13 @@ void read_json(const Json& json, RunRecord& record) {
   record.state = state_named(json.value("state", "done"));
   for (const Json& each : entries("calls")) record.calls.push_back(call_of(each));
   if (json.contains("steps")) record.steps = whole_number<int64_t>(json.at("steps"));
+  if (json.contains("done")) record.done = whole_number<int64_t>(json.at("done"));
   for (const auto& [name, value] : json.at("settings").items()) record.settings.emplace_back(name, value.get<std::string>());
   record.watched = json.value("watched", record.watched);
   record.train = evaluation(json.at("train"));
   if (json.contains("validation")) record.validation = evaluation(json.at("validation"));
   record.test = evaluation(json.at("test"));
+  if (json.value("final_set", "") == "validation") std::swap(record.validation, record.test);   // an older version's
   record.answered = json.value("answered", record.answered);
   for (const Json& each : entries("answers")) record.answers.push_back(answers_of(each));
   for (const Json& each : json.at("histograms")) {
@@ -99,6 +101,8 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
+int64_t steps_done(const RunRecord& run) { return std::max(run.done, run.history.empty() ? 0 : run.history.back().step); }
+
 void write_record(const std::string& folder, const RunRecord& record) {
   Json settings = Json::object();
   for (const auto& [name, value] : record.settings) settings[name] = value;
@@ -108,6 +112,7 @@ void write_record(const std::string& folder, const RunRecord& record) {
                      {"state", state_names[static_cast<size_t>(record.state)]},
                      {"calls", list(record.calls)},
                      {"steps", record.steps},
+                     {"done", record.done},
                      {"settings", settings},
                      {"watched", record.watched},
                      {"train", to_json(record.train)},
@@ -137,7 +142,8 @@ RunRecord read_record(const std::string& folder) {
       fail("{}: damaged: not the record of a training run", facts);
     }
   }
-  if (record.state != RunState::running && fs::exists(weights, ignored)) record.weights = WeightStore::load(weights);
+  const bool ended = record.state == RunState::done || record.state == RunState::diverged;
+  if (ended && fs::exists(weights, ignored)) record.weights = WeightStore::load(weights);
   record.folder = folder;
   return record;
 }

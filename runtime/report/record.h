@@ -15,7 +15,7 @@ namespace bnc {
 
 // A call that trained: a run that was stopped and went on has several.
 struct RunCall {
-  std::string begun, command, machine, version;   // the command is empty where no command was called
+  std::string started, command, machine, version;   // the command is empty where no command was called
   int64_t threads = 0, first_step = 0;            // the steps that were done before
 };
 
@@ -31,7 +31,7 @@ struct RunRecord {
   std::string network, source_path, source;
   RunState state = RunState::done;
   std::vector<RunCall> calls;
-  int64_t steps = 0;                               // of the whole run, as planned; 0 where that is not known
+  int64_t steps = 0, done = 0;                     // as planned, and taken when this was written; 0 where that is not known
   std::vector<std::pair<std::string, std::string>> settings;
   std::string watched = "test";                    // what the history's tests are of: `test` or `validation`
   EvaluationResult train, validation, test;        // `count` is 0 where there is none (yet); `train` is of the last epoch
@@ -44,8 +44,10 @@ struct RunRecord {
   std::string folder;
   History history;
   Distributions distributions;
-  std::optional<WeightStore> weights;              // the final ones; none while the run goes on
+  std::optional<WeightStore> weights;              // the final ones; none before the run has ended
 };
+
+int64_t steps_done(const RunRecord& run);
 
 // Writes FOLDER/report.json: all but what lies in files beside it.
 void write_record(const std::string& folder, const RunRecord& record);

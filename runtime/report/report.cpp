@@ -31,12 +31,12 @@ std::string cards_of(const RunRecord& run, const OutputAnswers& answers) {
   if (answers.numbers.size() != 1) return "";
   const NumberAnswers& numbers = answers.numbers.front();
   return card(run.answered + " RMSE", figure_text(numbers.root_mean_square_error)) +
-         (std::isnan(numbers.explained) ? "" : card(run.answered + " R\u00b2", fmt::format("{:.4g}", numbers.explained)));
+         (std::isnan(numbers.r_squared) ? "" : card(run.answered + " R\u00b2", fmt::format("{:.4g}", numbers.r_squared)));
 }
 
 std::string cards_of(const ClassAnswers& answers, const std::string& set) {
   if (!answers.ranking || std::isnan(answers.ranking->auc)) return "";
-  return card(set + " area below ROC", fmt::format("{:.4f}", answers.ranking->auc));
+  return card(set + " ROC AUC", fmt::format("{:.4f}", answers.ranking->auc));
 }
 
 std::string render_figures(const RunRecord& run) {
@@ -46,8 +46,7 @@ std::string render_figures(const RunRecord& run) {
     text += answers.classes ? cards_of(*answers.classes, run.answered) : cards_of(run, answers);
   }
   text += cards_of("training", run.train);
-  if (!run.history.empty())
-    text += card("steps", std::to_string(run.history.back().step)) + card("time", duration(run.history.back().seconds));
+  if (!run.history.empty()) text += card("steps", std::to_string(steps_done(run))) + card("time", duration(run.history.back().seconds));
   return text + "</div>\n";
 }
 
@@ -65,17 +64,18 @@ Section render_course(const RunRecord& run) {
   Chart rates{"Learning rate", "training step", "rate", {{"learning rate", 2, rates_of(run)}}};
   rates.legend = false;
   rates.from_zero = true;
+  if (run.divergence) rates.mark = {static_cast<double>(run.divergence->step), "diverged"};
   charts += render_chart(rates);
   const std::string last = run.train.count > 0 ? " Above stands the mean over the last epoch." : "";
   return {"Course", "Training figures are means over the steps since the point before." + last,
           charts.empty() ? "" : "<div class=\"charts\">\n" + charts + "</div>\n"};
 }
 
-// "Begun 2026-11-29 07:45 UTC on AMD EPYC, 4 processors, by bnc 0.1"
+// "started 2026-11-29 07:45 UTC on AMD EPYC, 4 processors, by bnc 0.1"
 std::string render_origin(const RunRecord& run) {
   if (run.calls.empty()) return "";
   const RunCall& first = run.calls.front();
-  return fmt::format("<p>Report of a training run, begun {} on {}, by {}</p>\n", escape_html(first.begun), escape_html(first.machine),
+  return fmt::format("<p>Report of a training run, started {} on {}, by {}</p>\n", escape_html(first.started), escape_html(first.machine),
                      escape_html(first.version));
 }
 

@@ -1,4 +1,4 @@
-// Some of a sequence that may be long, the same ones every time.
+// A sample of a sequence that may be long, the same one every time.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace bnc {
 
-// Keeps all of up to `limit` values, and of more between half of it and all, spread evenly: each by a hash of its place alone.
+// Keeps all of up to `limit` values; of more, about half of `limit` to `limit`, evenly spread. Which ones depends on their places alone.
 template <class T>
 class Sample {
  public:

@@ -18,8 +18,19 @@ for (const key of all('.legend .key[data-name]')) key.addEventListener('click', 
 
 for (const filter of all('.filter')) for (const button of all('button', filter)) button.addEventListener('click', () => {
   for (const other of all('button', filter)) other.setAttribute('aria-pressed', other === button);
-  for (const row of all('tbody tr', document.getElementById(filter.dataset.table))) row.classList.toggle('off', button.dataset.only !== '' && !row.classList.contains(button.dataset.only));
+  for (const row of all('tbody tr', filter.closest('section'))) row.classList.toggle('off', button.dataset.only !== '' && !row.classList.contains(button.dataset.only));
 });
+
+// The page of a run that goes on: what is open stays open. Not while nobody looks, nor where the file is old: the run is gone.
+if (document.body.dataset.reload) {
+  const name = 'open ' + location.pathname, boxes = all('details'), longest = 3600e3;
+  try { for (const k of JSON.parse(sessionStorage.getItem(name) || '[]')) if (boxes[k]) boxes[k].open = true; } catch {}
+  setInterval(() => {
+    if (document.hidden || Date.now() - new Date(document.lastModified) > longest) return;
+    try { sessionStorage.setItem(name, JSON.stringify(boxes.flatMap((box, k) => box.open ? [k] : []))); } catch {}
+    location.reload();
+  }, 1000 * document.body.dataset.reload);
+}
 
 const numbers = text => text.trim().split(' ').map(Number);
 for (const svg of all('.chart svg')) {

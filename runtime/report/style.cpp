@@ -59,8 +59,8 @@ svg .title { fill: var(--text); }
 .bars { fill: var(--hue); }
 .points { fill: none; stroke: var(--hue); stroke-width: 4.5; stroke-linecap: round; stroke-opacity: .55; }
 .reference { fill: none; stroke: var(--soft); stroke-dasharray: 5 4; }
-.moment { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
-svg .moment-name { fill: var(--bad); }
+svg line.mark { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 3; }
+svg .mark-name { fill: var(--bad); }
 .cursor { stroke: var(--soft); stroke-dasharray: 3 3; }
 .off { display: none; }
 #tip { position: fixed; z-index: 1; pointer-events: none; background: var(--text); color: var(--page); border-radius: 6px; padding: 6px 10px;

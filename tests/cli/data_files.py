@@ -188,7 +188,7 @@ def check_weights():
     assert np.array_equal(run(CLASSES, more, x=x)["y"], expected)
     result = succeed(BNC, "train", CLASSES, "--data", HERE / "bytes.npz", "--weights", more, "--steps", 2, "--out", HERE / "tuned")
     assert "`dense_1.bias_average` f32[2]" in result.stderr and "`half` BF16[3]" in result.stderr, result.stderr
-    assert list(read_safetensors(HERE / "tuned" / "weights.safetensors")) == list(header)
+    assert [name for name in read_safetensors(HERE / "tuned" / "weights.safetensors") if name != "__metadata__"] == [name for name in header if name != "__metadata__"]
     succeed(BNC, "compile", CLASSES, "--weights", more, "-o", HERE / "net.o")
     renamed = write("renamed.safetensors", {"dense_1.biass": ("F32", np.ones(2, np.float32))}, drop="dense_1.bias")
     refused("missing: `dense_1.bias`", "unknown: `dense_1.biass`", "did you mean", words=["eval", CLASSES, "--weights", renamed, "--data", HERE / "bytes.npz"])

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -36,8 +37,8 @@ def arrays(name, **values):
     return path
 
 
-def train(path, data, *words):
-    """Runs to the end at once, and again in two parts: the same bits. Returns the figures and the weights."""
+def train(path, data, *words, sections=("Predictions",)):
+    """Runs to the end at once, and again in two parts: the same bits. The report has those sections. Returns the figures and the weights."""
     whole, parts = HERE / f"{path.stem}.whole", HERE / f"{path.stem}.parts"
     for folder in (whole, parts):
         shutil.rmtree(folder, ignore_errors=True)
@@ -47,7 +48,8 @@ def train(path, data, *words):
     succeed(BNC, "train", path, "--data", data, *words, "--epochs", 12, "--resume", parts)
     weights = whole / "weights.safetensors"
     assert weights.read_bytes() == (parts / "weights.safetensors").read_bytes(), path
-    assert (whole / "report.html").stat().st_size > 10000
+    page = (whole / "report.html").read_text()
+    assert [name for name in sections if f"<h2>{name}</h2>" not in page] == [], (path, re.findall("<h2>(.*?)</h2>", page))
     return figures, weights
 
 
@@ -74,7 +76,7 @@ def two_heads():
     lines = ["a,b,kind,c,d,price,e,f"]
     lines += [f"{r[0]},{r[1]},{names[k]},{r[2]},{r[3]},{p},{r[4]},{r[5]}" for r, k, p in zip(x, kind, price)]
     table.write_text("\n".join(lines) + "\n")
-    _, weights = train(path, table)
+    _, weights = train(path, table, sections=("Predictions of policy", "Confusion of policy", "Classes of policy", "Predictions of value"))
     found = evaluate(path, weights, table)
     assert found["accuracy"] > 0.9 and found["metrics"]["r_squared"] > 0.9, found
     assert set(found["metrics"]) == {"root_mean_squared_error", "r_squared", "f1_score"}, found
@@ -93,7 +95,7 @@ def two_heads():
     assert record["best"]["step"] == int(best["step"]), (record["best"], best)
     # The same numbers from arrays, and names of columns that differ.
     archive = arrays("two.npz", x=x, kind=kind.astype(np.int32), price=price[:, None])
-    train(path, archive)
+    train(path, archive, sections=("Predictions of policy", "Predictions of value"))
     renamed = HERE / "renamed.csv"
     renamed.write_text(table.read_text().replace("kind", "colour").replace("price", "cost"))
     missing = call(BNC, "train", path, "--data", renamed, "--out", HERE / "missing")
@@ -114,7 +116,7 @@ network siamese(left: f32[N, 8], right: f32[N, 8]) {
     left, same = floats(400, 8), random.random(400) < 0.5
     right = np.where(same[:, None], left + 0.05 * floats(400, 8), floats(400, 8)).astype(np.float32)
     data = arrays("siamese.npz", left=left, right=right, same=same.astype(np.int32))
-    _, weights = train(path, data)
+    _, weights = train(path, data, sections=("Predictions", "Confusion", "Classes", "Thresholds"))
     assert evaluate(path, weights, data)["accuracy"] > 0.85
     new = arrays("pairs.npz", left=left, right=right)
     lines = succeed(BNC, "predict", path, "--weights", weights, "--data", new).stdout.splitlines()
@@ -157,7 +159,7 @@ def u_net():
     mask = np.where(x[..., 0] > 0, 1, np.where(x[..., 1] > 0.5, 2, 0)).astype(np.int32)
     mask[:, :, :3] = 255
     data = arrays("unet.npz", x=x, mask=mask)
-    _, weights = train(path, data)
+    _, weights = train(path, data, sections=("Confusion", "Classes"))
     found = evaluate(path, weights, data)
     assert found["accuracy"] > 0.85 and found["metrics"]["intersection_over_union"] > 0.7, found
     mask[0, 0, 5] = 3

@@ -209,8 +209,8 @@ TEST_CASE("optimizers: without an epsilon, or with one that is 0 as f32, a weigh
 
 TEST_CASE("optimizers: arguments are judged as f32, in which code computes with them") {
   const auto refusal = [](const std::string& optimizer) {
-    const Network network = Network::from_text(source(optimizer));
     try {
+      const Network network = Network::from_text(source(optimizer));
       network.compile({.mode = Mode::train}, network.initialize(1));
     } catch (const Error& error) {
       return std::string(error.what());

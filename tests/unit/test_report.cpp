@@ -23,13 +23,14 @@ RunRecord small_record() {
   record.train = {0.25, 0.875, 70};
   record.test = {0.5, std::nan(""), 30};
   record.calls = {{"2026-11-29 07:45 UTC", "bnc train net.bn --data 'my data.csv'", "Some CPU, 4 processors", "bnc 0.1", 3, 0}};
-  record.steps = 40;
-  record.answers = {{"y", "labels", ClassAnswers{.names = {"cat & dog", "bird"}, .count = 30, .mistakes = 3}, {}}};
+  record.steps = 50;
+  record.done = 47;
+  record.answers = {{"y", "labels", ClassAnswers{.classes = 2, .names = {"cat & dog", "bird"}, .count = 30, .mistakes = 3}, {}}};
   ClassAnswers& answers = *record.answers[0].classes;
   answers.predictions = {{4, 1, 0, 0.75, 0.25, ""}, {0, 1, 1, 0.9, 0.9, ""}};
-  answers.confusion = {{9, 2}, {1, 18}};
+  answers.confusion = {{{0, 0}, 9}, {{0, 1}, 2}, {{1, 0}, 1}, {{1, 1}, 18}};
   answers.unanswered = {0, 0};
-  answers.ranking = Ranking{0.9375, {{0, 0}, {0.25, 1}, {1, 1}}, {{0, 0.5}, {1, 1}}, {{0, 1}, {1, 0}}};
+  answers.ranking = Ranking{30, 0.9375, {{0, 0}, {0.25, 1}, {1, 1}}, {{0, 0.5}, {1, 1}}, {{0, 1}, {1, 0}}};
   record.histograms = {{"batch_norm_1", {-1, 2, {1, 5, 3}}, {0, 1, {2, 2}}}};
   return record;
 }
@@ -213,8 +214,8 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   const std::string page = render_report(again);
   for (const char* part : {"<h1>net&lt;1&gt;</h1>", "cat &amp; dog", "75.0&nbsp;%", "Confusion", "polygon class=\"band",
                            "Before normalization, at the end", "batch_norm_1", "sgd(<wbr>rate=<wbr>0.1)", "3 of 30 test",
-                           "begun 2026-11-29 07:45 UTC on Some CPU, 4 processors, by bnc 0.1", "3 threads used",
-                           "--data 'my data.<wbr>csv'", "ROC, area 0.9375", "<b>0.9375</b>"}) {
+                           "started 2026-11-29 07:45 UTC on Some CPU, 4 processors, by bnc 0.1", "<th scope=\"row\">threads</th><td>3</td>",
+                           "--data 'my data.<wbr>csv'", "ROC, AUC 0.9375", "<b>0.9375</b>"}) {
     CHECK_MESSAGE(contains(page, part), part);
   }
   CHECK_FALSE(contains(page, "http-equiv"));
@@ -223,7 +224,7 @@ TEST_CASE("report.json holds all that the page shows, and a folder is read back"
   CHECK(contains(message_of<Error>([&] { read_record(folder.path()); }), "report.json: damaged"));
 }
 
-TEST_CASE("the page of a run that goes on loads itself again; one that was stopped or diverged says so, and where") {
+TEST_CASE("the page of a run that goes on reloads itself; one that was stopped or diverged says so, and where") {
   const TemporaryFolder folder;
   folder.write("history.csv", to_csv(rising_history(4, 0.9)));
   RunRecord record = small_record();
@@ -233,16 +234,16 @@ TEST_CASE("the page of a run that goes on loads itself again; one that was stopp
     return render_report(read_record(folder.path()));
   };
   const std::string running = page_in(RunState::running);
-  CHECK(contains(running, "<meta http-equiv=\"refresh\""));
-  CHECK(contains(running, "The run goes on: step 40 of 40, after 1 s."));
+  CHECK(contains(running, "<body data-reload=\"10\">"));
+  CHECK(contains(running, "had not ended when this page was written: step 47 of 50, after 1 s."));
   const std::string stopped = page_in(RunState::stopped);
-  CHECK_FALSE(contains(stopped, "<meta http-equiv"));
-  CHECK(contains(stopped, "The run was stopped behind step 40 of 40"));
-  CHECK_FALSE(contains(stopped, "class=\"moment\""));
+  CHECK_FALSE(contains(stopped, "data-reload=\""));
+  CHECK(contains(stopped, "The run was stopped after step 47 of 50"));
+  CHECK_FALSE(contains(stopped, "<line class=\"mark\""));
   record.divergence = {37, "dense_1", "net.bn:2"};
   const std::string diverged = page_in(RunState::diverged);
   CHECK(contains(diverged, "diverged in step 37: the first tensor that was not finite was <code>dense_1</code> at net.bn:2."));
-  CHECK(count_of(diverged, "<line class=\"moment\"") == 2);   // loss and accuracy
+  CHECK(count_of(diverged, "<line class=\"mark\"") == 3);   // loss, accuracy and learning rate
   CHECK(contains(diverged, ">diverged</text>"));
 }
 

@@ -42,7 +42,7 @@ TEST_CASE("predictions: mistakes by certainty, then right answers; images only o
   CHECK(found.predictions[1].truth_probability == doctest::Approx(1 / (std::exp(1.0) + 2)));
   CHECK(found.predictions[2].example == 0);
   CHECK(found.predictions[0].image.empty());
-  CHECK(found.confusion == std::vector<std::vector<int64_t>>{{1, 0, 0}, {1, 1, 0}, {1, 0, 0}});
+  CHECK(found.confusion == Confusion{{{0, 0}, 1}, {{1, 0}, 1}, {{1, 1}, 1}, {{2, 0}, 1}});
   CHECK_FALSE(found.ranking);
 }
 
@@ -58,14 +58,25 @@ TEST_CASE("predictions of pixels are counted, without those that are no class; w
   CHECK(found.count == 3);
   CHECK(found.mistakes == 2);
   CHECK(found.predictions.empty());
-  CHECK(found.confusion == std::vector<std::vector<int64_t>>{{1, 0}, {1, 0}});
+  CHECK(found.confusion == Confusion{{{0, 0}, 1}, {{1, 0}, 1}});
   CHECK(found.unanswered == std::vector<int64_t>{0, 1});
   CHECK(found.names[1] == "sky");
 }
 
+TEST_CASE("labels that the loss ignores count for nothing, also where they are classes") {
+  const TemporaryFolder folder;
+  save_npz(folder.path("d.npz"), {{"x", Array({3, 2}, std::vector<float>(6, 0.5f))}, {"y", Array({3}, std::vector<int32_t>{0, 1, 2})}});
+  const Dataset data = Dataset::open(folder.path("d.npz"), "test");
+  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logits, 3, {1}}, {});
+  collector->add(0, 3, std::vector<float>{1, 0, 0, /**/ 1, 0, 0, /**/ 0, 0, 1}, {data.data().labels, {}});
+  const ClassAnswers found = *collector->answers(data).classes;
+  CHECK(found.count == 2);
+  CHECK(found.mistakes == 0);
+}
+
 TEST_CASE("one score for two classes: curves and area are those of its order, equal scores in one step") {
   // Scores 0.9+ 0.8- 0.6+ 0.6- 0.3+ 0.1-: of the 9 pairs 5 are in order, and one is equal.
-  const std::vector<ScoredExample> examples = {{0.1f, false}, {0.3f, true}, {0.6f, true}, {0.6f, false}, {0.8f, false}, {0.9f, true}};
+  const std::vector<ScoredExample> examples = {{-9, 0.1f, false}, {-2, 0.3f, true}, {1, 0.6f, true}, {1, 0.6f, false}, {3, 0.8f, false}, {7, 0.9f, true}};
   const Ranking ranking = ranking_of(examples);
   CHECK(ranking.auc == doctest::Approx(5.5 / 9));
   CHECK(ranking.roc == Points{{0, 0}, {0, 1.0 / 3}, {1.0 / 3, 1.0 / 3}, {2.0 / 3, 2.0 / 3}, {2.0 / 3, 1}, {1, 1}});
@@ -76,7 +87,10 @@ TEST_CASE("one score for two classes: curves and area are those of its order, eq
   CHECK(ranking.precision[50].second == 0.5);
   CHECK(ranking.recall.back() == std::pair(1.0, 0.0));
   CHECK(ranking.precision.size() == 90);   // from 0.9 on nothing is above
-  CHECK(std::isnan(ranking_of({{0.5f, true}}).auc));
+  CHECK(ranking.examples == 6);
+  // Probabilities that are rounded to 1 are in order all the same.
+  CHECK(ranking_of({{18, 1, false}, {20, 1, true}}).auc == 1);
+  CHECK(std::isnan(ranking_of({{0, 0.5f, true}}).auc));
 }
 
 TEST_CASE("the answers of a network with one logit: at 0.5, in two classes") {
@@ -86,16 +100,16 @@ TEST_CASE("the answers of a network with one logit: at 0.5, in two classes") {
   const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logit, 1}, {"no", "yes"});
   collector->add(0, 3, std::vector<float>{-1, 2, -0.5f}, {data.data().labels, {}});
   const ClassAnswers found = *collector->answers(data).classes;
-  CHECK(found.confusion == std::vector<std::vector<int64_t>>{{1, 0}, {1, 1}});
+  CHECK(found.confusion == Confusion{{{0, 0}, 1}, {{1, 0}, 1}, {{1, 1}, 1}});
   CHECK(found.ranking->auc == 1);
   CHECK(found.predictions[0].example == 2);
   CHECK(found.predictions[0].probability == doctest::Approx(1 / (1 + std::exp(-0.5))));
 }
 
 TEST_CASE("precision, recall and F1 of classes, and their means") {
-  ClassAnswers answers;
-  answers.confusion = {{3, 1, 0}, {2, 4, 0}, {0, 0, 0}};
-  answers.unanswered = {1, 0, 2};
+  ClassAnswers answers{.classes = 4};   // the last one does not occur
+  answers.confusion = {{{0, 0}, 3}, {{0, 1}, 1}, {{1, 0}, 2}, {{1, 1}, 4}};
+  answers.unanswered = {1, 0, 2, 0};
   const std::vector<ClassQuality> classes = qualities_of(answers);
   CHECK(classes[0].precision == doctest::Approx(3.0 / 5));
   CHECK(classes[0].recall == doctest::Approx(3.0 / 5));
@@ -123,7 +137,7 @@ TEST_CASE("predicted numbers: errors of all, points and bars of some, the worst 
   CHECK(found.not_finite == 1);
   CHECK(found.mean_absolute_error == doctest::Approx(2.5 / 3));
   CHECK(found.root_mean_square_error == doctest::Approx(std::sqrt(4.25 / 3)));
-  CHECK(found.explained == doctest::Approx(1 - 4.25 / 2));
+  CHECK(found.r_squared == doctest::Approx(1 - 4.25 / 2));
   CHECK(found.points == Points{{1, 1}, {2, 2.5}, {3, 1}});
   CHECK(found.worst[0].example == 2);
   CHECK(found.worst[0].truth == 3);

@@ -139,6 +139,7 @@ TEST_CASE("bn-frozen-grad: fine-tuning from weights keeps the statistics of batc
     const bool dead = name == "dense_2.bias";   // in front of a batch norm that trains (bn-dead-bias)
     CHECK(std::ranges::equal(after.values(name), before.values(name)) == (fixed || dead));
   }
+  options.overwrite = true;
   options.resume = folder.path("base");
   CHECK(contains(train_error(options), "a run that goes on has its weights in the checkpoint"));
   options.resume.clear();
@@ -195,6 +196,7 @@ TEST_CASE("patience ends a run, and the best weights are those of the best test"
   }
 
   // A run begun anew in the folder does not show the best of the one before.
+  options.overwrite = true;
   options.epochs.reset();
   options.steps = 1;
   options.test.clear();
