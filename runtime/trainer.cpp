@@ -255,7 +255,8 @@ void Trainer::note_best(const HistoryRow& row) {
   state_.best = {row, session_->weights()};
   TrainingRecord& record = state_.best->weights.data().metadata.training.emplace(training_record(row.step));
   record.train = EvaluationResult{row.loss, row.accuracy, state_.interval.batches * batch_};
-  (validation_ ? record.validation : record.test_result) = EvaluationResult{row.test_loss, row.test_accuracy, watched()->count(), 0, row.metrics};
+  (validation_ ? record.validation : record.test_result) = EvaluationResult{row.test_loss, row.test_accuracy, watched()->count(), 0,
+                                                                            row.metrics};
   if (!out_.empty()) state_.best->weights.save(path("weights.best.safetensors"));
 }
 

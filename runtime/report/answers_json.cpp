@@ -51,7 +51,8 @@ Json json_of(const Ranking& ranking) {
 }
 
 Ranking ranking_of(const Json& json) {
-  return {whole_number<int64_t>(json.at("examples")), number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")), points_of(json.at("recall"))};
+  return {whole_number<int64_t>(json.at("examples")), number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")),
+          points_of(json.at("recall"))};
 }
 
 Json json_of(const ClassAnswers& answers) {

@@ -55,7 +55,8 @@ std::string render_pairs(const ClassAnswers& answers) {
                [](const auto& each) { return each.first.first != each.first.second; });
   std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   if (pairs.size() > shown_pairs) pairs.erase(pairs.begin() + shown_pairs, pairs.end());
-  HtmlTable table{fmt::format("the most frequent mistakes among {} classes", answers.classes), "", {"truth", "answer", "how often"}, {}, {}};
+  HtmlTable table{
+      fmt::format("the most frequent mistakes among {} classes", answers.classes), "", {"truth", "answer", "how often"}, {}, {}};
   for (const auto& [pair, count] : pairs)
     table.rows.push_back({numbered(answers, pair.first), numbered(answers, pair.second), std::to_string(count)});
   return pairs.empty() ? "" : render_table(table);
@@ -106,8 +107,9 @@ Section render_predictions(const RunRecord& run, const ClassAnswers& answers) {
 
 Section render_confusion(const ClassAnswers& answers) {
   const int64_t others = std::accumulate(answers.unanswered.begin(), answers.unanswered.end(), int64_t{0});
-  std::string note = answers.ranking ? fmt::format("An example counts as {} where its probability is above 0.5. ", escape_html(answers.name(1)))
-                                     : "";
+  std::string note = answers.ranking
+                         ? fmt::format("An example counts as {} where its probability is above 0.5. ", escape_html(answers.name(1)))
+                         : "";
   if (others > 0)
     note += fmt::format("{} of {} answers are not finite numbers; they name no class, and count as wrong.", others, answers.count);
   return {"Confusion", note, answers.classes <= most_columns ? render_matrix(answers) : render_pairs(answers)};
@@ -131,7 +133,8 @@ Section render_qualities(const ClassAnswers& answers) {
   add_rows(whole, order.size());
   const std::string note =
       "Precision: how many of the answers that name a class are right. Recall: how many examples of a class are found. F1: the harmonic "
-      "mean of both. Averages are over the classes that occur, equally or weighted by their examples; what a class has none of counts as 0.";
+      "mean of both. Averages are over the classes that occur, equally or weighted by their examples; what a class has none of counts as "
+      "0.";
   if (classes.size() <= shown_classes) {
     whole.rows.insert(whole.rows.end(), means.rows.begin(), means.rows.end());
     return {"Classes", note, render_table(whole)};

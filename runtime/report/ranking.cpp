@@ -43,7 +43,8 @@ void trace_thresholds(std::span<const ScoredExample> falling, double positives, 
 
 Ranking ranking_of(std::vector<ScoredExample> examples) {
   Ranking ranking{.examples = static_cast<int64_t>(examples.size())};
-  const auto positives = static_cast<double>(std::count_if(examples.begin(), examples.end(), [](const auto& each) { return each.positive; }));
+  const auto positives =
+      static_cast<double>(std::count_if(examples.begin(), examples.end(), [](const auto& each) { return each.positive; }));
   const double negatives = static_cast<double>(examples.size()) - positives;
   if (negatives == 0 || positives == 0) {
     ranking.auc = std::nan("");

@@ -76,7 +76,8 @@ TEST_CASE("labels that the loss ignores count for nothing, also where they are c
 
 TEST_CASE("one score for two classes: curves and area are those of its order, equal scores in one step") {
   // Scores 0.9+ 0.8- 0.6+ 0.6- 0.3+ 0.1-: of the 9 pairs 5 are in order, and one is equal.
-  const std::vector<ScoredExample> examples = {{-9, 0.1f, false}, {-2, 0.3f, true}, {1, 0.6f, true}, {1, 0.6f, false}, {3, 0.8f, false}, {7, 0.9f, true}};
+  const std::vector<ScoredExample> examples = {{-9, 0.1f, false}, {-2, 0.3f, true}, {1, 0.6f, true},
+                                               {1, 0.6f, false},  {3, 0.8f, false}, {7, 0.9f, true}};
   const Ranking ranking = ranking_of(examples);
   CHECK(ranking.auc == doctest::Approx(5.5 / 9));
   CHECK(ranking.roc == Points{{0, 0}, {0, 1.0 / 3}, {1.0 / 3, 1.0 / 3}, {2.0 / 3, 2.0 / 3}, {2.0 / 3, 1}, {1, 1}});
