@@ -50,7 +50,7 @@ std::string render_matrix(const ClassAnswers& answers) {
 
 // Where there are too many classes for a matrix: the most frequent mistakes.
 std::string render_pairs(const ClassAnswers& answers) {
-  std::vector<Confusion::value_type> pairs;
+  std::vector<std::pair<std::pair<size_t, size_t>, int64_t>> pairs;
   std::copy_if(answers.confusion.begin(), answers.confusion.end(), std::back_inserter(pairs),
                [](const auto& each) { return each.first.first != each.first.second; });
   std::stable_sort(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
