@@ -110,7 +110,7 @@ TEST_CASE("a run that diverges stops at once, and keeps what was good before") {
   CHECK(std::isnan(history.back().loss));
   CHECK(std::isfinite(history[history.size() - 2].loss));
   const std::string page = report({folder.path("run")});
-  CHECK(contains(page, fmt::format("divergence in step {}", found.step)));
+  CHECK(contains(page, fmt::format("diverged in step {}", found.step)));
   CHECK_FALSE(contains(page, "nan&nbsp;%"));
   CHECK_FALSE(contains(page, ">nan"));
 }
@@ -166,7 +166,7 @@ TEST_CASE("a run whose last test is not finite has diverged") {
   const auto [found, text] = divergence_of(net, options);
   CHECK(found.step == 1);
   CHECK(found.tensor == "y");
-  CHECK(contains(text, "training diverged: behind the last step, 1, the network's numbers for"));
+  CHECK(contains(text, "training diverged: after the last step, 1, the network's numbers for"));
   CHECK(found.best_weights_path.empty());
   CHECK_FALSE(std::filesystem::exists(folder.path("run/weights.safetensors")));
   CHECK(read_checkpoint(folder.path("run")).step == 0);
