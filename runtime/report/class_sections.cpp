@@ -123,7 +123,7 @@ Section render_qualities(const ClassAnswers& answers) {
   const std::vector<ClassQuality> classes = qualities_of(answers);
   std::vector<size_t> order(classes.size());
   std::iota(order.begin(), order.end(), 0);
-  HtmlTable means{"", "number", {"class", "precision", "recall", "F1", "examples"}, {}, {}}, worst = means, whole = means;
+  HtmlTable means{"", "number", {"class", "precision", "recall", "F1", "count"}, {}, {}}, worst = means, whole = means;
   means.rows = {quality_row("macro average", mean_quality(classes, false)),
                 quality_row("weighted average", mean_quality(classes, true))};
   const auto add_rows = [&](HtmlTable& table, size_t count) {

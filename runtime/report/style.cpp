@@ -71,7 +71,7 @@ svg .mark-name { fill: var(--bad); }
 .state.bad { border-left-color: var(--bad); }
 .scroll { overflow-x: auto; width: fit-content; min-width: min(420px, 100%); max-width: 100%; margin-top: 12px; }
 .scroll:has(.wide, .predictions) { width: auto; }
-.scroll + p { margin-top: 12px; }
+.scroll + p, .scroll + .charts { margin-top: 12px; }
 table { width: 100%; border-collapse: collapse; font-size: 15px; }
 caption { text-align: left; padding: 8px 12px; color: var(--soft); font-size: 14px; }
 td, th { padding: 6px 12px; text-align: left; font-weight: normal; vertical-align: top; border-top: 1px solid var(--line); }
@@ -127,6 +127,7 @@ pre { padding: 12px; overflow-x: auto; font-size: 13px; margin: 12px 0 0; }
 @media (max-width: 520px) {
   main { padding: 16px 12px 40px; }
   td, th { padding: 6px 8px; }
+  .number td, .number th { padding: 6px 5px 6px 6px; }
   table { font-size: 14px; }
   .confusion { font-size: 12px; }
   .confusion td, .confusion th { padding: 4px 2px; min-width: 24px; }
