@@ -14,6 +14,8 @@ namespace bnc {
 
 namespace {
 
+std::string signed_text(double number) { return (number > 0 ? "+" : "") + figure_text(number); }
+
 std::string render_number_charts(const NumberAnswers& answers) {
   if (answers.points.empty()) return "";
   Scatter against_truth{"Predicted against true", "true", "predicted", answers.points, {}, 0};
@@ -45,7 +47,7 @@ std::string render_worst(const NumberAnswers& answers) {
     if (images) row.push_back(fmt::format("<img alt=\"example {}\" width=\"56\" height=\"56\" src=\"{}\">", each.example, each.image));
     row.push_back(std::to_string(each.example));
     if (single)
-      row.insert(row.end(), {figure_text(each.prediction), figure_text(each.truth), fmt::format("{:+.5g}", each.prediction - each.truth)});
+      row.insert(row.end(), {figure_text(each.prediction), figure_text(each.truth), signed_text(each.prediction - each.truth)});
     else row.push_back(figure_text(each.error));
     table.rows.push_back(std::move(row));
   }
@@ -78,7 +80,7 @@ Section render_numbers(const RunRecord& run, const OutputAnswers& answers) {
   std::string details;
   for (const NumberAnswers& each : answers.numbers) {
     figures.rows.push_back({breakable(each.name), figure_text(each.mean_absolute_error), figure_text(each.root_mean_square_error),
-                            std::isnan(each.r_squared) ? "none" : fmt::format("{:.4g}", each.r_squared), std::to_string(each.count)});
+                            figure_text(each.r_squared), std::to_string(each.count)});
     if (answers.numbers.size() > 1) details += fmt::format("<h3>{}</h3>\n", breakable(each.name));
     details += render_number_charts(each) + render_worst(each);
   }

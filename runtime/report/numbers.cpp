@@ -30,7 +30,11 @@ std::string loss_text(double loss) {
   return size >= 1e-3 && size < 100 ? fmt::format("{:.4f}", loss) : size < 1e5 ? fmt::format("{:.5g}", loss) : fmt::format("{:.4g}", loss);
 }
 
-std::string figure_text(double number) { return std::isnan(number) ? "none" : fmt::format("{:.5g}", number); }
+std::string figure_text(double number) {
+  if (std::isnan(number)) return "none";
+  const double size = std::abs(number);
+  return fmt::format("{:.{}g}", number, number != 0 && (size < 1e-4 || size >= 1e7) ? 3 : size < 1e5 ? 5 : 7);
+}
 
 std::string magnitude(double number) {
   static constexpr Unit units[] = {{1e12, "trillion"}, {1e9, "billion"}, {1e6, "million"}, {1e3, "thousand"}};

@@ -341,7 +341,7 @@ def main():
     with Browser(chromium) as browser:
         check_page(browser, page, 3 + of_net)
         check_page(browser, comparison, 5)
-        check_page(browser, HERE / "odd & <i>" / "report.html", 2)
+        check_page(browser, HERE / "odd & <i>" / "report.html", 2 + 3 * 3)   # of three numbers
         check_page(browser, HERE / "short" / "report.html", 3 + of_net)
         check_page(browser, mixed, 5)
         check_task(browser, HERE / "binary" / "report.html", 3 + 3 + 2, ["Predictions", "Confusion", "Classes", "Thresholds"])

@@ -103,6 +103,8 @@ TEST_CASE("numbers of a report are short, and have their units") {
   CHECK(bytes_text(64) == "64\u00a0B");
   CHECK(bytes_text(12.5e6) == "12.5\u00a0MB");
   CHECK(figure_text(23) == "23");
+  CHECK(figure_text(213456) == "213456");
+  CHECK(figure_text(-1.23456e25) == "-1.23e+25");
   CHECK(breakable("a.b_1/c(d=2, e<f)") == "a.<wbr>b_1/<wbr>c(<wbr>d=<wbr>2, e&lt;f)");
   CHECK(with_code("into `a_b` & `c`") == "into <code>a_<wbr>b</code> &amp; <code>c</code>");
 }
