@@ -196,7 +196,6 @@ def notes():
     for words in (["--epochs", 1], ["--steps", 3]):
         assert "trains for" not in said(endless, "--data", DATA, *words)
     text = said(MODEL, "--data", DATA, "--validate", 0.25)
-    text = said(MODEL, "--data", DATA, "--validate", 0.25)
     assert ", validation loss" in text and "test" not in text, text
     page = (HERE / "said" / "report.html").read_text()
     assert "validation accuracy" in page and "validation examples were answered wrong" in page and "test accuracy" not in page

@@ -36,7 +36,7 @@ ModelMetadata described() {
   training.data = "d.csv";
   training.seed = UINT64_MAX;
   training.steps = 12;
-  training.validation = EvaluationResult{0.25, NAN, 7};
+  training.validation = EvaluationResult{0.25, NAN, 7, 0, {{"top_accuracy", 0.75}, {"accuracy", NAN}}};
   return model;
 }
 
@@ -62,6 +62,8 @@ TEST_CASE("the hash of a graph: ops, operands, attributes, types, names of weigh
   const std::string hash = hash_of(two_layers);
   CHECK(changed("relu", "tanh") != hash);
   CHECK(changed("a - b", "b - a") != hash);
+  CHECK(changed("dense(x, 3, name=first)", "dense(x, 3, name=first, bias=false)") != hash);
+  CHECK(changed("relu(a - b)", "leaky_relu(a - b)") == changed("relu(a - b)", "leaky_relu(a - b, slope=0.01)"));
   CHECK(changed("relu(a - b)", "leaky_relu(a - b, slope=0.1)") != changed("relu(a - b)", "leaky_relu(a - b, slope=0.2)"));
   CHECK(changed("f32[N, 4]", "f32[N, 5]") != hash);
   CHECK(changed("name=second", "name=third") != hash);
@@ -78,6 +80,8 @@ TEST_CASE("metadata: what describes a model reads back, and what is damaged is r
   CHECK(again.training->seed == UINT64_MAX);
   CHECK(again.training->validation->count == 7);
   CHECK(std::isnan(again.training->validation->accuracy));
+  REQUIRE(again.training->validation->metrics.size() == 2);
+  CHECK(again.training->validation->metrics[0] == std::pair<std::string, double>("top_accuracy", 0.75));
   CHECK_FALSE(again.training->test_result);
   for (const char* key : {"bnc.inputs", "bnc.training"}) {
     for (const char* text : {"", "x", "1", "[1]", R"({"data": 1})", R"([{"name": "x"}])", R"([{"name":"x","type":"t","example":[1.5]}])"}) {
@@ -86,6 +90,10 @@ TEST_CASE("metadata: what describes a model reads back, and what is damaged is r
       CHECK(contains(message_of<Error>([&] { ModelMetadata::parse({{key, text}}, "w"); }),
                      "w: its metadata hold `" + std::string(text) + "` under `" + key + "`"));
     }
+  }
+  for (const char* text : {"null", R"({"a":{"name":"x","type":"t"}})", R"([{"name":"x","type":"t","example":{"a":1}}])"}) {
+    CAPTURE(text);
+    CHECK(contains(message_of<Error>([&] { ModelMetadata::parse({{"bnc.inputs", text}}, "w"); }), "is no list of inputs"));
   }
   CHECK(ModelMetadata::parse({{"format", "pt"}}, "w").entries() == std::map<std::string, std::string>{{"format", "pt"}});
 }
@@ -127,4 +135,6 @@ TEST_CASE("examples that two data sets have in common are those with the same nu
   CHECK(examples_in_common(b.data(), a.data()) == 3);
   CHECK(examples_in_common(a.data(), b.data()) == 2);
   CHECK(examples_in_common(a.data(), wide.data()) == 0);
+  CHECK(repeated_examples(a.data()) == 0);
+  CHECK(repeated_examples(b.data()) == 1);
 }
