@@ -235,7 +235,7 @@ const std::vector<Hint>& all_hints() {
       {Place::option, {"early-stopping"}, "--patience 3"},
       {Place::option, {"random-seed"}, "--seed 1"},
       {Place::option, {"workers", "num-workers", "num-threads"}, "--threads 2"},
-      {Place::option, {"model", "net"}, "M.bn", "the file of the network is the first argument, without an option"},
+      {Place::option, {"net"}, "M.bn", "the file of the network is the first argument, without an option"},
       {Place::option, {"device", "gpu", "gpus", "cuda"}, "", "leave it out: everything runs on the CPU"},
   };
   return hints;
