@@ -113,17 +113,33 @@ TEST_CASE("weights tell callers of the library what they are of") {
 
 TEST_CASE("constants of a C header: nothing where nothing is known, strings that no compiler reads otherwise") {
   ModelMetadata model;
-  CHECK(model_constants("n", model).empty());
+  CHECK(model_constants("n", model, "scores").empty());
   model.classes = {"a\"b\\c", "what\?\?!", "\xc3\xbc\n9"};
-  CHECK(contains(model_constants("n", model), R"(n_class_names[n_CLASSES] = {"a\"b\\c", "what\?\?!", "\303\274\0129"};)"));
+  CHECK(contains(model_constants("n", model, "scores"), "output scores has a score for each"));
+  CHECK(contains(model_constants("n", model, "scores"), R"(n_class_names[n_CLASSES] = {"a\"b\\c", "what\?\?!", "\303\274\0129"};)"));
   model.table.emplace().columns = {{"size", false, {}, 2.5}, {"", false, {}, {}}, {"color", true, {"blue", "red"}, 0}};
-  const std::string text = model_constants("n", model);
+  const std::string text = model_constants("n", model, "scores");
   CHECK(contains(text, "#define n_COLUMNS 3\n#define n_FEATURES 4\n"));
   CHECK(contains(text, "n_categories_2[2] = {\"blue\", \"red\"};"));
   CHECK(contains(text, "  {\"size\", 0, 0, 1, 2.5f},\n  {\"\", 0, 0, 0, 0.0f},\n  {\"color\", 2, n_categories_2, 1, 0.0f},\n"));
   CHECK_FALSE(contains(text, "BYTE_DIVISOR"));
   model.input_scale = InputScale{true, 0, 1};
-  CHECK(contains(model_constants("n", model), "#define n_BYTE_DIVISOR 255.0f\n"));
+  CHECK(contains(model_constants("n", model, "scores"), "#define n_BYTE_DIVISOR 255.0f\n"));
+}
+
+TEST_CASE("constants of a C header: classes and columns that are not this network's are left out") {
+  const Network network = Network::from_text("network n(x: f32[N, 4]) {\n  h = dense(x, 3)\n  return dense(x, 5), kind = h\n}\n");
+  const auto header = [&](size_t classes, size_t columns) {
+    ModelMetadata model;
+    model.classes.assign(classes, "c");
+    model.table.emplace().columns.resize(columns);
+    const WeightStore weights = network.initialize(1);
+    return network.compile_object({}, make_store(weights.data().weights, model)).header;
+  };
+  CHECK(contains(header(3, 4), "output kind has a score for each"));
+  CHECK(contains(header(3, 4), "#define n_FEATURES 4\n"));
+  CHECK_FALSE(contains(header(4, 4), "n_CLASSES"));
+  CHECK_FALSE(contains(header(2, 5), "n_FEATURES"));
 }
 
 TEST_CASE("examples that two data sets have in common are those with the same numbers and target") {
