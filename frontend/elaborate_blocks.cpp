@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "frontend/elaborator.h"
+#include "ir/hints.h"
 
 namespace bnc {
 
@@ -108,6 +109,8 @@ void Elaborator::check_parameter(const ast::Function& block, const Name& paramet
   else if (wanted == "boolean") fits = term.is<bool>();
   else if (wanted == "symbol") fits = term.is<Symbol>();
   else if (wanted == "list") fits = term.is<Term::List>();
+  else if (const std::string help = hint(Hint::Place::parameter_type, wanted); !help.empty())
+    fail_at(parameter.type->range, fmt::format("unknown type `{}`", wanted), help);
   else return match_type(parameter, tensor(term, range, fmt::format("`{}` of block `{}`", parameter.text, block.name)), range);
   if (parameter.type->has_shape) fail_at(parameter.type->range, fmt::format("`{}` has no shape", wanted));
   if (fits) return;

@@ -209,8 +209,7 @@ void Elaborator::unknown_name(const Expression& expression) {
   for (const auto& [variable, term] : scope_->variables) known.push_back(variable);
   for (const auto& [path, value] : parameters_)
     if (path.starts_with(scope_->prefix)) known.push_back(path.substr(scope_->prefix.size()));
-  std::string help = hint(Hint::Place::value, name.starts_with("self.") ? "self" : name);
-  if (help.empty()) help = suggestion(name, known);
+  std::string help = hint_or(Hint::Place::value, name.starts_with("self.") ? "self" : name, suggestion(name, known));
   if (help.empty()) help = suggestion(name, Strings(symbols_.begin(), symbols_.end()));
   if (help.empty() && trained_)
     help =

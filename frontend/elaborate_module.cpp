@@ -205,9 +205,8 @@ Value Elaborator::change_layout(Value value, const Layout& layout, Edge edge) {
 DType Elaborator::element_type(const ast::Type& type) {
   if (type.name == "f32") return DType::f32;
   if (type.name == "i32") return DType::i32;
-  const std::string help = hint(Hint::Place::type, type.name);
   fail_at(type.range, fmt::format("unknown type `{}`", type.name),
-          help.empty() ? suggestion_or_list(type.name, {"f32", "i32"}, "the element types are") : help);
+          hint_or(Hint::Place::type, type.name, suggestion_or_list(type.name, {"f32", "i32"}, "the element types are")));
 }
 
 TensorType Elaborator::tensor_type(const ast::Type& type) {

@@ -131,10 +131,9 @@ Formula Elaborator::loss(const Expression& value) {
     const bool known = find_op(value.text) || find_block(value.text) || look_up(value.text, value.range);
     SourceRange name = value.range;
     name.length = static_cast<int>(value.text.size());
-    const std::string help = hint(Hint::Place::loss, value.text);
     if (!known)
       fail_at(name, fmt::format("unknown loss `{}`", value.text),
-              help.empty() ? suggestion_or_list(value.text, losses, "the losses are") : help);
+              hint_or(Hint::Place::loss, value.text, suggestion_or_list(value.text, losses, "the losses are")));
   }
   return formula(value, "a loss");
 }

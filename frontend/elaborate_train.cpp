@@ -87,11 +87,9 @@ void Elaborator::settings(const ast::Train& train, TrainSection& section) {
 void Elaborator::train_setting(const Argument& setting, std::map<std::string, const Argument*>& given, TrainSection& section) {
   const std::string& key = setting.name;
   const Expression& value = *setting.value;
-  if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-    const std::string help = hint(Hint::Place::setting, key);
+  if (std::find(keys.begin(), keys.end(), key) == keys.end())
     fail_at(setting.name_range, fmt::format("unknown setting `{}`", key),
-            help.empty() ? suggestion_or_list(key, keys, "the settings are") : help);
-  }
+            hint_or(Hint::Place::setting, key, suggestion_or_list(key, keys, "the settings are")));
   auto clash = [&](const std::string& other, const std::string& text) {
     if (!given.contains(other)) return;
     Diagnostic diagnostic{Severity::error, setting.name_range, text, {}};

@@ -117,8 +117,9 @@ class Elaborator {
   Attribute attribute(const OpDefinition& op, const AttributeSpec& spec, const Term& term, const SourceRange& range) const;
   Value apply(const std::string& op, std::vector<Value> operands, const SourceRange& range, const Strings& stems);
 
-  // Calls (elaborate_calls.cpp, elaborate_blocks.cpp).
+  // Calls (elaborate_callables.cpp, elaborate_calls.cpp, elaborate_blocks.cpp).
   Term::List call(const ast::Expression& call, const Strings& stems);
+  Term::List call_op(const OpDefinition& op, const ast::Expression& call, const Strings& stems);
   Term::List call_block(const ast::Function& block, const ast::Expression& call, const Strings& stems);
   const ast::Argument* bind_arguments(const ast::Function& block, const ast::Expression& call, Scope& inside,
                                       std::map<std::string, SourceRange>& places);

@@ -81,7 +81,8 @@ ExpressionPtr Parser::unary() {
 // A layer that is made first and applied then, `Dense(100)(x)`.
 void Parser::called_twice(const Expression& call) {
   const Hint* known = find_hint(Hint::Place::layer, call.text);
-  const std::string written = known && !known->instead.empty() ? known->instead : without_spelling(call.text) + "(x, ...)";
+  const std::string op = op_like(call.text);
+  const std::string written = known && !known->instead.empty() ? known->instead : (op.empty() ? call.text : op) + "(x, ...)";
   fail_at(peek().range, fmt::format("what `{}` gives cannot be called", call.text),
           fmt::format("a layer takes its tensor first, at once: `{}`", written));
 }

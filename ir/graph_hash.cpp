@@ -13,13 +13,19 @@ namespace {
 
 constexpr const char* initializer = "initializer";
 
+// Defaults and absent operands at the end are left out, so that an op may get more of them in later versions.
 class Hashes {
  public:
   void add(const Node& node) {
     std::string text = node.op->name;
-    for (const auto& [name, value] : node.attributes)
-      if (name != initializer) text += fmt::format(" {}={}", name, to_string(value));
-    for (const Value& operand : node.operands) text += " " + of(operand);
+    for (const auto& [name, value] : node.attributes) {
+      const AttributeSpec* spec = node.op->attribute(name);
+      const bool is_default = spec && spec->fallback && value == *spec->fallback;
+      if (name != initializer && !is_default) text += fmt::format(" {}={}", name, to_string(value));
+    }
+    size_t given = node.operands.size();
+    while (given > 0 && !node.operands[given - 1]) --given;
+    for (size_t k = 0; k < given; ++k) text += " " + of(node.operands[k]);
     for (const Result& result : node.results) text += " " + to_string(result.type);
     if (node.is("parameter") || node.is("state")) text += " " + node.results[0].name;
     if (node.is("input")) text += fmt::format(" {}", inputs_++);

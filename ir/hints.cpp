@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "ir/op.h"
+
 namespace bnc {
 
 namespace {
@@ -15,7 +17,9 @@ const char* const scores = "the network returns scores, without softmax";
 const char* const known_size = "leave it out: a layer knows the size of what it is given";
 const char* const in_file = "the optimizer stands in the train section of the file";
 
-const std::vector<Hint>& table() {
+}  // namespace
+
+const std::vector<Hint>& all_hints() {
   static const std::vector<Hint> hints = {
       // Layers and functions of tensors.
       {Place::layer, {"nn.Linear", "Dense"}, "dense(x, 100)", "the tensor is the first argument, and the size of the input is known"},
@@ -50,7 +54,10 @@ const std::vector<Hint>& table() {
       {Place::layer, {"SELU"}, "1.0507 * elu(x, alpha=1.6733)"},
       {Place::layer, {"F.logsigmoid"}, "-softplus(-x)"},
       {Place::layer, {"nn.Dropout2d", "SpatialDropout2D"}, "dropout(x, rate=0.5)", "it drops single elements, not whole channels"},
-      {Place::layer, {"nn.Upsample", "UpSampling2D"}, "resize(x, scale=2)"},
+      {Place::layer, {"nn.Upsample", "UpSampling2D", "F.interpolate"}, "resize(x, scale=2)"},
+      {Place::layer, {"F.normalize"}, "x / sqrt(reduce_sum(x * x, axes=[1], keep_dims=true))", "over axis 1"},
+      {Place::layer, {"tf.constant", "torch.tensor"}, "constant(0.5)", "a number beside a tensor needs none of it"},
+      {Place::layer, {"nn.Parameter", "tf.Variable"}, "", "a parameter is declared: `parameter w: f32[784, 10] = he`"},
       {Place::layer, {"ZeroPadding2D", "nn.ZeroPad2d"}, "pad(x, low=[0, 1, 1, 0], high=[0, 1, 1, 0])"},
       {Place::layer, {"nn.Embedding"}, "", "there is no layer for it; `one_hot` and `matmul` do the same for few categories"},
       {Place::layer, {"nn.LSTM", "GRU", "nn.RNN", "SimpleRNN"}, "", "there are no recurrent layers"},
@@ -65,7 +72,6 @@ const std::vector<Hint>& table() {
       {Place::layer, {"torch.mean", "tf.reduce_mean"}, "reduce_mean(x, axes=[1])"},
       {Place::layer, {"torch.amax"}, "reduce_max(x, axes=[1])"},
       {Place::layer, {"torch.pow", "torch.square"}, "x * x", "there are no powers; `sqrt`, `exp` and `log` are ops"},
-      {Place::layer, {"torch.abs"}, "maximum(x, -x)"},
       {Place::layer, {"x.detach", "stop_gradient"}, "", "gradients flow everywhere; `weight=he(trainable=false)` keeps a weight as it is"},
       {Place::layer, {"x.cuda", "x.to", "x.cpu"}, "", "leave it out: everything runs on the CPU"},
       {Place::layer, {"range"}, "0..3", "`repeat i in 0..3 { ... }` counts 0, 1, 2"},
@@ -115,6 +121,8 @@ const std::vector<Hint>& table() {
       {Place::argument, {"from_logits"}, "", "leave it out: scores are what it takes",
        {"softmax_cross_entropy", "binary_cross_entropy_with_logits"}},
       {Place::argument, {"label_smoothing"}, "smoothing=0.1", "", {"softmax_cross_entropy"}},
+      {Place::argument, {"ignore_index"}, "ignore=[255]", "", {"softmax_cross_entropy"}},
+      {Place::argument, {"pos_weight"}, "positive_weight=2", "", {"binary_cross_entropy_with_logits"}},
 
       // Values and types.
       {Place::value, {"True"}, "true"},
@@ -123,6 +131,12 @@ const std::vector<Hint>& table() {
       {Place::value, {"self"}, "h = dense(x, 100)", "there are no objects: a layer stands where it is used, and values have plain names"},
       {Place::type, {"float", "float32", "float64", "double", "half", "Tensor"}, "f32[N, 784]"},
       {Place::type, {"int", "int32", "int64", "long"}, "i32[N]"},
+      {Place::parameter_type, {"int"}, "integer"},
+      {Place::parameter_type, {"float"}, "number"},
+      {Place::parameter_type, {"bool"}, "boolean"},
+      {Place::parameter_type, {"str", "string"}, "symbol"},
+      {Place::parameter_type, {"Tensor"}, "tensor"},
+      {Place::parameter_type, {"tuple"}, "list"},
 
       // Words and signs.
       {Place::word, {"def", "lambda"}, "block stage(x, units) { return relu(dense(x, units)) }",
@@ -153,6 +167,10 @@ const std::vector<Hint>& table() {
       {Place::loss, {"nn.MSELoss", "F.mse_loss", "mse"}, "mean_squared_error(targets)"},
       {Place::loss, {"nn.BCELoss", "nn.BCEWithLogitsLoss", "F.binary_cross_entropy", "binary_crossentropy", "bce"},
        "binary_cross_entropy_with_logits(targets)", "the network returns scores, without sigmoid"},
+      {Place::loss, {"nn.L1Loss", "F.l1_loss", "mae"}, "mean_absolute_error(targets)"},
+      {Place::loss, {"nn.HuberLoss", "nn.SmoothL1Loss", "F.huber_loss", "F.smooth_l1_loss"}, "huber(targets)"},
+      {Place::loss, {"nn.KLDivLoss", "F.kl_div"}, "kl_divergence(targets)", "the network returns scores, without log_softmax"},
+      {Place::loss, {"nn.MultiMarginLoss"}, "multi_class_hinge(labels)"},
       {Place::setting, {"lr", "learning_rate"}, "optimizer = sgd(rate=0.01)", "the learning rate is an argument of the optimizer"},
       {Place::setting, {"momentum", "weight_decay"}, "optimizer = sgd(rate=0.01, momentum=0.9, weight_decay=1e-4)",
        "they are arguments of the optimizer"},
@@ -179,7 +197,7 @@ const std::vector<Hint>& table() {
       {Place::optimizer, {"Adagrad", "Adadelta", "Nadam", "RAdam", "Adamax"}, "adam(rate=0.001)", "its nearest relative here"},
       {Place::optimizer_argument, {"lr", "learning_rate"}, "rate=0.01"},
       {Place::optimizer_argument, {"betas"}, "beta1=0.9, beta2=0.999", "", {"adam", "adamw", "amsgrad", "lamb"}},
-      {Place::optimizer_argument, {"eps"}, "epsilon=1e-8"},
+      {Place::optimizer_argument, {"eps"}, "epsilon=1e-8", "", {"rmsprop", "adam", "adamw", "amsgrad", "lamb"}},
       {Place::optimizer_argument, {"alpha", "rho"}, "smoothing=0.99", "", {"rmsprop"}},
       {Place::optimizer_argument, {"decay", "lr_decay"}, "rate=cosine(start=0.01)",
        "a learning rate that falls is a schedule; a penalty on weights is `weight_decay=1e-4`"},
@@ -212,16 +230,18 @@ const std::vector<Hint>& table() {
       {Place::option, {"validation-split", "val-split", "validation", "val"}, "--validate 0.2", "a fifth of the examples is held out"},
       {Place::option, {"dataset", "data-dir", "data-path", "train-data"}, "--data SPEC"},
       {Place::option, {"test-data", "val-data"}, "--test SPEC"},
-      {Place::option, {"output", "output-dir", "save", "save-dir", "logdir"}, "--out DIR"},
+      {Place::option, {"output", "output-dir", "save", "save-dir", "logdir"}, "--out OUT"},
       {Place::option, {"pretrained", "checkpoint", "ckpt", "load", "load-weights"}, "--weights W.safetensors"},
       {Place::option, {"early-stopping"}, "--patience 3"},
       {Place::option, {"random-seed"}, "--seed 1"},
       {Place::option, {"workers", "num-workers", "num-threads"}, "--threads 2"},
-      {Place::option, {"model", "net"}, "", "the file of the network is the first argument, without an option"},
+      {Place::option, {"net"}, "M.bn", "the file of the network is the first argument, without an option"},
       {Place::option, {"device", "gpu", "gpus", "cuda"}, "", "leave it out: everything runs on the CPU"},
   };
   return hints;
 }
+
+namespace {
 
 std::string help_of(const Hint& hint) {
   if (hint.instead.empty()) return hint.why;
@@ -237,7 +257,7 @@ const std::vector<Section>& sections() {
   static const std::vector<Section> all = {
       {"Layers and functions", {Place::layer}},
       {"Arguments of layers", {Place::argument}},
-      {"Words, signs, values and types", {Place::word, Place::sign, Place::value, Place::type}},
+      {"Words, signs, values and types", {Place::word, Place::sign, Place::value, Place::type, Place::parameter_type}},
       {"The train section", {Place::loss, Place::setting, Place::optimizer, Place::optimizer_argument, Place::schedule}},
       {"The command line", {Place::command, Place::option}},
   };
@@ -266,13 +286,12 @@ std::string code(const std::string& text) {
 std::string row(const Hint& hint) {
   std::string written;
   for (const std::string& word : hint.written) written += (written.empty() ? "" : ", ") + code(shown(hint, word));
+  if (hint.place == Place::parameter_type) written += " of a block's parameter";
   if (!hint.ops.empty()) written += fmt::format(" of `{}`", fmt::join(hint.ops, "`, `"));
   return fmt::format("| {} | {} | {} |\n", written, hint.instead.empty() ? "" : code(hint.instead), hint.why);
 }
 
 }  // namespace
-
-const std::vector<Hint>& all_hints() { return table(); }
 
 std::string without_spelling(std::string_view word) {
   const size_t point = word.rfind('.');
@@ -286,7 +305,7 @@ std::string without_spelling(std::string_view word) {
 const Hint* find_hint(Hint::Place place, std::string_view written, std::string_view op) {
   const bool exact = place == Place::sign || place == Place::value;
   const std::string wanted = exact ? std::string(written) : without_spelling(written);
-  for (const Hint& hint : table()) {
+  for (const Hint& hint : all_hints()) {
     if (hint.place != place) continue;
     if (!hint.ops.empty() && std::find(hint.ops.begin(), hint.ops.end(), op) == hint.ops.end()) continue;
     for (const std::string& word : hint.written)
@@ -300,11 +319,22 @@ std::string hint(Hint::Place place, std::string_view written, std::string_view o
   return found ? help_of(*found) : "";
 }
 
+std::string hint_or(Hint::Place place, std::string_view written, const std::string& otherwise, std::string_view op) {
+  const std::string help = hint(place, written, op);
+  return help.empty() ? otherwise : help;
+}
+
+std::string op_like(std::string_view word) {
+  for (const OpDefinition& op : all_ops())
+    if (!op.operands.empty() && without_spelling(op.name) == without_spelling(word)) return op.name;
+  return "";
+}
+
 std::string hints_reference() {
   std::string text;
   for (const Section& section : sections()) {
     text += fmt::format("\n## {}\n\n| written elsewhere | here | |\n| --- | --- | --- |\n", section.title);
-    for (const Hint& hint : table())
+    for (const Hint& hint : all_hints())
       if (std::find(section.places.begin(), section.places.end(), hint.place) != section.places.end()) text += row(hint);
   }
   return text;

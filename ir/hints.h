@@ -15,6 +15,7 @@ struct Hint {
     argument,            // `name=` in such a call
     value,               // a name that stands for a value
     type,                // of an input
+    parameter_type,      // of a parameter of a block
     word,                // the first word of a statement or declaration
     sign,                // an operator, or another character
     loss,                // of a train section, as the next ones
@@ -38,9 +39,13 @@ const std::vector<Hint>& all_hints();
 const Hint* find_hint(Hint::Place place, std::string_view written, std::string_view op = "");
 // Its help line, "write `rate=0.5`: ..."; empty where there is no hint.
 std::string hint(Hint::Place place, std::string_view written, std::string_view op = "");
+// The help line, or `otherwise` where there is no hint.
+std::string hint_or(Hint::Place place, std::string_view written, const std::string& otherwise, std::string_view op = "");
 
 // `torch.ReLU` -> `relu`: without modules, case, `_` and `-`.
 std::string without_spelling(std::string_view word);
+// The op of that name but for modules, case, `_` and `-`; empty where none takes a tensor.
+std::string op_like(std::string_view word);
 
 // The tables of docs/coming-from-pytorch.md.
 std::string hints_reference();

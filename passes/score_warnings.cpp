@@ -14,10 +14,19 @@ const Node& maker_of(Value value) {
   return *value.node;
 }
 
+bool has_softmax(const Node& loss) {
+  return loss.is("softmax_cross_entropy") || loss.is("softmax_cross_entropy_with_probabilities") || loss.is("kl_divergence");
+}
+
+bool is_over_classes(const Node& softmax) {
+  const int64_t axis = softmax.attribute("axis").integer();
+  return axis == -1 || axis == softmax.operands[0].type().rank() - 1;
+}
+
 Diagnostic twice(const Node& loss, const Node& maker) {
   Diagnostic warning{Severity::warning, maker.range,
-                     fmt::format("`{}` takes scores and has a {} of its own, but here is one in front of it", loss.op->name,
-                                 loss.is("softmax_cross_entropy") ? "softmax" : "sigmoid"), {}};
+                     fmt::format("`{}` takes scores and applies {} itself, but here a {} is in front of it", loss.op->name,
+                                 has_softmax(loss) ? "softmax" : "sigmoid", maker.op->name), {}};
   warning.note("the loss", loss.range);
   warning.help(fmt::format("leave `{}` out: training with both is slow and may not succeed; `bnc predict` makes probabilities of scores",
                            maker.op->name));
@@ -37,11 +46,12 @@ Diagnostic single_class(const Node& loss, const Node& maker) {
 std::vector<Diagnostic> warnings_of_scores(const Graph& graph) {
   std::vector<Diagnostic> warnings;
   for (const auto& node : graph.nodes()) {
-    const bool softmax = node->is("softmax_cross_entropy");
+    const bool softmax = has_softmax(*node);
     if (!softmax && !node->is("binary_cross_entropy_with_logits")) continue;
     const Node& maker = maker_of(node->operands[0]);
-    if (maker.is("softmax") || (!softmax && maker.is("sigmoid"))) warnings.push_back(twice(*node, maker));
-    else if (softmax && node->operands[0].type().shape.back() == Dim{1, false}) warnings.push_back(single_class(*node, maker));
+    if ((maker.is("softmax") && is_over_classes(maker)) || (!softmax && maker.is("sigmoid"))) warnings.push_back(twice(*node, maker));
+    else if (node->is("softmax_cross_entropy") && node->operands[0].type().shape.back() == Dim{1, false})
+      warnings.push_back(single_class(*node, maker));
   }
   return warnings;
 }

@@ -1,13 +1,12 @@
 #include "runtime/data_summary.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <string_view>
-#include <unordered_set>
 
 #include "runtime/dataset.h"
 #include "runtime/error.h"
+#include "runtime/overlap.h"
 
 namespace bnc {
 
@@ -17,31 +16,14 @@ constexpr size_t most_named = 5;   // in one warning
 // The most frequent class is so many times as frequent as the rarest.
 constexpr int64_t uneven = 10;
 
-// The numbers of each example as the bytes they are in memory, hashed.
-std::vector<size_t> hashes_of(const Dataset::Data& data) {
-  const auto size = static_cast<size_t>(data.example_size) * (data.values.empty() ? 1 : sizeof(float));
-  const void* const numbers = data.values.empty() ? static_cast<const void*>(data.pixels.data()) : data.values.data();
-  auto at = static_cast<const char*>(numbers);
-  std::vector<size_t> hashes(static_cast<size_t>(data.count));
-  for (size_t& hash : hashes) {
-    hash = std::hash<std::string_view>()({at, size});
-    at += size;
-  }
-  return hashes;
-}
-
 // Examples that come again, among the training data and in the test data.
 void find_duplicates(const Dataset::Data& data, const Dataset::Data* test, DataSummary& summary) {
-  std::unordered_set<size_t> seen;
-  int64_t again = 0, shared = 0;
-  for (const size_t hash : hashes_of(data)) again += !seen.insert(hash).second;
-  if (again > 0) {
+  if (const int64_t again = repeated_examples(data); again > 0) {
     summary.notes.push_back(
         fmt::format("{} of {} examples are equal to one before: a part that is held out may hold them too", again, data.count));
   }
-  if (!test || test->example_size != data.example_size) return;
-  for (const size_t hash : hashes_of(*test)) shared += seen.contains(hash);
-  if (shared > 0) {
+  if (!test) return;
+  if (const int64_t shared = examples_in_common(*test, data); shared > 0) {
     summary.warnings.push_back(
         fmt::format("{} of {} test examples stand among the training examples too: the network has seen them", shared, test->count));
   }

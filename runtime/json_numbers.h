@@ -30,7 +30,7 @@ T whole_number(const Json& json) {
 template <class Json>
 std::vector<int64_t> whole_numbers(const Json& json) {
   std::vector<int64_t> numbers;
-  for (const Json& each : json) numbers.push_back(whole_number<int64_t>(each));
+  for (const Json& each : json.template get<std::vector<Json>>()) numbers.push_back(whole_number<int64_t>(each));
   return numbers;
 }
 

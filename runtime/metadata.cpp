@@ -61,7 +61,7 @@ Json to_json(const std::vector<ModelInput>& inputs) {
 // Json::exception where it is none.
 std::vector<ModelInput> inputs_of(const Json& list) {
   std::vector<ModelInput> inputs;
-  for (const Json& entry : list) {
+  for (const Json& entry : list.get<std::vector<Json>>()) {
     ModelInput& input = inputs.emplace_back();
     input.name = entry.at("name").get<std::string>();
     input.type = entry.at("type").get<std::string>();

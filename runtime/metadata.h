@@ -39,7 +39,7 @@ struct ModelInput {
 struct ModelMetadata {
   std::string network;                     // bnc.network: its name
   std::string graph;                       // bnc.graph: its graph_hash
-  std::string version;                     // bnc.version: of the bnc that wrote the weights first
+  std::string version;                     // bnc.version: of the bnc that trained them, or made them by `bnc init`
   std::vector<ModelInput> inputs;          // bnc.inputs: `[{"name":"x","type":"f32[N, 784]","example":[28,28,1],"layout":"nhwc"}]`
   std::optional<TrainingRecord> training;  // bnc.training: how it was trained, as JSON
   std::optional<InputScale> input_scale;   // bnc.input.scale: `bytes / 255` or `as stored`; bnc.input.range: `[0,1]`

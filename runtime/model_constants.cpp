@@ -32,13 +32,13 @@ std::string float_literal(double value) {
   return text + "f";
 }
 
-std::string classes_text(const std::string& prefix, const std::vector<std::string>& classes) {
-  return fmt::format(R"(/* The classes: the first output has a score for each, in this order; or one number, high for the second of two. */
+std::string classes_text(const std::string& prefix, const std::vector<std::string>& classes, const std::string& output) {
+  return fmt::format(R"(/* The classes: output {3} has a score for each, in this order; or one number, high for the second of two. */
 #define {0}_CLASSES {1}
 static const char *const {0}_class_names[{0}_CLASSES] = {{{2}}};
 
 )",
-                     prefix, classes.size(), literals(classes));
+                     prefix, classes.size(), literals(classes), output);
 }
 
 std::string columns_text(const std::string& prefix, const TableEncoding& table) {
@@ -78,9 +78,9 @@ struct {0}_column {{
 
 }  // namespace
 
-std::string model_constants(const std::string& prefix, const ModelMetadata& model) {
+std::string model_constants(const std::string& prefix, const ModelMetadata& model, const std::string& output) {
   std::string text;
-  if (!model.classes.empty()) text += classes_text(prefix, model.classes);
+  if (!model.classes.empty()) text += classes_text(prefix, model.classes, output);
   if (model.table) text += columns_text(prefix, *model.table);
   if (model.input_scale && model.input_scale->from_bytes) {
     text += fmt::format("/* The network was trained on bytes (of pixels) divided by this number. */\n#define {}_BYTE_DIVISOR 255.0f\n\n",

@@ -29,12 +29,11 @@ std::string Network::foreign_weights(const WeightStore& weights) const {
   if (model.graph.empty() || model.graph == graph_hash(data_->graph())) return "";
   const std::string source = weights.data().path.empty() ? "the file" : weights.data().path;
   if (model.network != name()) {
-    return fmt::format("warning: {} is of {}, which computes something else than `{}`, though names and shapes fit", source,
-                       identity_of(model), name());
+    const std::string other = identity_of(model).empty() ? "another network" : identity_of(model);
+    return fmt::format("warning: {} is of {}, which computes something else than `{}`, though names and shapes fit", source, other, name());
   }
   return fmt::format(
-      "warning: {} is of network `{}` before its graph changed: names and shapes fit, but an op, an attribute or a type is another one\n"
-      "help: take the source it was trained with, which the report of its run shows, or train on with `--weights`",
+      "warning: {} is of network `{}` before its graph changed: names and shapes fit, but an op, an attribute or a type is another one",
       source, name());
 }
 

@@ -4,9 +4,6 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <map>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "bnc/advice.h"
 #include "codegen/codegen.h"
@@ -21,6 +18,7 @@
 #include "runtime/error.h"
 #include "runtime/model_constants.h"
 #include "runtime/model_identity.h"
+#include "runtime/weight_misfits.h"
 #include "runtime/weight_store.h"
 
 namespace bnc {
@@ -58,103 +56,8 @@ bool is_identifier(const std::string& text) {
   return !text.empty() && !std::isdigit(static_cast<unsigned char>(text[0])) && std::all_of(text.begin(), text.end(), is_part);
 }
 
-// What of a file of weights does not fit a network.
-class Misfits {
- public:
-  bool any() const { return !missing_.empty() || !misshapen_.empty() || !other_types_.empty(); }
-
-  // "3 tensors are missing, 1 has another shape, 3 are unknown".
-  std::string summary() const {
-    std::vector<std::string> parts;
-    const auto count = [&](size_t number, const char* one, const char* several) {
-      if (number == 0) return;
-      const char* noun = !parts.empty() ? "" : number == 1 ? " tensor" : " tensors";
-      parts.push_back(fmt::format("{}{} {}", number, noun, number == 1 ? one : several));
-    };
-    count(missing_.size(), "is missing", "are missing");
-    count(misshapen_.size(), "has another shape", "have another shape");
-    count(other_types_.size(), "is not F32", "are not F32");
-    count(unknown_.size(), "is unknown", "are unknown");
-    return fmt::format("{}", fmt::join(parts, ", "));
-  }
-
-  // Appends a line for each, of many only for the first few of a kind; true where some were left out.
-  bool list(std::string& text, bool whole) const {
-    constexpr size_t shown = 4, few = 14;
-    const bool shorten = !whole && missing_.size() + misshapen_.size() + other_types_.size() + unknown_.size() > few;
-    bool shortened = false;
-    const auto lines = [&](const char* kind, size_t count, const auto& line) {
-      const size_t most = shorten && count > shown + 1 ? shown : count;
-      for (size_t k = 0; k < most; ++k) text += fmt::format("\n  {}{}", kind, line(k));
-      if (most < count) text += fmt::format("\n  {}{} more", kind, count - most), shortened = true;
-    };
-    lines("missing: ", missing_.size(), [&](size_t k) { return fmt::format("`{}` {}", missing_[k].name, missing_[k].type); });
-    lines("misshapen: ", misshapen_.size(), [&](size_t k) { return misshapen_[k]; });
-    lines("", other_types_.size(), [&](size_t k) { return other_types_[k]; });
-    lines("unknown: ", unknown_.size(), [&](size_t k) { return unknown_[k].second + suggestion(k); });
-    return shortened;
-  }
-
-  // The likely reason, where there is one for at least half of them.
-  std::string cause() const {
-    std::map<std::string, size_t> prefixes;
-    size_t of_pytorch = 0;
-    std::unordered_set<std::string> missing;
-    for (const TensorInfo& info : missing_) missing.insert(info.name);
-    for (const auto& [name, text] : unknown_) {
-      of_pytorch += name.ends_with(".running_mean") || name.ends_with(".running_var") || name.ends_with(".num_batches_tracked");
-      for (size_t point = name.find('.'); point != std::string::npos; point = name.find('.', point + 1))
-        if (missing.contains(name.substr(point + 1))) ++prefixes[name.substr(0, point + 1)];
-    }
-    for (const auto& [prefix, count] : prefixes)
-      if (2 * count >= missing_.size())
-        return fmt::format("{} of the unknown names are missing ones behind `{}`: take it off", count, prefix);
-    if (of_pytorch > 0)
-      return "names such as `running_mean` are PyTorch's; docs/coming-from-pytorch.md says what they are here and how weights lie";
-    if (reversed_ > 0)
-      return fmt::format("{} of the shapes are only turned round: PyTorch's dense weights are [out, in], here they are [in, out]",
-                         reversed_);
-    return "";
-  }
-
- private:
-  // Perhaps what is missing, by another name.
-  std::string suggestion(size_t k) const {
-    constexpr size_t most_suggestions = 100;   // each compares a name with all others
-    const std::string near = k < most_suggestions ? nearest_name(unknown_[k].first, known_) : "";
-    return near.empty() ? "" : fmt::format("; did you mean `{}`?", near);
-  }
-
-  std::vector<TensorInfo> missing_;
-  std::vector<std::string> misshapen_, other_types_, known_;
-  std::vector<std::pair<std::string, std::string>> unknown_;   // name, and name with shape
-  size_t reversed_ = 0;
-  friend Misfits misfits_of(const std::vector<TensorInfo>& parameters, const WeightStore::Data& file);
-};
-
-Misfits misfits_of(const std::vector<TensorInfo>& parameters, const WeightStore::Data& file) {
-  Misfits misfits;
-  std::unordered_map<std::string, const OtherTensor*> others;
-  for (const OtherTensor& other : file.others) others.emplace(other.name, &other);
-  for (const TensorInfo& info : parameters) {
-    misfits.known_.push_back(info.name);
-    const Weight* weight = file.weights.find(info.name);
-    const auto other = others.find(info.name);
-    if (!weight && other != others.end())
-      misfits.other_types_.push_back(fmt::format("`{}` is {}; bnc reads F32 only", info.name, other->second->dtype));
-    else if (!weight) misfits.missing_.push_back(info);
-    if (!weight || weight->dims == info.dims) continue;
-    misfits.misshapen_.push_back(fmt::format("`{}` is {}, but the network has {}", info.name, show(weight->dims), info.type));
-    misfits.reversed_ += std::equal(weight->dims.begin(), weight->dims.end(), info.dims.rbegin(), info.dims.rend());
-  }
-  const std::unordered_set<std::string> is_known(misfits.known_.begin(), misfits.known_.end());
-  for (const auto& [name, weight] : file.weights.entries())
-    if (!is_known.contains(name)) misfits.unknown_.emplace_back(name, fmt::format("`{}` {}", name, show(weight.dims)));
-  return misfits;
-}
-
 void refuse_misfits(const Network& network, const WeightStore& store, bool whole_list) {
-  const Misfits misfits = misfits_of(network.parameters(), store.data());
+  const Misfits misfits(network.parameters(), store.data());
   if (!misfits.any()) return;
   const std::string source = store.data().path.empty() ? "the weights do" : store.data().path + " does";
   std::string text = fmt::format("error: {} not fit network `{}`: {}", source, network.name(), misfits.summary());
@@ -163,6 +66,28 @@ void refuse_misfits(const Network& network, const WeightStore& store, bool whole
   if (shortened) text += "\nhelp: with `--verbose` all of them are listed";
   if (const std::string identity = identity_of(store.data().metadata); !identity.empty()) text += "\nnote: the weights are of " + identity;
   throw Error(text);
+}
+
+int64_t numbers_an_example(const TensorType& type) {
+  const auto count = element_count(type.shape);
+  return count ? count->factor : 0;
+}
+
+// The output with a score for each class, or with one number for the second of two; null where there is none.
+const Output* output_of_classes(const Graph& graph, int64_t classes) {
+  for (const int64_t width : {classes, classes == 2 ? int64_t{1} : classes})
+    for (const Output& output : graph.outputs)
+      if (output.role == Output::Role::output && numbers_an_example(output.value.type()) == width) return &output;
+  return nullptr;
+}
+
+// The constants of a C header, without what is not of this network's input and outputs: metadata may be stale, or edited.
+std::string fitting_constants(const std::string& prefix, const Graph& graph, ModelMetadata model) {
+  const Output* scores = output_of_classes(graph, static_cast<int64_t>(model.classes.size()));
+  if (!scores) model.classes.clear();
+  const auto inputs = graph.nodes_of("input");
+  if (model.table && (inputs.empty() || model.table->width() != numbers_an_example(inputs.front()->results[0].type))) model.table.reset();
+  return model_constants(prefix, model, scores ? scores->name : "");
 }
 
 }  // namespace
@@ -284,7 +209,7 @@ ObjectFiles Network::compile_object(const CompileOptions& options, const WeightS
     for (const TensorInfo& output : outputs()) object.outputs.push_back("output/" + output.name);
     const std::string comment = fmt::format("Network `{}` of {}, compiled by {} for {}.", name(), data_->source->path, version(),
                                             compilation.context.target.cpu);
-    const std::string constants = model_constants(object.function_name, weights.data().metadata);
+    const std::string constants = fitting_constants(object.function_name, data_->graph(), weights.data().metadata);
     return ObjectFiles{codegen::emit_object(program, compilation.context.target, object),
                        codegen::emit_header(program, object, comment, constants)};
   });

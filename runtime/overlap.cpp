@@ -35,4 +35,12 @@ int64_t examples_in_common(const Dataset::Data& data, const Dataset::Data& other
   return common;
 }
 
+int64_t repeated_examples(const Dataset::Data& data) {
+  if (!data.others.empty()) return 0;
+  std::unordered_set<size_t> seen;
+  int64_t again = 0;
+  for (int64_t k = 0; k < data.count; ++k) again += !seen.insert(hash_of(data, k)).second;
+  return again;
+}
+
 }  // namespace bnc

@@ -137,6 +137,14 @@ std::string passes_reference() {
 }
 
 std::string hint_on_command(const std::string& word) { return hint(Hint::Place::command, word); }
-std::string hint_on_option(const std::string& word) { return hint(Hint::Place::option, word); }
+
+std::string hint_on_option(const std::string& word, const std::vector<std::string>& taken) {
+  const Hint* found = find_hint(Hint::Place::option, word);
+  if (!found) return "";
+  const std::string& instead = found->instead;
+  const std::string needed = instead == "M.bn" ? "model" : instead.starts_with("--") ? instead.substr(2, instead.find(' ') - 2) : "";
+  if (!needed.empty() && std::find(taken.begin(), taken.end(), needed) == taken.end()) return "";
+  return hint(Hint::Place::option, word);
+}
 
 }  // namespace bnc

@@ -27,13 +27,14 @@ std::string file_of_run(const std::string& folder) {
   return fs::exists(checkpoint, ignored) ? checkpoint.filename().string() : "";
 }
 
-// K of a folder NAME-K; 0 where it is called something else.
+// K of a folder NAME-K; 0 where it is called something else, or K is no number that a run would get.
 int64_t number_of(const std::string& folder, const std::string& name) {
+  constexpr int64_t most = 1'000'000'000;
   int64_t number = 0;
   if (!folder.starts_with(name + "-")) return 0;
   const char *first = folder.data() + name.size() + 1, *last = folder.data() + folder.size();
   const auto [end, error] = std::from_chars(first, last, number);
-  return error == std::errc() && end == last ? std::max<int64_t>(number, 0) : 0;
+  return error == std::errc() && end == last && number > 0 && number <= most ? number : 0;
 }
 
 }  // namespace

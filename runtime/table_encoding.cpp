@@ -1,6 +1,8 @@
 // How the columns of a table become numbers: chosen for training data, matched by name for others.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -177,7 +179,7 @@ std::optional<TableEncoding> TableEncoding::parse(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     TableEncoding encoding;
-    for (const Json& entry : json.at("columns")) {
+    for (const Json& entry : json.at("columns").get<std::vector<Json>>()) {
       const auto type = entry.at("type").get<std::string>();
       if (type != "number" && type != "category") return std::nullopt;
       TableColumn& column = encoding.columns.emplace_back();
@@ -185,7 +187,9 @@ std::optional<TableEncoding> TableEncoding::parse(const std::string& text) {
       column.is_text = type == "category";
       if (column.is_text) column.categories = entry.at("categories").get<std::vector<std::string>>();
       if (entry.contains("missing")) column.fill = entry["missing"].get<double>();
-      if (column.is_text && !std::is_sorted(column.categories.begin(), column.categories.end())) return std::nullopt;
+      if (column.is_text && (column.categories.empty() || !std::is_sorted(column.categories.begin(), column.categories.end())))
+        return std::nullopt;
+      if (column.fill && !(std::abs(*column.fill) <= std::numeric_limits<float>::max())) return std::nullopt;
     }
     encoding.target = json.at("target").get<std::string>();
     encoding.ignored = json.at("ignored").get<std::vector<std::string>>();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "ir/op.h"
@@ -22,14 +23,15 @@ std::string help_on_shape(const Dataset::Data& data, const TargetRule& rule) {
 }
 
 [[noreturn]] void refuse_shape(const Dataset::Data& data, const TargetRule& rule) {
-  const std::string have =
-      data.target_size == 1 ? "one target an example" : fmt::format("{} targets an example", data.target_size);
+  const std::string have = data.target_size == 1         ? "one target an example"
+                           : data.target_dims.size() > 1 ? fmt::format("targets [{}] an example", fmt::join(data.target_dims, ", "))
+                                                         : fmt::format("{} targets an example", data.target_size);
   const std::string takes = rule.width == 1 ? (rule.class_numbers ? "the number of a class" : "one number")
                                             : fmt::format("{} {}", rule.width, rule.class_numbers ? "numbers of classes" : "numbers");
   Diagnostic diagnostic{Severity::error, rule.place,
                         fmt::format("{} holds {}, but the loss {} of network `{}` takes {} for each ({})", data.labels_file, have,
                                     rule.loss, rule.network, takes, rule.type), {}};
-  if (rule.spread) diagnostic.attached = {*rule.spread};
+  if (rule.spread && data.target_size == 1) diagnostic.attached = {*rule.spread};
   else if (const std::string help = help_on_shape(data, rule); !help.empty()) diagnostic.help(help);
   std::string text = render(diagnostic);
   text.pop_back();   // the newline
@@ -50,12 +52,14 @@ void check_labels(const Dataset::Data& data, int64_t classes, const TargetRule& 
              ? fmt::format("give the last layer as many units: {}", labels)
              : "labels that are text are numbered in alphabetical order, so all must occur; write numbers from 0 on instead");
   }
-  const auto found = std::find_if(data.labels.begin(), data.labels.end(), [&](int32_t label) {
-    return (label < 0 || label >= classes) && std::find(rule.ignore.begin(), rule.ignore.end(), label) == rule.ignore.end();
-  });
+  const auto is_ignored = [&](int32_t label) { return std::find(rule.ignore.begin(), rule.ignore.end(), label) != rule.ignore.end(); };
+  const auto found = std::find_if(data.labels.begin(), data.labels.end(),
+                                  [&](int32_t label) { return (label < 0 || label >= classes) && !is_ignored(label); });
   if (found == data.labels.end()) return;
   const auto k = static_cast<size_t>((found - data.labels.begin()) / data.target_size);
-  const auto [least, most] = std::minmax_element(data.labels.begin(), data.labels.end());
+  std::vector<int32_t> counted;   // what is ignored need not be a class
+  std::copy_if(data.labels.begin(), data.labels.end(), std::back_inserter(counted), [&](int32_t label) { return !is_ignored(label); });
+  const auto [least, most] = std::minmax_element(counted.begin(), counted.end());
   const std::string help = *least == 1 && *most == classes ? "labels count from 0: subtract 1 from all"
                            : *least >= 0 && *most < most_classes
                                ? fmt::format("for labels from 0 to {} the last layer has {} units", *most, *most + 1)

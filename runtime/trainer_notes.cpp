@@ -10,7 +10,8 @@ void Trainer::tell() const {
   if (!options_.on_warning) return;
   if (test_) {
     const int64_t common = examples_in_common(test_->data(), data_.data()), all = test_->count();
-    if (2 * common >= all) {   // a few may be the same by chance
+    // A few may be the same by chance, and where the training examples repeat themselves, equal ones are no sign of anything.
+    if (2 * common >= all && 4 * repeated_examples(data_.data()) < data_.count()) {
       options_.on_warning(
           fmt::format("warning: {} tests on the rows it trains on: {} of its {} examples are among the training examples\nhelp: give data "
                       "of their own, `--data FILE:train --test FILE:test` for a fifth of one file, or `--validate 0.2`",

@@ -12,12 +12,17 @@ using Json = nlohmann::ordered_json;
 
 Json figures_as_json(const std::optional<EvaluationResult>& figures) {
   if (!figures) return nullptr;
-  return {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}};   // NaN is written as null
+  Json metrics = Json::object();
+  for (const auto& [name, value] : figures->metrics) metrics[name] = value;
+  return {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}, {"metrics", metrics}};   // NaN is null
 }
 
 std::optional<EvaluationResult> figures_of(const Json& json) {
   if (json.is_null()) return std::nullopt;
-  return EvaluationResult{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
+  EvaluationResult figures{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
+  if (json.contains("metrics"))
+    for (const auto& [name, value] : json["metrics"].get_ref<const Json::object_t&>()) figures.metrics.emplace_back(name, number(value));
+  return figures;
 }
 
 }  // namespace

@@ -48,7 +48,6 @@ void WeightStore::set(const std::string& name, std::vector<int64_t> dims, std::v
   data_->weights.set(name, Weight::owned(std::move(dims), {checked.floats().begin(), checked.floats().end()}));
 }
 
-
 std::vector<std::pair<std::string, std::string>> WeightStore::metadata() const {
   return at_boundary([&] {
     const std::map<std::string, std::string> entries = data_->metadata.entries();

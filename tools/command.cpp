@@ -95,7 +95,9 @@ std::optional<WeightStore> Arguments::weights(const Network& network) const {
   WeightStore weights = WeightStore::load(required("weights"));
   flag("verbose") ? check_weights_fully(network, weights) : network.check_weights(weights);
   if (const std::string unused = network.unused_weights(weights); !unused.empty()) message(unused);
-  if (const std::string foreign = network.foreign_weights(weights); !foreign.empty()) message(foreign);
+  if (const std::string foreign = network.foreign_weights(weights); !foreign.empty())
+    message(foreign + "\nhelp: take the source they were trained with, which the report of the run shows, or train them on with "
+                      "`bnc train --weights`");
   return weights;
 }
 
@@ -200,7 +202,7 @@ po::options_description all_options(const Command& command) {
   common.add_options()
       ("threads", po::value<int64_t>()->value_name("T"), "use at most T threads (default: the cores the process may use)")
       ("json", po::bool_switch(), "print one JSON object a line on stdout and nothing else there; errors are such objects on stderr")
-      ("verbose", po::bool_switch(), "print lists whole, however long they are")
+      ("verbose", po::bool_switch(), "list all tensors of weights that do not fit the network")
       ("color", one_of("WHEN", {"auto", "always", "never"}),
        "colours: `auto` (default: on a terminal, unless NO_COLOR is set), `always` or `never`")
       ("help,h", po::bool_switch(), "print this help");
@@ -215,19 +217,13 @@ std::string placeholder(const std::string& positional) {
   return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional;
 }
 
-// Whether the option that a hint speaks of, if it does, is one of these.
-bool is_for(const std::string& help, const std::vector<std::string>& options) {
-  const size_t begin = help.find("write `--");
-  if (begin == std::string::npos) return true;
-  const size_t name = begin + std::strlen("write `--");
-  return std::find(options.begin(), options.end(), help.substr(name, help.find(' ', name) - name)) != options.end();
-}
-
-[[noreturn]] void fail_unknown_option(const po::options_description& options, std::string name) {
+[[noreturn]] void fail_unknown_option(const Command& command, const po::options_description& options, std::string name) {
   name.erase(0, name.find_first_not_of('-'));
   std::vector<std::string> names;
   for (const auto& option : options.options()) names.push_back(option->long_name());
-  if (const std::string help = hint_on_option(name); !help.empty() && is_for(help, names))
+  std::vector<std::string> taken = names;
+  taken.insert(taken.end(), command.positional.begin(), command.positional.end());
+  if (const std::string help = hint_on_option(name, taken); !help.empty())
     throw UsageError(fmt::format("unknown option `--{}`\nhelp: {}", name, help));
   const std::string nearest = nearest_name(name, names);
   throw UsageError(fmt::format("unknown option `{}{}`{}", name.size() == 1 ? "-" : "--", name,
@@ -261,7 +257,7 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
         po::command_line_parser(words).options(accepted).positional(positional).style(style::unix_style & ~style::allow_guessing).run(),
         values);
   } catch (const po::unknown_option& error) {
-    fail_unknown_option(options, error.get_option_name());
+    fail_unknown_option(command, options, error.get_option_name());
   } catch (const po::too_many_positional_options_error&) {
     throw UsageError(fmt::format("too many file names; `bnc {}` takes {}", command.name, command.usage));
   } catch (const po::error& error) {

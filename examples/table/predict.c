@@ -1,5 +1,7 @@
 /* Prints a class for each row of a table, whose first line holds the names of its columns: `predict < rows.csv`. Which columns the network
- * takes, and how they become its input, stands in the header that `bnc compile --header` has written. Fields in quotes are not understood. */
+ * takes, and how they become its input, stands in the header that `bnc compile --header` has written. A missing value is an empty
+ * field. Fields in quotes are not understood. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,23 @@ static int split(char *line, char *fields[most_fields]) {
   return count;
 }
 
+/* Writes the floats that a field becomes, and returns where those of the next one go; null where the column takes no such field. */
+static float *encode(const struct flowers_column *column, const char *text, float *to) {
+  if (!*text && !column->may_be_missing) return NULL;
+  if (column->categories == 0) {
+    char *end = NULL;
+    *to = *text ? strtof(text, &end) : column->missing;
+    return (!end || !*end) && isfinite(*to) ? to + 1 : NULL;
+  }
+  int known = !*text;
+  for (int k = 0; k < column->categories; ++k) {
+    const int is_it = strcmp(text, column->category_names[k]) == 0;
+    known |= is_it;
+    *to++ = is_it ? 1.0f : 0.0f;
+  }
+  return known ? to : NULL;
+}
+
 int main(void) {
   char names[4096], row[4096], *fields[most_fields];
   int place[flowers_COLUMNS];
@@ -33,10 +52,9 @@ int main(void) {
     if (split(row, fields) != count) return fprintf(stderr, "a row has another number of fields than the first line\n"), 1;
     float *to = x;
     for (int c = 0; c < flowers_COLUMNS; ++c) {
-      const struct flowers_column *column = &flowers_columns[c];
       const char *text = fields[place[c]];
-      if (column->categories == 0) *to++ = *text ? strtof(text, NULL) : column->missing;
-      for (int k = 0; k < column->categories; ++k) *to++ = strcmp(text, column->category_names[k]) == 0 ? 1.0f : 0.0f;
+      to = encode(&flowers_columns[c], text, to);
+      if (!to) return fprintf(stderr, "column %s takes no `%s`\n", flowers_columns[c].name, text), 1;
     }
     if (flowers_infer(1, x, y, workspace) != flowers_infer_OK) return 1;
     int best = 0;

@@ -197,9 +197,8 @@ template <class A> class Rate {
 std::optional<ops::ScheduleProblem> ops::check_schedule(const Symbol& given) {
   const Schedule* schedule = find_schedule(given.name);
   if (!schedule) {
-    const std::string help = hint(Hint::Place::schedule, given.name);
     return ScheduleProblem{2, fmt::format("unknown schedule `{}`", given.name),
-                           help.empty() ? did_you_mean(given.name, names_of(schedules())) : help, ""};
+                           hint_or(Hint::Place::schedule, given.name, did_you_mean(given.name, names_of(schedules()))), ""};
   }
   const auto problem = [](std::string argument, std::string text, std::string help) {
     return ScheduleProblem{3, std::move(text), std::move(help), std::move(argument)};

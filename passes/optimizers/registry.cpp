@@ -17,12 +17,6 @@ template <class T> std::vector<std::string> names_of(const std::vector<T>& list)
 
 }  // namespace
 
-static std::string help_for(Hint::Place place, const std::string& name, const std::vector<std::string>& known,
-                            const std::string& optimizer = "") {
-  const std::string help = hint(place, name, optimizer);
-  return help.empty() ? did_you_mean(name, known) : help;
-}
-
 std::vector<OptimizerArgument> arguments_of(const OptimizerDefinition& definition) {
   std::vector<OptimizerArgument> arguments = {{.name = "rate", .kind = OptimizerArgument::Kind::rate}};
   arguments.insert(arguments.end(), definition.arguments.begin(), definition.arguments.end());
@@ -48,7 +42,7 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
     if (each.name == optimizer.name) definition_ = &each;
   if (!definition_)
     fail("", fmt::format("unknown optimizer `{}`", optimizer.name),
-         help_for(Hint::Place::optimizer, optimizer.name, names_of(all_optimizers())));
+         hint_or(Hint::Place::optimizer, optimizer.name, did_you_mean(optimizer.name, names_of(all_optimizers()))));
   const std::vector<OptimizerArgument> arguments = arguments_of(*definition_);
   for (const OptimizerArgument& argument : arguments) values_[argument.name] = argument.fallback;
   for (const auto& [name, value] : optimizer.arguments) {
@@ -56,7 +50,7 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
                                        [&](const OptimizerArgument& each) { return each.name == name; });
     if (argument == arguments.end())
       fail(name, fmt::format("{} has no argument `{}`", optimizer.name, name),
-           help_for(Hint::Place::optimizer_argument, name, names_of(arguments), optimizer.name));
+           hint_or(Hint::Place::optimizer_argument, name, did_you_mean(name, names_of(arguments)), optimizer.name));
     set(*argument, value);
   }
   if (!optimizer.find("rate"))

@@ -116,6 +116,10 @@ def headers():
     printed = subprocess.run(["./predict"], stdin=open("rows.csv"), check=True, capture_output=True, text=True).stdout.split()
     found = list(csv.reader(io.StringIO(succeed(BNC, "predict", model, "--weights", weights, "--data", "rows.csv").stdout)))
     assert len(printed) == 150 and printed == [row[0] for row in found[1:]], (printed, found)
+    for field, number in (("NA", 0), ("12cm", 0), ("nan", 0), ("swamp", 3)):
+        row = [*table[1][:number], field, *table[1][number + 1:]]
+        result = subprocess.run(["./predict"], input="\n".join([",".join(table[0]), ",".join(row)]), capture_output=True, text=True)
+        assert (result.returncode, result.stdout, result.stderr) == (1, "", f"column {table[0][number]} takes no `{field}`\n"), result
     # Names that C takes for something else.
     kinds = ['a"b', "c\\d", "what??!", "Zürich/*", "e*/f", "_"]
     odd = HERE / "odd.bn"
@@ -195,7 +199,6 @@ def notes():
     assert said(endless, "--data", DATA).count("trains for 1 epoch") == 1
     for words in (["--epochs", 1], ["--steps", 3]):
         assert "trains for" not in said(endless, "--data", DATA, *words)
-    text = said(MODEL, "--data", DATA, "--validate", 0.25)
     text = said(MODEL, "--data", DATA, "--validate", 0.25)
     assert ", validation loss" in text and "test" not in text, text
     page = (HERE / "said" / "report.html").read_text()

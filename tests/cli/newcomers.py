@@ -81,7 +81,9 @@ def problems_of(mistake, result):
     problems = []
     if result.returncode != code:
         problems.append(f"exit code {result.returncode}, expected {code}")
-    if result.stderr != said:
+    if said == "\n":
+        problems.append("newcomers.txt does not say what is printed: run with --update")
+    elif result.stderr != said:
         problems.append(f"says\n{result.stderr}--- expected\n{said}")
     if "help: " not in result.stderr:
         problems.append("does not say what to do")

@@ -36,7 +36,7 @@ ModelMetadata described() {
   training.data = "d.csv";
   training.seed = UINT64_MAX;
   training.steps = 12;
-  training.validation = EvaluationResult{0.25, NAN, 7};
+  training.validation = EvaluationResult{0.25, NAN, 7, 0, {{"top_accuracy", 0.75}, {"accuracy", NAN}}};
   return model;
 }
 
@@ -62,6 +62,8 @@ TEST_CASE("the hash of a graph: ops, operands, attributes, types, names of weigh
   const std::string hash = hash_of(two_layers);
   CHECK(changed("relu", "tanh") != hash);
   CHECK(changed("a - b", "b - a") != hash);
+  CHECK(changed("dense(x, 3, name=first)", "dense(x, 3, name=first, bias=false)") != hash);
+  CHECK(changed("relu(a - b)", "leaky_relu(a - b)") == changed("relu(a - b)", "leaky_relu(a - b, slope=0.01)"));
   CHECK(changed("relu(a - b)", "leaky_relu(a - b, slope=0.1)") != changed("relu(a - b)", "leaky_relu(a - b, slope=0.2)"));
   CHECK(changed("f32[N, 4]", "f32[N, 5]") != hash);
   CHECK(changed("name=second", "name=third") != hash);
@@ -78,6 +80,8 @@ TEST_CASE("metadata: what describes a model reads back, and what is damaged is r
   CHECK(again.training->seed == UINT64_MAX);
   CHECK(again.training->validation->count == 7);
   CHECK(std::isnan(again.training->validation->accuracy));
+  REQUIRE(again.training->validation->metrics.size() == 2);
+  CHECK(again.training->validation->metrics[0] == std::pair<std::string, double>("top_accuracy", 0.75));
   CHECK_FALSE(again.training->test_result);
   for (const char* key : {"bnc.inputs", "bnc.training"}) {
     for (const char* text : {"", "x", "1", "[1]", R"({"data": 1})", R"([{"name": "x"}])", R"([{"name":"x","type":"t","example":[1.5]}])"}) {
@@ -86,6 +90,10 @@ TEST_CASE("metadata: what describes a model reads back, and what is damaged is r
       CHECK(contains(message_of<Error>([&] { ModelMetadata::parse({{key, text}}, "w"); }),
                      "w: its metadata hold `" + std::string(text) + "` under `" + key + "`"));
     }
+  }
+  for (const char* text : {"null", R"({"a":{"name":"x","type":"t"}})", R"([{"name":"x","type":"t","example":{"a":1}}])"}) {
+    CAPTURE(text);
+    CHECK(contains(message_of<Error>([&] { ModelMetadata::parse({{"bnc.inputs", text}}, "w"); }), "is no list of inputs"));
   }
   CHECK(ModelMetadata::parse({{"format", "pt"}}, "w").entries() == std::map<std::string, std::string>{{"format", "pt"}});
 }
@@ -105,17 +113,33 @@ TEST_CASE("weights tell callers of the library what they are of") {
 
 TEST_CASE("constants of a C header: nothing where nothing is known, strings that no compiler reads otherwise") {
   ModelMetadata model;
-  CHECK(model_constants("n", model).empty());
+  CHECK(model_constants("n", model, "scores").empty());
   model.classes = {"a\"b\\c", "what\?\?!", "\xc3\xbc\n9"};
-  CHECK(contains(model_constants("n", model), R"(n_class_names[n_CLASSES] = {"a\"b\\c", "what\?\?!", "\303\274\0129"};)"));
+  CHECK(contains(model_constants("n", model, "scores"), "output scores has a score for each"));
+  CHECK(contains(model_constants("n", model, "scores"), R"(n_class_names[n_CLASSES] = {"a\"b\\c", "what\?\?!", "\303\274\0129"};)"));
   model.table.emplace().columns = {{"size", false, {}, 2.5}, {"", false, {}, {}}, {"color", true, {"blue", "red"}, 0}};
-  const std::string text = model_constants("n", model);
+  const std::string text = model_constants("n", model, "scores");
   CHECK(contains(text, "#define n_COLUMNS 3\n#define n_FEATURES 4\n"));
   CHECK(contains(text, "n_categories_2[2] = {\"blue\", \"red\"};"));
   CHECK(contains(text, "  {\"size\", 0, 0, 1, 2.5f},\n  {\"\", 0, 0, 0, 0.0f},\n  {\"color\", 2, n_categories_2, 1, 0.0f},\n"));
   CHECK_FALSE(contains(text, "BYTE_DIVISOR"));
   model.input_scale = InputScale{true, 0, 1};
-  CHECK(contains(model_constants("n", model), "#define n_BYTE_DIVISOR 255.0f\n"));
+  CHECK(contains(model_constants("n", model, "scores"), "#define n_BYTE_DIVISOR 255.0f\n"));
+}
+
+TEST_CASE("constants of a C header: classes and columns that are not this network's are left out") {
+  const Network network = Network::from_text("network n(x: f32[N, 4]) {\n  h = dense(x, 3)\n  return dense(x, 5), kind = h\n}\n");
+  const auto header = [&](size_t classes, size_t columns) {
+    ModelMetadata model;
+    model.classes.assign(classes, "c");
+    model.table.emplace().columns.resize(columns);
+    const WeightStore weights = network.initialize(1);
+    return network.compile_object({}, make_store(weights.data().weights, model)).header;
+  };
+  CHECK(contains(header(3, 4), "output kind has a score for each"));
+  CHECK(contains(header(3, 4), "#define n_FEATURES 4\n"));
+  CHECK_FALSE(contains(header(4, 4), "n_CLASSES"));
+  CHECK_FALSE(contains(header(2, 5), "n_FEATURES"));
 }
 
 TEST_CASE("examples that two data sets have in common are those with the same numbers and target") {
@@ -127,4 +151,6 @@ TEST_CASE("examples that two data sets have in common are those with the same nu
   CHECK(examples_in_common(b.data(), a.data()) == 3);
   CHECK(examples_in_common(a.data(), b.data()) == 2);
   CHECK(examples_in_common(a.data(), wide.data()) == 0);
+  CHECK(repeated_examples(a.data()) == 0);
+  CHECK(repeated_examples(b.data()) == 1);
 }

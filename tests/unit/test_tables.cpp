@@ -126,7 +126,10 @@ TEST_CASE("tables: rules in a file's metadata that are damaged are refused") {
   };
   for (const char* text : {"", "{}", "[1]", R"({"columns": [], "target": "", "ignored": []})",
                            R"({"columns": [{"name": "a", "type": "date"}], "target": "", "ignored": []})",
-                           R"({"columns": [{"name": "a", "type": "category", "categories": ["b", "a"]}], "target": "", "ignored": []})"}) {
+                           R"({"columns": [{"name": "a", "type": "category", "categories": ["b", "a"]}], "target": "", "ignored": []})",
+                           R"({"columns": [{"name": "a", "type": "category", "categories": []}], "target": "", "ignored": []})",
+                           R"({"columns": [{"name": "a", "type": "number", "missing": 1e300}], "target": "", "ignored": []})",
+                           R"({"columns": {"a": {"name": "a", "type": "number"}}, "target": "", "ignored": []})"}) {
     CAPTURE(text);
     CHECK(contains(error("bnc.table", text), "w: its metadata hold `" + std::string(text) + "` under `bnc.table`"));
   }

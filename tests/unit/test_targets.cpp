@@ -53,6 +53,7 @@ TEST_CASE("targets: the loss decides whether a column holds classes or numbers")
   CHECK(of(class_loss, 3, {"0", "2", "1"}) == "labels 0 2 1");
   CHECK(of(class_loss, 3, {"0.0", "2.0", "1e0"}) == "labels 0 2 1");
   CHECK(of(class_loss, 2, {"b", "a"}) == "labels 1 0");
+  CHECK(contains(of("softmax_cross_entropy(labels, ignore=[255])", 20, {"20", "255", "0"}), "labels from 0 to 20 the last layer has 21"));
   CHECK(of(square_loss, 1, {"17", "-3", "250000"}) == "floats 17 -3 250000");
   CHECK(of(square_loss, 1, {"3000000000", "1"}) == "floats 3000000000 1");
   CHECK(of(square_loss, 1, {"1", "2.5"}) == "floats 1 2.5");
