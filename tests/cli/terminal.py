@@ -145,6 +145,9 @@ def summaries():
                   "  return matmul(matmul(x, w), w) + c\n}\n")
     layers = objects(succeed(BNC, "summary", shared, "--json").stdout)
     assert [layer["trainable"] for layer in layers] == [16, 0, 0, 16] and layers[-1]["fixed"] == 4, layers
+    # A layer that reads the network's own input beside what was computed of it.
+    skip = file("skip.bn", "network net(x: f32[N, 4]) {\n  return relu(x) + x\n}\n")
+    assert [layer["layer"] for layer in objects(succeed(BNC, "summary", skip, "--json").stdout)[:-1]] == ["relu", "add"]
 
     table = succeed(BNC, "summary", EXAMPLES / "resnet50.bn").stdout
     rows = table.split("\n\n")[0].splitlines()
