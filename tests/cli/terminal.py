@@ -112,6 +112,11 @@ def tables_from_stdin():
     assert piped(text, "predict", *words, "-").stdout == succeed(BNC, "predict", *words, data).stdout
     assert piped(text, "eval", *words, "-").stdout == succeed(BNC, "eval", *words, data).stdout
     assert piped(text, "eval", *words, "-:train").stdout == succeed(BNC, "eval", *words, f"{data}:train").stdout
+    from_file, = objects(succeed(BNC, "data", data, "--json").stdout)
+    assert objects(piped(text, "data", "-", "--json").stdout) == [from_file] and from_file["columns"], from_file
+    assert "<stdin> holds no column `z`" in piped(text, "data", "-", "--label", "z").stderr
+    balanced = file("balanced.bn", SMALL_NETWORK.replace("(labels)", "(labels, class_weights=balanced)"))   # which opens its data twice
+    assert piped(text, "train", balanced, "--data", "-", "--out", HERE / "balanced").returncode == 0
     unlabelled = "".join(line.rsplit(",", 1)[0] + "\n" for line in rows)
     assert piped(unlabelled.replace(",", "\t"), "predict", *words, "-").stdout == succeed(BNC, "predict", *words, file("new.csv", unlabelled)).stdout
     result = piped("a,b,c,d,e,f\n1,2,3,4,5,six\n", "predict", *words, "-")
