@@ -73,7 +73,7 @@ def objects(text):
 
 
 def help_texts():
-    assert succeed(BNC, "help").stdout == succeed(BNC, "--help").stdout
+    assert succeed(BNC, "help").stdout == succeed(BNC, "help", "--help").stdout == succeed(BNC, "--help").stdout
     assert succeed(BNC, "-V").stdout == succeed(BNC, "--version").stdout
     for command in COMMANDS:
         assert succeed(BNC, "help", command).stdout == succeed(BNC, command, "--help").stdout, command
@@ -201,6 +201,8 @@ def json_of_training():
     assert re.fullmatch(r"loss \d\.\d+ \(40 examples\)\n", succeed(BNC, *words).stdout), succeed(BNC, *words).stdout
     held = objects(succeed(BNC, "train", model, "--data", data, "--validate", 0.25, "--out", HERE / "held", "--json").stdout)
     assert any("validation" in line and "rate" in line for line in held) and not any("test" in line for line in held if "rate" in line), held
+    resumed = objects(succeed(BNC, "train", model, "--data", data, "--resume", HERE / "held", "--epochs", 3, "--json").stdout)
+    assert not any("test" in line for line in resumed if "rate" in line) and any("validation" in line for line in resumed if "rate" in line), resumed
 
 
 def colours():
