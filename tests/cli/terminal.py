@@ -8,6 +8,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,8 @@ def bash_completion():
     assert complete("train", "folder/one.bn", "--out", "fol") == ["folder"]
     assert complete("opt", "folder/one.bn", "--passes", "canonicalize,fold-b") == ["canonicalize,fold-batch-norm"]
     assert complete("report", "fol") == ["folder"]
+    assert complete("bench", "folder/one.bn", "--against", "folder/") == ["folder/one.bn"]
+    assert complete("init", "folder/one.bn", "--output", "folder/") == ["folder/w.safetensors"]
     assert complete("train", "folder/one.bn", "--epochs", "") == []
     for command in COMMANDS:   # every option of the help
         named = {f"--{name}" for name in re.findall(r"^  (?:-\w \[ )?--([a-z-]+)", succeed(BNC, command, "--help").stdout, re.M)}
@@ -273,9 +276,11 @@ def other_shells():
         result = subprocess.run([shell, "-n", file(f"completion.{shell}", script)], capture_output=True, text=True)
         assert result.returncode == 0 and not result.stderr, result
     if shutil.which("fish"):
-        ask = f"source {HERE}/completion.fish; complete -C 'bnc compile --emit gr'; complete -C 'bnc expl'; complete -C 'bnc train folder/'"
+        lines = ("bnc compile --emit gr", "bnc expl", "bnc train folder/", "bnc report run --inp", "bnc --vers", "bnc --completion fi", "bnc --man expl")
+        ask = "; ".join([f"source {HERE}/completion.fish"] + [f"complete -C '{line}'" for line in lines])
         found = subprocess.run(["fish", "-c", ask], capture_output=True, text=True, cwd=HERE, env={**os.environ, "HOME": str(HERE)}).stdout
-        assert [line.split("\t")[0] for line in found.splitlines()] == ["graph", "explain", "folder/one.bn"], found
+        offered = [line.split("\t")[0] for line in found.splitlines()]
+        assert offered == ["graph", "explain", "folder/one.bn", "--version", "fish", "explain"], found   # nothing for `report run --inp`
     if shutil.which("zsh"):
         zsh_offers()
 
@@ -296,12 +301,15 @@ def zsh_offers():
         nonlocal text
         deadline = time.time() + 60
         while mark not in text and time.time() < deadline:
-            text += os.read(terminal, 65536).decode(errors="replace")
+            if select.select([terminal], [], [], 1)[0]:
+                text += os.read(terminal, 65536).decode(errors="replace")
         assert mark in text, text
         text = text[text.index(mark) + len(mark):]
 
     until("ready> ")
-    for typed, wanted in (("bnc expl\t", "bnc explain"), ("bnc compile --emit gr\t", "--emit graph"), ("bnc train folder/\t", "folder/one.bn")):
+    for typed, wanted in (("bnc expl\t", "bnc explain"), ("bnc compile --emit gr\t", "--emit graph"), ("bnc train folder/\t", "folder/one.bn"),
+                          ("bnc train folder/one.bn --data fash\t", "--data fashion-mnist"), ("bnc data fash\t", "data fashion-mnist"),
+                          ("bnc --vers\t", "--version"), ("bnc --completion fi\t", "--completion fish"), ("bnc --man expl\t", "--man explain")):
         os.write(terminal, typed.encode())
         until(wanted)
         os.write(terminal, b"\x15")   # forget the line
