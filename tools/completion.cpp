@@ -103,14 +103,16 @@ std::string bash_completion(const std::vector<Command>& commands) {
 
 // --- zsh
 
+// `(-.)` means files alone; without it zsh takes `(bn)` for such a flag. An action that begins with a space is called as it stands, without
+// arguments of zsh's own.
 std::string zsh_action(const OptionEntry& option) {
   switch (option.takes) {
     case Takes::choice: return fmt::format("({})", fmt::join(option.words, " "));
     case Takes::pass: return fmt::format("({})", pass_names());
     case Takes::passes: return fmt::format("_values -s , pass {}", pass_names());
-    case Takes::file: return option.words.empty() ? "_files" : fmt::format("_files -g \"*.({})\"", fmt::join(option.words, "|"));
+    case Takes::file: return option.words.empty() ? "_files" : fmt::format("_files -g \"*.({})(-.)\"", fmt::join(option.words, "|"));
     case Takes::folder: return "_files -/";
-    case Takes::data: return "_alternative \"sets:data set:(fashion-mnist)\" \"files:file:_files\"";
+    case Takes::data: return " _alternative \"sets:data set:(fashion-mnist)\" \"files:file:_files\"";
     case Takes::word: case Takes::nothing: break;
   }
   return " ";
