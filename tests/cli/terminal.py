@@ -90,7 +90,7 @@ def models_from_stdin():
         assert piped(SMALL_NETWORK, *["-" if word == "MODEL" else word for word in words]).stdout == from_file, words
     result = piped(WRONG, "compile", "-", "--emit", "graph")
     assert result.returncode == 1 and result.stderr.startswith("<stdin>:2:15: error: unknown"), result
-    changed = piped(SMALL_NETWORK.replace("=  ", "="), "fmt", "-", "--check")
+    changed = piped(SMALL_NETWORK.replace("loss      =", "loss ="), "fmt", "-", "--check")
     assert changed.returncode == 1 and "<stdin> is not in canonical layout" in changed.stderr, changed
     piped(SMALL_NETWORK, "init", "-", "-o", "w.safetensors")
     assert piped(SMALL_NETWORK, "compile", "-", "--weights", "w.safetensors", "-o", "net.o").returncode == 0 and (HERE / "net.o").exists()
@@ -142,7 +142,7 @@ def summaries():
         counted = summary_of(name)[-1]["operations"]
         assert abs(counted - explained) < 0.001 * explained, (name, counted, explained)
     first = summary_of("resnet18_cifar")[0]
-    assert first["block"] == "stem" and first["layer"] == "conv2d_1" and first["outputs"] == ["f32[N, 32, 32, 64]"], first
+    assert first["block"] == "stem" and first["layer"] == "conv_1" and first["outputs"] == ["f32[N, 32, 32, 64]"], first
     assert (first["trainable"], first["operations"]) == (3 * 3 * 3 * 64, 2.0 * 32 * 32 * 64 * 27), first
     eight = summary_of("resnet18_cifar", "--batch", 8)
     assert eight[0]["outputs"] == ["f32[8, 32, 32, 64]"] and eight[0]["operations"] == 8 * first["operations"], eight[0]
@@ -161,7 +161,7 @@ def summaries():
     assert len([row for row in rows if row.startswith("bottleneck")]) == 16 and "25,557,032, all trainable" in table, table
     assert sum(int(row.split()[-3 if row.split()[-1].isalpha() else -2].replace(",", "").replace("-", "0")) for row in rows[2:]) == 25557032, table
     opened = succeed(BNC, "summary", EXAMPLES / "resnet18_cifar.bn", "--depth", 3).stdout
-    assert re.search(r"^residual3\n  normalized1\n    conv2d_1 +f32\[N, 16, 16, 128\] +73,728 ", opened, re.M), opened
+    assert re.search(r"^residual3\n  normalized1\n    conv_1 \(conv2d\) +f32\[N, 16, 16, 128\] +73,728 ", opened, re.M), opened
 
 
 def json_diagnostics():
@@ -170,9 +170,10 @@ def json_diagnostics():
     found, = objects(result.stderr)
     assert result.returncode == 1 and not result.stdout
     assert (found["severity"], found["file"], found["line"], found["column"]) == ("error", str(model), 2, 15), found
-    assert found["text"] == "unknown name `y`" and found["source"] == "  return relu(y)" and found["help"], found
+    assert found["text"] == "unknown name `y`" and found["source"] == "  return relu(y)", found
     several = file("several.bn", "network net(x: f32[N, 6]) {\n  a = rely(x)\n  b = batch_norm(x, epsilom=1)\n  return a + b\n}\n")
-    assert [error["line"] for error in objects(call(BNC, "compile", several, "--json").stderr)] == [2, 3]
+    errors = objects(call(BNC, "compile", several, "--json").stderr)
+    assert [(error["line"], error["help"][0]["text"]) for error in errors] == [(2, "did you mean `relu`?"), (3, "did you mean `epsilon`?")], errors
     twice = file("twice.bn", "network net(x: f32[N, 6]) {\n  return dense(dense(x, 6, name=a), 6, name=a)\n}\n")
     error, = objects(call(BNC, "compile", twice, "--json").stderr)
     assert error["notes"][0]["line"] == 2 and error["notes"][0]["text"] == "the first one", error

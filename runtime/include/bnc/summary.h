@@ -18,7 +18,7 @@ struct TensorInfo {
 struct NetworkSummary {
   struct Layer {
     std::string block;               // the use of a block that it stands in: "stage2.block1"; empty where in none
-    std::string name;                // "conv2d_1"; of a layer without parameters its op
+    std::string name;                // "conv_1"; of a layer without parameters its op
     std::string op, place;           // FILE:LINE
     std::vector<std::string> outputs;   // the types of its results that are of use: "f32[N, 32, 32, 64]"
     int64_t trainable = 0, fixed = 0, statistics = 0;   // how many numbers it has that no layer before it has
