@@ -52,7 +52,7 @@ Term::List Elaborator::call_block(const ast::Function& block, const Expression& 
   return std::move(*inside.returned);
 }
 
-// The nodes behind the first `before` ones stand in this use of a block, but for those of the blocks that it uses itself.
+// Notes that this use of a block wrote the nodes appended since `before`. Those of blocks used within it are noted already, and stay so.
 void Elaborator::note_block(const std::string& prefix, size_t before) {
   if (!blocks_) return;
   auto node = graph_.nodes().rbegin();

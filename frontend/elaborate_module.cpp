@@ -102,8 +102,6 @@ void open_names(const Expression& expression, const std::map<std::string, Term>&
 
 }  // namespace
 
-bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source) { return parse_module(source, nullptr); }
-
 bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source, BlockPaths* blocks) {
   ast::Module syntax = parse_syntax(source);
   Reporter reporter;

@@ -13,11 +13,9 @@ namespace bnc {
 std::shared_ptr<const SourceFile> read_source(const std::string& path);
 std::shared_ptr<const SourceFile> make_source(std::string text, std::string path = "<text>");
 
-// Parses and elaborates. Throws one CompileError holding every diagnostic found.
-Module parse_module(const std::shared_ptr<const SourceFile>& source);
-// The same, and the use of a block that each node in it was written by: `stage2.block1`.
-using BlockPaths = std::unordered_map<const Node*, std::string>;
-Module parse_module(const std::shared_ptr<const SourceFile>& source, BlockPaths* blocks);
+using BlockPaths = std::unordered_map<const Node*, std::string>;   // the use of a block that wrote a node: `stage2.block1`
+// Parses and elaborates; fills `blocks` where it is given. Throws one CompileError holding every diagnostic found.
+bnc::Module parse_module(const std::shared_ptr<const SourceFile>& source, BlockPaths* blocks = nullptr);
 
 // The syntax tree as an indented text, for `--emit ast`.
 std::string dump_ast(const std::shared_ptr<const SourceFile>& source);

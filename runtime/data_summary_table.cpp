@@ -85,7 +85,7 @@ class TableSummary {
  public:
   TableSummary(const std::string& path, const DataOptions& options, DataSummary& summary)
       : options_(options), text_(TableText::read(path)), survey_(survey(text_, named_columns(options))),
-        roles_(roles_of(survey_, path, options)), summary_(summary) {}
+        roles_(roles_of(survey_, text_.path, options)), summary_(summary) {}
 
   void run() {
     summary_.kind = "table";

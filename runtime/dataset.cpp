@@ -28,10 +28,13 @@ struct Specification {
 };
 
 Specification parse_specification(const std::string& spec, const std::string& default_split) {
+  Specification parts{spec, default_split};
   for (const std::string split : {"train", "test"}) {
-    if (spec.size() > split.size() + 1 && spec.ends_with(":" + split)) return {spec.substr(0, spec.size() - split.size() - 1), split, true};
+    if (spec.size() > split.size() + 1 && spec.ends_with(":" + split))
+      parts = {spec.substr(0, spec.size() - split.size() - 1), split, true};
   }
-  return {spec, default_split};
+  if (parts.source == "-") parts.source = standard_input;
+  return parts;
 }
 
 // The file of that name in the folder, or its gzipped form; empty where there is neither.
@@ -95,7 +98,6 @@ std::vector<std::string> folder_files(const std::string& folder) {
 
 void read_specification(const Specification& spec, const ReadOptions& options, Dataset::Data& data) {
   std::error_code ignored;
-  if (spec.source == standard_input) return read_table(spec.source, options, data);
   if (spec.source == "fashion-mnist" && !fs::exists(spec.source, ignored)) {
     if (!fs::is_directory(fashion_folder, ignored))
       fail("fashion-mnist is not installed ({} is missing)\nhelp: apt-get install dataset-fashion-mnist", fashion_folder);
@@ -132,6 +134,7 @@ void check_finite(const Dataset::Data& data, const std::vector<float>& values, i
 }  // namespace
 
 bool is_table(const std::string& path) {
+  if (path == standard_input) return true;
   constexpr std::array extensions = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
   return std::any_of(extensions.begin(), extensions.end(), [&](const char* extension) { return has_extension(path, extension); });
 }
@@ -144,7 +147,6 @@ Dataset::~Dataset() = default;
 std::vector<std::string> Dataset::files(const std::string& spec) {
   return at_boundary([&] {
     const std::string source = parse_specification(spec, "").source;
-    if (source == standard_input) return std::vector<std::string>{"/dev/stdin"};
     std::error_code ignored;
     if (fs::is_directory(source, ignored)) return folder_files(source);
     return fs::exists(source, ignored) ? std::vector<std::string>{source} : std::vector<std::string>{};

@@ -17,8 +17,8 @@ struct ExampleLayout {
   std::vector<int64_t> dims;
   bool channels_first = false;   // of images
 };
-// The source of a table that is read from stdin.
-inline constexpr const char* standard_input = "-";
+// The source of a table on stdin, which a specification calls `-`.
+inline constexpr const char* standard_input = "/dev/stdin";
 
 // How a data set is read.
 struct ReadOptions {
@@ -89,7 +89,7 @@ void read_cifar10(const std::vector<std::string>& files, Dataset::Data& data);
 bool read_image_folder(const std::string& folder, const std::string& split, const ReadOptions& options, Dataset::Data& data);
 // The files of both splits.
 std::vector<std::string> image_files(const std::string& folder);
-// By its extension.
+// By its extension; what stands on stdin always is one.
 bool is_table(const std::string& path);
 // Arrays `x` and `y` of a NumPy archive.
 void read_npz_dataset(const std::string& path, const ReadOptions& options, Dataset::Data& data);

@@ -1,5 +1,10 @@
 // What a network consists of: its layers with their shapes, parameters and operations.
+#include <map>
+#include <memory>
+#include <optional>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "frontend/frontend.h"
 #include "passes/kernel_plan.h"
@@ -20,7 +25,8 @@ TensorType at_batch(TensorType type, std::optional<int64_t> batch) {
 
 bool is_source(const Node& node) { return node.op->category == OpCategory::source; }
 
-// Those of a node's results that are of use, such as not the batch's statistics of a batch norm.
+// The results of a node that something reads or the network returns; the first one where there is none. What a batch norm computes of the
+// batch is read in training only.
 std::vector<int> used_results(Node& node, const Uses& uses) {
   std::vector<int> used;
   for (int k = 0; k < static_cast<int>(node.results.size()); ++k)
@@ -28,8 +34,8 @@ std::vector<int> used_results(Node& node, const Uses& uses) {
   return used.empty() ? std::vector<int>{0} : used;
 }
 
-// Floating-point operations of one op in frozen inference, each of its parts a kernel of its own. What it reads is given: parameters as
-// such, everything else as an input.
+// Floating-point operations of one node in frozen inference, counted in a graph of that node alone: sources are copied, every other operand
+// is an input.
 double operations_of(const Node& node, const std::vector<int>& results, const std::string& batch_symbol, std::optional<int64_t> batch) {
   Network::Data alone;
   Graph& graph = alone.module.networks.emplace_back();
@@ -45,7 +51,7 @@ double operations_of(const Node& node, const std::vector<int>& results, const st
       if (is_source(*operand.node)) {
         source->op = operand.node->op;
         source->attributes = operand.node->attributes;
-        source->results = operand.node->results;
+        source->results = {Result{operand.type(), graph.fresh_name(operand.name())}};
         value = graph.append(std::move(source))->result();
       } else {
         value = builder.input(graph.fresh_name("x"), operand.type());
@@ -88,8 +94,8 @@ class ParameterCounter {
   std::set<const Node*> seen_;
 };
 
-// That of the layer's own parameters; its op's where it has none, or has others'.
-std::string name_in(const std::string& block, const Node& node) {
+// The layer's name within its block, from the names of its parameters; the op's name where it has none, or has those of another block.
+std::string name_within(const std::string& block, const Node& node) {
   const std::string path = layer_path(node), inside = block.empty() ? "" : block + ".";
   const std::string name = path.starts_with(inside) ? path.substr(inside.size()) : "";
   return name.empty() || name.find('.') != std::string::npos ? node.op->name : name;
@@ -99,7 +105,7 @@ NetworkSummary::Layer summary_layer(Node& node, const std::string& block, const 
                                     std::optional<int64_t> batch) {
   NetworkSummary::Layer layer;
   layer.block = block;
-  layer.name = name_in(block, node);
+  layer.name = name_within(block, node);
   layer.op = node.op->name;
   if (node.range.known() && node.range.file) layer.place = fmt::format("{}:{}", node.range.file->path, node.range.line);
   const std::vector<int> results = used_results(node, uses);

@@ -105,9 +105,19 @@ void ColumnSurvey::add(const Field& field, int64_t line) {
   many_values = values.size() > (texts > 0 ? most_listed_texts : most_listed_numbers);
 }
 
+namespace {
+
+// All of stdin. It can be read once, but a command may open its data again.
+const std::vector<uint8_t>& standard_input_bytes() {
+  static const std::vector<uint8_t> bytes = read_maybe_gzipped(standard_input);
+  return bytes;
+}
+
+}  // namespace
+
 TableText TableText::read(const std::string& path) {
   const bool from_stdin = path == standard_input;
-  const std::vector<uint8_t> bytes = read_maybe_gzipped(from_stdin ? "/dev/stdin" : path);
+  const std::vector<uint8_t> bytes = from_stdin ? standard_input_bytes() : read_maybe_gzipped(path);
   TableText text{from_stdin ? "<stdin>" : path, std::string(bytes.begin(), bytes.end())};
   if (const auto wrong = first_not_utf8(text.bytes)) {
     const std::string_view before = std::string_view(text.bytes).substr(0, *wrong);

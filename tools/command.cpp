@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -282,10 +283,32 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
+namespace {
+
+// In lines as long as those of the options.
+std::string wrapped(const std::string& text) {
+  const size_t width = po::options_description::m_default_line_length;
+  std::string result;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    while (line.size() > width && line.rfind(' ', width) != std::string::npos) {
+      const size_t end = line.rfind(' ', width);
+      result += line.substr(0, end) + "\n";
+      line.erase(0, end + 1);
+    }
+    result += line + "\n";
+  }
+  return result;
+}
+
+}  // namespace
+
 std::string help_text(const Command& command) {
   std::ostringstream options;
   options << all_options(command);
-  return fmt::format("usage: bnc {} {}\n\n{}\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, options.str(),
+  const bool takes_data = !command.positional.empty() && command.positional.front() == "spec";
+  const std::string data = takes_data ? "\n" + wrapped(fmt::format("SPEC is {}.", data_help)) : "";
+  return fmt::format("usage: bnc {} {}\n\n{}\n{}{}\nexample:\n  {}\n", command.name, command.usage, command.summary, data, options.str(),
                      command.example);
 }
 

@@ -103,33 +103,56 @@ std::string bash_completion(const std::vector<Command>& commands) {
 
 // --- zsh
 
+// `(-.)` means files alone; without it zsh takes `(bn)` for such a flag. An action that begins with a space is called as it stands, without
+// arguments of zsh's own.
 std::string zsh_action(const OptionEntry& option) {
   switch (option.takes) {
     case Takes::choice: return fmt::format("({})", fmt::join(option.words, " "));
     case Takes::pass: return fmt::format("({})", pass_names());
     case Takes::passes: return fmt::format("_values -s , pass {}", pass_names());
-    case Takes::file: return option.words.empty() ? "_files" : fmt::format("_files -g \"*.({})\"", fmt::join(option.words, "|"));
+    case Takes::file: return option.words.empty() ? "_files" : fmt::format("_files -g \"*.({})(-.)\"", fmt::join(option.words, "|"));
     case Takes::folder: return "_files -/";
-    case Takes::data: return "_alternative \"sets:data set:(fashion-mnist)\" \"files:file:_files\"";
+    case Takes::data: return " _alternative \"sets:data set:(fashion-mnist)\" \"files:file:_files\"";
     case Takes::word: case Takes::nothing: break;
   }
   return " ";
 }
 
+// The action of an option ends at the first colon that stands alone.
+std::string escaped_colons(const std::string& action) {
+  std::string result;
+  for (const char c : action) result += c == ':' ? "\\:" : std::string(1, c);
+  return result;
+}
+
 std::string zsh_option(const OptionEntry& option) {
   const std::string text = short_text(option.text, "'[]\\:");
-  const std::string value = option.takes == Takes::nothing ? "" : fmt::format(":{}:{}", option.placeholder, zsh_action(option));
+  const std::string action = escaped_colons(zsh_action(option));
+  const std::string value = option.takes == Takes::nothing ? "" : fmt::format(":{}:{}", option.placeholder, action);
   const std::string sign = option.takes == Takes::nothing ? "" : "=";
   if (option.letter.empty()) return fmt::format("'--{}{}[{}]{}'", option.name, sign, text, value);
   return fmt::format("'(-{0} --{1})'{{-{0},--{1}{2}}}'[{3}]{4}'", option.letter, option.name, sign, text, value);
 }
 
+// What stands in place of a command, and what follows it.
+constexpr const char* zsh_other_words = R"(  )
+  if (( CURRENT == 2 )); then
+    commands+=('help:the options of a command' '--help:the commands' '--version:the version of bnc and of LLVM'
+      '--list-passes:all passes' '--completion:completion for a shell' '--man:a manual page')
+    _describe -t commands command commands
+    return
+  fi
+  shift words
+  (( CURRENT-- ))
+  case $words[1] in
+    help|--man) _describe -t commands command commands ;;
+    --completion) compadd bash zsh fish ;;
+)";
+
 std::string zsh_completion(const std::vector<Command>& commands) {
   std::string text = "#compdef bnc\n# zsh completion for bnc, made by `bnc --completion zsh`\n\n_bnc() {\n  local -a commands=(\n";
   for (const Command& command : commands) text += fmt::format("    '{}:{}'\n", command.name, short_text(command.summary, "'"));
-  text += "    'help:the options of a command'\n  )\n"
-          "  if (( CURRENT == 2 )); then\n    _describe -t commands command commands\n    return\n  fi\n"
-          "  shift words\n  (( CURRENT-- ))\n  case $words[1] in\n    help) _describe -t commands command commands ;;\n";
+  text += zsh_other_words;
   for (const Command& command : commands) {
     text += fmt::format("    {})\n      _arguments -s", command.name);
     for (const OptionEntry& option : options_of(command)) text += " \\\n        " + zsh_option(option);
@@ -154,23 +177,43 @@ std::string fish_action(const OptionEntry& option) {
     case Takes::file: break;
   }
   if (option.words.empty()) return " -r -F";
-  std::string suffixes;
-  for (const std::string& extension : option.words)
-    suffixes += fmt::format("{}__fish_complete_suffix .{}", suffixes.empty() ? "" : "; ", extension);
-  return fmt::format(" -x -a '({})'", suffixes);
+  return fmt::format(" -x -a '(__bnc_files {})'", fmt::join(option.words, " "));
 }
 
+constexpr const char* fish_begin = R"(# fish completion for bnc, made by `bnc --completion fish`
+
+# Whether this is a call of that command.
+function __bnc_runs
+  set -l words (commandline -opc)
+  test (count $words) -ge 2; and test "$words[2]" = $argv[1]
+end
+
+# Folders, and files with one of these extensions.
+function __bnc_files
+  set -l extensions (string join '|' $argv)
+  set -l typed (commandline -ct | string replace -r '^--[^=]*=' '')
+  __fish_complete_path "$typed" | string match -r "^[^\t]*(?:/|\.(?:$extensions))(?:\t.*)?\$"
+end
+
+complete -c bnc -f
+complete -c bnc -n __fish_use_subcommand -l help -s h -d 'the commands'
+complete -c bnc -n __fish_use_subcommand -l version -s V -d 'the version of bnc and of LLVM'
+complete -c bnc -n __fish_use_subcommand -l list-passes -d 'all passes'
+complete -c bnc -n __fish_use_subcommand -l completion -x -a 'bash zsh fish' -d 'completion for a shell'
+)";
+
 std::string fish_completion(const std::vector<Command>& commands) {
-  std::string text = "# fish completion for bnc, made by `bnc --completion fish`\n\ncomplete -c bnc -f\n";
+  std::string text = fish_begin;
+  text += fmt::format("complete -c bnc -n __fish_use_subcommand -l man -x -a '{}' -d 'a manual page'\n", command_names(commands));
   for (const Command& command : commands)
     text += fmt::format("complete -c bnc -n __fish_use_subcommand -a {} -d '{}'\n", command.name, short_text(command.summary, "'\\"));
   text += "complete -c bnc -n __fish_use_subcommand -a help -d 'the options of a command'\n";
-  text += fmt::format("complete -c bnc -n '__fish_seen_subcommand_from help' -a '{}'\n", command_names(commands));
+  text += fmt::format("complete -c bnc -n '__bnc_runs help' -a '{}'\n", command_names(commands));
   for (const Command& command : commands) {
-    const std::string condition = fmt::format("complete -c bnc -n '__fish_seen_subcommand_from {}'", command.name);
+    const std::string condition = fmt::format("complete -c bnc -n '__bnc_runs {}'", command.name);
     const OptionEntry positional = positional_of(command);
     if (positional.takes == Takes::data) text += condition + " -F -a fashion-mnist\n";
-    else text += condition + fish_action(positional).substr(sizeof(" -x") - 1) + "\n";   // no option that would take it
+    else text += condition + fish_action(positional).substr(sizeof(" -x") - 1) + "\n";   // without ` -x`, which only options have
     for (const OptionEntry& option : options_of(command)) {
       text += fmt::format("{} -l {}{}{} -d '{}'\n", condition, option.name, option.letter.empty() ? "" : " -s " + option.letter,
                           fish_action(option), short_text(option.text, "'\\"));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "tools/command.h"
+#include "tools/diagnostics.h"
 
 namespace bnc::tools {
 namespace {
@@ -74,7 +75,7 @@ std::string text_of(const std::string& spec, const DataSummary& data) {
   for (const std::string& note : data.notes) remarks += fmt::format("note: {}\n", note);
   for (const std::string& warning : data.warnings) remarks += fmt::format("warning: {}\n", warning);
   if (!data.problem.empty()) remarks += fmt::format("`bnc train` refuses this: {}\n", data.problem);
-  return text + (remarks.empty() ? "" : "\n" + remarks);
+  return text + (remarks.empty() ? "" : "\n" + painted(remarks, stdout));
 }
 
 // The shortest text that is that float.

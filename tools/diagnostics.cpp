@@ -1,5 +1,6 @@
 #include "tools/diagnostics.h"
 
+#include <algorithm>
 #include <optional>
 #include <regex>
 #include <vector>

@@ -17,9 +17,9 @@ namespace {
 
 std::vector<Command> all_commands() {
   return {
-      compile_command(), opt_command(),    init_command(), run_command(),   train_command(),
-      eval_command(),    predict_command(), data_command(),      report_command(), restat_command(),  lint_command(),
-      bench_command(),   explain_command(), gradcheck_command(), verify_command(), summary_command(), fmt_command(),
+      compile_command(), opt_command(),       init_command(),   run_command(),     train_command(), eval_command(),
+      predict_command(), data_command(),      report_command(), restat_command(),  lint_command(),  bench_command(),
+      explain_command(), gradcheck_command(), verify_command(), summary_command(), fmt_command(),
   };
 }
 
@@ -71,7 +71,7 @@ std::optional<std::string> general_option(const std::vector<std::string>& words,
   if (word != "help" && word != "--man") return std::nullopt;
   const std::string name = argument_of(words);
   if (word == "--man") return name.empty() ? general_manual(commands) : manual(find_command(commands, name));
-  return name.empty() ? general_help(commands) : help_text(find_command(commands, name));
+  return name.empty() || name == "--help" || name == "-h" ? general_help(commands) : help_text(find_command(commands, name));
 }
 
 int dispatch(const std::vector<std::string>& words, std::string& command_name) {

@@ -47,7 +47,7 @@ std::string option_entry(const OptionEntry& option) {
   return text + "\n" + roff(option.text) + "\n";
 }
 
-// A sentence of a summary.
+// The summary as a sentence.
 std::string sentence(std::string text) {
   if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text + ".";
@@ -61,6 +61,7 @@ std::string manual(const Command& command) {
   text += fmt::format(".SH SYNOPSIS\n\\fBbnc {}\\fR {}\n", roff(command.name), roff(command.usage));
   text += ".SH DESCRIPTION\n" + roff(sentence(command.summary)) + "\n";
   if (positional_of(command).name == "model") text += ".PP\nWhere the model is \\fB\\-\\fR, it is read from standard input.\n";
+  if (positional_of(command).name == "spec") text += ".PP\nSPEC is " + roff(data_help) + ".\n";
   text += ".SH OPTIONS\n";
   for (const OptionEntry& option : options_of(command)) text += option_entry(option);
   text += fmt::format(".SH EXAMPLE\n.nf\n{}\n.fi\n", roff(command.example));

@@ -13,7 +13,8 @@ using Takes = OptionEntry::Takes;
 // The extensions of what a placeholder stands for.
 std::vector<std::string> extensions_of(const std::string& placeholder) {
   static const std::map<std::string, std::vector<std::string>> extensions = {
-      {"M.bn", {"bn"}}, {"W", {"safetensors"}}, {"IN", {"npz"}}, {"IN.npz", {"npz"}}, {"SPEC", {"csv", "tsv", "npz"}}};
+      {"M.bn", {"bn"}}, {"OTHER.bn", {"bn"}},  {"W", {"safetensors"}},
+      {"IN", {"npz"}},  {"IN.npz", {"npz"}},   {"SPEC", {"csv", "tsv", "npz"}}};
   const auto found = extensions.find(placeholder);
   return found == extensions.end() ? std::vector<std::string>{} : found->second;
 }
@@ -25,6 +26,7 @@ void describe_value(const po::value_semantic& semantic, OptionEntry& entry) {
   } else if (const auto* file = dynamic_cast<const FileValue*>(&semantic)) {
     entry.takes = file->use == FileUse::data ? Takes::data : Takes::file;
     if (file->use != FileUse::output) entry.words = extensions_of(entry.placeholder);
+    for (const std::string& extension : file->extensions) entry.words.push_back(extension.substr(1));
   } else if (entry.placeholder == "PASS" || entry.placeholder == "a,b,c") {
     entry.takes = entry.placeholder == "PASS" ? Takes::pass : Takes::passes;
   } else {

@@ -18,7 +18,7 @@ struct OptionEntry {
   std::vector<std::string> words;       // of `choice`, or of the extensions that a file has: "npz"; any where empty
 };
 std::vector<OptionEntry> options_of(const Command& command);
-// What it takes without an option: the model, folders of runs ..
+// What it takes without an option: a model, folders of runs, or a data set.
 OptionEntry positional_of(const Command& command);
 
 // `bnc --list-commands`: a name a line.

@@ -1,5 +1,6 @@
 // `bnc summary`: a table of a network's layers with shapes, parameters and operations.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 

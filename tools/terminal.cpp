@@ -1,6 +1,5 @@
 #include "tools/terminal.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <unistd.h>
 

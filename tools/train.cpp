@@ -79,14 +79,15 @@ Json to_json(const Divergence& found, const std::string& model) {
           {"best_weights", found.best_weights_path}, {"report", found.report_path}};
 }
 
-// `watched`: what the run is tested on, `test` or `validation`.
-Json to_json(const Progress& progress, const char* watched) {
+Json to_json(const Progress& progress) {
   Json json = {{"epoch", progress.epoch}, {"epochs", progress.epochs}, {"step", progress.step}, {"steps", progress.steps},
                {"loss", progress.loss}, {"accuracy", progress.accuracy}, {"rate", progress.rate},
                {"examples_per_second", progress.examples_per_second}, {"seconds_left", progress.seconds_left}};
   if (progress.tested_step > 0) {
-    json[watched] = to_json(progress.test);
-    json[watched]["step"] = progress.tested_step;
+    Json& tested = json[progress.validation ? "validation" : "test"];
+    tested = to_json(progress.test);
+    tested.erase("not_finite");   // the history does not keep it
+    tested["step"] = progress.tested_step;
   }
   return json;
 }
@@ -132,11 +133,13 @@ Json to_json(const TrainResult& result, const std::string& model) {
   const auto figures = [](const EvaluationResult& found) { return found.count > 0 ? to_json(found) : Json(); };
   Json json = {{"model", model}, {"steps", result.steps}, {"stopped", result.stopped}, {"stopped_early", result.out_of_patience},
                {"train", to_json(result.train)}, {"validation", figures(result.validation)}, {"test", figures(result.test)}};
-  if (result.best)
+  if (result.best) {
     json["best"] = {{"step", result.best->step},
                     {"epoch", result.best->epoch},
                     {"loss", result.best->test.loss},
                     {"accuracy", result.best->test.accuracy}};
+    for (const auto& [name, value] : result.best->test.metrics) json["best"]["metrics"][name] = value;
+  }
   json["seconds"] = {{"steps", result.times.steps},
                      {"waiting", result.times.waiting},
                      {"tests", result.times.tests},
@@ -191,7 +194,7 @@ int run(const Arguments& arguments) {
     display.update(progress);
     if (!progress.activity.empty()) return;
     const bool due = progress.epoch != epoch || progress.tested_step != tested || progress.step == progress.steps;
-    if (arguments.json() && due) print_json(to_json(progress, options.validate ? "validation" : "test"));
+    if (arguments.json() && due) print_json(to_json(progress));
     epoch = progress.epoch;
     tested = progress.tested_step;
   };

@@ -68,7 +68,7 @@ def options_of(command):
 
 
 def every_option_is_known():
-    commands = re.findall(r"^  ([a-z]+) ", succeed(BNC, "--help").stdout, re.M)
+    commands = succeed(BNC, "--list-commands").stdout.split()
     tested = {(words[0], option.removeprefix("--")) for words, outputs, _ in COMMANDS.values() for option in outputs}
     for command in commands:
         problems = []

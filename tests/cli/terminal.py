@@ -8,6 +8,7 @@ import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def objects(text):
 
 
 def help_texts():
-    assert succeed(BNC, "help").stdout == succeed(BNC, "--help").stdout
+    assert succeed(BNC, "help").stdout == succeed(BNC, "help", "--help").stdout == succeed(BNC, "--help").stdout
     assert succeed(BNC, "-V").stdout == succeed(BNC, "--version").stdout
     for command in COMMANDS:
         assert succeed(BNC, "help", command).stdout == succeed(BNC, command, "--help").stdout, command
@@ -89,7 +90,7 @@ def models_from_stdin():
         assert piped(SMALL_NETWORK, *["-" if word == "MODEL" else word for word in words]).stdout == from_file, words
     result = piped(WRONG, "compile", "-", "--emit", "graph")
     assert result.returncode == 1 and result.stderr.startswith("<stdin>:2:15: error: unknown"), result
-    changed = piped(SMALL_NETWORK.replace("=  ", "="), "fmt", "-", "--check")
+    changed = piped(SMALL_NETWORK.replace("loss      =", "loss ="), "fmt", "-", "--check")
     assert changed.returncode == 1 and "<stdin> is not in canonical layout" in changed.stderr, changed
     piped(SMALL_NETWORK, "init", "-", "-o", "w.safetensors")
     assert piped(SMALL_NETWORK, "compile", "-", "--weights", "w.safetensors", "-o", "net.o").returncode == 0 and (HERE / "net.o").exists()
@@ -112,6 +113,11 @@ def tables_from_stdin():
     assert piped(text, "predict", *words, "-").stdout == succeed(BNC, "predict", *words, data).stdout
     assert piped(text, "eval", *words, "-").stdout == succeed(BNC, "eval", *words, data).stdout
     assert piped(text, "eval", *words, "-:train").stdout == succeed(BNC, "eval", *words, f"{data}:train").stdout
+    from_file, = objects(succeed(BNC, "data", data, "--json").stdout)
+    assert objects(piped(text, "data", "-", "--json").stdout) == [from_file] and from_file["columns"], from_file
+    assert "<stdin> holds no column `z`" in piped(text, "data", "-", "--label", "z").stderr
+    balanced = file("balanced.bn", SMALL_NETWORK.replace("(labels)", "(labels, class_weights=balanced)"))   # which opens its data twice
+    assert piped(text, "train", balanced, "--data", "-", "--out", HERE / "balanced").returncode == 0
     unlabelled = "".join(line.rsplit(",", 1)[0] + "\n" for line in rows)
     assert piped(unlabelled.replace(",", "\t"), "predict", *words, "-").stdout == succeed(BNC, "predict", *words, file("new.csv", unlabelled)).stdout
     result = piped("a,b,c,d,e,f\n1,2,3,4,5,six\n", "predict", *words, "-")
@@ -136,7 +142,7 @@ def summaries():
         counted = summary_of(name)[-1]["operations"]
         assert abs(counted - explained) < 0.001 * explained, (name, counted, explained)
     first = summary_of("resnet18_cifar")[0]
-    assert first["block"] == "stem" and first["layer"] == "conv2d_1" and first["outputs"] == ["f32[N, 32, 32, 64]"], first
+    assert first["block"] == "stem" and first["layer"] == "conv_1" and first["outputs"] == ["f32[N, 32, 32, 64]"], first
     assert (first["trainable"], first["operations"]) == (3 * 3 * 3 * 64, 2.0 * 32 * 32 * 64 * 27), first
     eight = summary_of("resnet18_cifar", "--batch", 8)
     assert eight[0]["outputs"] == ["f32[8, 32, 32, 64]"] and eight[0]["operations"] == 8 * first["operations"], eight[0]
@@ -145,6 +151,9 @@ def summaries():
                   "  return matmul(matmul(x, w), w) + c\n}\n")
     layers = objects(succeed(BNC, "summary", shared, "--json").stdout)
     assert [layer["trainable"] for layer in layers] == [16, 0, 0, 16] and layers[-1]["fixed"] == 4, layers
+    # A layer that reads the network's own input beside what was computed of it.
+    skip = file("skip.bn", "network net(x: f32[N, 4]) {\n  return relu(x) + x\n}\n")
+    assert [layer["layer"] for layer in objects(succeed(BNC, "summary", skip, "--json").stdout)[:-1]] == ["relu", "add"]
 
     table = succeed(BNC, "summary", EXAMPLES / "resnet50.bn").stdout
     rows = table.split("\n\n")[0].splitlines()
@@ -152,7 +161,7 @@ def summaries():
     assert len([row for row in rows if row.startswith("bottleneck")]) == 16 and "25,557,032, all trainable" in table, table
     assert sum(int(row.split()[-3 if row.split()[-1].isalpha() else -2].replace(",", "").replace("-", "0")) for row in rows[2:]) == 25557032, table
     opened = succeed(BNC, "summary", EXAMPLES / "resnet18_cifar.bn", "--depth", 3).stdout
-    assert re.search(r"^residual3\n  normalized1\n    conv2d_1 +f32\[N, 16, 16, 128\] +73,728 ", opened, re.M), opened
+    assert re.search(r"^residual3\n  normalized1\n    conv_1 \(conv2d\) +f32\[N, 16, 16, 128\] +73,728 ", opened, re.M), opened
 
 
 def json_diagnostics():
@@ -161,9 +170,10 @@ def json_diagnostics():
     found, = objects(result.stderr)
     assert result.returncode == 1 and not result.stdout
     assert (found["severity"], found["file"], found["line"], found["column"]) == ("error", str(model), 2, 15), found
-    assert found["text"] == "unknown name `y`" and found["source"] == "  return relu(y)" and found["help"], found
+    assert found["text"] == "unknown name `y`" and found["source"] == "  return relu(y)", found
     several = file("several.bn", "network net(x: f32[N, 6]) {\n  a = rely(x)\n  b = batch_norm(x, epsilom=1)\n  return a + b\n}\n")
-    assert [error["line"] for error in objects(call(BNC, "compile", several, "--json").stderr)] == [2, 3]
+    errors = objects(call(BNC, "compile", several, "--json").stderr)
+    assert [(error["line"], error["help"][0]["text"]) for error in errors] == [(2, "did you mean `relu`?"), (3, "did you mean `epsilon`?")], errors
     twice = file("twice.bn", "network net(x: f32[N, 6]) {\n  return dense(dense(x, 6, name=a), 6, name=a)\n}\n")
     error, = objects(call(BNC, "compile", twice, "--json").stderr)
     assert error["notes"][0]["line"] == 2 and error["notes"][0]["text"] == "the first one", error
@@ -193,6 +203,8 @@ def json_of_training():
     assert re.fullmatch(r"loss \d\.\d+ \(40 examples\)\n", succeed(BNC, *words).stdout), succeed(BNC, *words).stdout
     held = objects(succeed(BNC, "train", model, "--data", data, "--validate", 0.25, "--out", HERE / "held", "--json").stdout)
     assert any("validation" in line and "rate" in line for line in held) and not any("test" in line for line in held if "rate" in line), held
+    resumed = objects(succeed(BNC, "train", model, "--data", data, "--resume", HERE / "held", "--epochs", 3, "--json").stdout)
+    assert not any("test" in line for line in resumed if "rate" in line) and any("validation" in line for line in resumed if "rate" in line), resumed
 
 
 def colours():
@@ -245,6 +257,8 @@ def bash_completion():
     assert complete("train", "folder/one.bn", "--out", "fol") == ["folder"]
     assert complete("opt", "folder/one.bn", "--passes", "canonicalize,fold-b") == ["canonicalize,fold-batch-norm"]
     assert complete("report", "fol") == ["folder"]
+    assert complete("bench", "folder/one.bn", "--against", "folder/") == ["folder/one.bn"]
+    assert complete("init", "folder/one.bn", "--output", "folder/") == ["folder/w.safetensors"]
     assert complete("train", "folder/one.bn", "--epochs", "") == []
     for command in COMMANDS:   # every option of the help
         named = {f"--{name}" for name in re.findall(r"^  (?:-\w \[ )?--([a-z-]+)", succeed(BNC, command, "--help").stdout, re.M)}
@@ -263,9 +277,11 @@ def other_shells():
         result = subprocess.run([shell, "-n", file(f"completion.{shell}", script)], capture_output=True, text=True)
         assert result.returncode == 0 and not result.stderr, result
     if shutil.which("fish"):
-        ask = f"source {HERE}/completion.fish; complete -C 'bnc compile --emit gr'; complete -C 'bnc expl'; complete -C 'bnc train folder/'"
+        lines = ("bnc compile --emit gr", "bnc expl", "bnc train folder/", "bnc report run --inp", "bnc --vers", "bnc --completion fi", "bnc --man expl")
+        ask = "; ".join([f"source {HERE}/completion.fish"] + [f"complete -C '{line}'" for line in lines])
         found = subprocess.run(["fish", "-c", ask], capture_output=True, text=True, cwd=HERE, env={**os.environ, "HOME": str(HERE)}).stdout
-        assert [line.split("\t")[0] for line in found.splitlines()] == ["graph", "explain", "folder/one.bn"], found
+        offered = [line.split("\t")[0] for line in found.splitlines()]
+        assert offered == ["graph", "explain", "folder/one.bn", "--version", "fish", "explain"], found   # nothing for `report run --inp`
     if shutil.which("zsh"):
         zsh_offers()
 
@@ -286,12 +302,15 @@ def zsh_offers():
         nonlocal text
         deadline = time.time() + 60
         while mark not in text and time.time() < deadline:
-            text += os.read(terminal, 65536).decode(errors="replace")
+            if select.select([terminal], [], [], 1)[0]:
+                text += os.read(terminal, 65536).decode(errors="replace")
         assert mark in text, text
         text = text[text.index(mark) + len(mark):]
 
     until("ready> ")
-    for typed, wanted in (("bnc expl\t", "bnc explain"), ("bnc compile --emit gr\t", "--emit graph"), ("bnc train folder/\t", "folder/one.bn")):
+    for typed, wanted in (("bnc expl\t", "bnc explain"), ("bnc compile --emit gr\t", "--emit graph"), ("bnc train folder/\t", "folder/one.bn"),
+                          ("bnc train folder/one.bn --data fash\t", "--data fashion-mnist"), ("bnc data fash\t", "data fashion-mnist"),
+                          ("bnc --vers\t", "--version"), ("bnc --completion fi\t", "--completion fish"), ("bnc --man expl\t", "--man explain")):
         os.write(terminal, typed.encode())
         until(wanted)
         os.write(terminal, b"\x15")   # forget the line
