@@ -236,10 +236,10 @@ def output_paths(model, weights):
     np.savez(data, x=np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32), y=(np.arange(64) % 3).astype(np.int32))
     succeed(BNC, "train", model, "--data", data, "--steps", 3, "--out", run)
     kept = (run / "weights.safetensors").read_bytes()
-    train = ["train", model, "--data", data, "--steps", 5, "--overwrite", "--out"]
-    expect("train: disk full half-way", call(BNC, *train, run, preexec_fn=limited, restore_signals=False), str(run), "File too large")
+    train = ["train", model, "--data", data, "--steps", 5]
+    expect("train: disk full half-way", call(BNC, *train, "--resume", run, preexec_fn=limited, restore_signals=False), str(run), "File too large")
     unchanged("train: disk full half-way", run / "weights.safetensors", kept)
-    expect("train: a file as folder", call(BNC, *train, weights), str(weights))
+    expect("train: a file as folder", call(BNC, *train, "--out", weights), str(weights))
     expect("resume without a checkpoint", call(BNC, "train", model, "--data", data, "--resume", HERE), "checkpoint")
     if os.geteuid() != 0:
         locked = HERE / "locked"

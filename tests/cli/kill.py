@@ -61,7 +61,7 @@ def check_same(run, whole):
 def check_events(run):
     scalars = read_scalars(run)
     check_independently(run)
-    for tag, column in (("loss/train", "loss"), ("accuracy/train", "accuracy"), ("loss/test", "test_loss"), ("accuracy/test", "test_accuracy"), ("rate", "rate")):
+    for tag, column in (("loss/train", "loss"), ("accuracy/train", "accuracy"), ("loss/validation", "test_loss"), ("accuracy/validation", "test_accuracy"), ("rate", "rate")):
         expected = {int(row["step"]): np.float32(row[column]) for row in history(run) if row[column]}
         assert expected and scalars[tag] == expected, (tag, scalars[tag], expected)
 

@@ -202,7 +202,7 @@ def notes():
     text = said(MODEL, "--data", DATA, "--validate", 0.25)
     assert ", validation loss" in text and "test" not in text, text
     page = (HERE / "said" / "report.html").read_text()
-    assert "validation accuracy" in page and "validation examples were answered wrong" in page and "test accuracy" not in page
+    assert "validation accuracy" in page and "validation examples were misclassified" in page and "test accuracy" not in page
     assert ", test loss" in said(MODEL, "--data", DATA, "--test", OTHERS)
     print("ok     what is said before a run")
 
