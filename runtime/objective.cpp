@@ -142,10 +142,9 @@ std::vector<ExampleInput> example_inputs(const Graph& graph, const std::vector<s
 Objective::Objective(const Network& network) : section_(*network.data().train()), step_(graph_with_loss(network)) {
   const Formula& loss = section_.loss;
   const Graph& graph = network.data().graph();
-  find_fields(graph);
-  std::vector<std::string> targets;
-  for (const Field& field : fields_) targets.push_back(field.name);
+  const std::vector<std::string> targets = target_names(step_, graph);
   inputs_ = example_inputs(step_, targets);
+  find_fields(targets);
   find_comparisons(loss);
   const auto accuracy_is_of = std::find_if(comparisons_.begin(), comparisons_.end(),
                                            [&](const Comparison& each) { return !has_targets() || each.target == target_; });
@@ -169,8 +168,8 @@ Objective::Objective(const Network& network) : section_(*network.data().train())
     if (!metric.definition()) formulas_.push_back(graph_of(metric.formula, step_));
 }
 
-void Objective::find_fields(const Graph& network) {
-  for (const std::string& name : target_names(step_, network)) {
+void Objective::find_fields(const std::vector<std::string>& targets) {
+  for (const std::string& name : targets) {
     const Node* node = step_.find(name).node;
     const std::optional<TargetRule> rule = target_rule(step_, *node);
     if (!rule) {

@@ -127,7 +127,7 @@ class Objective {
     TargetRule rule;
   };
 
-  void find_fields(const Graph& network);
+  void find_fields(const std::vector<std::string>& targets);
   void find_comparisons(const Formula& formula);
   void convert(FurtherArray& array, const Field& field, const Dataset::Data& data) const;
   Answers answers_of(const Metric& metric, const Run& run, const Batch& batch, TargetKind kind, int64_t count) const;

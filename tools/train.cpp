@@ -183,14 +183,14 @@ int run(const Arguments& arguments) {
     check_weights_fully(network, WeightStore::load(arguments.required("weights")));
   TrainOptions options = train_options(arguments);
   std::optional<RunFolder> folder;
-  if (options.out.empty()) {
-    options.out = folder.emplace(network.name()).path();
-    message(fmt::format("the run goes into {}", options.out));
-  }
+  if (options.out.empty()) options.out = folder.emplace(network.name()).path();
+  bool begun = false;   // an error before leaves no folder
   ProgressDisplay display("train");
   int64_t epoch = 0, tested = 0;
   options.on_warning = message;
   options.on_progress = [&](const Progress& progress) {
+    if (folder && !begun) message(fmt::format("the run goes into {}", options.out));
+    begun = true;
     display.update(progress);
     if (!progress.activity.empty()) return;
     const bool due = progress.epoch != epoch || progress.tested_step != tested || progress.step == progress.steps;

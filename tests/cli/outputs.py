@@ -168,7 +168,7 @@ def links():
     refused("a folder", [*words, deep], [], "Is a directory")
     refused("a file as folder", [*words, target / "file"], [], "is no folder")
     refused("no name", [*words, ""], [], "the name of a file", code=2)
-    refused("a source that is not there", ["compile", HERE / "none.bn", "-o", HERE / "none.bn"], [], "none.bn")
+    refused("a source that is not there", ["opt", HERE / "none.bn", "--passes", "canonicalize", "-o", HERE / "none.bn"], [], "none.bn")
 
 
 def shell(script):
