@@ -54,7 +54,7 @@ OptimizerSettings::OptimizerSettings(const TrainSection& train) : train_(train) 
     set(*argument, value);
   }
   if (!optimizer.find("rate"))
-    fail("", fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write {}(rate=0.01)", optimizer.name));
+    fail("", fmt::format("{} needs a learning rate", optimizer.name), fmt::format("write `{}(rate=0.01)`", optimizer.name));
   if (definition_->check) definition_->check(*this);
 }
 
