@@ -96,10 +96,12 @@ ExampleInput::ExampleInput(const Graph& graph, const Node& input)
     if (node->is("transpose") && node->operands[0].name() == name_)
       channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
   }
-  if (type_.dtype != DType::f32 || !is_rows_of_batch(type_))
-    fail("input `{0}` of network `{1}` is {2}; a data set fills inputs f32[{3}, ...]\nhelp: the batch size is the first dimension of an "
-         "input, as in `{0}: f32[{3}, 784]`",
-         name_, network_, type_text_, graph.batch_symbol);
+  if (type_.dtype == DType::f32 && is_rows_of_batch(type_)) return;
+  Diagnostic refused{
+      Severity::error, input.range,
+      fmt::format("input `{}` of network `{}` is {}; a data set fills inputs f32[{}, ...]", name_, network_, type_text_, graph.batch_symbol), {}};
+  refused.help(fmt::format("the batch size is the first dimension of an input, as in `{}: f32[{}, 784]`", name_, graph.batch_symbol));
+  throw CompileError(std::move(refused));
 }
 
 void ExampleInput::fit(const std::vector<int64_t>& dims, const std::string& file, const std::string& note) const {

@@ -12,9 +12,9 @@ using Json = nlohmann::ordered_json;
 
 Json figures_as_json(const std::optional<EvaluationResult>& figures) {
   if (!figures) return nullptr;
-  Json metrics = Json::object();
-  for (const auto& [name, value] : figures->metrics) metrics[name] = value;
-  return {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}, {"metrics", metrics}};   // NaN is null
+  Json json = {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}};   // NaN is null
+  for (const auto& [name, value] : figures->metrics) json["metrics"][name] = value;
+  return json;
 }
 
 std::optional<EvaluationResult> figures_of(const Json& json) {
