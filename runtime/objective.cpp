@@ -97,8 +97,8 @@ ExampleInput::ExampleInput(const Graph& graph, const Node& input)
       channels_first_ |= node->attribute("permutation").integers() == IntList{0, 2, 3, 1};
   }
   if (type_.dtype == DType::f32 && is_rows_of_batch(type_)) return;
-  const std::string text = fmt::format("input `{}` of network `{}` is {}; a data set fills inputs f32[{}, ...]", name_, network_, type_text_,
-                                       graph.batch_symbol);
+  const std::string text = fmt::format("input `{}` of network `{}` is {}; a data set fills inputs f32[{}, ...]", name_, network_,
+                                       type_text_, graph.batch_symbol);
   Diagnostic refused{Severity::error, input.range, text, {}};
   refused.help(fmt::format("the batch size is the first dimension of an input, as in `{}: f32[{}, 784]`", name_, graph.batch_symbol));
   throw CompileError(std::move(refused));
