@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+
+#include "runtime/table.h"
 
 namespace bnc {
 
@@ -25,6 +28,30 @@ AnswerKind::Scores scores_of(const std::string& loss) {
   return AnswerKind::Scores::probabilities;
 }
 
+// What metadata know of a target.
+struct KnownTarget {
+  std::optional<TargetMeaning> meaning;
+  std::vector<std::string> classes;   // their names
+  std::vector<std::string> columns;   // of a table
+};
+
+KnownTarget known_target(const ModelMetadata& model, size_t place, int64_t width) {
+  const TableEncoding* table = model.table ? &*model.table : nullptr;
+  KnownTarget known;
+  if (place == 0) {
+    known.meaning = model.targets;
+    known.classes = model.classes;
+    if (table && !table->target.empty()) known.columns.push_back(table->target);
+    for (size_t k = 0; table && width > 1 && k < table->more_targets.size(); ++k) known.columns.push_back(table->more_targets[k].name);
+  } else if (table && place <= table->more_targets.size()) {
+    const TargetColumn& column = table->more_targets[place - 1];
+    known.meaning = column.classes.empty() ? TargetMeaning::numbers : TargetMeaning::classes;
+    known.classes = column.classes;
+    if (!column.name.empty()) known.columns.push_back(column.name);
+  }
+  return known;
+}
+
 }  // namespace
 
 float AnswerKind::number_of(float raw) const {
@@ -45,21 +72,23 @@ AnswerKind answer_kind(const Objective& objective, const Objective::Comparison& 
   kind.width = objective.width_of(comparison.output);
   const TargetRule* rule = objective.rule_of(comparison.target);
   if (!rule) return kind;   // held against an input
-  const bool first = comparison.target == objective.target();   // what the metadata speak of
-  const bool trained_on_classes = first && model.targets == TargetMeaning::classes;
-  const bool may_be_classes = first && sigmoid && model.targets != TargetMeaning::numbers;
+  const size_t place = objective.place_of(comparison.target);
+  const KnownTarget known = known_target(model, place, rule->width);
+  const bool trained_on_classes = known.meaning == TargetMeaning::classes;
+  const bool may_be_classes = sigmoid && place == 0 && known.meaning != TargetMeaning::numbers;
   const bool one_hot = !rule->class_numbers && rule->width > 1 && rule->width == rule->classes && trained_on_classes;
   const int64_t scores = rule->class_numbers ? rule->width * rule->classes : rule->width;   // that answer the target
-  if (kind.width != scores) return kind;   // the loss is of something that is computed from this output
-  if (rule->class_numbers || one_hot) {
+  if (kind.width == scores && (rule->class_numbers || one_hot)) {
     kind.classes = rule->classes > 1;
     kind.scores = scores_of(comparison.loss);
     kind.width = rule->classes;
     kind.ignore = rule->ignore;
-  } else if (rule->width == 1 && (trained_on_classes || may_be_classes)) {
+  } else if (kind.width == scores && rule->width == 1 && (trained_on_classes || may_be_classes)) {
     kind.classes = true;
     if (comparison.loss == "hinge") kind.scores = Scores::logit;   // it decides at 0
-  }
+  }   // else the loss is of numbers, or of something that is computed from this output
+  kind.names = kind.classes ? known.classes : known.columns;
+  if (static_cast<int64_t>(kind.names.size()) != (kind.classes ? kind.class_count() : kind.width)) kind.names.clear();
   return kind;
 }
 

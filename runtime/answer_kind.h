@@ -20,6 +20,7 @@ struct AnswerKind {
   Scores scores = Scores::probabilities;
   int64_t width = 1;            // numbers a label; where they are no classes, numbers an example
   std::vector<int64_t> ignore = {};   // labels that count for nothing
+  std::vector<std::string> names = {};   // of the classes or of the numbers; empty where they are not known
 
   bool of_pair() const { return classes && width == 1; }
   int64_t class_count() const { return of_pair() ? 2 : width; }

@@ -74,7 +74,7 @@ class TableReader {
     if (!choices_.label.empty() || !choices_.targets.empty()) return;
     if (known && !known->more_targets.empty()) {
       std::vector<std::string> trained_on = {known->target};
-      trained_on.insert(trained_on.end(), known->more_targets.begin(), known->more_targets.end());
+      for (const TargetColumn& target : known->more_targets) trained_on.push_back(target.name);
       const bool has_all = std::all_of(trained_on.begin(), trained_on.end(),
                                        [&](const auto& name) { return survey_.find(name).has_value(); });
       if (has_all || options_.targets) choices_.targets = trained_on;
@@ -94,7 +94,7 @@ class TableReader {
     }
   }
 
-  // Columns of numbers behind the first target: arrays of their own, or all of them the only target of the network.
+  // Columns behind the first target: arrays of their own, or, of numbers, all of them the only target of the network.
   void fill_more(Dataset::Data& data) {
     const size_t more = roles_.more_targets.size();
     if (more == 0 || data.count == 0 || !roles_.target) return;
@@ -115,8 +115,14 @@ class TableReader {
       FurtherArray& array = data.others.emplace_back();
       array.name = column + 1 < options_.target_names.size() ? options_.target_names[column + 1]
                                                              : survey_.columns[roles_.more_targets[column]].name;
-      for (size_t k = 0; k < rows; ++k)
-        array.floats.push_back(number(more_[k * more + column], data.lines[k], roles_.more_targets[column]));
+      const auto field = [&](size_t k) -> const Field& { return more_[k * more + column]; };
+      std::vector<std::string>& classes = encoding_.more_targets[column].classes;
+      if (!classes.empty() || (may_learn_classes() && survey_.columns[roles_.more_targets[column]].is_text())) {
+        array.integers = labels_of(field, data.lines, classes);
+        array.classes = classes;
+      } else {
+        for (size_t k = 0; k < rows; ++k) array.floats.push_back(number(field(k), data.lines[k], roles_.more_targets[column]));
+      }
     }
   }
 
@@ -125,6 +131,7 @@ class TableReader {
     if (roles_.target && survey_.columns[*roles_.target].missing > 0) roles_.target.reset();
   }
 
+  bool may_learn_classes() const { return !options_.model || !options_.model->table; }
   bool has_known_classes() const { return options_.model && !options_.model->classes.empty(); }
   // The classes of a model that was trained on a table are what stood in its column of targets.
   bool has_text_classes() const { return has_known_classes() && options_.model->table; }
@@ -207,36 +214,38 @@ class TableReader {
     else data.labels.clear();
   }
 
-  // Text labels: those of the model by name, else numbered in alphabetical order.
   void fill_classes(Dataset::Data& data) const {
-    std::map<std::string, int32_t> classes;
-    for (size_t k = 0; k < targets_.size(); ++k) {
-      if (targets_[k].text.empty()) fail("{}: the label is empty here{}", place(data.lines[k], targets_[k]), fill_in);
-      classes.emplace(targets_[k].text, 0);
-    }
     if (options_.model && options_.model->targets && !has_known_classes()) {
       fail(
           "{}: the label `{}` is text, but the network was trained on numbers of classes, whose names its weights do not know\nhelp: write "
           "the numbers that the training data had",
           place(data.lines[0], targets_[0]), targets_[0].text);
     }
-    if (has_known_classes()) {
-      data.class_names = options_.model->classes;
-      classes.clear();
-    } else {
-      for (const auto& [name, number] : classes) data.class_names.push_back(name);
-    }
-    for (size_t k = 0; k < data.class_names.size(); ++k) classes[data.class_names[k]] = static_cast<int32_t>(k);
-    for (size_t k = 0; k < targets_.size(); ++k) {
-      const auto found = classes.find(targets_[k].text);
-      if (found == classes.end()) refuse_class(targets_[k], data.lines[k]);
-      data.labels.push_back(found->second);
-    }
+    if (has_known_classes()) data.class_names = options_.model->classes;
+    data.labels = labels_of([&](size_t k) -> const Field& { return targets_[k]; }, data.lines, data.class_names);
     data.text_labels = true;
   }
 
-  [[noreturn]] void refuse_class(const Field& label, int64_t line) const {
-    const std::vector<std::string>& classes = options_.model->classes;
+  // The numbers of text labels: by the names of `classes`; where there are none they become those that occur, in alphabetical order.
+  template <class FieldOf>
+  std::vector<int32_t> labels_of(const FieldOf& field, const std::vector<int64_t>& lines, std::vector<std::string>& classes) const {
+    std::map<std::string, int32_t> numbers;
+    for (size_t k = 0; k < lines.size(); ++k) {
+      if (field(k).text.empty()) fail("{}: the label is empty here{}", place(lines[k], field(k)), fill_in);
+      if (classes.empty()) numbers.emplace(field(k).text, 0);
+    }
+    for (const auto& [name, number] : numbers) classes.push_back(name);
+    for (size_t k = 0; k < classes.size(); ++k) numbers[classes[k]] = static_cast<int32_t>(k);
+    std::vector<int32_t> labels;
+    for (size_t k = 0; k < lines.size(); ++k) {
+      const auto found = numbers.find(field(k).text);
+      if (found == numbers.end()) refuse_class(field(k), lines[k], classes);
+      labels.push_back(found->second);
+    }
+    return labels;
+  }
+
+  [[noreturn]] void refuse_class(const Field& label, int64_t line, const std::vector<std::string>& classes) const {
     const std::string near = nearest_name(label.text, classes);
     fail("{}: the label `{}` is no class that the network was trained on{}\nnote: these are {}", place(line, label), label.text,
          near.empty() ? "" : fmt::format("; is it `{}`?", near), fmt::join(classes, ", "));

@@ -268,7 +268,7 @@ std::unique_ptr<Dataset::Data> Dataset::Data::subset(std::span<const int64_t> in
   part->targets = rows_at(targets, indices, target_size);
   for (const FurtherArray& other : others)
     part->others.push_back({other.name, other.dims, other.size, rows_at(other.floats, indices, other.size),
-                            rows_at(other.integers, indices, other.size)});
+                            rows_at(other.integers, indices, other.size), other.classes});
   part->class_names = class_names;
   part->text_labels = text_labels;
   part->divide_bytes = divide_bytes;

@@ -37,6 +37,7 @@ struct FurtherArray {
   int64_t size = 1;
   std::vector<float> floats;
   std::vector<int32_t> integers;     // or these
+  std::vector<std::string> classes = {};   // the names of integers that were text
 };
 
 struct Dataset::Data {

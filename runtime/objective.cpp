@@ -204,6 +204,11 @@ const TargetRule* Objective::rule_of(const std::string& target) const {
   return found == fields_.end() ? nullptr : &found->rule;
 }
 
+size_t Objective::place_of(const std::string& target) const {
+  const auto found = std::find_if(fields_.begin(), fields_.end(), [&](const Field& each) { return each.name == target; });
+  return static_cast<size_t>(found - fields_.begin());
+}
+
 int64_t Objective::width_of(const std::string& output) const {
   return elements_an_example(step_.output(Output::Role::output, output)->value.type());
 }
@@ -266,6 +271,8 @@ void Objective::convert(FurtherArray& array, const Field& field, const Dataset::
   one.target_size = array.size;
   one.targets = std::move(array.floats);
   one.labels = std::move(array.integers);
+  one.class_names = array.classes;
+  one.text_labels = !array.classes.empty();
   convert_targets(one, field.rule, TargetMeaning::numbers);
   array.floats.assign(one.targets.begin(), one.targets.end());
   array.integers = std::move(one.labels);

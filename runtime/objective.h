@@ -66,6 +66,8 @@ class Objective {
   const std::vector<Comparison>& comparisons() const { return comparisons_; }   // in order, one for an output and a target
   // Of a target; null for an input.
   const TargetRule* rule_of(const std::string& target) const;
+  // Which one of the targets it is, from 0, in the order in which data fill them.
+  size_t place_of(const std::string& target) const;
   int64_t width_of(const std::string& output) const;              // numbers an example
 
   // How a data set is opened for this network.

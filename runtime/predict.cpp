@@ -95,28 +95,43 @@ class Predictor {
                                         [](const Output& output) { return output.role == Output::Role::output; });
     if (objective_) {
       scheme_ = answer_kind(*objective_, {objective_->loss(), objective_->prediction(), objective_->target()}, model_);
-      const bool many = objective_->has_targets() && objective_->targets().class_numbers && objective_->targets().width > 1;
-      if (many) scheme_.classes = false;   // several classes an example
+      scheme_.classes &= is_one_an_example(scheme_);
+      for (const Objective::Comparison& each : objective_->comparisons()) {
+        AnswerKind kind = answer_kind(*objective_, each, model_);
+        if (each.output != scheme_.output && kind.classes && is_one_an_example(kind)) further_.push_back(std::move(kind));
+      }
       return;
     }
     const int64_t width = width_of(first.value);
     const bool classes = !model_.classes.empty() && width == static_cast<int64_t>(model_.classes.size());
     const bool shares = first.value.node->is("softmax");
-    scheme_ = {first.name, {}, classes, shares ? AnswerKind::Scores::probabilities : AnswerKind::Scores::logits, width};
+    const AnswerKind::Scores scores = shares ? AnswerKind::Scores::probabilities : AnswerKind::Scores::logits;
+    scheme_ = {.output = first.name, .classes = classes, .scores = scores, .width = width, .names = model_.classes};
+  }
+
+  bool is_one_an_example(const AnswerKind& kind) const { return kind.width == objective_->width_of(kind.output); }
+
+  static std::vector<std::string> class_names(const AnswerKind& kind) {
+    std::vector<std::string> names = kind.names;
+    for (int64_t k = 0; names.size() < static_cast<size_t>(kind.class_count()); ++k) names.push_back(std::to_string(k));
+    return names;
   }
 
   void name_columns() {
     found_.classes = scheme_.classes;
-    if (scheme_.classes) {
-      const int64_t width = scheme_.class_count();
-      const bool named = static_cast<int64_t>(model_.classes.size()) == width;
-      for (int64_t k = 0; k < width; ++k)
-        found_.columns.push_back(named ? model_.classes[static_cast<size_t>(k)] : std::to_string(k));
+    if (scheme_.classes) found_.columns = class_names(scheme_);
+    for (const AnswerKind& kind : further_) {
+      found_.further.push_back({kind.output, class_names(kind), {}});
+      for (const std::string& name : found_.further.back().names)
+        found_.number_columns.push_back(fmt::format("{}[{}]", kind.output, name));
     }
     std::vector<std::string>& columns = scheme_.classes ? found_.number_columns : found_.columns;
+    const auto tells_classes = [&](const std::string& output) {
+      return (scheme_.classes && output == scheme_.output) ||
+             std::any_of(further_.begin(), further_.end(), [&](const AnswerKind& kind) { return kind.output == output; });
+    };
     for (const Output& output : graph_.outputs) {
-      if (output.role != Output::Role::output || output.value.type().dtype != DType::f32) continue;
-      if (scheme_.classes && output.name == scheme_.output) continue;
+      if (output.role != Output::Role::output || output.value.type().dtype != DType::f32 || tells_classes(output.name)) continue;
       const Shape& shape = output.value.type().shape;
       if (shape.empty() || shape[0] != Dim{1, true}) continue;   // not a row an example
       const int64_t width = width_of(output.value);
@@ -147,17 +162,23 @@ class Predictor {
     session_->run();
   }
 
+  // The probabilities of the classes of one example; which one is answered.
+  int32_t add_classes(const AnswerKind& kind, int64_t k, std::vector<float>& to) {
+    const auto width = static_cast<size_t>(kind.width);
+    const size_t begin = to.size();
+    kind.add_probabilities(session_->view(kind.output).subspan(static_cast<size_t>(k) * width, width), to);
+    return answer_of(std::span(to).subspan(begin));
+  }
+
   void add_row(int64_t k) {
+    for (size_t each = 0; each < further_.size(); ++each)
+      found_.further[each].answers.push_back(add_classes(further_[each], k, found_.numbers));
     std::vector<float>& numbers = scheme_.classes ? found_.numbers : found_.values;
     for (const auto& [name, width] : numbers_) {
       const std::span<const float> row = session_->view(name).subspan(static_cast<size_t>(k * width), static_cast<size_t>(width));
       numbers.insert(numbers.end(), row.begin(), row.end());
     }
-    if (!scheme_.classes) return;
-    const auto width = static_cast<size_t>(scheme_.width);
-    const size_t begin = found_.values.size();
-    scheme_.add_probabilities(session_->view(scheme_.output).subspan(static_cast<size_t>(k) * width, width), found_.values);
-    found_.answers.push_back(answer_of(std::span(found_.values).subspan(begin)));
+    if (scheme_.classes) found_.answers.push_back(add_classes(scheme_, k, found_.values));
   }
 
   const Network& network_;
@@ -170,6 +191,7 @@ class Predictor {
   bool scored_ = false;
   std::vector<std::string> inputs_;
   AnswerKind scheme_;
+  std::vector<AnswerKind> further_;   // other outputs that tell classes apart
   BatchShape shape_;
   std::vector<std::pair<std::string, int64_t>> numbers_;   // outputs and their numbers an example
   std::optional<Session> session_;

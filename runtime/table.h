@@ -25,11 +25,17 @@ struct TableColumn {
   int64_t width() const { return is_text ? static_cast<int64_t>(categories.size()) : 1; }
 };
 
+// A column of targets behind the first.
+struct TargetColumn {
+  std::string name;                   // empty where the table has no names
+  std::vector<std::string> classes;   // where it holds text, in the order of their numbers
+};
+
 // The rules by which a table became the examples that a network was trained on; they travel with its weights.
 struct TableEncoding {
   std::vector<TableColumn> columns;   // in the order of the elements
   std::string target;                 // the name of the column of targets; empty where the table has no names
-  std::vector<std::string> more_targets = {};   // of several targets those behind the first
+  std::vector<TargetColumn> more_targets = {};   // of several targets those behind the first
   std::vector<std::string> ignored;   // columns that are left out
 
   int64_t width() const;

@@ -103,7 +103,7 @@ TableEncoding encode_by(const TableSurvey& survey, const std::string& path, cons
   roles = roles_of(survey, path, options);
   TableEncoding encoding;
   if (roles.target) encoding.target = survey.columns[*roles.target].name;
-  for (const size_t k : roles.more_targets) encoding.more_targets.push_back(survey.columns[k].name);
+  for (const size_t k : roles.more_targets) encoding.more_targets.push_back({survey.columns[k].name, {}});
   encoding.ignored = std::exchange(roles.unused, {});   // that is known, and needs no note
   for (const size_t k : roles.features) encoding.columns.push_back(column_by(survey.columns[k], k, options, path));
   if (encoding.columns.empty()) fail("{} has no column but that of the targets: examples need at least one", path);
@@ -134,9 +134,10 @@ TableRoles match_names(const TableEncoding& encoding, const TableSurvey& survey,
   roles.target = chosen ? target_of(survey, options, path, used) : survey.find(encoding.target);
   if (roles.target && used[*roles.target]) roles.target.reset();   // it is ignored
   if (roles.target) used[*roles.target] = true;
-  for (const auto* names : {&encoding.ignored, &encoding.more_targets})
-    for (const std::string& name : *names)
-      if (const auto found = survey.find(name)) used[*found] = true;
+  std::vector<std::string> others = encoding.ignored;
+  for (const TargetColumn& target : encoding.more_targets) others.push_back(target.name);
+  for (const std::string& name : others)
+    if (const auto found = survey.find(name)) used[*found] = true;
   for (size_t k = 0; k < used.size(); ++k)
     if (!used[k]) roles.unused.push_back(survey.columns[k].name);
   return roles;
@@ -171,7 +172,10 @@ std::string TableEncoding::to_text() const {
     if (column.fill) entry["missing"] = *column.fill;
   }
   Json json{{"columns", list}, {"target", target}, {"ignored", ignored}};
-  if (!more_targets.empty()) json["more_targets"] = more_targets;
+  for (const TargetColumn& each : more_targets) {
+    Json& entry = json["more_targets"].emplace_back(Json{{"name", each.name}});
+    if (!each.classes.empty()) entry["classes"] = each.classes;
+  }
   return json.dump();
 }
 
@@ -193,7 +197,12 @@ std::optional<TableEncoding> TableEncoding::parse(const std::string& text) {
     }
     encoding.target = json.at("target").get<std::string>();
     encoding.ignored = json.at("ignored").get<std::vector<std::string>>();
-    if (json.contains("more_targets")) encoding.more_targets = json["more_targets"].get<std::vector<std::string>>();
+    if (json.contains("more_targets")) {
+      for (const Json& entry : json["more_targets"].get<std::vector<Json>>()) {
+        TargetColumn& target = encoding.more_targets.emplace_back(TargetColumn{entry.at("name").get<std::string>(), {}});
+        if (entry.contains("classes")) target.classes = entry["classes"].get<std::vector<std::string>>();
+      }
+    }
     if (encoding.columns.empty()) return std::nullopt;
     return encoding;
   } catch (const Json::exception&) {

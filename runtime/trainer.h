@@ -88,7 +88,6 @@ class Trainer {
   TrainResult finish(bool stopped);
   bool test_finally(const WeightStore& weights, TrainResult& result, RunRecord& record);
   std::optional<EvaluationResult> test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record);
-  std::vector<std::string> answer_names(const AnswerKind& kind, const Dataset& data) const;
   RunRecord record(RunState state) const;
   void note_call();
   // The page of the run as it stands; while it goes on, every few seconds, if that takes little of the time.

@@ -101,10 +101,8 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Weig
   EvaluationHooks hooks = test_hooks();
   std::vector<std::unique_ptr<AnswerCollector>> collectors;   // one for each comparison
   if (record) {
-    for (const Objective::Comparison& each : objective_.comparisons()) {
-      const AnswerKind kind = answer_kind(objective_, each, state_.weights.data().metadata);
-      collectors.push_back(collector_of(kind, answer_names(kind, data)));
-    }
+    for (const Objective::Comparison& each : objective_.comparisons())
+      collectors.push_back(collector_of(answer_kind(objective_, each, state_.weights.data().metadata)));
     const TargetKind targets = objective_.fit(data, 1).targets;
     hooks.visit = [&, targets](int64_t first, int64_t count, const Batch& batch) {
       for (size_t k = 0; k < collectors.size(); ++k) {
@@ -118,17 +116,6 @@ std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const Weig
   if (result)
     for (const auto& collector : collectors) record->answers.push_back(collector->answers(data));
   return result;
-}
-
-// Of the classes, or of the numbers that the network predicts.
-std::vector<std::string> Trainer::answer_names(const AnswerKind& kind, const Dataset& data) const {
-  const ModelMetadata& model = state_.weights.data().metadata;
-  if (kind.target != objective_.target()) return {};
-  if (kind.classes) return data.data().class_names.empty() ? model.classes : data.data().class_names;
-  if (!model.table || model.table->target.empty()) return {};
-  std::vector<std::string> names = {model.table->target};
-  if (kind.width > 1) names.insert(names.end(), model.table->more_targets.begin(), model.table->more_targets.end());
-  return names;
 }
 
 void Trainer::note_call() {

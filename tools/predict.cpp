@@ -53,6 +53,7 @@ class Rows {
     if (!id_.empty()) object[key_] = predictions_.ids[static_cast<size_t>(k)];
     if (!predictions_.classes) {
       for (size_t column = 0; column < width_; ++column) object[predictions_.columns[column]] = json_number(value(k, column));
+      add_further(object, k);
       return object;
     }
     const int32_t answer = predictions_.answers[static_cast<size_t>(k)];
@@ -60,11 +61,20 @@ class Rows {
     object["probability"] = answer < 0 ? Json(nullptr) : json_number(value(k, static_cast<size_t>(answer)));
     Json& all = object["probabilities"] = Json::object();
     for (const size_t column : shown(k)) all[predictions_.columns[column]] = json_number(value(k, column));
-    for (size_t n = 0; n < predictions_.number_columns.size(); ++n) object[predictions_.number_columns[n]] = json_number(numbers(k)[n]);
+    add_further(object, k);
     return object;
   }
 
  private:
+  // What other outputs answer: nothing where a prediction is not finite.
+  void add_further(Json& object, int64_t k) const {
+    for (const auto& each : predictions_.further) {
+      const int32_t answer = each.answers[static_cast<size_t>(k)];
+      object[each.output] = answer < 0 ? Json(nullptr) : Json(each.names[static_cast<size_t>(answer)]);
+    }
+    for (size_t n = 0; n < predictions_.number_columns.size(); ++n) object[predictions_.number_columns[n]] = json_number(numbers(k)[n]);
+  }
+
   float value(int64_t k, size_t column) const { return predictions_.values[static_cast<size_t>(k) * width_ + column]; }
 
   // What the network's other outputs give.
@@ -90,6 +100,7 @@ class Rows {
     if (!top_) names.insert(names.end(), predictions_.columns.begin(), predictions_.columns.end());
     for (size_t rank = 2; rank <= top_.value_or(0); ++rank)
       names.insert(names.end(), {fmt::format("prediction_{}", rank), fmt::format("probability_{}", rank)});
+    for (const auto& each : predictions_.further) names.push_back(each.output);
     names.insert(names.end(), predictions_.number_columns.begin(), predictions_.number_columns.end());
     return names;
   }
@@ -102,6 +113,10 @@ class Rows {
     for (const size_t column : shown(k)) {
       if (top_) add(fields, k, answer < 0 ? -1 : static_cast<int64_t>(column));
       else fields.push_back(number(value(k, column)));
+    }
+    for (const auto& each : predictions_.further) {
+      const int32_t other = each.answers[static_cast<size_t>(k)];
+      fields.push_back(other < 0 ? "" : each.names[static_cast<size_t>(other)]);
     }
     for (const float each : numbers(k)) fields.push_back(number(each));
     return fields;
@@ -131,10 +146,12 @@ class Rows {
 // Arrays `prediction` (numbers of classes) and `probabilities`, or `values`.
 NamedArrays arrays_of(const Predictions& found) {
   const std::vector<int64_t> dims = {found.count, static_cast<int64_t>(found.columns.size())};
-  if (!found.classes) return {{"values", Array(dims, found.values)}};
-  NamedArrays arrays = {{"prediction", Array({found.count}, found.answers)}, {"probabilities", Array(dims, found.values)}};
+  NamedArrays arrays = {{"values", Array(dims, found.values)}};
+  if (found.classes) arrays = {{"prediction", Array({found.count}, found.answers)}, {"probabilities", Array(dims, found.values)}};
+  for (const auto& each : found.further) arrays.emplace_back(each.output, Array({found.count}, each.answers));
   if (!found.number_columns.empty())
-    arrays.emplace_back("values", Array({found.count, static_cast<int64_t>(found.number_columns.size())}, found.numbers));
+    arrays.emplace_back(found.classes ? "values" : "others",
+                        Array({found.count, static_cast<int64_t>(found.number_columns.size())}, found.numbers));
   return arrays;
 }
 

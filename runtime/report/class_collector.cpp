@@ -15,10 +15,10 @@ constexpr size_t shown_mistakes = 20, shown_right = 10, ranked_examples = size_t
 
 class ClassCollector : public AnswerCollector {
  public:
-  ClassCollector(AnswerKind kind, std::vector<std::string> names)
+  explicit ClassCollector(AnswerKind kind)
       : kind_(std::move(kind)), classes_(static_cast<size_t>(kind_.class_count())) {
     found_.classes = classes_;
-    if (names.size() == classes_) found_.names = std::move(names);
+    found_.names = kind_.names;
     found_.unanswered.assign(classes_, 0);
   }
 
@@ -92,8 +92,8 @@ class ClassCollector : public AnswerCollector {
 
 }  // namespace
 
-std::unique_ptr<AnswerCollector> collect_classes(const AnswerKind& kind, std::vector<std::string> names) {
-  return std::make_unique<ClassCollector>(kind, std::move(names));
+std::unique_ptr<AnswerCollector> collect_classes(const AnswerKind& kind) {
+  return std::make_unique<ClassCollector>(kind);
 }
 
 }  // namespace bnc

@@ -5,7 +5,7 @@
 
 namespace bnc {
 
-std::unique_ptr<AnswerCollector> collect_classes(const AnswerKind& kind, std::vector<std::string> names);
-std::unique_ptr<AnswerCollector> collect_numbers(const AnswerKind& kind, std::vector<std::string> names);
+std::unique_ptr<AnswerCollector> collect_classes(const AnswerKind& kind);
+std::unique_ptr<AnswerCollector> collect_numbers(const AnswerKind& kind);
 
 }  // namespace bnc

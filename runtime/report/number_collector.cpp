@@ -59,11 +59,8 @@ class ColumnCollector {
 
 class NumberCollector : public AnswerCollector {
  public:
-  NumberCollector(AnswerKind kind, std::vector<std::string> names)
-      : kind_(std::move(kind)), width_(static_cast<size_t>(kind_.width)), names_(std::move(names)),
-        columns_(together() ? 1 : width_) {
-    if (names_.size() != width_) names_.clear();
-  }
+  explicit NumberCollector(AnswerKind kind)
+      : kind_(std::move(kind)), width_(static_cast<size_t>(kind_.width)), columns_(together() ? 1 : width_) {}
 
   void add(int64_t first, int64_t count, std::span<const float> predictions, const Truths& truths) override {
     const auto rows = static_cast<size_t>(count);
@@ -96,20 +93,19 @@ class NumberCollector : public AnswerCollector {
 
   std::string name(size_t column) const {
     if (together()) return fmt::format("all {} numbers of {}", width_, kind_.output);
-    if (!names_.empty()) return names_[column];
+    if (!kind_.names.empty()) return kind_.names[column];
     return width_ == 1 ? kind_.output : fmt::format("{}[{}]", kind_.output, column);
   }
 
   const AnswerKind kind_;
   const size_t width_;
-  std::vector<std::string> names_;
   std::vector<ColumnCollector> columns_;
 };
 
 }  // namespace
 
-std::unique_ptr<AnswerCollector> collect_numbers(const AnswerKind& kind, std::vector<std::string> names) {
-  return std::make_unique<NumberCollector>(kind, std::move(names));
+std::unique_ptr<AnswerCollector> collect_numbers(const AnswerKind& kind) {
+  return std::make_unique<NumberCollector>(kind);
 }
 
 }  // namespace bnc

@@ -45,8 +45,8 @@ std::string image_of(const Dataset& data, int64_t example) {
   return "data:image/png;base64," + encode_base64(encode_png(rows, columns, dims[2], pixels));
 }
 
-std::unique_ptr<AnswerCollector> collector_of(const AnswerKind& kind, std::vector<std::string> names) {
-  return kind.classes ? collect_classes(kind, std::move(names)) : collect_numbers(kind, std::move(names));
+std::unique_ptr<AnswerCollector> collector_of(const AnswerKind& kind) {
+  return kind.classes ? collect_classes(kind) : collect_numbers(kind);
 }
 
 }  // namespace bnc

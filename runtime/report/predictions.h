@@ -27,8 +27,7 @@ class AnswerCollector {
   virtual OutputAnswers answers(const Dataset& data) const = 0;
 };
 
-// `names` are those of the classes or of the columns of numbers; there may be none.
-std::unique_ptr<AnswerCollector> collector_of(const AnswerKind& kind, std::vector<std::string> names);
+std::unique_ptr<AnswerCollector> collector_of(const AnswerKind& kind);
 
 // An example as a PNG data URI, of every k-th pixel where it is large; empty where it is no grey or RGB image.
 std::string image_of(const Dataset& data, int64_t example);

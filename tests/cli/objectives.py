@@ -105,6 +105,39 @@ def two_heads():
     assert text.returncode == 1 and "is text, but the network was trained on numbers" in text.stderr, text.stderr
 
 
+def two_class_heads():
+    """Both targets are text: the classes of both are kept with the weights, and named in predictions and report."""
+    path = model("kinds", """network kinds(x: f32[N, 3]) {
+  h = relu(batch_norm(dense(x, 16, bias=false)))
+  return kind = dense(h, 1), colour = dense(h, 3)
+}""", """  loss = binary_cross_entropy_with_logits(kind, animal) + softmax_cross_entropy(colour, paint)
+  metrics = [accuracy(colour, paint)]""")
+    x = floats(400, 3)
+    animals = np.where(x[:, 0] > 0, "dog", "cat")
+    paints = np.array(["red", "green", "blue"])[np.digitize(x[:, 1], [-0.5, 0.5])]
+    table = HERE / "kinds.csv"
+    table.write_text("a,b,c,animal,paint\n" + "".join(f"{r[0]},{r[1]},{r[2]},{a},{p}\n" for r, a, p in zip(x, animals, paints)))
+    _, weights = train(path, table, sections=("Confusion of kind", "Thresholds of kind", "Confusion of colour"))
+    assert evaluate(path, weights, table)["metrics"]["accuracy"] > 0.85
+    # Other rows, in other columns, with classes in another order; one class does not occur.
+    rows = [k for k in range(400) if paints[k] != "blue"][::-1]
+    shuffled = HERE / "shuffled.csv"
+    shuffled.write_text("paint,c,animal,b,a\n" + "".join(f"{paints[k]},{x[k][2]},{animals[k]},{x[k][1]},{x[k][0]}\n" for k in rows))
+    assert evaluate(path, weights, shuffled)["metrics"]["accuracy"] > 0.85
+    answers = list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", shuffled).stdout)))
+    assert np.mean([answer["prediction"] == animals[k] and answer["colour"] == paints[k] for answer, k in zip(answers, rows)]) > 0.8, answers[0]
+    names = ["blue", "green", "red"]
+    for answer in answers:
+        shares = [float(answer[f"colour[{name}]"]) for name in names]
+        assert abs(sum(shares) - 1) < 1e-4 and names[int(np.argmax(shares))] == answer["colour"], answer
+    first = json.loads(succeed(BNC, "predict", path, "--weights", weights, "--data", shuffled, "--json").stdout.splitlines()[0])
+    assert first["colour"] == answers[0]["colour"] and first["prediction"] == answers[0]["prediction"], first
+    unknown = HERE / "unknown.csv"
+    unknown.write_text(table.read_text().replace(",green", ",gren", 1))
+    refused = call(BNC, "eval", path, "--weights", weights, "--data", unknown)
+    assert refused.returncode == 1 and "is no class that the network was trained on; is it `green`?" in refused.stderr, refused.stderr
+
+
 def siamese():
     path = model("siamese", """block embed(x, first, second) { return matmul(relu(matmul(x, first)), second) }
 network siamese(left: f32[N, 8], right: f32[N, 8]) {
@@ -192,6 +225,6 @@ def balanced_classes():
     assert found[1] > found[0] + 0.1, found
 
 
-for test in (two_heads, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
+for test in (two_heads, two_class_heads, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
     test()
     print(f"ok {test.__name__}")

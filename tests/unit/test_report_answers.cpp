@@ -29,7 +29,7 @@ TEST_CASE("predictions: mistakes by certainty, then right answers; images only o
   const TemporaryFolder folder;
   save_npz(folder.path("d.npz"), {{"x", Array({4, 2}, std::vector<float>(8, 0.5f))}, {"y", Array({4}, std::vector<int32_t>{0, 1, 2, 1})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logits, 3}, {});
+  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logits, 3});
   const std::vector<float> scores = {5, 0, 0, /**/ 1, 0, 0, /**/ 9, 0, 0, /**/ 0, 3, 0};
   collector->add(0, 4, scores, {data.data().labels, {}});
   const ClassAnswers found = *collector->answers(data).classes;
@@ -50,7 +50,7 @@ TEST_CASE("predictions of pixels are counted, without those that are no class; w
   const TemporaryFolder folder;
   save_npz(folder.path("d.npz"), {{"x", Array({2, 2}, std::vector<float>(4, 0.5f))}, {"y", Array({2}, std::vector<int32_t>{0, 1})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  const auto collector = collector_of({"y", "mask", true, AnswerKind::Scores::logits, 2}, {"ground", "sky"});
+  const auto collector = collector_of({"y", "mask", true, AnswerKind::Scores::logits, 2, {}, {"ground", "sky"}});
   const std::vector<int32_t> mask = {0, 1, 255, 1};
   const std::vector<float> scores = {2, 1, /**/ 2, 1, /**/ 0, 1, /**/ NAN, 1};
   collector->add(0, 2, scores, {mask, {}});
@@ -67,7 +67,7 @@ TEST_CASE("labels that the loss ignores count for nothing, also where they are c
   const TemporaryFolder folder;
   save_npz(folder.path("d.npz"), {{"x", Array({3, 2}, std::vector<float>(6, 0.5f))}, {"y", Array({3}, std::vector<int32_t>{0, 1, 2})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logits, 3, {1}}, {});
+  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logits, 3, {1}});
   collector->add(0, 3, std::vector<float>{1, 0, 0, /**/ 1, 0, 0, /**/ 0, 0, 1}, {data.data().labels, {}});
   const ClassAnswers found = *collector->answers(data).classes;
   CHECK(found.count == 2);
@@ -98,7 +98,7 @@ TEST_CASE("the answers of a network with one logit: at 0.5, in two classes") {
   const TemporaryFolder folder;
   save_npz(folder.path("d.npz"), {{"x", Array({3, 2}, std::vector<float>(6, 0.5f))}, {"y", Array({3}, std::vector<int32_t>{0, 1, 1})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logit, 1}, {"no", "yes"});
+  const auto collector = collector_of({"y", "labels", true, AnswerKind::Scores::logit, 1, {}, {"no", "yes"}});
   collector->add(0, 3, std::vector<float>{-1, 2, -0.5f}, {data.data().labels, {}});
   const ClassAnswers found = *collector->answers(data).classes;
   CHECK(found.confusion == Confusion{{{0, 0}, 1}, {{1, 0}, 1}, {{1, 1}, 1}});
@@ -128,7 +128,7 @@ TEST_CASE("predicted numbers: errors of all, points and bars of some, the worst 
   const TemporaryFolder folder;
   save_npz(folder.path("d.npz"), {{"x", Array({4, 2}, std::vector<float>(8, 0.5f))}, {"y", Array({4}, std::vector<float>{1, 2, 3, 4})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
-  const auto collector = collector_of({"y", "target", false, AnswerKind::Scores::number, 1}, {"price"});
+  const auto collector = collector_of({"y", "target", false, AnswerKind::Scores::number, 1, {}, {"price"}});
   collector->add(0, 4, std::vector<float>{1, 2.5f, 1, NAN}, {{}, data.data().targets});
   const OutputAnswers answers = collector->answers(data);
   REQUIRE(answers.numbers.size() == 1);
@@ -160,7 +160,7 @@ TEST_CASE("very many numbers of an example are shown together, and of many point
   save_npz(folder.path("d.npz"), {{"x", Array({1, 2}, std::vector<float>(2, 0.5f))}, {"y", Array({1}, std::vector<float>{1})}});
   const Dataset data = Dataset::open(folder.path("d.npz"), "test");
   constexpr int64_t width = 784, count = 20;
-  const auto collector = collector_of({"picture", "x", false, AnswerKind::Scores::number, width}, {});
+  const auto collector = collector_of({"picture", "x", false, AnswerKind::Scores::number, width});
   std::vector<float> truths(count * width), predictions;
   for (size_t k = 0; k < truths.size(); ++k) truths[k] = static_cast<float>(k % width);
   for (const float truth : truths) predictions.push_back(truth + 1);

@@ -116,7 +116,14 @@ struct Predictions {
   std::vector<std::string> columns;     // the names of the classes, or of the numbers: `y`, `y[0]`, `y[1]` ..
   std::vector<float> values;            // count x columns: the probability of each class, or the numbers
   std::vector<int32_t> answers;         // of classes: the most probable one; -1 where a prediction is not finite
-  std::vector<std::string> number_columns;   // of classes: the names of the numbers that the network's other outputs give
+  // Another output that tells classes apart; their probabilities are among `numbers`, as `colour[red]`.
+  struct FurtherClasses {
+    std::string output;
+    std::vector<std::string> names;
+    std::vector<int32_t> answers;       // as above
+  };
+  std::vector<FurtherClasses> further;
+  std::vector<std::string> number_columns;   // the names of the numbers that the network's other outputs give
   std::vector<float> numbers;           // count x number_columns
   std::vector<std::string> ids;         // what stands in the column that is carried through, or the files of images; else empty
   std::string id_name;                  // the name of that column, or `file`
