@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ir/evaluate.h"
+#include "ir/op.h"
 #include "runtime/error.h"
 #include "runtime/finite.h"
 #include "runtime/objective.h"
