@@ -143,9 +143,6 @@ void Trainer::begin() {
   if (!options_.resume.empty() && out_ == options_.resume) checkpoint_step_ = state_.step;
   keep_state();
   if (out_.empty()) return;
-  std::error_code ignored;
-  const bool goes_on = !options_.resume.empty() && fs::equivalent(out_, options_.resume, ignored);
-  if (!goes_on) fs::remove(path("weights.safetensors"), ignored);   // of a run whose place this one takes
   remove_leftovers(out_);
   CompileOptions compile;
   compile.cpu = options_.cpu;
@@ -154,6 +151,9 @@ void Trainer::begin() {
   probe_.emplace(network_, objective_, data_, compile, seed_, state_.weights);
   if (state_.step == 0) sample_distributions();
   save_checkpoint();
+  std::error_code ignored;
+  const bool goes_on = !options_.resume.empty() && fs::equivalent(out_, options_.resume, ignored);
+  if (!goes_on) fs::remove(path("weights.safetensors"), ignored);   // of a run whose place this one takes
   const std::string best = path("weights.best.safetensors");
   if (state_.best) state_.best->weights.save(best);
   else fs::remove(best, ignored);

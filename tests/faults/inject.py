@@ -204,11 +204,12 @@ class Experiment:
             yield "does not speak of memory"
 
     def nothing_lost(self, now):
-        """A run begun anew has no best weights before its first test: where its checkpoint has taken the old one's place, theirs are gone."""
+        """Where the checkpoint of a run begun anew has taken the old one's place, the old run's weights are gone."""
         progress = "run/checkpoint/progress.json"
         begun = progress in now and now[progress] != self.old.get(progress)
         for name in self.command.outputs:
-            if name in self.old and name not in now and not (begun and "best" in name):
+            gone = begun and ("best" in name or (name == "run/weights.safetensors" and self.command.name == "train"))
+            if name in self.old and name not in now and not gone:
                 yield f"{name} was there before and is lost"
             if name.startswith("run/checkpoint/") and not begun and now.get(name) != self.old.get(name):
                 yield f"{name} is not of the checkpoint that was there before"
