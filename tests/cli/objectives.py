@@ -118,12 +118,12 @@ def two_class_heads():
     table = HERE / "kinds.csv"
     table.write_text("a,b,c,animal,paint\n" + "".join(f"{r[0]},{r[1]},{r[2]},{a},{p}\n" for r, a, p in zip(x, animals, paints)))
     _, weights = train(path, table, sections=("Confusion of kind", "Thresholds of kind", "Confusion of colour"))
-    assert evaluate(path, weights, table)["metrics"]["accuracy"] > 0.85
+    assert evaluate(path, weights, table)["metrics"]["accuracy/colour"] > 0.85
     # Other rows, in other columns, with classes in another order; one class does not occur.
     rows = [k for k in range(400) if paints[k] != "blue"][::-1]
     shuffled = HERE / "shuffled.csv"
     shuffled.write_text("paint,c,animal,b,a\n" + "".join(f"{paints[k]},{x[k][2]},{animals[k]},{x[k][1]},{x[k][0]}\n" for k in rows))
-    assert evaluate(path, weights, shuffled)["metrics"]["accuracy"] > 0.85
+    assert evaluate(path, weights, shuffled)["metrics"]["accuracy/colour"] > 0.85
     answers = list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", shuffled).stdout)))
     assert np.mean([answer["prediction"] == animals[k] and answer["colour"] == paints[k] for answer, k in zip(answers, rows)]) > 0.8, answers[0]
     names = ["blue", "green", "red"]
