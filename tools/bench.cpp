@@ -38,7 +38,7 @@ void print_profile(const BenchResult& result) {
   print(fmt::format("{:10.4f} ms with a barrier behind each kernel\n", total));
 }
 
-int run(const Arguments& arguments) {
+int run_bench(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
   BenchOptions options;
@@ -100,7 +100,7 @@ Command bench_command() {
                   "bnc bench examples/mnist_mlp.bn --mode train --batch 60",
                   {},
                   {"model"},
-                  run};
+                  run_bench};
   po::options_description options("Options");
   options.add_options()("mode", one_of("MODE", {"infer", "train"}),
                         "infer (default): frozen inference; train: forward, backward and update")(

@@ -80,7 +80,7 @@ std::string default_output(const Arguments& arguments) {
   return std::filesystem::path(arguments.required("model")).filename().replace_extension(extension).string();
 }
 
-std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
+std::vector<ImpliedOutput> compile_outputs(const Arguments& arguments) {
   if (arguments.has("output") || is_text(arguments.choice("emit"))) return {};
   return {{"the object", default_output(arguments)}};
 }
@@ -140,7 +140,7 @@ int compile_object(const Arguments& arguments, const Network& network, const std
   return exit_done;
 }
 
-int run(const Arguments& arguments) {
+int run_compile(const Arguments& arguments) {
   const std::string stage = arguments.choice("emit");
   if (const auto found = stage_extensions.find(stage); found != stage_extensions.end())
     check_extension("output", arguments.text("output"), found->second);
@@ -161,7 +161,7 @@ Command compile_command() {
                   "bnc compile examples/mnist_mlp.bn --weights run/weights.safetensors -o mlp.o --header mlp.h",
                   {},
                   {"model"},
-                  run};
+                  run_compile};
   po::options_description options("Options");
   options.add_options()("output,o", output_file("OUT"), "where to write, `-` for stdout; text stages go there without it")(
       "emit", one_of("STAGE", {"obj", "ast", "graph", "loops", "llvm", "asm", "shared"}),
@@ -175,7 +175,7 @@ Command compile_command() {
       "batch", po::value<int64_t>()->value_name("N"), "fix the batch size (default: any); the header then has NAME_WORKSPACE_BYTES");
   add_cpu_option(options);
   command.options.add(options).add(pass_options());
-  command.implied_outputs = implied_outputs;
+  command.implied_outputs = compile_outputs;
   return command;
 }
 

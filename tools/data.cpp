@@ -112,7 +112,7 @@ Json json_of(const DataSummary& data) {
   return json;
 }
 
-int run(const Arguments& arguments) {
+int run_data(const Arguments& arguments) {
   const std::string spec = arguments.required("spec");
   const DataSummary data = summarize_data(spec, arguments.data_options());
   if (arguments.json()) print_json(json_of(data));
@@ -124,7 +124,7 @@ int run(const Arguments& arguments) {
 
 Command data_command() {
   Command command{"data", "prints what bnc understands of a data set, and what looks wrong with it", "SPEC [options]",
-                  "bnc data fashion-mnist", {}, {"spec"}, run};
+                  "bnc data fashion-mnist", {}, {"spec"}, run_data};
   po::options_description options("Options");
   options.add_options()("id", po::value<std::string>()->value_name("COLUMN"), "of a table: a column that only names the rows");
   add_data_options(options);

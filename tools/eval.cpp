@@ -6,7 +6,7 @@
 namespace bnc::tools {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_eval(const Arguments& arguments) {
   arguments.required("data");
   DataPass pass(arguments, "evaluate", true);
   auto options = pass.options<EvaluateOptions>();
@@ -30,7 +30,7 @@ int run(const Arguments& arguments) {
 
 Command eval_command() {
   Command command{"eval", "prints loss and accuracy over a data set", "M.bn --weights W --data SPEC [options]",
-                  "bnc eval examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist", {}, {"model"}, run};
+                  "bnc eval examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist", {}, {"model"}, run_eval};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: test)", data_help),
                                                       "examples a batch (default 100)");
   options.add_options()("stats", one_of("S", {"population", "batch"}),

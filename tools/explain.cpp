@@ -60,7 +60,7 @@ void print_difference(const Explanation& explanation, bool json) {
   print(fmt::format("folding changes the outputs by: {:.2g} predicted, {}\n", *explanation.predicted_difference, measured));
 }
 
-int run(const Arguments& arguments) {
+int run_explain(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
   const CompileOptions options = arguments.compile_options();
@@ -86,7 +86,7 @@ Command explain_command() {
                   "bnc explain examples/mnist_mlp.bn --require-folded",
                   {},
                   {"model"},
-                  run};
+                  run_explain};
   po::options_description options("Options");
   options.add_options()
       ("mode", one_of("MODE", {"infer", "train"}), "infer (default) or train")

@@ -16,7 +16,7 @@ std::string contents(const std::string& path) {
   return text.str();
 }
 
-int run(const Arguments& arguments) {
+int run_fmt(const Arguments& arguments) {
   const bool from_stdin = arguments.model_is_stdin();
   if (from_stdin && arguments.flag("write")) throw UsageError("`--write` changes a file, but this is stdin");
   const std::string path = from_stdin ? stdin_name : arguments.required("model");
@@ -36,7 +36,7 @@ int run(const Arguments& arguments) {
 Command fmt_command() {
   Command command{
       "fmt", "prints a file in canonical layout, comments kept", "M.bn [--write | --check]", "bnc fmt examples/mnist_mlp.bn", {}, {"model"},
-      run};
+      run_fmt};
   po::options_description options("Options");
   options.add_options()
       ("write", po::bool_switch(), "change the file instead of printing it")

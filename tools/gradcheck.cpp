@@ -7,7 +7,7 @@
 namespace bnc::tools {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_gradcheck(const Arguments& arguments) {
   const Network network = arguments.network();
   int failures = 0;
   for (const GradientCheck& check : network.check_gradients(static_cast<uint64_t>(arguments.integer("seed", 0).value_or(1)))) {
@@ -35,7 +35,7 @@ Command gradcheck_command() {
                   "bnc gradcheck examples/mnist_mlp.bn",
                   {},
                   {"model"},
-                  run};
+                  run_gradcheck};
   po::options_description options("Options");
   options.add_options()("seed", po::value<int64_t>()->value_name("S"), "seed of the weights and data (default 1)");
   command.options.add(options);

@@ -6,7 +6,7 @@
 namespace bnc::tools {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_init(const Arguments& arguments) {
   const Network network = arguments.network();
   arguments.required("output");
   const std::string output = arguments.output("output");
@@ -24,7 +24,7 @@ int run(const Arguments& arguments) {
 
 Command init_command() {
   Command command{"init", "writes freshly initialized weights", "M.bn --seed S -o W.safetensors",
-                  "bnc init examples/mnist_mlp.bn --seed 1 -o weights.safetensors", {}, {"model"}, run};
+                  "bnc init examples/mnist_mlp.bn --seed 1 -o weights.safetensors", {}, {"model"}, run_init};
   po::options_description options("Options");
   options.add_options()
       ("seed", po::value<int64_t>()->value_name("S"), "same seed, same bits (default 0)")

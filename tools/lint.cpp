@@ -19,7 +19,7 @@ void print_finding(const LintFinding& finding, bool json) {
               {"advice", finding.advice}});
 }
 
-int run(const Arguments& arguments) {
+int run_lint(const Arguments& arguments) {
   DataPass pass(arguments, "lint", false);
   const std::vector<LintFinding> findings = lint(pass.network, pass.weights, pass.options<LintOptions>());
   pass.display.finish();
@@ -38,7 +38,7 @@ Command lint_command() {
                   "bnc lint examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist",
                   {},
                   {"model"},
-                  run};
+                  run_lint};
   const std::string data = fmt::format("hold the stored statistics against those of these data: {} (default: train)", data_help);
   command.options.add(data_pass_options(data, normalized_together_help));
   return command;

@@ -17,7 +17,7 @@ int check_equivalence(const std::vector<EquivalenceCheck>& checks, bool json) {
   return failures ? exit_failed : exit_done;
 }
 
-int run(const Arguments& arguments) {
+int run_opt(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::optional<WeightStore> weights = arguments.weights(network);
   arguments.required("passes");
@@ -36,7 +36,7 @@ int run(const Arguments& arguments) {
 
 Command opt_command() {
   Command command{"opt", "prints a network after some passes, as legal .bn text", "M.bn --passes a,b,c [options]",
-                  "bnc opt examples/mnist_mlp.bn --passes canonicalize,freeze,fold-batch-norm", {}, {"model"}, run};
+                  "bnc opt examples/mnist_mlp.bn --passes canonicalize,freeze,fold-batch-norm", {}, {"model"}, run_opt};
   po::options_description options("Options");
   options.add_options()
       ("passes", po::value<std::string>()->value_name("a,b,c"), "the passes to run, in order")

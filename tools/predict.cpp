@@ -164,7 +164,7 @@ void report_figures(const Predictions& found) {
   message(fmt::format("by the targets of these data: {}", figures_text(*found.figures, 6)));
 }
 
-int run(const Arguments& arguments) {
+int run_predict(const Arguments& arguments) {
   arguments.required("data");
   const std::string output = arguments.text("output");
   const Format format = format_of(output);
@@ -199,7 +199,7 @@ Command predict_command() {
                   "bnc predict examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist -o predictions.csv",
                   {},
                   {"model"},
-                  run};
+                  run_predict};
   po::options_description options = data_pass_options(
       fmt::format("the data, of which targets are not needed: {} (default: test)", data_help), "examples a batch (default 100)");
   options.add_options()

@@ -10,12 +10,12 @@ namespace {
 
 std::string page_of(const std::string& run) { return (std::filesystem::path(run) / "report.html").string(); }
 
-std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
+std::vector<ImpliedOutput> report_outputs(const Arguments& arguments) {
   if (arguments.has("out")) return {};
   return {{"the page", page_of(arguments.texts("run").front())}};
 }
 
-int run(const Arguments& arguments) {
+int run_report(const Arguments& arguments) {
   const std::vector<std::string> runs = arguments.texts("run");
   if (runs.size() > 1 && !arguments.has("out")) throw UsageError("several runs make a page of their own: say where with `-o PAGE.html`");
   const std::string path = arguments.has("out") ? arguments.output("out") : page_of(runs.front());
@@ -34,13 +34,13 @@ Command report_command() {
                   "bnc report run -o report.html",
                   {},
                   {"run"},
-                  run,
+                  run_report,
                   true};
   po::options_description options("Options");
   options.add_options()
       ("out,o", output_file("PAGE.html", {".html", ".htm"}), "where to write the page (default for one run: RUN/report.html)");
   command.options.add(options);
-  command.implied_outputs = implied_outputs;
+  command.implied_outputs = report_outputs;
   return command;
 }
 

@@ -6,7 +6,7 @@
 namespace bnc::tools {
 namespace {
 
-int run(const Arguments& arguments) {
+int run_restat(const Arguments& arguments) {
   arguments.required("data");
   arguments.required("output");
   const std::string output = arguments.output("output");
@@ -26,7 +26,7 @@ Command restat_command() {
                   "bnc restat examples/mnist_mlp.bn --weights run/weights.safetensors --data fashion-mnist -o restat.safetensors",
                   {},
                   {"model"},
-                  run};
+                  run_restat};
   po::options_description options = data_pass_options(fmt::format("the data: {} (default: train)", data_help), normalized_together_help);
   options.add_options()("output,o", output_file("W2", {".safetensors"}),
                         "the file to write: the same weights with new means and variances");

@@ -41,7 +41,7 @@ bool is_taken(const Network& network, Mode mode, const std::string& name) {
   return name != "labels" && !is_among(network.targets(), name);
 }
 
-int run(const Arguments& arguments) {
+int run_network(const Arguments& arguments) {
   const Network network = arguments.network();
   arguments.required("output");
   const std::string input = arguments.required("input"), output = arguments.output("output");
@@ -76,7 +76,7 @@ Command run_command() {
                   "bnc run examples/mnist_mlp.bn --weights run/weights.safetensors --input images.npz --output predictions.npz",
                   {},
                   {"model"},
-                  run};
+                  run_network};
   po::options_description options("Options");
   options.add_options()("weights,w", input_file("W"), "the weights (safetensors)")(
       "input,i", input_file("IN"),

@@ -140,7 +140,7 @@ void print_objects(const Network& network, const NetworkSummary& summary, std::o
               {"statistics", summary.statistics}, {"weight_bytes", summary.weight_bytes}, {"operations", summary.operations}});
 }
 
-int run(const Arguments& arguments) {
+int run_summary(const Arguments& arguments) {
   const Network network = arguments.network();
   const std::optional<int64_t> batch = arguments.integer("batch"), depth = arguments.integer("depth");
   const NetworkSummary summary = network.summarize(batch);
@@ -162,7 +162,7 @@ Command summary_command() {
                   "bnc summary examples/mnist_mlp.bn",
                   {},
                   {"model"},
-                  run};
+                  run_summary};
   po::options_description options("Options");
   options.add_options()
       ("batch", po::value<int64_t>()->value_name("N"), "shapes and operations of a batch of N examples")

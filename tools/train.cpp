@@ -26,7 +26,7 @@ void catch_stop_signals() {
 // Where the run is to be kept, as far as the options say.
 std::string folder_of(const Arguments& arguments) { return arguments.has("out") ? arguments.text("out") : arguments.text("resume"); }
 
-std::vector<ImpliedOutput> implied_outputs(const Arguments& arguments) {
+std::vector<ImpliedOutput> train_outputs(const Arguments& arguments) {
   std::vector<ImpliedOutput> outputs;
   const std::filesystem::path folder = folder_of(arguments);
   if (folder.empty()) return outputs;
@@ -177,7 +177,7 @@ TrainResult train_or_tell(const Network& network, const TrainOptions& options, c
   }
 }
 
-int run(const Arguments& arguments) {
+int run_train(const Arguments& arguments) {
   const Network network = arguments.network();
   if (arguments.has("weights") && arguments.flag("verbose"))
     check_weights_fully(network, WeightStore::load(arguments.required("weights")));
@@ -217,7 +217,7 @@ int run(const Arguments& arguments) {
 
 Command train_command() {
   Command command{"train", "trains a network; Ctrl-C stops it with a checkpoint", "M.bn --data SPEC [options]",
-                  "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run};
+                  "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run_train};
   po::options_description options("Options");
   options.add_options()("data", input_data("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())(
       "test", input_data("SPEC"), "the data to test on while training and at the end (default split: test)")(
@@ -247,7 +247,7 @@ Command train_command() {
   add_data_options(options);
   add_check_options(options);
   command.options.add(options);
-  command.implied_outputs = implied_outputs;
+  command.implied_outputs = train_outputs;
   return command;
 }
 

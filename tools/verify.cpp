@@ -48,7 +48,7 @@ void print_table(const Verification& verification, const VerifyOptions& options)
                     verification.worst_layer, short_number(options.bound)));
 }
 
-int run(const Arguments& arguments) {
+int run_verify(const Arguments& arguments) {
   const Network network = arguments.network();
   const WeightStore weights = arguments.required_weights(network);
   VerifyOptions options;
@@ -82,7 +82,7 @@ Command verify_command() {
                   "bnc verify examples/mnist_mlp.bn --weights run/weights.safetensors",
                   {},
                   {"model"},
-                  run};
+                  run_verify};
   po::options_description options("Options");
   options.add_options()("weights,w", input_file("W"), "the weights (safetensors)")(
       "input,i", input_file("IN"), "an .npz with one array an input, by name (default: random numbers)")(
