@@ -304,11 +304,13 @@ std::string wrapped(const std::string& text) {
 }  // namespace
 
 std::string help_text(const Command& command) {
-  std::ostringstream options;
-  options << all_options(command);
+  std::ostringstream stream;
+  stream << all_options(command);
+  std::string options = stream.str();
+  options.erase(0, options.find_first_not_of('\n'));
   const bool takes_data = !command.positional.empty() && command.positional.front() == "spec";
   const std::string data = takes_data ? "\n" + wrapped(fmt::format("SPEC is {}.", data_help)) : "";
-  return fmt::format("usage: bnc {} {}\n\n{}\n{}{}\nexample:\n  {}\n", command.name, command.usage, command.summary, data, options.str(),
+  return fmt::format("usage: bnc {} {}\n\n{}\n{}\n{}\nexample:\n  {}\n", command.name, command.usage, command.summary, data, options,
                      command.example);
 }
 
