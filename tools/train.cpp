@@ -216,8 +216,13 @@ int run_train(const Arguments& arguments) {
 }  // namespace
 
 Command train_command() {
-  Command command{"train", "trains a network; Ctrl-C stops it with a checkpoint", "M.bn --data SPEC [options]",
-                  "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run", {}, {"model"}, run_train};
+  Command command{"train",
+                  "trains a network; Ctrl-C stops it with a checkpoint",
+                  "M.bn --data SPEC [options]",
+                  "bnc train examples/mnist_mlp.bn --data fashion-mnist --test fashion-mnist --epochs 3 --out run",
+                  {},
+                  {"model"},
+                  run_train};
   po::options_description options("Options");
   options.add_options()("data", input_data("SPEC"), fmt::format("the data to train on: {} (default: train)", data_help).c_str())(
       "test", input_data("SPEC"), "the data to test on while training and at the end (default split: test)")(
