@@ -144,6 +144,7 @@ Graph Elaborator::network(const ast::Function& network) {
 
 // Parameters with a tensor type are inputs; those with only a default are compile-time values.
 void Elaborator::inputs(const ast::Function& network) {
+  std::vector<std::pair<const Name*, Value>> in_other_layouts;
   for (const Name& parameter : network.parameters) {
     try {
       if (!parameter.type && parameter.fallback) {
@@ -169,13 +170,22 @@ void Elaborator::inputs(const ast::Function& network) {
       TensorType type = tensor_type(*parameter.type);
       if (graph_.find(parameter.text)) throw Abandon{};  // reported as a duplicate
       Value input = builder_.input(parameter.text, type);
-      scope_->variables[parameter.text] = Term{parameter.layout ? change_layout(input, *parameter.layout, Edge::input) : input};
+      scope_->variables[parameter.text] = Term{input};
+      if (parameter.layout) in_other_layouts.emplace_back(&parameter, input);
       continue;
     } catch (const CompileError& error) {
       report(error);
     } catch (const Abandon&) {
     }
     scope_->variables[parameter.text] = Term{};
+  }
+  for (const auto& [parameter, input] : in_other_layouts) {   // behind all inputs, whose names are taken first
+    try {
+      scope_->variables[parameter->text] = Term{change_layout(input, *parameter->layout, Edge::input)};
+    } catch (const CompileError& error) {
+      report(error);
+      scope_->variables[parameter->text] = Term{};
+    }
   }
 }
 

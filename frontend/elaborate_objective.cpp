@@ -45,13 +45,24 @@ Formula Elaborator::formula_of(const Value& value) const {
   formula.range = node.range;
   formula.balanced = balanced_.contains(&node);
   if (formula.balanced) formula.attributes[class_weights] = NumberList{};
-  for (const Value& operand : node.operands) formula.operands.push_back(operand ? formula_of(operand) : Formula());
+  for (size_t k = 0; k < node.operands.size(); ++k) {
+    Formula operand = node.operands[k] ? formula_of(node.operands[k]) : Formula();
+    const bool may_go_unsaid = k == 0 && node.op->target_type;   // the prediction of a loss
+    if (operand.kind == Formula::Kind::first_output && !may_go_unsaid) operand = called_by_name(operand);
+    formula.operands.push_back(std::move(operand));
+  }
   while (!formula.operands.empty() && formula.operands.back().kind == Formula::Kind::absent) formula.operands.pop_back();
   for (const AttributeSpec& spec : node.op->attributes) {
     if (spec.layer_only || (spec.fallback && node.attribute(spec.name) == *spec.fallback)) continue;
     formula.attributes[spec.name] = node.attribute(spec.name);
   }
   return formula;
+}
+
+Formula Elaborator::called_by_name(const Formula& output) const {
+  Formula name(Formula::Kind::name, name_in(graph_, output));
+  name.range = output.range;
+  return name;
 }
 
 // A tensor of the network, or a target, as the formula calls it.
@@ -122,7 +133,8 @@ Formula Elaborator::formula(const Expression& value, const char* what) {
     fail_at(value.range, fmt::format("{} is one number, f32[], but this is {}", what, to_string(tensor->type(), graph_.batch_symbol)),
             "`reduce_mean(...)` makes one number of all");
   }
-  return formula_of(*tensor);
+  const Formula result = formula_of(*tensor);
+  return result.kind == Formula::Kind::first_output ? called_by_name(result) : result;
 }
 
 Formula Elaborator::loss(const Expression& value) {

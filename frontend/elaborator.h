@@ -70,6 +70,7 @@ class Elaborator {
   Formula metric_of_classes_or_numbers(const MetricDefinition& metric, const ast::Expression& value);
   Formula formula(const ast::Expression& value, const char* what);
   Formula formula_of(const Value& value) const;
+  Formula called_by_name(const Formula& output) const;   // of the first output, where its name goes unsaid
   Value leaf(const Value& value, Formula name, const SourceRange& range);
   std::optional<Term> look_up_in_network(const std::string& name, const SourceRange& range);
   bool is_target(const ast::Expression& expression);

@@ -32,7 +32,8 @@ int64_t label_classes(const Graph& graph, const Node* input) {
   for (const auto& node : graph.nodes()) {
     if (!node->is("one_hot") || node->operands[0].node != input) continue;
     const int64_t known = node->attribute("classes").integer();
-    classes = classes ? std::min(classes, known) : known;
+    const bool of_one_label = known == 1 && classes > 1;   // which a loss ignores
+    if (!of_one_label) classes = classes > 1 ? std::min(classes, known) : known;
   }
   return classes;
 }

@@ -210,6 +210,8 @@ void RowContraction::prefetch_right(const ReductionLoops& reduction, std::vector
 }
 
 void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out) {
+  constexpr int64_t most_lines = 1024;   // as much as a first cache holds: what is farther on, as in a window with wide gaps, is of no use
+  if (lines > most_lines) return;
   for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line), what));
 }
 
