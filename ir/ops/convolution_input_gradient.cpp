@@ -53,6 +53,18 @@ struct Phase {
     if (first == candidates) return;
     taps = (window.kernel - 1 - first) / step + 1;
     offset = distance() / window.stride;
+    leave_out_idle_taps(window.output());
+  }
+
+  // Those that bring nothing to any element, as dy has only so many places; of a wide window they may be all but a few.
+  void leave_out_idle_taps(int64_t places) {
+    const auto is_idle = [&](int64_t j) { return offset - slope * j + extent <= 0 || offset - slope * j >= places; };
+    int64_t idle = 0;
+    while (idle < taps && is_idle(idle)) ++idle;
+    first += step * idle;
+    offset -= slope * idle;
+    taps -= idle;
+    while (taps > 0 && is_idle(taps - 1)) --taps;
   }
 
   Expr tap(Expr j) const { return j * step + first; }
