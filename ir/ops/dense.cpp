@@ -40,7 +40,9 @@ std::vector<TensorType> infer_dense(const InferContext& cx) {
 
 std::vector<Value> rewrite_dense(GraphBuilder& b, Node& node) {
   Value y = b.value("matmul", {node.operands[0], node.operands[1]});
-  return {node.operands[2] ? b.value("bias", {y, node.operands[2]}) : y};
+  if (!node.operands[2]) return {y};
+  const bool units_are_batch = y.type().shape.back().batch;   // of a weight that is an input; the channels of `bias` are no batch
+  return {units_are_batch ? b.add(y, node.operands[2]) : b.value("bias", {y, node.operands[2]})};
 }
 
 std::vector<Value> dense_gradient(GradientContext& cx) {
