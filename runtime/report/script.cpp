@@ -18,7 +18,8 @@ for (const key of all('.legend .key[data-name]')) key.addEventListener('click', 
 
 for (const filter of all('.filter')) for (const button of all('button', filter)) button.addEventListener('click', () => {
   for (const other of all('button', filter)) other.setAttribute('aria-pressed', other === button);
-  for (const row of all('tbody tr', filter.closest('section'))) row.classList.toggle('off', button.dataset.only !== '' && !row.classList.contains(button.dataset.only));
+  for (const row of all('tbody tr', filter.closest('section')))
+    row.classList.toggle('off', button.dataset.only !== '' && !row.classList.contains(button.dataset.only));
 });
 
 // The page of a run that goes on: what is open stays open. Not while nobody looks, nor where the file is old: the run is gone.

@@ -66,8 +66,8 @@ svg .mark-name { fill: var(--bad); }
 #tip { position: fixed; z-index: 1; pointer-events: none; background: var(--text); color: var(--page); border-radius: 6px; padding: 6px 10px;
   font-size: 13px; line-height: 1.4; white-space: pre; font-variant-numeric: tabular-nums; }
 #tip[hidden] { display: none; }
-.state { color: var(--text); background: var(--card); border: 1px solid var(--line); border-left: 4px solid rgb(var(--link)); border-radius: 8px;
-  padding: 8px 12px; margin-top: 12px; max-width: none; overflow-wrap: anywhere; }
+.state { color: var(--text); background: var(--card); border: 1px solid var(--line); border-left: 4px solid rgb(var(--link));
+  border-radius: 8px; padding: 8px 12px; margin-top: 12px; max-width: none; overflow-wrap: anywhere; }
 .state.bad { border-left-color: var(--bad); }
 .scroll { overflow-x: auto; width: fit-content; min-width: min(420px, 100%); max-width: 100%; margin-top: 12px; }
 .scroll:has(.wide, .predictions) { width: auto; }
@@ -84,7 +84,8 @@ tbody b { color: var(--text); font-weight: normal; }
 .scroll:has(.predictions) { columns: 3 350px; column-gap: 0; }
 .predictions thead, .predictions tr { break-inside: avoid; }
 .predictions td, .predictions th { vertical-align: middle; }
-.predictions caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.predictions caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
 td img, th img { width: 56px; height: 56px; object-fit: contain; image-rendering: pixelated; border-radius: 4px; display: block; }
 .wrong { color: var(--bad); }
 .right { color: var(--good); }
@@ -102,8 +103,8 @@ td img, th img { width: 56px; height: 56px; object-fit: contain; image-rendering
 .confusion thead th { text-align: right; }
 .confusion thead td { background: none; }
 .confusion.named thead th { vertical-align: bottom; }
-.confusion.named thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 160px; overflow: hidden;
-  text-overflow: ellipsis; }
+.confusion.named thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 160px;
+  overflow: hidden; text-overflow: ellipsis; }
 .confusion tbody th { overflow-wrap: anywhere; }
 .confusion .diagonal { font-weight: 700; }
 .graphs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr)); gap: 12px; align-items: start; }

@@ -228,27 +228,22 @@ def check_folding(browser, page, batch_norms):
     assert rows < 4 and rows + others == batch_norms, (rows, others)
 
 
-BINARY = """network binary(x: f32[N, 3]) {
+def task_network(name, loss):
+    """A network of three numbers that gives one."""
+    return f"""network {name}(x: f32[N, 3]) {{
   return dense(relu(batch_norm(dense(x, 8))), 1)
-}
+}}
 
-train binary {
-  loss      = binary_cross_entropy_with_logits(labels)
+train {name} {{
+  loss      = {loss}
   optimizer = adam(rate=0.01)
   batch     = 16
-}
+}}
 """
 
-PRICES = """network prices(x: f32[N, 3]) {
-  return dense(relu(batch_norm(dense(x, 8))), 1)
-}
 
-train prices {
-  loss      = mean_squared_error(target)
-  optimizer = adam(rate=0.01)
-  batch     = 16
-}
-"""
+BINARY = task_network("binary", "binary_cross_entropy_with_logits(labels)")
+PRICES = task_network("prices", "mean_squared_error(target)")
 
 
 def write_tables(folder):
