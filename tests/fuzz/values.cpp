@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <unordered_map>
 
 #include "ir/op.h"
@@ -50,13 +51,43 @@ Tensor kept_value(const Result& result, uint64_t seed) {
 }
 
 using Values = std::unordered_map<const Node*, std::vector<Tensor>>;
+// What happens to the results of a node before others read them.
+using Disturb = std::function<void(const Node&, std::vector<Tensor>&)>;
 
-void disturb(Tensor& tensor, double noise, Random& random) {
-  if (tensor.dtype != DType::f32) return;
-  for (double& x : tensor.data) x *= 1 + noise * random.uniform(-1, 1);
+Disturb noise_of(double noise, Random& random) {
+  return [noise, &random](const Node&, std::vector<Tensor>& results) {
+    for (Tensor& tensor : results)
+      if (tensor.dtype == DType::f32)
+        for (double& x : tensor.data) x *= 1 + noise * random.uniform(-1, 1);
+  };
 }
 
-Values evaluate_nodes(const Graph& graph, const Bindings& bindings, int64_t batch, double noise, Random* random) {
+// Rounds to f32, and keeps by how much.
+Disturb rounding_into(Values& errors) {
+  return [&errors](const Node& node, std::vector<Tensor>& results) {
+    std::vector<Tensor>& error = errors[&node] = results;
+    for (size_t r = 0; r < results.size(); ++r) {
+      for (size_t i = 0; i < results[r].data.size(); ++i) {
+        double& x = results[r].data[i];
+        const double rounded = static_cast<float>(x);
+        error[r].data[i] = rounded - x;
+        x = rounded;
+      }
+    }
+  };
+}
+
+// Adds what was kept, and noise.
+Disturb around(const Values& errors, double noise, Random& random) {
+  return [&errors, disturb = noise_of(noise, random)](const Node& node, std::vector<Tensor>& results) {
+    const std::vector<Tensor>& error = errors.at(&node);
+    for (size_t r = 0; r < results.size(); ++r)
+      for (size_t i = 0; i < results[r].data.size(); ++i) results[r].data[i] += error[r].data[i];
+    disturb(node, results);
+  };
+}
+
+Values evaluate_nodes(const Graph& graph, const Bindings& bindings, int64_t batch, const Disturb& disturb = {}) {
   Values values;
   for (const auto& node : graph.nodes()) {
     std::vector<Tensor>& results = values[node.get()];
@@ -69,8 +100,7 @@ Values evaluate_nodes(const Graph& graph, const Bindings& bindings, int64_t batc
         cx.operands.push_back(operand ? &values.at(operand.node)[static_cast<size_t>(operand.index)] : nullptr);
       results = node->op->evaluate(cx);
     }
-    if (random)
-      for (Tensor& tensor : results) disturb(tensor, noise, *random);
+    if (disturb) disturb(*node, results);
   }
   return values;
 }
@@ -97,6 +127,17 @@ double largest_of(const Tensor& tensor) {
   for (const double x : tensor.data)
     if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
   return largest;
+}
+
+// Widens each tensor's spread to how far `moved` is from `values`, times `scale`.
+void widen(std::map<std::string, double>& spreads, const Tensors& values, const Tensors& moved, double scale) {
+  for (const auto& [name, value] : values) {
+    double& spread = spreads[name];
+    for (size_t i = 0; i < value.data.size(); ++i) {
+      const double distance = std::abs(moved.at(name).data[i] - value.data[i]) * scale;
+      spread = std::isnan(distance) ? INFINITY : std::max(spread, distance);
+    }
+  }
 }
 
 // Of a node's operands, and of theirs.
@@ -137,11 +178,11 @@ void bind_sources(const Graph& graph, int64_t batch, uint64_t seed, Bindings& bi
 }
 
 Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_t batch) {
-  return handed_out(graph, evaluate_nodes(graph, bindings, batch, 0, nullptr));
+  return handed_out(graph, evaluate_nodes(graph, bindings, batch));
 }
 
 Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise) {
-  const Values values = evaluate_nodes(graph, bindings, batch, 0, nullptr);
+  const Values values = evaluate_nodes(graph, bindings, batch);
   Reference reference{handed_out(graph, values), {}, {}};
   for (const Output& output : graph.outputs) {
     double& magnitude = reference.magnitude[buffer_name(output)];
@@ -152,17 +193,28 @@ Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int
     return reference;
   }
   Random random(1, "noise");
-  for (int round = 0; round < rounds; ++round) {
-    for (const auto& [name, noisy] : handed_out(graph, evaluate_nodes(graph, bindings, batch, noise, &random))) {
-      const Tensor& value = reference.values.at(name);
-      double& spread = reference.spread[name];
-      for (size_t i = 0; i < value.data.size(); ++i) {
-        const double distance = std::abs(noisy.data[i] - value.data[i]);
-        spread = std::isnan(distance) ? INFINITY : std::max(spread, distance);
-      }
-    }
-  }
+  for (int round = 0; round < rounds; ++round)
+    widen(reference.spread, reference.values, handed_out(graph, evaluate_nodes(graph, bindings, batch, noise_of(noise, random))), 1);
   return reference;
+}
+
+std::map<std::string, double> slope_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise,
+                                           bool rounded) {
+  constexpr double little = 0x1p-22;
+  Random random(1, "noise");
+  Values errors;
+  std::map<std::string, double> spread;
+  Tensors values = evaluate_handed_out(graph, bindings, batch);
+  if (rounded) {
+    Tensors moved = handed_out(graph, evaluate_nodes(graph, bindings, batch, rounding_into(errors)));
+    widen(spread, values, moved, 1);
+    values = std::move(moved);
+  }
+  for (int round = 0; round < rounds; ++round) {
+    const Disturb disturb = rounded ? around(errors, little * noise, random) : noise_of(little * noise, random);
+    widen(spread, values, handed_out(graph, evaluate_nodes(graph, bindings, batch, disturb)), 1 / little);
+  }
+  return spread;
 }
 
 }  // namespace bnc::fuzz

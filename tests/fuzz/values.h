@@ -30,5 +30,9 @@ struct Reference {
   std::map<std::string, double> magnitude;
 };
 Reference evaluate_with_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise);
+// The spread by the slope at one place: what far less noise moves, scaled to `noise`. The place is that of the values in float64, or the
+// one where every intermediate result is rounded to f32.
+std::map<std::string, double> slope_spread(const Graph& graph, const Bindings& bindings, int64_t batch, int rounds, double noise,
+                                           bool rounded);
 
 }  // namespace bnc::fuzz
