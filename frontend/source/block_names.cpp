@@ -42,14 +42,14 @@ std::string residual_name(const Function& block) {
 
 std::string short_name(const Program& program, const Piece& piece) {
   if (piece.kind == Piece::Kind::block) return program.functions[piece.block].name;
-  if (piece.kind == Piece::Kind::repeat) return "layers";
   if (!piece.op->layer_name.empty()) return piece.op->layer_name;
   return piece.op->name.ends_with("_norm") ? "norm" : piece.op->name;
 }
 
 std::string name_of(const Program& program, const Function& block) {
   if (const std::string residual = residual_name(block); !residual.empty() && block.body.size() > 2) return residual;
-  if (block.body.size() > 3) return std::any_of(block.body.begin(), block.body.end(), is_heavy) ? "stage" : "part";
+  const bool loops = std::any_of(block.body.begin(), block.body.end(), [](const Piece& piece) { return piece.kind == Piece::Kind::repeat; });
+  if (block.body.size() > 3 || loops) return std::any_of(block.body.begin(), block.body.end(), is_heavy) ? "stage" : "part";
   std::string name;
   for (const Piece& piece : block.body) name += (name.empty() ? "" : "_") + short_name(program, piece);
   return name.size() <= 28 ? name : "stage";

@@ -41,13 +41,16 @@ class Matcher {
   }
 
   // What an attribute that only shapes parameters may have been, most likely first.
-  static std::vector<Attribute> candidates(const AttributeSpec& spec, const Shape& shape) {
+  std::vector<Attribute> candidates(const AttributeSpec& spec, const Shape& shape) const {
+    const auto grouped = attributes_.find("groups");
+    const int64_t groups = grouped == attributes_.end() ? 1 : grouped->second.integer();
     std::vector<Attribute> found;
     if (spec.fallback) found.push_back(*spec.fallback);
     if (spec.kind == AttributeKind::boolean) return {true, false};
     for (const std::string& choice : spec.choices) found.push_back(Symbol{choice, {}});
     for (size_t k = shape.size(); k-- > 0;) {
       if (spec.kind == AttributeKind::integer) found.push_back(shape[k].factor);
+      if (spec.kind == AttributeKind::integer && groups > 1) found.push_back(shape[k].factor * groups);
       if (spec.kind != AttributeKind::integers) continue;
       found.push_back(IntList{shape[k].factor});
       if (k > 0) found.push_back(IntList{shape[k - 1].factor, shape[k].factor});
@@ -88,15 +91,9 @@ class Matcher {
       std::vector<Value> before;
       const bool wanted = !spec.parameter->wanted || spec.parameter->wanted(facts(before, k));
       operand.told = !present && wanted;
-      if (present && fits(k) && (shaped_ || !is_first_parameter(k))) make(k, wanted, operand);
+      if (present && shaped_ && fits(k)) make(k, wanted, operand);
     }
     call_.piece.operands.push_back(std::move(operand));
-  }
-
-  bool is_first_parameter(size_t k) const {
-    for (size_t earlier = 0; earlier < k; ++earlier)
-      if (op_.operands[earlier].parameter) return false;
-    return true;
   }
 
   void make(size_t k, bool wanted, Operand& operand) {
@@ -128,7 +125,7 @@ class Matcher {
   const SourceOptions& options_;
   const std::function<bool(const Value&)>& free_;
   AttributeMap attributes_;
-  bool shaped_ = false;   // the first parameter is made
+  bool shaped_ = false;   // the first parameter is made; those behind it may be shaped by the same attributes
   LayerCall call_;
 };
 

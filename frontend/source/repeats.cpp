@@ -14,6 +14,8 @@ namespace {
 // Costs are counted in calls. A block must be worth its head and the jump of the eye; a loop reads as easily as what it stands for.
 constexpr double block_head = 1.5, least_gain_of_block = 1.5, loop_head = 1, least_gain_of_loop = 0.5, argument = 0.25, tensor = 0.3;
 constexpr double odd_beginning = 0.9;   // what a part that begins with an activation or a sum is worth: people cut in front of layers
+constexpr double odd_end = 0.7;         // and one that ends everywhere in front of what would belong to it
+constexpr double computed = 0.25;       // an argument that is a multiple of another
 constexpr size_t most_tensors = 6, most_arguments = 5, most_variables = 4;
 
 struct Candidate {
@@ -53,6 +55,27 @@ class Search {
     return cost_of(program_, begin(window), end(window)) * (odd ? odd_beginning : 1);
   }
 
+  // Sums and activations belong to what is before them, and a batch norm to the layer before it.
+  static bool continues(const Piece& last, const OpDefinition& next) {
+    const bool is_layer = last.kind == Piece::Kind::op && last.op->category == OpCategory::linear;
+    return next.category == OpCategory::activation || is_infix(next) || (is_layer && next.category == OpCategory::normalization);
+  }
+
+  // Whether what reads the window's result next would belong to it.
+  bool is_cut_short(const Window& window) const {
+    const std::vector<Piece>& pieces = *sequences_[window.sequence].pieces;
+    const ValueId given = (end(window) - 1)->results[0];
+    for (size_t k = window.begin + window.length; k < pieces.size(); ++k)
+      if (uses_within(&pieces[k], &pieces[k] + 1, given) > 0)
+        return pieces[k].kind == Piece::Kind::op && continues(*(end(window) - 1), *pieces[k].op);
+    return false;
+  }
+
+  static double burden(const Arguments& arguments) {
+    const auto is_multiple = [](const Arguments::Use& use) { return use.form == Setting::Form::times || use.form == Setting::Form::over; };
+    return computed * static_cast<double>(std::count_if(arguments.uses.begin(), arguments.uses.end(), is_multiple));
+  }
+
   std::optional<Arguments> arguments(const std::vector<Window>& windows, bool in_place, size_t most) const {
     std::vector<std::vector<Slot>> slots;
     for (const Window& window : windows) slots.push_back(open_slots(program_, begin(window), end(window)));
@@ -86,7 +109,9 @@ class Search {
     std::optional<Arguments> found = arguments(windows, false, most_arguments);
     if (!found) return;
     const double call = 1 + argument * static_cast<double>(found->parameters.size()) + tensor * static_cast<double>(tensors - 1);
-    offer({(count - 1) * whole - block_head - count * call, false, std::move(windows), std::move(*found)}, least_gain_of_block);
+    const bool cut = std::all_of(windows.begin(), windows.end(), [&](const Window& window) { return is_cut_short(window); });
+    const double gain = ((count - 1) * whole - block_head - count * call) * (cut ? odd_end : 1) - burden(*found);
+    offer({gain, false, std::move(windows), std::move(*found)}, least_gain_of_block);
   }
 
   // Which of the values that `next` reads `window` gives it, while nobody else reads that and everything else they read is the same; or -1.
@@ -127,10 +152,11 @@ class Search {
     if (run.size() < 2) return;
     const double count = static_cast<double>(run.size()), whole = cost(run[0]);
     if ((count - 1) * whole <= best_.gain) return;
-    std::optional<Arguments> found = arguments(run, true, most);
+    std::optional<Arguments> found = arguments(run, true, std::min(most, run.size() - 1));   // short lists of many numbers read badly
     if (!found) return;
     const double list = argument * (count + 1) * static_cast<double>(found->parameters.size());
-    offer({(count - 1) * whole - loop_head - list, true, run, std::move(*found)}, least_gain_of_loop);
+    const bool cut = std::all_of(run.begin(), run.end() - 1, [&](const Window& window) { return is_cut_short(window); });
+    offer({((count - 1) * whole - loop_head - list) * (cut ? odd_end : 1) - burden(*found), true, run, std::move(*found)}, least_gain_of_loop);
   }
 
   // Loops without variables over what lies next to each other within a run.
