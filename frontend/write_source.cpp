@@ -108,9 +108,10 @@ class SourceWriter {
       if (returned.role == Output::Role::gradient) text_ += fmt::format("  gradient {} = {}\n", returned.name, value);
       if (returned.role == Output::Role::update) text_ += fmt::format("  update {} = {}\n", returned.name, value);
       if (returned.role != Output::Role::output) continue;
-      const bool is_name = value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == std::string::npos;
+      const bool is_name = value.find_first_of(" (-") == std::string::npos;
       const std::string usual = is_name ? value : values.empty() ? "y" : fmt::format("y_{}", values.size() + 1);
-      values.push_back((usual == returned.name ? "" : returned.name + " = ") + value + (returned.layout.empty() ? "" : " layout=" + returned.layout));
+      const std::string layout = returned.layout.empty() ? "" : " layout=" + returned.layout;
+      values.push_back((usual == returned.name ? "" : returned.name + " = ") + value + layout);
     }
     if (!values.empty()) text_ += fmt::format("  return {}\n", fmt::join(values, ", "));
   }
@@ -150,7 +151,8 @@ Graph renamed(const Graph& graph, const SourceNames& names) {
   for (const auto& node : copy.nodes())
     if (node->is("parameter") || node->is("state")) sources[node->results[0].name] = node->result();
   for (Output& output : copy.outputs)
-    if (const auto found = names.find(output.name); output.role != Output::Role::output && found != names.end()) output.name = found->second;
+    if (const auto found = names.find(output.name); output.role != Output::Role::output && found != names.end())
+      output.name = found->second;
   for (const auto& node : copy.nodes()) copy.rename(node->result(), copy.fresh_name("before." + node->results[0].name));
   for (const auto& [from, to] : names)
     if (const auto found = sources.find(from); found != sources.end()) found->second.node->results[0].name = to;

@@ -47,8 +47,10 @@ std::string short_name(const Program& program, const Piece& piece) {
 }
 
 std::string name_of(const Program& program, const Function& block) {
-  if (const std::string residual = residual_name(block); !residual.empty() && block.body.size() > 2) return residual;
-  const bool loops = std::any_of(block.body.begin(), block.body.end(), [](const Piece& piece) { return piece.kind == Piece::Kind::repeat; });
+  const std::string residual = residual_name(block);
+  if (!residual.empty() && block.body.size() > 2) return residual;
+  const auto is_loop = [](const Piece& piece) { return piece.kind == Piece::Kind::repeat; };
+  const bool loops = std::any_of(block.body.begin(), block.body.end(), is_loop);
   if (block.body.size() > 3 || loops) return std::any_of(block.body.begin(), block.body.end(), is_heavy) ? "stage" : "part";
   std::string name;
   for (const Piece& piece : block.body) name += (name.empty() ? "" : "_") + short_name(program, piece);
@@ -65,7 +67,7 @@ std::vector<int> name_blocks(Program& program, const std::string& network) {
     Function& block = program.functions[number];
     const std::string stem = name_of(program, block);
     block.name = stem;
-    for (char letter = 'b'; is_reserved(block.name) || !taken.insert(block.name).second; ++letter) block.name = fmt::format("{}_{}", stem, letter);
+    for (int k = 2; is_reserved(block.name) || !taken.insert(block.name).second; ++k) block.name = fmt::format("{}_{}", stem, k);
   }
   return order;
 }

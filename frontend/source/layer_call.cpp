@@ -116,7 +116,7 @@ class Matcher {
   Attribute setting(const AttributeSpec& spec) const {
     const auto found = attributes_.find(spec.name);
     if (found == attributes_.end() || (spec.layer_only && !shaped_)) return spec.fallback ? plain(*spec.fallback) : Attribute();
-    return plain(found->second);
+    return spec.kind == AttributeKind::integers ? plain(found->second) : found->second;   // `padding` keeps its form
   }
 
   const Node& node_;

@@ -1,7 +1,7 @@
 #include "frontend/source/layers.h"
 
 #include <algorithm>
-#include <cctype>
+#include <cmath>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -97,12 +97,18 @@ class LayerNamer {
     return values_[{value.node, value.index}] = network().new_value(value.type(), human_name(value.name()));
   }
 
+  // The parser calls an input's channels-last form by the input's name and a number, which no other input may have.
+  bool may_have_layout(const std::string& name) const {
+    const std::vector<Node*> inputs = graph_.nodes_of("input");
+    return std::none_of(inputs.begin(), inputs.end(), [&](const Node* input) { return input->results[0].name.starts_with(name + "_"); });
+  }
+
   void inputs() {
     for (const Node* input : graph_.nodes_of("input")) {
       Value value{const_cast<Node*>(input), 0};
       Frame::Input head{input, unique(input->results[0].name, "x"), ""};
       const auto& readers = uses_.of(value);
-      if (readers.size() == 1 && uses_.count(value) == 1) {
+      if (readers.size() == 1 && uses_.count(value) == 1 && may_have_layout(head.name)) {
         const bool image = is_transpose(*readers[0], image_in);
         if (image || is_transpose(*readers[0], line)) {
           head.layout = image ? "nchw" : "ncw";
@@ -134,7 +140,9 @@ class LayerNamer {
     if (!is_scalar(constant) || (is_scalar(other) && operand == 0)) return std::nullopt;
     const TensorType& type = node.operands[1 - operand].type();
     if (constant.results[0].type.dtype != type.dtype) return std::nullopt;
-    const double number = constant.attribute("value").numbers()[0];
+    const double* value = constant.attribute("value").get_if<double>();   // a list of one number is written as a list
+    if (!value) return std::nullopt;
+    const double number = *value;
     if (type.dtype == DType::f32) return overflows_f32(number) ? std::nullopt : std::optional(Attribute(number));
     if (std::abs(number) > 1e15 || number != std::floor(number)) return std::nullopt;
     return Attribute(static_cast<int64_t>(number));

@@ -74,9 +74,7 @@ std::string Sentences::arguments(const Piece& piece) const {
     const Setting& value = piece.settings[k];
     const bool is_default = spec.fallback && value.is_literal() && value.literal == plain(*spec.fallback);
     const bool size = spec.layer_only && (spec.kind == AttributeKind::integer || spec.kind == AttributeKind::integers);
-    const bool skipped = spec.layer_only ? !makes || (!size && is_default) || (!spec.fallback && value.literal == Attribute()  && value.is_literal())
-                                         : is_default;
-    if (skipped) {
+    if (spec.layer_only ? !makes || (!size && is_default) : is_default) {
       in_order = false;
       continue;
     }

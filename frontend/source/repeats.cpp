@@ -98,8 +98,9 @@ class Search {
     if (group[0].length < 2) return;
     std::vector<Window> windows;
     for (const Window& window : group) {
-      const bool apart = windows.empty() || windows.back().sequence != window.sequence || windows.back().begin + window.length <= window.begin;
-      if (apart && gives_one(window)) windows.push_back(window);
+      const bool same_place = !windows.empty() && windows.back().sequence == window.sequence;
+      const bool overlaps = same_place && windows.back().begin + window.length > window.begin;
+      if (!overlaps && gives_one(window)) windows.push_back(window);
     }
     if (windows.size() < 2) return;
     const double count = static_cast<double>(windows.size()), whole = cost(windows[0]);
@@ -114,7 +115,7 @@ class Search {
     offer({gain, false, std::move(windows), std::move(*found)}, least_gain_of_block);
   }
 
-  // Which of the values that `next` reads `window` gives it, while nobody else reads that and everything else they read is the same; or -1.
+  // The place among what `next` reads of what `window` gives, where nobody else reads that and both read the same otherwise; or -1.
   int carried(const Window& window, const Window& next) const {
     const ValueId given = (end(window) - 1)->results[0];
     const std::vector<ValueId> before = externals_of(begin(window), end(window)), after = externals_of(begin(next), end(next));
@@ -152,7 +153,8 @@ class Search {
     if (run.size() < 2) return;
     const double count = static_cast<double>(run.size()), whole = cost(run[0]);
     if ((count - 1) * whole <= best_.gain) return;
-    std::optional<Arguments> found = arguments(run, true, std::min(most, run.size() - 1));   // short lists of many numbers read badly
+    // Short lists of many numbers read badly.
+    std::optional<Arguments> found = arguments(run, true, std::min(most, run.size() - 1));
     if (!found) return;
     const double list = argument * (count + 1) * static_cast<double>(found->parameters.size());
     const bool cut = std::all_of(run.begin(), run.end() - 1, [&](const Window& window) { return is_cut_short(window); });
@@ -164,7 +166,8 @@ class Search {
     for (size_t first = 0; first + 1 < run.size();) {
       size_t last = first + 1;
       while (last < run.size() && arguments({run[first], run[last]}, true, 0)) ++last;
-      if (last - first < run.size()) try_loop({run.begin() + static_cast<std::ptrdiff_t>(first), run.begin() + static_cast<std::ptrdiff_t>(last)}, 0);
+      const auto begin = run.begin();
+      if (last - first < run.size()) try_loop({begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last)}, 0);
       first = last;
     }
   }

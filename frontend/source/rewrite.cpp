@@ -39,7 +39,8 @@ void settle(const Program& program, Pieces& pieces, const Arguments& arguments, 
         slot.setting->parameter = variables.at(slot.setting->parameter);
   for (size_t k = 0; k < open.size(); ++k) {
     const Arguments::Use& use = arguments.uses[k];
-    if (use.parameter >= 0) *open[k].setting = {.literal = {}, .parameter = parameters[use.parameter], .form = use.form, .factor = use.factor};
+    if (use.parameter < 0) continue;
+    *open[k].setting = {.literal = {}, .parameter = parameters[use.parameter], .form = use.form, .factor = use.factor};
   }
 }
 

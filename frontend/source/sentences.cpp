@@ -81,12 +81,14 @@ void Sentences::plan_reads(const Piece& piece, std::vector<const Piece*>& pendin
     if (pending[first - 1]->results[0] == reads[k]) --first;
   for (size_t k = pending.size(); k-- > first;) nested_[pending[k]->results[0]] = pending[k];
   // Too long or too much for one line: names are given, first things first.
+  bool unnested = false;
   for (size_t k = first; k < pending.size(); ++k) {
     const bool fits = static_cast<int>(render(piece).text.size()) + 16 <= width_ && heavy_within(piece, nested_) <= 1;
     if (fits) break;
     nested_.erase(pending[k]->results[0]);
+    unnested = true;
   }
-  pending.resize(first);
+  pending.resize(unnested ? 0 : first);   // what is named comes behind everything that was called before it
   const bool reads_pending = std::any_of(reads.begin(), reads.end(), [&](ValueId value) {
     return std::any_of(pending.begin(), pending.end(), [&](const Piece* each) { return each->results[0] == value; });
   });
@@ -177,7 +179,6 @@ void Sentences::write(const Pieces& pieces, int depth, std::string& lines, const
       for (size_t k = 1; k < piece.results.size(); ++k)
         if (uses_[piece.results[k]] > 0) named = piece.results.size();
       std::vector<std::string> names;
-      // A call nested in another is read when that is; so nothing that this one reads may be given a new name before.
       if (carried && &piece == &pieces.back()) take(piece.results[0], *carried);
       for (size_t k = 0; k < named; ++k) {
         const bool is_carried = carried && &piece == &pieces.back() && k == 0;
@@ -190,6 +191,23 @@ void Sentences::write(const Pieces& pieces, int depth, std::string& lines, const
     if (last_loop && names_.at(piece.results[0]) != *carried)
       lines += fmt::format("{:{}}{} = {}\n", "", depth * indent, *carried, names_.at(piece.results[0]));
   }
+}
+
+std::string Sentences::loop_head(const Piece& loop) const {
+  std::string head = "repeat";
+  if (loop.variables.empty()) {
+    head += " " + setting(loop.settings[0]);
+  } else {
+    std::vector<std::string> variables, rounds;
+    for (const int variable : loop.variables) variables.push_back(function_.parameters[variable].name);
+    for (size_t k = 0; k < loop.settings.size(); k += variables.size()) {
+      std::vector<std::string> values;
+      for (size_t v = 0; v < variables.size(); ++v) values.push_back(setting(loop.settings[k + v]));
+      rounds.push_back(variables.size() == 1 ? values[0] : fmt::format("[{}]", fmt::join(values, ", ")));
+    }
+    head += fmt::format(" {} in [{}]", fmt::join(variables, ", "), fmt::join(rounds, ", "));
+  }
+  return head;
 }
 
 void Sentences::write_loop(const Piece& loop, int depth, std::string& lines) {
@@ -207,23 +225,12 @@ void Sentences::write_loop(const Piece& loop, int depth, std::string& lines) {
   write(loop.body, depth + 1, inner, &name);
   now_ = end;
   take(loop.results[0], name);
-  std::string head = "repeat";
-  if (loop.variables.empty()) {
-    head += " " + setting(loop.settings[0]);
-  } else {
-    std::vector<std::string> variables, rounds;
-    for (const int variable : loop.variables) variables.push_back(function_.parameters[variable].name);
-    for (size_t k = 0; k < loop.settings.size(); k += variables.size()) {
-      std::vector<std::string> values;
-      for (size_t v = 0; v < variables.size(); ++v) values.push_back(setting(loop.settings[k + v]));
-      rounds.push_back(variables.size() == 1 ? values[0] : fmt::format("[{}]", fmt::join(values, ", ")));
-    }
-    head += fmt::format(" {} in [{}]", fmt::join(variables, ", "), fmt::join(rounds, ", "));
-  }
+  const std::string head = loop_head(loop);
   const std::string margin(static_cast<size_t>(depth * indent), ' ');
   const bool one_line = std::count(inner.begin(), inner.end(), '\n') == 1;
   if (one_line) {
-    const std::string only = inner.substr(static_cast<size_t>((depth + 1) * indent), inner.size() - static_cast<size_t>((depth + 1) * indent) - 1);
+    const size_t inner_margin = static_cast<size_t>((depth + 1) * indent);
+    const std::string only = inner.substr(inner_margin, inner.size() - inner_margin - 1);
     const std::string line = fmt::format("{}{} {{ {} }}\n", margin, head, only);
     if (static_cast<int>(line.size()) <= width_) {
       lines += line;

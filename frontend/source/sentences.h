@@ -10,7 +10,7 @@
 
 namespace bnc::source {
 
-// The text of a call, given how the values that it reads are written.
+// The text of a call.
 struct Rendered {
   std::string text;
   int level;   // 1 a sum, 2 a product, 3 a minus, 4 anything else
@@ -23,7 +23,7 @@ class Sentences {
   Sentences(const Program& program, Function& function, int width, std::set<std::string> reserved, std::map<ValueId, std::string> fixed,
             std::string batch);
 
-  // `returns` says of each output whether it may be nested in the last line; then come the texts of the outputs.
+  // Appends the lines and returns the text of each output; `returns` says which of these may be calls.
   std::vector<std::string> body(const std::vector<bool>& returns, std::string& lines);
   std::string setting(const Setting& setting) const;
 
@@ -35,6 +35,7 @@ class Sentences {
   void live(const Pieces& pieces);
   void read_at(const Piece& piece, int time);
   void write(const Pieces& pieces, int depth, std::string& lines, const std::string* carried);
+  std::string loop_head(const Piece& loop) const;
   void write_loop(const Piece& loop, int depth, std::string& lines);
   void name_variables(Pieces& pieces, std::set<std::string> taken);
   std::string name_for(ValueId value, int now);
@@ -45,7 +46,6 @@ class Sentences {
   std::string render_operand(const Piece& piece, const Operand& operand, int level) const;
   std::string arguments(const Piece& piece) const;
   std::string block_arguments(const Piece& piece) const;
-  bool has_leading_values(const Piece& piece) const;
 
   const Program& program_;
   Function& function_;

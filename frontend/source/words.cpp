@@ -64,7 +64,8 @@ std::string human_name(const std::string& name) {
   std::string stem = name;
   const size_t end = stem.find_last_not_of("0123456789");
   if (end != std::string::npos && end + 1 < stem.size() && stem[end] == '_') stem.resize(end);
-  const bool letters = std::all_of(stem.begin(), stem.end(), [](char c) { return std::islower(static_cast<unsigned char>(c)) || c == '_'; });
+  const auto fits = [](char c) { return std::islower(static_cast<unsigned char>(c)) || c == '_'; };
+  const bool letters = std::all_of(stem.begin(), stem.end(), fits);
   return letters && stem.size() >= 3 && stem.size() <= 16 && stem[0] != '_' && !is_reserved(stem) ? stem : "";
 }
 
