@@ -158,7 +158,8 @@ class Search {
     if (!found) return;
     const double list = argument * (count + 1) * static_cast<double>(found->parameters.size());
     const bool cut = std::all_of(run.begin(), run.end() - 1, [&](const Window& window) { return is_cut_short(window); });
-    offer({((count - 1) * whole - loop_head - list) * (cut ? odd_end : 1) - burden(*found), true, run, std::move(*found)}, least_gain_of_loop);
+    const double gain = ((count - 1) * whole - loop_head - list) * (cut ? odd_end : 1) - burden(*found);
+    offer({gain, true, run, std::move(*found)}, least_gain_of_loop);
   }
 
   // Loops without variables over what lies next to each other within a run.
