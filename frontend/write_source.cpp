@@ -15,7 +15,7 @@
 
 namespace bnc {
 
-using namespace source;
+namespace source {
 
 namespace {
 
@@ -145,6 +145,8 @@ std::string comparable(Graph graph) {
 
 }  // namespace
 
+}  // namespace source
+
 Graph renamed(const Graph& graph, const SourceNames& names) {
   Graph copy = graph.clone();
   std::map<std::string, Value> sources;
@@ -160,11 +162,12 @@ Graph renamed(const Graph& graph, const SourceNames& names) {
 }
 
 std::string write_source(const Graph& graph, const SourceOptions& options, SourceNames* names) {
-  const Layers layers = name_layers(graph, options);
-  std::string text = format_source(make_source(SourceWriter(layers, options).run(), graph.name + ".bn"));
-  const Module written = parse_module(make_source(text, graph.name + ".bn"));
-  SourceNames found = names_in(layers, written.main());
-  BNC_CHECK(comparable(renamed(graph, found)) == comparable(written.main().clone()), "a network was not written as it is:\n" + text);
+  const source::Layers layers = source::name_layers(graph, options);
+  std::string text = format_source(make_source(source::SourceWriter(layers, options).run(), graph.name + ".bn"));
+  const bnc::Module written = parse_module(make_source(text, graph.name + ".bn"));
+  SourceNames found = source::names_in(layers, written.main());
+  BNC_CHECK(source::comparable(renamed(graph, found)) == source::comparable(written.main().clone()),
+            "a network was not written as it is:\n" + text);
   if (names) *names = std::move(found);
   return text;
 }
