@@ -23,6 +23,8 @@ LIBRARIES = {
     "llvm-c": {"codegen"},
     "boost": {"tools", "tests"},
     "nlohmann": {"runtime", "tools", "tests"},
+    "onnx": {"frontend"},
+    "google": {"frontend"},
     "zlib.h": {"runtime", "tests", "examples"},
     "png.h": {"runtime", "tests"},
     "jpeglib.h": {"runtime", "tests"},
