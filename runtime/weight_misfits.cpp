@@ -11,8 +11,8 @@
 namespace bnc {
 
 Misfits::Misfits(const std::vector<TensorInfo>& parameters, const WeightStore::Data& file) {
-  std::unordered_map<std::string, const OtherTensor*> others;
-  for (const OtherTensor& other : file.others) others.emplace(other.name, &other);
+  std::unordered_map<std::string, const StoredTensor*> others;
+  for (const StoredTensor& other : file.others) others.emplace(other.name, &other);
   for (const TensorInfo& parameter : parameters) {
     known_.push_back(parameter.name);
     const auto other = others.find(parameter.name);
@@ -23,7 +23,7 @@ Misfits::Misfits(const std::vector<TensorInfo>& parameters, const WeightStore::D
     if (!is_known.contains(name)) unknown_.emplace_back(name, fmt::format("`{}` {}", name, show(weight.dims)));
 }
 
-void Misfits::look_at(const TensorInfo& parameter, const Weight* weight, const OtherTensor* other) {
+void Misfits::look_at(const TensorInfo& parameter, const Weight* weight, const StoredTensor* other) {
   if (!weight && other) other_types_.push_back(fmt::format("`{}` is {}; bnc reads F32 only", parameter.name, other->dtype));
   else if (!weight) missing_.push_back(parameter);
   if (!weight || weight->dims == parameter.dims) return;
