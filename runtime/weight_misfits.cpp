@@ -70,7 +70,7 @@ std::string Misfits::cause() const {
     return name.ends_with(".running_mean") || name.ends_with(".running_var") || name.ends_with(".num_batches_tracked");
   };
   if (std::any_of(unknown_.begin(), unknown_.end(), is_of_pytorch))
-    return "names such as `running_mean` are PyTorch's; docs/coming-from-pytorch.md says what they are here and how weights lie";
+    return "names such as `running_mean` are PyTorch's: `bnc import` makes weights of this network of them";
   if (windows_ > 0) {
     return fmt::format("{} of the shapes are PyTorch's, where convolution weights are [out, in/groups, kh, kw]: `w.permute(2, 3, 1, 0)` "
                        "makes them [kh, kw, in/groups, out]",
