@@ -9,7 +9,9 @@ namespace bnc {
 
 namespace {
 
-std::string number_of(size_t count, const char* one, const char* several) { return fmt::format("{} {}", count, count == 1 ? one : several); }
+std::string number_of(size_t count, const char* one, const char* several) {
+  return fmt::format("{} {}", count, count == 1 ? one : several);
+}
 
 // Lines of an error, of many only the first.
 template <class Item, class Line>
@@ -38,8 +40,10 @@ std::string advice_on_bias(const ImportGap& gap) {
 std::string tensors_like(const ImportGap& gap, const NetworkTensor& tensor) {
   constexpr size_t most = 4;
   std::vector<std::string> names;
-  for (const size_t k : gap.extra)
-    if (names.size() < most && element_count(gap.saved.tensors[k].dims) == element_count(tensor.dims)) names.push_back(gap.saved.tensors[k].name);
+  for (const size_t k : gap.extra) {
+    const StoredTensor& saved = gap.saved.tensors[k];
+    if (names.size() < most && element_count(saved.dims) == element_count(tensor.dims)) names.push_back(saved.name);
+  }
   return names.empty() ? "no tensor is of this size" : fmt::format("of this size: {}", fmt::join(names, ", "));
 }
 
@@ -53,7 +57,9 @@ std::string describe(const ImportGap& gap) {
   for (const auto& doubt : gap.doubts) layers += doubt.layers.size();
   if (layers > 0) parts.push_back(fmt::format("{} layers could be exchanged", layers));
   std::string text = fmt::format("error: {} does not fit network `{}` as it is: {}", gap.saved.path, gap.network, fmt::join(parts, ", "));
-  list_some(text, gap.missing, [&](size_t k) { return fmt::format("no tensor for `{}` {}", gap.tensors[k].name, show(gap.tensors[k].dims)); });
+  list_some(text, gap.missing, [&](size_t k) {
+    return fmt::format("no tensor for `{}` {}", gap.tensors[k].name, show(gap.tensors[k].dims));
+  });
   list_some(text, gap.extra, [&](size_t k) {
     const StoredTensor& tensor = gap.saved.tensors[k];
     return fmt::format("left over: `{}` {}", tensor.name, show(tensor.dims, tensor.dtype.c_str()));
@@ -67,9 +73,10 @@ std::string describe(const ImportGap& gap) {
 }
 
 std::string draft(const ImportGap& gap) {
-  std::string text = fmt::format("# Which tensor of {} becomes which parameter of network `{}`: lines `parameter = tensor`, or `ignore = tensor`.\n"
-                                 "# Lines that begin with `?` are uncertain: correct them, or see that they are right, and take off the `?`.\n",
-                                 gap.saved.path, gap.network);
+  std::string text = fmt::format(
+      "# Which tensor of {} becomes which parameter of network `{}`: lines `parameter = tensor`, or `ignore = tensor`.\n"
+      "# Lines that begin with `?` are uncertain: correct them, or see that they are right, and take off the `?`.\n",
+      gap.saved.path, gap.network);
   std::vector<const std::string*> proposal(gap.tensors.size());
   for (const auto& [tensor, saved] : gap.proposed) proposal[tensor] = &gap.saved.tensors[saved].name;
   for (const auto& doubt : gap.doubts) {

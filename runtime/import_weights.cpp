@@ -182,12 +182,14 @@ class WeightImporter {
   void count_layout(const NetworkTensor& to, const TensorConversion& how) {
     if (to.role == TensorRole::weight && !how.axes.empty()) {
       const std::string name = layout_name(how.axes.size());
-      const auto known = std::find_if(report_.layouts.begin(), report_.layouts.end(), [&](const auto& entry) { return entry.first == name; });
+      const auto known =
+          std::find_if(report_.layouts.begin(), report_.layouts.end(), [&](const auto& entry) { return entry.first == name; });
       if (known == report_.layouts.end()) report_.layouts.emplace_back(name, 1);
       else ++known->second;
     }
     if (how.rows) report_.permuted.push_back(fmt::format("{}: rows, {}", to.name, how.rows->text));
-    if (how.columns) report_.permuted.push_back(fmt::format("{}: {}, {}", to.name, to.dims.size() > 1 ? "columns" : "elements", how.columns->text));
+    if (!how.columns) return;
+    report_.permuted.push_back(fmt::format("{}: {}, {}", to.name, to.dims.size() > 1 ? "columns" : "elements", how.columns->text));
   }
 
   WeightStore weights() {
@@ -219,9 +221,9 @@ class WeightImporter {
     const auto count = std::count_if(graph_.nodes().begin(), graph_.nodes().end(), [](const auto& node) {
       return node->is("batch_norm") && node->attribute("epsilon").number() != 1e-3;
     });
-    if (count > 0)
-      report_.notes.push_back(fmt::format("{} of the network's batch norms have another epsilon than Keras's 1e-3: `batch_norm(x, epsilon=1e-3)` "
-                                          "where the model gave none", count));
+    if (count == 0) return;
+    report_.notes.push_back(fmt::format("{} of the network's batch norms have another epsilon than Keras's 1e-3: "
+                                        "`batch_norm(x, epsilon=1e-3)` where the model gave none", count));
   }
 };
 

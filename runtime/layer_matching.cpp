@@ -87,7 +87,10 @@ class LayerMatcher {
   void match_class(const Numbers& network, const Numbers& saved) {
     const auto by_partner = [](const std::vector<Layer>& layers, const Numbers& numbers) {
       std::map<std::string, Numbers> groups;
-      for (const size_t k : numbers) groups[layers[k].partner < 0 ? "" : layers[static_cast<size_t>(layers[k].partner)].signature].push_back(k);
+      for (const size_t k : numbers) {
+        const int partner = layers[k].partner;
+        groups[partner < 0 ? "" : layers[static_cast<size_t>(partner)].signature].push_back(k);
+      }
       return groups;
     };
     const std::map<std::string, Numbers> ours = by_partner(network_, network), theirs = by_partner(saved_, saved);
@@ -129,18 +132,23 @@ class LayerMatcher {
 
   void match_by_order(const Numbers& network, const Numbers& saved, MatchRule rule) {
     for (size_t k = 0; k < network.size(); ++k) set(network[k], saved[k], rule);
-    for (size_t k = 1; k < saved.size(); ++k) {
-      const size_t first = saved[k - 1], second = saved[k];
-      const NameOrder order = order_of(saved_tokens_[first], saved_tokens_[second]);
+    std::string reason = doubt(saved_, saved_tokens_, saved);
+    if (reason.empty()) reason = doubt(network_, network_tokens_, network);
+    if (!reason.empty()) matching_.doubts.push_back({network, reason});
+  }
+
+  // Why the order of layers may not be that of the other side: their numbers fall, or words tell them apart that the other side does not
+  // have. Where both sides list the same kinds and shapes from first to last, such words do not matter.
+  std::string doubt(const std::vector<Layer>& layers, const std::vector<NameTokens>& tokens, const Numbers& numbers) const {
+    for (size_t k = 1; k < numbers.size(); ++k) {
+      const size_t first = numbers[k - 1], second = numbers[k];
+      const NameOrder order = order_of(tokens[first], tokens[second]);
       if (order == NameOrder::grows || (order == NameOrder::words && is_sequence_)) continue;
-      const std::string names = fmt::format("`{}` stands before `{}`", saved_[first].path, saved_[second].path);
-      const std::string reason =
-          order == NameOrder::words
-              ? fmt::format("{}, and neither names nor the layers around them tell which is which", in_order_ ? names : "the file is sorted by names")
-              : names + ", against the numbers in their names";
-      matching_.doubts.push_back({network, reason});
-      return;
+      return fmt::format("`{}` stands before `{}`, {}", layers[first].path, layers[second].path,
+                         order == NameOrder::words ? "and neither names nor the layers around them tell which is which on the other side"
+                                                   : "against the numbers in their names");
     }
+    return "";
   }
 };
 

@@ -78,7 +78,8 @@ class NetworkLayerReader {
       const auto fitting = [](std::shared_ptr<const FeatureOrder> order, int64_t count) {
         return order && static_cast<int64_t>(order->places.size()) == count ? order : nullptr;
       };
-      if (tensor.role == TensorRole::weight && tensor.dims.size() == 2) tensor.rows = fitting(orders_.of(node->operands[0]), tensor.dims[0]);
+      if (tensor.role == TensorRole::weight && tensor.dims.size() == 2)
+        tensor.rows = fitting(orders_.of(node->operands[0]), tensor.dims[0]);
       if (tensor.role != TensorRole::other && tensor.dims.size() <= 2)
         tensor.columns = fitting(orders_.of(const_cast<Node*>(node)->result()), features);
     }

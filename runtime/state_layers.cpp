@@ -46,7 +46,8 @@ std::string signature_of(const std::map<TensorRole, Dims>& parts) {
   // A missing scale is 1, a missing shift 0, so a batch norm is what has statistics.
   for (const TensorRole role : {TensorRole::mean, TensorRole::variance})
     if (has(role)) return "batch norm " + show_dims(parts.at(role));
-  if (has(TensorRole::scale)) return fmt::format("scale {}{}", show_dims(parts.at(TensorRole::scale)), has(TensorRole::shift) ? " and shift" : "");
+  if (has(TensorRole::scale))
+    return fmt::format("scale {}{}", show_dims(parts.at(TensorRole::scale)), has(TensorRole::shift) ? " and shift" : "");
   BNC_CHECK(!parts.empty());
   const auto& [role, dims] = *parts.begin();
   return fmt::format("{} {}", role == TensorRole::other ? "tensor" : "shift", show_dims(dims));

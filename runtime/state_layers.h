@@ -44,7 +44,8 @@ struct NetworkLayers {
 // The layers of a network, without the tensors in `taken`.
 NetworkLayers network_layers(const Graph& graph, const std::set<std::string>& taken);
 
-// The layers of a state dict, without the tensors in `taken`. `wanted` are the signatures of a network, which decide what shapes leave open.
+// The layers of a state dict, without the tensors in `taken`. `wanted` are the signatures of a network, which decide what shapes leave
+// open.
 // `in_order`: the tensors stand in the order of the modules.
 std::vector<Layer> saved_layers(const std::vector<StoredTensor>& tensors, Dialect dialect, bool in_order, const std::set<size_t>& taken,
                                 const std::set<std::string>& wanted);

@@ -103,8 +103,8 @@ class TorchReader {
     if (found.empty()) fail("{}: it holds no dict of tensors\nhelp: {}", path_, advice);
     std::vector<std::string> names;
     for (const auto& [name, entries] : found) names.push_back(fmt::format("`{}`", name));
-    fail("{}: it holds several state dicts, under {}\nhelp: save one of them alone: `torch.save(torch.load(\"{}\")[\"{}\"], \"W.pt\")`", path_,
-         fmt::join(names, ", "), path_, found.begin()->first);
+    fail("{}: it holds several state dicts, under {}\nhelp: save one of them alone: "
+         "`torch.save(torch.load(\"{}\")[\"{}\"], \"W.pt\")`", path_, fmt::join(names, ", "), path_, found.begin()->first);
   }
 
   const Record& record(const PickleStorage& storage) {
@@ -131,7 +131,8 @@ class TorchReader {
   // Every element lies in the storage, and there are no more of them than it holds.
   void check_view(const std::string& name, const PickleTensor& view, int64_t elements) const {
     const auto refuse = [&] { fail("{}: tensor `{}` reaches beyond its storage of {} elements", path_, name, elements); };
-    if (view.dims.size() != view.strides.size() || view.dims.size() > most_dims) fail("{}: the shape of tensor `{}` is damaged", path_, name);
+    if (view.dims.size() != view.strides.size() || view.dims.size() > most_dims)
+      fail("{}: the shape of tensor `{}` is damaged", path_, name);
     if (view.offset < 0 || view.offset > elements) refuse();
     int64_t count = 1, last = view.offset;
     bool overflow = false;

@@ -60,7 +60,8 @@ ImportedWeights imported(const Arguments& arguments, const Network& network, con
     return import_weights(network, saved, exists ? map : "");
   } catch (const UnmatchedTensors& error) {
     if (exists) throw Error(fmt::format("{}\nhelp: lines of {} say what becomes of them", error.what(), map));
-    if (map.empty()) throw Error(fmt::format("{}\nhelp: `--map FILE` writes a draft of which tensor is which, to be corrected", error.what()));
+    if (map.empty())
+      throw Error(fmt::format("{}\nhelp: `--map FILE` writes a draft of which tensor is which, to be corrected", error.what()));
     write_file(map, error.draft());
     throw Error(fmt::format("{}\nhelp: {} is now a draft of which tensor is which: correct its lines that begin with `?`, then call again",
                             error.what(), map));

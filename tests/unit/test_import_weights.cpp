@@ -52,7 +52,9 @@ struct Import {
 };
 
 // The number of the tensor that a parameter is from.
-int source_of(const ImportedWeights& imported, const std::string& name) { return static_cast<int>(imported.weights.values(name)[0]) / 1000; }
+int source_of(const ImportedWeights& imported, const std::string& name) {
+  return static_cast<int>(imported.weights.values(name)[0]) / 1000;
+}
 
 std::vector<float> values_of(const ImportedWeights& imported, const std::string& name) {
   const auto values = imported.weights.values(name);
@@ -182,7 +184,17 @@ TEST_CASE("import: words that only one side has do not tell layers apart") {
   Import import("f32[N, 3]) { return dense(x, 3, bias=false) + dense(batch_norm(x), 3, bias=false) ");
   const auto [text, draft] = import.refused({{"bn.weight", {3}}, {"bn.bias", {3}}, {"bn.running_mean", {3}}, {"bn.running_var", {3}},
                                              {"up.weight", {3, 3}}, {"across.weight", {3, 3}}});
-  CHECK(contains(text, "neither names nor the layers around them tell which is which"));
+  CHECK(contains(text, "`up` stands before `across`, and neither names nor the layers around them"));
+}
+
+TEST_CASE("import: a shortcut by number alone is not taken for a layer of the branch") {
+  Import import(R"(f32[N, 3]) {
+    h = dense(dense(x, 3, bias=false, name=first), 3, bias=false, name=second)
+    return h + dense(x, 3, bias=false, name=shortcut)
+  )");
+  // Sorted by name, `block_0` stands first, as Keras calls the shortcut.
+  const Shapes shapes = {{"block_0/kernel", {3, 3}}, {"block_1/kernel", {3, 3}}, {"block_2/kernel", {3, 3}}};
+  CHECK(contains(import.refused(shapes).first, "3 layers could be exchanged"));
 }
 
 TEST_CASE("import: what is left over on either side is listed with advice") {
@@ -209,7 +221,8 @@ TEST_CASE("import: mistakes in a map have a place") {
   CHECK(contains(refuse("dense_1.weigth = a.weight\n"), "help: did you mean `dense_1.weight`?"));
   CHECK(contains(refuse("dense_1.weight =  c.weight\n"), "map.txt:1:19: error: "));
   CHECK(contains(refuse("dense_1.weight = b.weight\n"), "`b.weight` is F32[4], which cannot become `dense_1.weight`, f32[3, 5]"));
-  CHECK(contains(refuse("dense_1.weight = a.weight\ndense_1.weight = a.weight\n"), "map.txt:2:1: error: `dense_1.weight` stands in the map twice"));
+  CHECK(contains(refuse("dense_1.weight = a.weight\ndense_1.weight = a.weight\n"),
+                 "map.txt:2:1: error: `dense_1.weight` stands in the map twice"));
   CHECK(contains(refuse("\xff\n"), "map.txt:1:1: error: this line is not UTF-8"));
   CHECK(import.run({{"a.weight", {5, 3}}, {"b.weight", {4}}}, "ignore = b.weight").report.ignored == std::vector<std::string>{"b.weight"});
 }

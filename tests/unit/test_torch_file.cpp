@@ -149,7 +149,8 @@ TEST_CASE("torch file: a pickle that would run a command is refused by the name 
   CHECK(contains(text, "help: "));
   // By protocol 4, and by what calls whatever it finds.
   CHECK(contains(refusal(folder, torch_archive(pickled("os") + pickled("system") + "\x93", "")), "`os.system`"));
-  CHECK(contains(refusal(folder, torch_archive(pickled_global("torch.storage", "_load_from_bytes"), "")), "`torch.storage._load_from_bytes`"));
+  CHECK(contains(refusal(folder, torch_archive(pickled_global("torch.storage", "_load_from_bytes"), "")),
+                 "`torch.storage._load_from_bytes`"));
   CHECK(contains(refusal(folder, torch_archive("(" + pickled("x") + "ios\nsystem\n", "")), "opcode 0x69"));
   CHECK_FALSE(std::filesystem::exists(witness));
 }
@@ -184,7 +185,8 @@ TEST_CASE("torch file: views that do not lie in their storage") {
 TEST_CASE("torch file: names that stand twice, and names that are no text") {
   const TemporaryFolder folder;
   const std::string tensor = pickled(PickledView{{2}, {1}});
-  CHECK(contains(refusal(folder, torch_archive(pickled(PickledEntries{{"a", tensor}, {"a", tensor}}), sixteen<float>())), "`a` stands in the state dict twice"));
+  CHECK(contains(refusal(folder, torch_archive(pickled(PickledEntries{{"a", tensor}, {"a", tensor}}), sixteen<float>())),
+                 "`a` stands in the state dict twice"));
   CHECK(contains(refusal(folder, torch_archive("}(" + pickled(1) + tensor + "u", sixteen<float>())), "no dict of tensors"));
   CHECK(contains(refusal(folder, torch_archive(pickled(PickledEntries{{"\xff", tensor}}), sixteen<float>())), "damaged at byte"));
 }

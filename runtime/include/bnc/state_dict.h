@@ -1,4 +1,5 @@
-// What PyTorch and Keras save, as weights of a network that is there already: layouts converted, tensors matched by names, shapes and order.
+// What PyTorch and Keras save, as weights of a network that is there already: layouts converted, tensors matched by names, shapes and
+// order.
 //
 //   bnc::StateDict saved = bnc::StateDict::load("resnet18.pt");
 //   bnc::ImportedWeights imported = bnc::import_weights(network, saved);
