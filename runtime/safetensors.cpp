@@ -17,10 +17,6 @@ namespace {
 using Json = nlohmann::json;   // finds a key in logarithmic time, as the ordered one does not
 
 constexpr uint64_t longest_header = 100'000'000;
-// Of one element.
-const std::map<std::string, uint64_t> bytes_of_types = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
-                                                        {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
-                                                        {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
 struct Entry {
   std::string name, dtype;
@@ -92,13 +88,13 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   const auto dtype = json.find("dtype");
   if (dtype == json.end() || !dtype->is_string()) fail("{}: tensor `{}` has no dtype", path, name);
   const std::string type = dtype->get<std::string>();
-  const auto element_bytes = bytes_of_types.find(type);
-  if (element_bytes == bytes_of_types.end()) fail("{}: tensor `{}` is of the unknown type {}", path, name, type);
+  const uint64_t element_bytes = bytes_of_type(type);
+  if (element_bytes == 0) fail("{}: tensor `{}` is of the unknown type {}", path, name, type);
   const auto dims = integers(json, "shape");
   if (!dims) fail("{}: tensor `{}` has no valid shape", path, name);
   const auto offsets = integers(json, "data_offsets");
   if (!offsets || offsets->size() != 2 || (*offsets)[0] > (*offsets)[1]) fail("{}: tensor `{}` has no valid data_offsets", path, name);
-  uint64_t bytes = element_bytes->second;
+  uint64_t bytes = element_bytes;
   for (const int64_t dim : *dims) {
     if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) fail("{}: the shape of tensor `{}` is too large", path, name);
   }
@@ -142,6 +138,8 @@ ModelMetadata parse_metadata(const Json& header, const std::string& path) {
 WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
   const Bytes bytes = file->bytes();
   if (bytes.size() < 8) fail("{}: not a safetensors file: {} bytes are too short for the header's length", path, bytes.size());
+  if (bytes[0] == 'P' && bytes[1] == 'K')
+    fail("{}: not a safetensors file, but a zip archive, as PyTorch's files are\nhelp: `bnc import` makes weights of such a file", path);
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
   if (header_bytes > longest_header) fail("{}: not a safetensors file: it claims a header of {} bytes", path, header_bytes);
@@ -161,7 +159,7 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header.object, path), .others = {}, .path = path};
   for (const Entry& entry : entries) {
     if (entry.dtype != "F32") {
-      result.others.push_back({entry.name, entry.dtype, entry.dims});
+      result.others.push_back({entry.name, entry.dtype, entry.dims, {}, data.subspan(entry.begin, entry.end - entry.begin), file});
       continue;
     }
     const uint8_t* begin = data.data() + entry.begin;

@@ -163,5 +163,6 @@ Command gradcheck_command();
 Command verify_command();
 Command summary_command();
 Command fmt_command();
+Command import_command();
 
 }  // namespace bnc::tools
