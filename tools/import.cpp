@@ -1,10 +1,15 @@
-// `bnc import`: weights of other programs into a network.
+// `bnc import`: networks and weights of other programs.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "bnc/import.h"
 #include "bnc/state_dict.h"
 #include "tools/command.h"
 
@@ -91,20 +96,172 @@ int import_state_dict(const Arguments& arguments) {
   return exit_done;
 }
 
+// --- ONNX models ------------------------------------------------------------
+
+// `--shape x=N,3,224,224`
+void read_shape(const std::string& text, ImportOptions& options) {
+  const auto refuse = [&] { throw UsageError(fmt::format("`--shape {}` is not like `--shape x=N,3,224,224`", text)); };
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) refuse();
+  std::vector<int64_t>& dims = options.shapes[text.substr(0, equals)];
+  std::string word;
+  for (const char c : text.substr(equals + 1) + ",") {
+    if (c != ',') {
+      word += c;
+      continue;
+    }
+    int64_t dim = -1;
+    if (word != "N") {
+      const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), dim);
+      if (error != std::errc() || end != word.data() + word.size() || dim < 1) refuse();
+    }
+    dims.push_back(dim);
+    word.clear();
+  }
+}
+
+// How far the compiled network is from the outputs that the file holds beside the inputs, relative to the largest number of each.
+struct SampleCheck {
+  double difference = 0;
+  std::vector<std::string> outputs;
+};
+
+std::vector<double> numbers_of(const Array& array) {
+  if (array.is_float()) return {array.floats().begin(), array.floats().end()};
+  return {array.integers().begin(), array.integers().end()};
+}
+
+SampleCheck check_sample(const Network& network, const WeightStore& weights, const std::string& path) {
+  const NamedArrays arrays = load_npz(path);
+  Session session = network.compile({}, weights);
+  const auto array_of = [&](const std::string& name) -> const Array* {
+    for (const auto& [key, array] : arrays)
+      if (key == name) return &array;
+    return nullptr;
+  };
+  for (const TensorInfo& input : network.inputs()) {
+    const Array* array = array_of(input.name);
+    if (!array) throw Error(fmt::format("error: {} has no array `{}`, which is an input of {}", path, input.name, network.name()));
+    session.bind(input.name, *array);
+  }
+  session.run();
+  SampleCheck check;
+  for (const TensorInfo& output : network.outputs()) {
+    const Array* wanted = array_of(output.name);
+    if (!wanted) continue;
+    const Array got = session.read(output.name);
+    if (got.dims() != wanted->dims())
+      throw Error(fmt::format("error: output `{}` is {}, in {} it is {}", output.name, got.dims(), path, wanted->dims()));
+    const std::vector<double> ours = numbers_of(got), theirs = numbers_of(*wanted);
+    double largest = 0, distance = 0;
+    for (size_t k = 0; k < ours.size(); ++k) {
+      largest = std::max(largest, std::abs(theirs[k]));
+      if (ours[k] == theirs[k] || (std::isnan(ours[k]) && std::isnan(theirs[k]))) continue;
+      const double off = std::abs(ours[k] - theirs[k]);
+      distance = std::isnan(off) ? INFINITY : std::max(distance, off);
+    }
+    check.difference = std::max(check.difference, largest > 0 ? distance / largest : distance);
+    check.outputs.push_back(output.name);
+  }
+  if (check.outputs.empty()) throw Error(fmt::format("error: {} holds none of the network's outputs to compare with", path));
+  return check;
+}
+
+// Where batch norms go when the network is frozen.
+struct Folds {
+  size_t folded = 0;
+  std::vector<std::string> kept;
+};
+
+Folds folds_of(const Network& network, const WeightStore& weights) {
+  Folds folds;
+  for (const Explanation::Entry& entry : network.explain({}, &weights).batch_norms) {
+    if (entry.folded) ++folds.folded;
+    else folds.kept.push_back(fmt::format("{} stays: {}", entry.path, entry.what));
+  }
+  return folds;
+}
+
+std::string onnx_report(const ImportedNetwork& imported, const Folds& folds, int64_t numbers) {
+  std::vector<std::string> ops;
+  int nodes = 0;
+  for (const auto& [op, count] : imported.ops) {
+    ops.push_back(fmt::format("{} {}", count, op));
+    nodes += count;
+  }
+  std::string text = fmt::format("\n  from: {}\n  nodes: {}: {}\n  weights: {} tensors, {} numbers", imported.origin, nodes, fmt::join(ops, ", "),
+                                 imported.weights.names().size(), numbers);
+  if (folds.folded + folds.kept.size() > 0)
+    text += fmt::format("\n  batch norms: {} of {} fold into their neighbours", folds.folded, folds.folded + folds.kept.size());
+  for (const std::string& kept : folds.kept) text += "\n    " + kept;
+  for (const std::string& note : imported.notes) text += "\n  assumed: " + note;
+  return text;
+}
+
+int import_model(const Arguments& arguments) {
+  constexpr double bound = 1e-4;
+  ImportOptions options;
+  options.keep_batch = arguments.flag("keep-batch");
+  for (const std::string& shape : arguments.texts("shape")) read_shape(shape, options);
+  arguments.required("output");
+  arguments.required("weights");
+  const std::string model = arguments.output("output"), output = arguments.output("weights");
+  const ImportedNetwork imported = import_onnx(arguments.required("source"), options);
+  const Network network = Network::from_text(imported.source, model);
+  std::optional<SampleCheck> check;
+  if (arguments.has("check")) check = check_sample(network, imported.weights, arguments.text("check"));
+  const Folds folds = folds_of(network, imported.weights);
+  imported.weights.save(output);
+  write_file(model, imported.source);
+  int64_t numbers = 0;
+  for (const std::string& name : imported.weights.names()) numbers += static_cast<int64_t>(imported.weights.values(name).size());
+  if (arguments.json()) {
+    Json ops = Json::object();
+    for (const auto& [op, count] : imported.ops) ops[op] = count;
+    Json object = {{"model", model}, {"weights", output}, {"network", network.name()}, {"origin", imported.origin}, {"ops", ops},
+                   {"tensors", imported.weights.names().size()}, {"numbers", numbers}, {"folded", folds.folded},
+                   {"kept", folds.kept}, {"notes", imported.notes}};
+    if (check) object.update(Json{{"difference", check->difference}, {"passed", check->difference <= bound}});
+    print_json(object);
+  } else {
+    std::string text = fmt::format("{}: network {}{}", model, network.name(), onnx_report(imported, folds, numbers));
+    if (check)
+      text += fmt::format("\n  check: {} {} by {:.1e} of the largest number", fmt::join(check->outputs, ", "),
+                          check->outputs.size() > 1 ? "differ" : "differs", check->difference);
+    message(text);
+  }
+  if (!check || check->difference <= bound) return exit_done;
+  message(fmt::format("error: the outputs differ from those of {} by more than {}", arguments.text("check"), bound));
+  return exit_failed;
+}
+
+int run_import(const Arguments& arguments) {
+  const bool model = std::filesystem::path(arguments.required("source")).extension() == ".onnx";
+  if (model && arguments.has("model")) throw UsageError("an ONNX model brings its own network: `-o M.bn --weights W.safetensors` without `--model`");
+  return model ? import_model(arguments) : import_state_dict(arguments);
+}
+
 }  // namespace
 
 Command import_command() {
   Command command{"import",
-                  "brings weights of PyTorch or Keras into a network that is there already",
-                  "W.pt|W.safetensors --model M.bn -o OUT.safetensors [--map FILE]",
+                  "brings in an ONNX model, or weights of PyTorch or Keras for a network that is there already",
+                  "M.onnx -o M.bn --weights W.safetensors [--check IN.npz] | W.pt|W.safetensors --model M.bn -o OUT.safetensors [--map FILE]",
                   "bnc import resnet18.pt --model examples/resnet18_cifar.bn -o weights.safetensors",
                   {},
                   {"source"},
-                  import_state_dict};
+                  run_import};
   po::options_description options("Options");
   options.add_options()
       ("model", input_file("M.bn"), "the network that the weights are for")
-      ("output,o", output_file("OUT", {".safetensors"}), "where to write the weights (safetensors)")
+      ("output,o", output_file("OUT", {".bn", ".safetensors"}), "where to write the network of an ONNX model, or the weights (safetensors)")
+      ("weights,w", output_file("W", {".safetensors"}), "ONNX: where to write the model's weights (safetensors)")
+      ("check", input_file("IN.npz"),
+       "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than 1e-4 "
+       "of the largest number")
+      ("shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
+       "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")
+      ("keep-batch", "ONNX: keep the batch size that the file fixes; else the network takes any where no op depends on it")
       ("map", input_file("FILE"),
        "lines `parameter = tensor`, which go before names, shapes and order, and `ignore = tensor`; where there is no such file, and "
        "it is needed, a draft of it is written");

@@ -342,12 +342,12 @@ Folded fold_reduce(const OnnxNode& node, Operands operands, int64_t) {
   return known;
 }
 
-struct Rule {
+struct FoldRule {
   Fold fold;
   size_t needed = 1;   // operands
 };
 
-const std::map<std::string, Rule, std::less<>> folds = {
+const std::map<std::string, FoldRule, std::less<>> folds = {
     {"Abs", {fold_unary<absolute>}}, {"Add", {fold_binary<plus>}}, {"And", {fold_comparison<both>}}, {"Cast", {fold_cast}},
     {"Ceil", {fold_unary<round_up>}}, {"Concat", {fold_concat}}, {"ConstantOfShape", {fold_constant_of_shape}}, {"Div", {fold_div}},
     {"Equal", {fold_comparison<equal>}}, {"Erf", {fold_unary<error_function>}}, {"Exp", {fold_unary<exponential>}},
