@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include <fmt/format.h>
+
 #include "runtime/utf8.h"
 
 namespace bnc {
@@ -30,6 +32,7 @@ class TensorMapParser {
       line(rest.substr(0, end), number);
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
+    refuse_uncertain();
     if (!errors_.empty()) throw CompileError(std::move(errors_));
     return std::move(lines_);
   }
@@ -38,6 +41,17 @@ class TensorMapParser {
   const std::shared_ptr<const SourceFile>& source_;
   std::vector<TensorMapLine> lines_;
   std::vector<Diagnostic> errors_;
+  SourceRange first_uncertain_;
+  int uncertain_ = 0;
+
+  void refuse_uncertain() {
+    if (uncertain_ == 0) return;
+    const std::string text = uncertain_ == 1   ? "this line is uncertain"
+                             : uncertain_ == 2 ? "this line and another one are uncertain"
+                                               : fmt::format("this line and {} others are uncertain", uncertain_ - 1);
+    errors_.push_back({Severity::error, first_uncertain_, text, {}});
+    errors_.back().help("correct it, or see that it is right, and take off the `?`");
+  }
 
   void line(std::string_view text, int number) {
     size_t at = 0;
@@ -50,7 +64,10 @@ class TensorMapParser {
       errors_.back().help(std::move(help));
     };
     if (first_not_utf8(whole)) return refuse("this line is not UTF-8", "write names as the file of the tensors has them");
-    if (whole[0] == '?') return refuse("this line is uncertain", "correct it, or see that it is right, and take off the `?`");
+    if (whole[0] == '?') {
+      if (++uncertain_ == 1) first_uncertain_ = place(number, at, whole);
+      return;
+    }
     const size_t sign = whole.find('=');
     size_t left = at, right = at + sign + 1;
     const std::string_view parameter = trimmed(whole.substr(0, std::min(sign, whole.size())), left);

@@ -13,7 +13,7 @@ namespace bnc {
 
 namespace {
 
-using Kind = PickleValue::Kind;
+using PickleKind = PickleValue::Kind;
 
 constexpr const char* advice = "save the state dict: `torch.save(model.state_dict(), \"W.pt\")`";
 constexpr int64_t most_dims = 64;
@@ -38,7 +38,7 @@ class TorchReader {
     TorchFile result;
     std::set<std::string_view> names;
     for (const auto& [key, value] : *find_state_dict(result.part)) {
-      if (!value.is(Kind::tensor)) continue;   // the extra state of a module
+      if (!value.is(PickleKind::tensor)) continue;   // the extra state of a module
       if (!names.insert(key.text).second) fail("{}: tensor `{}` stands in the state dict twice", path_, key.text);
       result.tensors.push_back(tensor(std::string(key.text), pickle_.tensors[value.object]));
     }
@@ -79,11 +79,11 @@ class TorchReader {
       fail("{}: its numbers are big-endian, and bnc reads little-endian ones\nhelp: load and save it on a little-endian machine", path_);
   }
 
-  const Pickle::Entries* dict(const PickleValue& value) const { return value.is(Kind::dict) ? &pickle_.dicts[value.object] : nullptr; }
+  const Pickle::Entries* dict(const PickleValue& value) const { return value.is(PickleKind::dict) ? &pickle_.dicts[value.object] : nullptr; }
 
   bool is_state_dict(const Pickle::Entries& entries) const {
-    return std::any_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.second.is(Kind::tensor); }) &&
-           std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.first.is(Kind::text); });
+    return std::any_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.second.is(PickleKind::tensor); }) &&
+           std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.first.is(PickleKind::text); });
   }
 
   // The dict of tensors itself, or the one that a checkpoint holds beside optimizer and epoch.
@@ -93,7 +93,7 @@ class TorchReader {
     if (is_state_dict(*root)) return root;
     std::map<std::string, const Pickle::Entries*> found;
     for (const auto& [key, value] : *root)
-      if (key.is(Kind::text) && dict(value) && is_state_dict(*dict(value))) found.emplace(key.text, dict(value));
+      if (key.is(PickleKind::text) && dict(value) && is_state_dict(*dict(value))) found.emplace(key.text, dict(value));
     if (found.size() == 1) {
       part = found.begin()->first;
       return found.begin()->second;

@@ -173,7 +173,7 @@ TEST_CASE("import: layers that could be exchanged are refused, and a draft of th
   std::tie(text, draft) = import.refused(unsorted, "ignore = z.weight\n");
   CHECK(contains(text, "`fc2` stands before `fc1`, against the numbers in their names"));
   CHECK(contains(draft, "? dense_1.weight = fc2.weight\n? dense_2.weight = fc1.weight\n"));
-  CHECK(contains(import.refused(shapes, draft).first, "map.txt:5:1: error: this line is uncertain"));
+  CHECK(contains(import.refused(shapes, draft).first, "map.txt:5:1: error: this line and another one are uncertain"));
   const std::string map = "# by hand\n dense_1.weight = fc1.weight\ndense_2.weight=fc2.weight\r\n";
   const ImportedWeights imported = import.run(shapes, map);
   CHECK(imported.report.by_map == 2);
