@@ -51,7 +51,8 @@ bool is_scalar_element(const Node& node) { return node.results[0].type.shape.emp
 bool reduces_rows(const Node& node) {
   const auto* reduce = node.op->lowering_as<ReduceLowering>();
   const Shape& space = iteration_shape(node);
-  return reduce && reduce->kind != ReduceLowering::Kind::first_maximum && space.size() >= 2 && spans(reduce->axes(node), 0, space.size() - 1);
+  if (!reduce || reduce->kind == ReduceLowering::Kind::first_maximum) return false;
+  return space.size() >= 2 && spans(reduce->axes(node), 0, space.size() - 1);
 }
 
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {

@@ -113,13 +113,14 @@ class TileLoops {
   void copy_panel(const ColumnRun& run, const Expr& first, std::vector<Stmt>& out) {
     BNC_CHECK(contraction_.reduction.size() == 1, "a product of matrices sums along one dimension");
     const int64_t width = panel_width(), step = run.lanes == 1 ? 1 : 8;
-    const Expr count = lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, run.end - first, Expr(int64_t{run.vectors} * run.lanes)),
-                                      out);
+    const Expr most = int64_t{run.vectors} * run.lanes,
+               count = lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, run.end - first, most), out);
     const std::string j = lowering_.fresh("j"), u = lowering_.fresh("u"), k = lowering_.fresh("k");
     auto from_to = [&](const Expr& begin, const Expr& end, int64_t together) {
       std::vector<Stmt> copy;
       const Expr column = loops::variable(j) + loops::variable(u);
-      const Expr x = Elements(lowering_, copy, {}).value(node_.operands[1], contraction_.right(place(Expr(0), first + column), {loops::variable(k)}));
+      const Index index = contraction_.right(place(Expr(0), first + column), {loops::variable(k)});
+      const Expr x = Elements(lowering_, copy, {}).value(node_.operands[1], index);
       copy.push_back(loops::store(packing_.panel, loops::variable(k) * Expr(width) + column, x));
       const Stmt columns = loops::loop(u, 0, Expr(together), 1, std::move(copy), LoopKind::unrolled);
       out.push_back(loops::loop(j, begin, end, together, {loops::loop(k, 0, length(), 1, {columns})}));

@@ -109,7 +109,7 @@ class Chooser {
       const int64_t scale = unit_rows(stage);
       if (!rows || *rows % scale != 0) continue;
       const int64_t matrix = *rows / scale;
-      if (units >= matrix) return divide_up(units, matrix) * matrix;
+      if (units >= matrix) return units / matrix * matrix;
       for (int64_t part = units; part <= 2 * units && part < matrix; ++part) {
         if (matrix % part == 0) return part;
       }
