@@ -39,8 +39,8 @@ LAYERS = {
     "instance_norm(x, gamma=false, beta=false)": ((4, 3, 2), channels_first(functional.instance_norm)),
     "matmul(softmax(0.3 * matmul(x, x, transpose_right=true)), x)":
         ((3, 17, 8), lambda x: torch.softmax(0.3 * x @ x.transpose(-1, -2), -1) @ x),
-    "matmul(matmul(x, x, transpose_left=true), x, transpose_right=true)":
-        ((3, 17, 8), lambda x: x.transpose(-1, -2) @ x @ x.transpose(-1, -2)),
+    "matmul(x, matmul(x, x, transpose_left=true))":
+        ((3, 17, 8), lambda x: x @ (x.transpose(-1, -2) @ x)),
     "erf(x)": ((5, 19), torch.erf),
     "x * one_hot(argmax(x), classes=19)": ((5, 19), lambda x: x * functional.one_hot(x.argmax(-1), 19)),
 }
