@@ -131,27 +131,28 @@ std::vector<double> numbers_of(const Array& array) {
   return {array.integers().begin(), array.integers().end()};
 }
 
-SampleCheck check_sample(const Network& network, const WeightStore& weights, const std::string& path) {
+SampleCheck check_sample(const Network& network, const ImportedNetwork& imported, const std::string& path) {
   const NamedArrays arrays = load_npz(path);
-  Session session = network.compile({}, weights);
-  const auto array_of = [&](const std::string& name) -> const Array* {
+  Session session = network.compile({}, imported.weights);
+  // By the model's own name, or the one it has in the network.
+  const auto array_of = [&](const std::pair<std::string, std::string>& names) -> const Array* {
     for (const auto& [key, array] : arrays)
-      if (key == name) return &array;
+      if (key == names.first || key == names.second) return &array;
     return nullptr;
   };
-  for (const TensorInfo& input : network.inputs()) {
-    const Array* array = array_of(input.name);
-    if (!array) throw Error(fmt::format("error: {} has no array `{}`, which is an input of {}", path, input.name, network.name()));
-    session.bind(input.name, *array);
+  for (const auto& names : imported.inputs) {
+    const Array* array = array_of(names);
+    if (!array) throw Error(fmt::format("error: {} has no array `{}`, which is an input of the model", path, names.first));
+    session.bind(names.second, *array);
   }
   session.run();
   SampleCheck check;
-  for (const TensorInfo& output : network.outputs()) {
-    const Array* wanted = array_of(output.name);
+  for (const auto& names : imported.outputs) {
+    const Array* wanted = array_of(names);
     if (!wanted) continue;
-    const Array got = session.read(output.name);
+    const Array got = session.read(names.second);
     if (got.dims() != wanted->dims())
-      throw Error(fmt::format("error: output `{}` is {}, in {} it is {}", output.name, got.dims(), path, wanted->dims()));
+      throw Error(fmt::format("error: output `{}` is {}, in {} it is {}", names.first, got.dims(), path, wanted->dims()));
     const std::vector<double> ours = numbers_of(got), theirs = numbers_of(*wanted);
     double largest = 0, distance = 0;
     for (size_t k = 0; k < ours.size(); ++k) {
@@ -161,7 +162,7 @@ SampleCheck check_sample(const Network& network, const WeightStore& weights, con
       distance = std::isnan(off) ? INFINITY : std::max(distance, off);
     }
     check.difference = std::max(check.difference, largest > 0 ? distance / largest : distance);
-    check.outputs.push_back(output.name);
+    check.outputs.push_back(names.second);
   }
   if (check.outputs.empty()) throw Error(fmt::format("error: {} holds none of the network's outputs to compare with", path));
   return check;
@@ -177,7 +178,7 @@ Folds folds_of(const Network& network, const WeightStore& weights) {
   Folds folds;
   for (const Explanation::Entry& entry : network.explain({}, &weights).batch_norms) {
     if (entry.folded) ++folds.folded;
-    else folds.kept.push_back(fmt::format("{} stays: {}", entry.path, entry.what));
+    else folds.kept.push_back(fmt::format("{} {}", entry.path, entry.what));
   }
   return folds;
 }
@@ -189,11 +190,16 @@ std::string onnx_report(const ImportedNetwork& imported, const Folds& folds, int
     ops.push_back(fmt::format("{} {}", count, op));
     nodes += count;
   }
-  std::string text = fmt::format("\n  from: {}\n  nodes: {}: {}\n  weights: {} tensors, {} numbers", imported.origin, nodes, fmt::join(ops, ", "),
-                                 imported.weights.names().size(), numbers);
+  std::string text = fmt::format("\n  from: {}\n  nodes: {}: {}\n  weights: {} tensors, {} numbers", imported.origin, nodes,
+                                 fmt::join(ops, ", "), imported.weights.names().size(), numbers);
   if (folds.folded + folds.kept.size() > 0)
     text += fmt::format("\n  batch norms: {} of {} fold into their neighbours", folds.folded, folds.folded + folds.kept.size());
-  for (const std::string& kept : folds.kept) text += "\n    " + kept;
+  constexpr size_t most = 3;
+  for (size_t k = 0; k < std::min(most, folds.kept.size()); ++k) text += "\n    " + folds.kept[k];
+  if (folds.kept.size() > most) text += fmt::format("\n    and {} more: `bnc explain` tells of each", folds.kept.size() - most);
+  for (const auto* names : {&imported.inputs, &imported.outputs})
+    for (const auto& [before, after] : *names)
+      if (before != after) text += fmt::format("\n  renamed: `{}` is `{}`", before, after);
   for (const std::string& note : imported.notes) text += "\n  assumed: " + note;
   return text;
 }
@@ -209,7 +215,7 @@ int import_model(const Arguments& arguments) {
   const ImportedNetwork imported = import_onnx(arguments.required("source"), options);
   const Network network = Network::from_text(imported.source, model);
   std::optional<SampleCheck> check;
-  if (arguments.has("check")) check = check_sample(network, imported.weights, arguments.text("check"));
+  if (arguments.has("check")) check = check_sample(network, imported, arguments.text("check"));
   const Folds folds = folds_of(network, imported.weights);
   imported.weights.save(output);
   write_file(model, imported.source);
@@ -237,34 +243,34 @@ int import_model(const Arguments& arguments) {
 
 int run_import(const Arguments& arguments) {
   const bool model = std::filesystem::path(arguments.required("source")).extension() == ".onnx";
-  if (model && arguments.has("model")) throw UsageError("an ONNX model brings its own network: `-o M.bn --weights W.safetensors` without `--model`");
+  if (model && arguments.has("model"))
+    throw UsageError("an ONNX model brings its own network: `-o M.bn --weights W.safetensors` without `--model`");
   return model ? import_model(arguments) : import_state_dict(arguments);
 }
 
 }  // namespace
 
 Command import_command() {
-  Command command{"import",
-                  "brings in an ONNX model, or weights of PyTorch or Keras for a network that is there already",
-                  "M.onnx -o M.bn --weights W.safetensors [--check IN.npz] | W.pt|W.safetensors --model M.bn -o OUT.safetensors [--map FILE]",
-                  "bnc import resnet18.pt --model examples/resnet18_cifar.bn -o weights.safetensors",
-                  {},
-                  {"source"},
-                  run_import};
+  Command command{
+      "import",
+      "brings in an ONNX model, or weights of PyTorch or Keras for a network that is there already",
+      "M.onnx -o M.bn --weights W.safetensors [--check IN.npz] | W.pt|W.safetensors --model M.bn -o OUT.safetensors [--map FILE]",
+      "bnc import resnet18.pt --model examples/resnet18_cifar.bn -o weights.safetensors",
+      {},
+      {"source"},
+      run_import};
   po::options_description options("Options");
-  options.add_options()
-      ("model", input_file("M.bn"), "the network that the weights are for")
-      ("output,o", output_file("OUT", {".bn", ".safetensors"}), "where to write the network of an ONNX model, or the weights (safetensors)")
-      ("weights,w", output_file("W", {".safetensors"}), "ONNX: where to write the model's weights (safetensors)")
-      ("check", input_file("IN.npz"),
-       "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than 1e-4 "
-       "of the largest number")
-      ("shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
-       "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")
-      ("keep-batch", "ONNX: keep the batch size that the file fixes; else the network takes any where no op depends on it")
-      ("map", input_file("FILE"),
-       "lines `parameter = tensor`, which go before names, shapes and order, and `ignore = tensor`; where there is no such file, and "
-       "it is needed, a draft of it is written");
+  options.add_options()("model", input_file("M.bn"), "the network that the weights are for")(
+      "output,o", output_file("OUT", {".bn", ".safetensors"}), "where to write the network of an ONNX model, or the weights (safetensors)")(
+      "weights,w", output_file("W", {".safetensors"}), "ONNX: where to write the model's weights (safetensors)")(
+      "check", input_file("IN.npz"),
+      "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than 1e-4 "
+      "of the largest number")("shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
+                               "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")(
+      "keep-batch", "ONNX: keep the batch size that the file fixes; else the network takes any where no op depends on it")(
+      "map", input_file("FILE"),
+      "lines `parameter = tensor`, which go before names, shapes and order, and `ignore = tensor`; where there is no such file, and "
+      "it is needed, a draft of it is written");
   command.options.add(options);
   return command;
 }

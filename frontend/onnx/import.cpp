@@ -2,6 +2,7 @@
 #include "frontend/onnx/import.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -144,15 +145,25 @@ class ModelImport {
     if (real && input.type != OnnxType::f32)
       importer_.note(fmt::format("input {} is of type {}; the network takes f32", onnx_quoted(input.name), to_string(input.type)));
     const TensorType type{real ? DType::f32 : DType::i32, shape_of(input)};
-    const Value value = importer_.build.input(input.name, type);
+    const Value value = importer_.build.input(name_of(input.name, "x"), type);
     ImportedPointer imported = importer_.imported(value, identity_order(type.rank()));
     if (reads_images() && type.rank() > 2) {
-      // Everything behind it is channels last.
+      // Everything behind it is channels last. A transpose also of one channel: it becomes the layout of the input.
       const IntList order = channels_last_order(type.rank());
-      importer_.in_order(*imported, order);
+      imported->forms[order] = importer_.build.value("transpose", {value}, {{"permutation", order}});
       imported->order = order;
     }
     importer_.values[input.name] = std::move(imported);
+  }
+
+  // A word of the language that no other input or output is called; the model's own where that is one.
+  std::string name_of(const std::string& name, const char* stem) {
+    std::string legal;
+    for (const char c : name) legal += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+    if (legal.empty() || !std::isalpha(static_cast<unsigned char>(legal[0]))) legal.insert(0, std::string(stem) + "_");
+    std::string unique = legal;
+    for (int k = 2; !names_.insert(unique).second; ++k) unique = fmt::format("{}_{}", legal, k);
+    return unique;
   }
 
   bool reads_images() const {
@@ -261,7 +272,7 @@ class ModelImport {
       if (shape.empty() || shape[0] != Dim{1, true} || std::count_if(shape.begin(), shape.end(), is_batch) != 1)
         fail_onnx(model_.file, fmt::format("output {} is not one for each example", onnx_quoted(output.name)));
     }
-    importer_.graph.outputs.push_back({Output::Role::output, output.name, value});
+    importer_.graph.outputs.push_back({Output::Role::output, name_of(output.name, "y"), value});
   }
 
   const OnnxModel& model_;
@@ -269,7 +280,7 @@ class ModelImport {
   bool free_batch_;
   Importer importer_;
   Refusals refusals_;
-  std::set<std::string> batch_symbols_;
+  std::set<std::string> batch_symbols_, names_;
 };
 
 // What nothing reads: layers that got a bias, reshapes that met others, the other branch of a fold.
@@ -322,6 +333,11 @@ OnnxImport written(const OnnxModel& model, Importer& importer) {
     BNC_CHECK(weight, "an imported parameter has no weight: " + name);
     result.weights.set(name, *weight);
   }
+  size_t next = 0;
+  for (const Node* input : result.graph.nodes_of("input"))
+    result.inputs.emplace_back(model.graph.inputs[next++].name, input->results[0].name);
+  for (size_t k = 0; k < result.graph.outputs.size(); ++k)
+    result.outputs.emplace_back(model.graph.outputs[k].name, result.graph.outputs[k].name);
   result.notes = std::move(importer.notes);
   return result;
 }
@@ -333,13 +349,16 @@ OnnxImport written(const OnnxModel& model, Importer& importer) {
 OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options) {
   const int64_t frozen = options.keep_batch ? 0 : onnx::ModelImport::batch_of_file(model, options);
   std::optional<OnnxImport> result;
+  std::string reason;
   if (frozen > 0) {
     try {
       onnx::ModelImport attempt(model, options, true);
       result = onnx::written(model, attempt.run());
       result->notes.insert(result->notes.begin(), fmt::format("the file fixes the batch size to {}; the network takes any", frozen));
-    } catch (const CompileError&) {
+    } catch (const CompileError& error) {
       // Some node depends on the batch size: then it stays what it is.
+      const Diagnostic& first = error.diagnostics().front();
+      reason = first.attached.empty() ? first.text : first.attached.front().text;
     }
   }
   if (!result) {
@@ -347,7 +366,7 @@ OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options)
     result = onnx::written(model, attempt.run());
     if (frozen > 0)
       result->notes.insert(result->notes.begin(),
-                           fmt::format("the batch size stays {}, which the file fixes: some op depends on it", frozen));
+                           fmt::format("the batch size stays {}, which the file fixes ({})", frozen, reason));
   }
   for (const OnnxNode& node : model.graph.nodes) ++result->ops[node.op_type];
   return *std::move(result);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "frontend/onnx/onnx_model.h"
@@ -22,6 +23,8 @@ struct OnnxImport {
   std::string source;               // text of a .bn file
   Weights weights;                  // by the names that the text gives parameters
   Graph graph;                      // what the text says
+  // What the model calls each input and output, and what the text does, in order.
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
   std::vector<std::string> notes;   // what was assumed, and what is doubtful
   std::map<std::string, int> ops;   // how many nodes there were of each op
 };

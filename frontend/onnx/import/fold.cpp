@@ -173,7 +173,7 @@ Folded fold_reshape(const OnnxNode& node, Operands operands, int64_t) {
 
 Folded fold_flatten(const OnnxNode& node, Operands operands, int64_t) {
   const Known& x = *operands[0];
-  const int64_t axis = axis_of(node, node.get<int64_t>("axis", 1), static_cast<int64_t>(x.dims.size()) + 1);
+  const int64_t axis = flatten_axis(node, static_cast<int64_t>(x.dims.size()));
   const int64_t rows = std::accumulate(x.dims.begin(), x.dims.begin() + axis, int64_t{1}, std::multiplies<>());
   return reshaped(x, {rows, rows ? x.size() / rows : 0});
 }

@@ -1,12 +1,15 @@
 #include "frontend/onnx/import/importer.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 namespace bnc::onnx {
+
+double tidy(double number) { return std::strtod(fmt::format("{}", static_cast<float>(number)).c_str(), nullptr); }
 
 namespace {
 
@@ -90,7 +93,7 @@ Value Importer::aligned(Imported& x, const IntList& order) {
   for (const int64_t axis : order) shape.push_back(axis < missing ? Dim{} : x.shape[static_cast<size_t>(axis - missing)]);
   while (!shape.empty() && shape.front().is_one()) shape.erase(shape.begin());
   if (!x.known) return reshape(in_order(x, own), shape);
-  if (x.known->size() == 1) return build.constant(x.known->numbers[0]);
+  if (x.known->size() == 1) return build.constant(tidy(x.known->numbers[0]));
   return known_value(*x.known, own, concrete(shape, 1), {.trainable = !x.known->name.empty()});
 }
 
@@ -103,7 +106,8 @@ Value Importer::known_value(const Known& known, const IntList& order, const IntL
   const Known moved = is_identity(order) ? known : permuted(known, order);
   const IntList& shape = dims.empty() ? moved.dims : dims;
   if (known.name.empty() && known.size() <= most_in_text) {
-    const Tensor tensor{DType::f32, dims.empty() && known.size() == 1 ? known.dims : shape, moved.numbers};
+    Tensor tensor{DType::f32, dims.empty() && known.size() == 1 ? known.dims : shape, moved.numbers};
+    for (double& number : tensor.data) number = tidy(number);
     return build.constant(tensor);
   }
   std::vector<float> numbers(moved.numbers.begin(), moved.numbers.end());

@@ -29,6 +29,9 @@ struct Imported {
 };
 using ImportedPointer = std::shared_ptr<Imported>;
 
+// A number as the model's author wrote it: the shortest one that rounds to the same float.
+double tidy(double number);
+
 IntList identity_order(int64_t rank);
 // [0, 2, .., 1]: channels behind the pixels.
 IntList channels_last_order(int64_t rank);

@@ -1,13 +1,10 @@
 #include "frontend/onnx/import/node_import.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
 namespace bnc::onnx {
-
-double tidy(double number) { return std::strtod(fmt::format("{}", static_cast<float>(number)).c_str(), nullptr); }
 
 int64_t place_of(int64_t axis, const IntList& order) { return std::find(order.begin(), order.end(), axis) - order.begin(); }
 

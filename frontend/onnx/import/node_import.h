@@ -11,9 +11,6 @@
 
 namespace bnc::onnx {
 
-// A number as the model's author wrote it: the shortest one that rounds to the same float.
-double tidy(double number);
-
 class NodeImport {
  public:
   NodeImport(Importer& importer, const OnnxNode& node)

@@ -90,8 +90,8 @@ void import_lrn(NodeImport& cx) {
     pixels[0] = {pixels[0].factor * dim.factor, pixels[0].batch || dim.batch};
   }
   const Value squares = cx.importer.reshape(cx.build.mul(image, image), pixels);
-  const Value mean = cx.build.value("average_pool", {squares}, {{"kernel", size}, {"stride", IntList{1}},
-                                                                {"padding", IntList{(size - 1) / 2, size / 2}}});
+  const Attribute padding = size % 2 ? Attribute((size - 1) / 2) : Attribute(IntList{(size - 1) / 2, size / 2});
+  const Value mean = cx.build.value("average_pool", {squares}, {{"kernel", IntList{size}}, {"stride", IntList{1}}, {"padding", padding}});
   const Value base = cx.build.add(cx.build.scale(cx.importer.reshape(mean, image.type().shape), cx.number("alpha", 1e-4)),
                                   cx.build.constant(cx.number("bias", 1)));
   const Value factor = cx.build.value("exp", {cx.build.scale(cx.build.value("log", {base}), -cx.number("beta", 0.75))});

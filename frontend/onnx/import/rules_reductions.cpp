@@ -25,8 +25,8 @@ void import_reduce(NodeImport& cx, Reduce reduce, bool mean = false) {
   for (const int64_t axis : axes) places.push_back(place_of(axis, x.order));
   std::sort(places.begin(), places.end());
   const IntList order = keep ? x.order : order_without(x.order, axes);
-  IntList pixels = identity_order(x.rank() - 1);
-  pixels.erase(pixels.begin());
+  IntList pixels;
+  for (int64_t axis = 1; axis < x.rank() - 1; ++axis) pixels.push_back(axis);
   if (mean && x.rank() > 2 && places == pixels && x.order == channels_last_order(x.rank()))
     return cx.give(cx.importer.reshape(cx.build.value("global_average_pool", {value}), [&] {
       Shape shape = {value.type().shape.front(), value.type().shape.back()};

@@ -24,7 +24,8 @@ void import_reshape(NodeImport& cx) {
 
 void import_flatten(NodeImport& cx) {
   Imported& x = cx.operand(0);
-  const int64_t axis = axis_of(cx.node, cx.integer("axis", 1), x.rank() + 1);
+  int64_t axis = std::min(x.rank(), flatten_axis(cx.node, x.rank()));
+  if (axis == 0 && cx.importer.frozen_batch == 1 && x.rank() > 1 && x.shape[0].batch) axis = 1;   // a batch of one, which is to be any
   const auto rows = element_count(Shape(x.shape.begin(), x.shape.begin() + axis));
   const auto columns = element_count(Shape(x.shape.begin() + axis, x.shape.end()));
   if (!rows || !columns) cx.fail("it has too many elements");

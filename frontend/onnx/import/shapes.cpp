@@ -50,6 +50,11 @@ IntList permutation_of(const OnnxNode& node, int64_t rank) {
   return order;
 }
 
+int64_t flatten_axis(const OnnxNode& node, int64_t rank) {
+  const int64_t axis = node.get<int64_t>("axis", 1);
+  return axis == rank ? rank : axis_of(node, axis, std::max<int64_t>(1, rank));
+}
+
 Shape unsqueezed(const OnnxNode& node, const Shape& shape, const IntList& axes) {
   const int64_t rank = static_cast<int64_t>(shape.size() + axes.size());
   const IntList sorted = axes_of(node, axes, rank);

@@ -23,6 +23,9 @@ IntList axes_of(const OnnxNode& node, IntList axes, int64_t rank);
 // Attribute `perm`; all axes the other way round where it is left out.
 IntList permutation_of(const OnnxNode& node, int64_t rank);
 
+// Before which dimension Flatten ends its first one.
+int64_t flatten_axis(const OnnxNode& node, int64_t rank);
+
 Shape unsqueezed(const OnnxNode& node, const Shape& shape, const IntList& axes);
 Shape squeezed(const OnnxNode& node, const Shape& shape, const std::optional<IntList>& axes);
 

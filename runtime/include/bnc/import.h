@@ -27,6 +27,8 @@ struct ImportedNetwork {
   std::string source;                               // a .bn file: channels last, inputs and outputs in the model's own layout
   WeightStore weights;                              // by the names that the source gives them
   std::string origin;                               // "opset 17, written by pytorch 2.1"
+  // What the model calls each input and output, and what the source does: a name such as `input.1` is no word of the language.
+  std::vector<std::pair<std::string, std::string>> inputs, outputs;
   std::vector<std::pair<std::string, int>> ops;     // how many nodes of each op the model has, the most frequent first
   std::vector<std::string> notes;                   // what was assumed, and what is doubtful in the file
 };
