@@ -1,0 +1,30 @@
+// A network as a model of ONNX: what the passes leave of it goes to the writer in the frontend.
+#include "bnc/export.h"
+
+#include "frontend/onnx/export.h"
+#include "frontend/onnx/onnx_writer.h"
+#include "runtime/error.h"
+#include "runtime/network.h"
+#include "runtime/weight_store.h"
+
+namespace bnc {
+
+namespace {
+
+// As in the pipeline of inference, up to where ops are taken apart for code.
+const std::vector<std::string> folding_for_onnx = {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "constant-fold",
+                                                   "common-subexpressions", "dead-code"};
+
+}  // namespace
+
+ExportedModel export_onnx(const Network& network, const WeightStore& weights, const OnnxExportOptions& options) {
+  return at_boundary([&] {
+    network.check_weights(weights);
+    Compilation compilation(network.data(), {}, &weights.data().weights);
+    if (options.frozen) compilation.run_passes(folding_for_onnx);
+    const OnnxExport exported = export_onnx(compilation.graph, compilation.weights, BNC_VERSION);
+    return ExportedModel{write_onnx(exported.model), exported.notes};
+  });
+}
+
+}  // namespace bnc
