@@ -3,6 +3,7 @@
 
 #include "frontend/onnx/export.h"
 #include "frontend/onnx/onnx_writer.h"
+#include "passes/check_variances.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
 #include "runtime/weight_store.h"
@@ -20,8 +21,10 @@ const std::vector<std::string> folding_for_onnx = {"canonicalize", "freeze", "fo
 ExportedModel export_onnx(const Network& network, const WeightStore& weights, const OnnxExportOptions& options) {
   return at_boundary([&] {
     network.check_weights(weights);
-    Compilation compilation(network.data(), {}, &weights.data().weights);
+    Compilation compilation(network.data(), {.on_warning = options.on_warning}, &weights.data().weights);
     if (options.frozen) compilation.run_passes(folding_for_onnx);
+    for (const Diagnostic& warning : check_running_variances(compilation.graph, compilation.weights))
+      if (options.on_warning) options.on_warning(render(warning));
     const OnnxExport exported = export_onnx(compilation.graph, compilation.weights, BNC_VERSION);
     return ExportedModel{write_onnx(exported.model), exported.notes};
   });

@@ -13,7 +13,8 @@ int run_export(const Arguments& arguments) {
   const WeightStore weights = arguments.required_weights(network);
   arguments.required("output");
   check_extension("output", arguments.text("output"), {state_dict ? ".safetensors" : ".onnx"});
-  const ExportedModel model = state_dict ? export_state_dict(network, weights) : export_onnx(network, weights, {.frozen = frozen});
+  const ExportedModel model =
+      state_dict ? export_state_dict(network, weights) : export_onnx(network, weights, {.frozen = frozen, .on_warning = message});
   const std::string output = arguments.output("output");
   write_file(output, model.bytes);
   for (const std::string& note : model.notes) message("note: " + note);
@@ -29,7 +30,7 @@ Command export_command() {
   Command command{"export",
                   "writes a network as ONNX, or its weights for PyTorch",
                   "M.bn --weights W -o M.onnx [--frozen] | M.bn --weights W --state-dict -o W.safetensors",
-                  "bnc export examples/lenet.bn --weights run/weights.safetensors -o lenet.onnx",
+                  "bnc export examples/mnist_mlp.bn --weights run/weights.safetensors -o mnist_mlp.onnx",
                   {},
                   {"model"},
                   run_export};

@@ -35,7 +35,7 @@ class Failure(Exception):
     pass
 
 
-def arrays_of(model, batch, seed):
+def arrays_of(model, batch, seed, positive):
     """An array for each input, by name; a dimension is a number, the batch symbol or a multiple of it."""
     random, arrays = np.random.default_rng(seed), {}
     for value in model.graph.input:
@@ -44,7 +44,8 @@ def arrays_of(model, batch, seed):
             factor = re.fullmatch(r"(?:(\d+)\*)?\w+", dim.dim_param)
             dims.append(int(factor.group(1) or 1) * batch if factor else dim.dim_value)
         is_float = value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-        arrays[value.name] = random.standard_normal(dims).astype(np.float32) if is_float else random.integers(0, 3, dims).astype(np.int32)
+        numbers = random.uniform(0.1, 1, dims) if positive else random.standard_normal(dims)
+        arrays[value.name] = numbers.astype(np.float32) if is_float else random.integers(0, 3, dims).astype(np.int32)
     return arrays
 
 
@@ -56,46 +57,54 @@ def transposes(model):
 def difference(ours, theirs):
     if ours.shape != theirs.shape:
         raise Failure(f"shapes {ours.shape} and {theirs.shape}")
-    if not ours.size:
-        return 0.0
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-    finite = np.isfinite(ours) & np.isfinite(theirs)
-    if not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
-        raise Failure("not finite at different places")
-    return float(np.abs(ours - theirs)[finite].max(initial=0) / max(np.abs(ours)[finite].max(initial=0), 1e-6))
+    if not np.isfinite(theirs).all():
+        raise Failure("not finite")
+    return float(np.abs(ours - theirs).max(initial=0) / max(np.abs(ours).max(initial=0), 1e-6))
+
+
+def run_ours(bnc, network, weights, folder, arrays):
+    """bnc's outputs, in their order; none where it takes no inference of the network."""
+    np.savez(folder / "in.npz", **arrays)
+    result = call(bnc, "run", network, "--weights", weights, "--input", folder / "in.npz", "--output", folder / "out.npz")
+    return list(np.load(folder / "out.npz").items()) if result.returncode == 0 else None
 
 
 def check(bnc, network, weights, folder, batch, seed, frozen):
-    """Exports, checks, runs both: the largest difference and the model; None where the exporter refuses the network."""
+    """Exports, checks, runs both. What became of it (`same`, `refused`, `not run` by bnc itself, `not finite`), then the largest difference
+    and the model, or what was said."""
     path = folder / "m.onnx"
     result = call(bnc, "export", network, "--weights", weights, "-o", path, *["--frozen"] * frozen)
     if result.returncode == 1 and REFUSAL.search(result.stderr):
-        return None, result.stderr
+        return "refused", result.stderr
+    if result.returncode == 1 and "the stored variance" in result.stderr:
+        return "not run", result.stderr
     if result.returncode != 0:
         raise Failure(f"exit code {result.returncode}: {result.stderr.strip()}")
     model = onnx.load(path)
     try:
         onnx.checker.check_model(model, full_check=True)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        arrays = arrays_of(model, batch, seed)
-        theirs = dict(zip([value.name for value in session.get_outputs()], session.run(None, arrays)))
-    except Failure:
-        raise
     except Exception as error:   # of whatever class onnx and its runtime have
         raise Failure(f"{type(error).__name__}: {str(error)[:600]}") from error
-    np.savez(folder / "in.npz", **arrays)
-    result = call(bnc, "run", network, "--weights", weights, "--input", folder / "in.npz", "--output", folder / "out.npz")
-    if result.returncode != 0:
-        return 0.0, model    # bnc itself takes no inference of it
-    ours = np.load(folder / "out.npz")
-    worst = 0.0
-    for name in ours.files:
-        if name not in theirs and len(theirs) != len(ours.files):
-            raise Failure(f"no output {name}")
-        worst = max(worst, difference(ours[name], theirs.get(name, theirs[list(theirs)[ours.files.index(name)]])))
-    if not worst <= TOLERANCE:
-        raise Failure(f"differs by {worst:.1e}")
-    return worst, model
+    for positive in (False, True):   # positive inputs where others lead to numbers that are not finite
+        arrays = arrays_of(model, batch, seed, positive)
+        ours = run_ours(bnc, network, weights, folder, arrays)
+        if ours is None:
+            return "not run", ""
+        if not all(np.isfinite(array).all() for _, array in ours):
+            continue
+        try:
+            theirs = session.run(None, arrays)
+        except Exception as error:
+            raise Failure(f"{type(error).__name__}: {str(error)[:600]}") from error
+        if len(theirs) != len(ours):
+            raise Failure(f"{len(theirs)} outputs instead of {len(ours)}")
+        worst = max((difference(array, other) for (_, array), other in zip(ours, theirs)), default=0)
+        if not worst <= TOLERANCE:
+            raise Failure(f"differs by {worst:.1e}")
+        return "same", (worst, model)
+    return "not finite", ""
 
 
 def randomized(path):
@@ -119,9 +128,10 @@ def check_examples(bnc, folder, names):
         for frozen in (False, True):
             what = f"{name:<18} {'frozen' if frozen else 'trainable':<10}"
             try:
-                worst, model = check(bnc, network, weights, folder, 1 if name in LARGE else 5, 1, frozen)
-                if worst is None:
-                    raise Failure(model)
+                fate, answer = check(bnc, network, weights, folder, 1 if name in LARGE else 5, 1, frozen)
+                if fate != "same":
+                    raise Failure(f"{fate}: {answer}")
+                worst, model = answer
                 print(f"ok    {what} differs by {worst:.1e}; {len(model.graph.node)} nodes, {transposes(model)} of them transpositions", flush=True)
                 if transposes(model) > 1 and not name.startswith("lstm"):
                     raise Failure("an image network is transposed more than once")
@@ -132,29 +142,31 @@ def check_examples(bnc, folder, names):
 
 
 def check_random(bnc, folder, first, count, keep):
-    wrong, refused, worst, reasons, told = 0, 0, 0.0, collections.Counter(), 0
+    wrong, worst, fates, reasons = 0, 0.0, collections.Counter(), collections.Counter()
+    fuzz = pathlib.Path(bnc).resolve().parent / "bnc-fuzz"
     for seed in range(first, first + count):
-        text = subprocess.run([pathlib.Path(bnc).resolve().parent / "bnc-fuzz", "--seed", str(seed), "--print"], capture_output=True, text=True,
-                              check=True).stdout
+        text = subprocess.run([fuzz, "--seed", str(seed), "--print"], capture_output=True, text=True, check=True).stdout
         network, weights = folder / "n.bn", folder / "n.safetensors"
         network.write_text(text)
         succeed(bnc, "init", network, "--seed", seed, "-o", weights)
         batch = int(re.search(r"batch=(\d+)", text).group(1))
         for frozen in (False, True):
             try:
-                difference, answer = check(bnc, network, weights, folder, batch, seed, frozen)
-                if difference is None:
-                    refused += 1
+                fate, answer = check(bnc, network, weights, folder, batch, seed, frozen)
+                fates[fate] += 1
+                if fate == "refused":
                     reasons.update(re.findall(r"note: (`\w+`) of", answer))
-                    continue
-                worst = max(worst, difference)
+                if fate == "same":
+                    worst = max(worst, answer[0])
             except Failure as failure:
                 wrong += 1
                 print(f"WRONG seed {seed} {'frozen' if frozen else 'trainable'}: {failure}", flush=True)
                 if keep:
                     pathlib.Path(keep).mkdir(exist_ok=True)
                     (pathlib.Path(keep) / f"{seed}.bn").write_text(text)
-    print(f"{count} random networks, trainable and frozen: {wrong} wrong, {refused} refused {dict(reasons)}; the others differ by {worst:.1e} at most")
+    refusals = f" ({dict(reasons)})" if reasons else ""
+    print(f"{count} random networks, trainable and frozen: {wrong} wrong, {fates['same']} the same, by {worst:.1e} at most; {fates['refused']} "
+          f"refused{refusals}, {fates['not run']} that bnc refuses to run, {fates['not finite']} not finite")
     return wrong
 
 

@@ -1,6 +1,7 @@
 // Networks for other programs: as a model of ONNX, or as weights for PyTorch. Part of bnc/bnc.h.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct OnnxExportOptions {
   // Fold batch norms and constant expressions as frozen inference does. Else layers and batch norms stay what they are, with their
   // parameters, so that the model can be trained further.
   bool frozen = false;
+  std::function<void(const std::string& warning)> on_warning = {};  // what is wrong with the weights, but not fatal
 };
 
 // The network as a model of ONNX (opset 17) that computes what inference with these weights computes. Inputs and outputs keep their names,
