@@ -114,18 +114,18 @@ Weight laid_out(Weight weight, const Layout& layout) {
 }
 
 // The first node that reads it, and as which operand.
-Place place_in(const Graph& graph, const Node& source) {
-  for (const auto& node : graph.nodes())
+Place place_in(const std::vector<Node*>& readers, const Node& source) {
+  for (const Node* node : readers)
     for (size_t k = 1; k < node->operands.size(); ++k)
       if (node->operands[k].node == &source) return place_of(*node, k);
   return {};
 }
 
-bool is_step_counter(const Graph& graph, const Node& source) {
-  const auto counts = [&](const auto& node) {
-    return node->is("batch_norm") && node->operands.size() > 5 && node->operands[5].node == &source;
-  };
-  return std::any_of(graph.nodes().begin(), graph.nodes().end(), counts);
+bool is_step_counter(const std::vector<Node*>& readers, const Node& source) {
+  constexpr size_t count = 5;   // the operand of a batch norm
+  return std::any_of(readers.begin(), readers.end(), [&](const Node* node) {
+    return node->is("batch_norm") && node->operands.size() > count && node->operands[count].node == &source;
+  });
 }
 
 }  // namespace
@@ -134,6 +134,7 @@ ExportedModel export_state_dict(const Network& network, const WeightStore& weigh
   return at_boundary([&] {
     network.check_weights(weights);
     const Graph& graph = network.data().graph();
+    const Uses uses(graph);
     ExportedModel exported;
     StateDict dict;
     std::set<std::string> taken;
@@ -141,8 +142,9 @@ ExportedModel export_state_dict(const Network& network, const WeightStore& weigh
       const std::string& name = source->results[0].name;
       const Weight& weight = *weights.data().weights.find(name);
       const std::string layer = name.substr(0, name.rfind('.') + 1);
-      if (is_step_counter(graph, *source)) continue;   // it is num_batches_tracked
-      const Place place = place_in(graph, *source);
+      const std::vector<Node*>& readers = uses.of(Value{const_cast<Node*>(source), 0});
+      if (is_step_counter(readers, *source)) continue;   // it is num_batches_tracked
+      const Place place = place_in(readers, *source);
       std::string written = place.name.empty() || layer.empty() ? name : layer + place.name;
       if (!taken.insert(written).second) {
         exported.notes.push_back(fmt::format("tensor `{}` keeps its name, because another one is `{}`", name, written));

@@ -183,7 +183,9 @@ namespace {
 // The header of a file, then data by data.
 class SafetensorsText {
  public:
-  void add(const std::string& name, const std::string& value) { text_ += fmt::format("{}{}:{}", text_.size() > 1 ? "," : "", Json(name).dump(), value); }
+  void add(const std::string& name, const std::string& value) {
+    text_ += fmt::format("{}{}:{}", text_.size() > 1 ? "," : "", Json(name).dump(), value);
+  }
   void add_tensor(const std::string& name, const char* dtype, const std::vector<int64_t>& dims, std::span<const char> data) {
     const uint64_t end = position_ + data.size();
     add(name, fmt::format(R"({{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dtype, fmt::join(dims, ","), position_, end));

@@ -19,7 +19,10 @@ int run_export(const Arguments& arguments) {
   write_file(output, model.bytes);
   for (const std::string& note : model.notes) message("note: " + note);
   if (arguments.json())
-    print_json({{"model", network.name()}, {"output", output}, {"format", state_dict ? "safetensors" : "onnx"}, {"bytes", model.bytes.size()}});
+    print_json({{"model", network.name()},
+                {"output", output},
+                {"format", state_dict ? "safetensors" : "onnx"},
+                {"bytes", model.bytes.size()}});
   else message(fmt::format("{}: {} bytes", output, model.bytes.size()));
   return exit_done;
 }
@@ -35,13 +38,13 @@ Command export_command() {
                   {"model"},
                   run_export};
   po::options_description options("Options");
-  options.add_options()("weights,w", input_file("W"), "the weights (safetensors)")(
-      "output,o", output_file("M"), "the model of ONNX (.onnx), or with --state-dict the weights (.safetensors)")(
-      "frozen", po::bool_switch(),
-      "fold batch norms into the layers around them and leave dropout out, as in frozen inference; without it they stay, to be trained "
-      "further")("state-dict", po::bool_switch(),
-                 "write the weights alone, as PyTorch's load_state_dict takes them: its names, convolutions [out, in, kh, kw], dense layers "
-                 "[out, in]");
+  options.add_options()
+      ("weights,w", input_file("W"), "the weights (safetensors)")
+      ("output,o", output_file("M"), "the model of ONNX (.onnx), or with --state-dict the weights (.safetensors)")
+      ("frozen", po::bool_switch(), "fold batch norms into the layers around them and leave dropout out, as in frozen inference; "
+                                    "without it they stay, to be trained further")
+      ("state-dict", po::bool_switch(), "write the weights alone, as PyTorch's load_state_dict takes them: its names, convolutions "
+                                        "[out, in, kh, kw], dense layers [out, in]");
   command.options.add(options);
   return command;
 }

@@ -135,8 +135,8 @@ struct Product {
 // Of images whose channels are first it is a convolution that sees one pixel.
 bool is_pointwise_convolution(const OnnxExporter& out, const Product& product) {
   const int rank = product.x.type().rank();
-  return rank >= 3 && rank <= 5 && out.is_leaf(product.weight) && !out.is_leaf(product.x) && out.order_of(product.x) == channels_first(rank) &&
-         !out.is_in_logical_order(product.x);
+  if (rank < 3 || rank > 5 || !out.is_leaf(product.weight)) return false;
+  return out.order_of(product.x) == channels_first(rank) && !out.is_in_logical_order(product.x);
 }
 
 void convert_pointwise(OnnxExporter& out, Node& node, const Product& product) {
@@ -146,7 +146,8 @@ void convert_pointwise(OnnxExporter& out, Node& node, const Product& product) {
   OnnxNumbers dims = {filters, in}, ones(static_cast<size_t>(axes), 1), none(static_cast<size_t>(axes), 0);
   dims.insert(dims.end(), ones.begin(), ones.end());
   const AxisOrder order = product.transpose_right ? AxisOrder{0, 1} : AxisOrder{1, 0};
-  std::vector<std::string> inputs = {out.tensor(product.x, channels_first(axes + 2)), out.leaf(product.weight, {.order = order, .dims = dims})};
+  const std::string weight = out.leaf(product.weight, {.order = order, .dims = dims});
+  std::vector<std::string> inputs = {out.tensor(product.x, channels_first(axes + 2)), weight};
   if (product.bias) inputs.push_back(out.tensor(product.bias));
   const ConvolutionNode window{.kernel = ones, .strides = ones, .dilations = ones, .low = none, .high = none};
   set_with_bias(out, node, "Conv", std::move(inputs), window.attributes(), channels_first(axes + 2));
@@ -159,7 +160,8 @@ void convert_gemm(OnnxExporter& out, Node& node, const Product& product) {
   std::string weight;
   if (out.is_leaf(product.weight)) {
     LeafForm form{.order = product.transpose_right ? AxisOrder{0, 1} : AxisOrder{1, 0}};
-    if (const OnnxNumbers& image = out.image_of(product.x); !image.empty()) form.image_axis = product.transpose_right ? 1 : 0, form.image = image;
+    form.image = out.image_of(product.x);
+    form.image_axis = product.transpose_right ? 1 : 0;
     weight = out.leaf(product.weight, form);
     attributes["transB"] = int64_t{1};
   } else {

@@ -39,8 +39,10 @@ AxisOrder batch_norm_order(const OnnxExporter& out, Value x, int axis) {
 // ONNX's momentum weighs the old value, as the decay of `ema` does.
 float momentum_of(OnnxExporter& out, const Node& node) {
   const Symbol& stats = node.attribute("stats").symbol();
-  if (stats.name != "ema" || stats.flag("corrected"))
-    out.note("ONNX has no name for how some running statistics move in training (cumulative, or corrected): they have a momentum of theirs");
+  const bool is_plain = stats.name == "ema" && !stats.flag("corrected");
+  if (!is_plain && node.attribute("mode") != Attribute("infer"))
+    out.note(fmt::format("ONNX has no word for `stats={}`: in training, these running statistics would move as with `ema(decay={})`",
+                         to_string(node.attribute("stats")), stats.number("decay", 0.9)));
   return static_cast<float>(stats.name == "ema" ? stats.number("decay", 0.9) : 0.9);
 }
 
@@ -58,7 +60,7 @@ void convert_batch_norm(OnnxExporter& out, Node& node) {
   const OnnxAttributes attributes = {{"epsilon", static_cast<float>(epsilon_of(node))}, {"momentum", momentum_of(out, node)}};
   out.set(node.result(), out.emit("BatchNormalization", inputs, attributes), order, image);
   for (int k = 1; k <= 2; ++k)   // in inference it normalizes with what is stored
-    if (!out.uses().of(node.result(k)).empty() || out.uses().is_output(node.result(k))) out.alias(node.result(k), node.operands[static_cast<size_t>(k) + 2]);
+    if (out.uses().count(node.result(k)) > 0) out.alias(node.result(k), node.operands[static_cast<size_t>(k) + 2]);
 }
 
 // A scale or shift with the dimensions of x along `axes`, as x is stored; empty where there is none.
@@ -66,7 +68,7 @@ std::string along(OnnxExporter& out, Value value, const std::vector<int>& axes, 
   if (!value) return "";
   AxisOrder own;
   for (const int axis : order)
-    if (const auto found = std::find(axes.begin(), axes.end(), axis); found != axes.end()) own.push_back(static_cast<int>(found - axes.begin()));
+    if (const int k = stored_axis(axes, axis); k < static_cast<int>(axes.size())) own.push_back(k);
   return out.tensor(value, own);
 }
 
@@ -100,7 +102,10 @@ void convert_rms_norm(OnnxExporter& out, Node& node) {
   std::string result = over_deviation(out, name, mean_over(out, out.emit("Mul", {name, name}), stored_axes(order, axes)), epsilon_of(node));
   if (const Value gamma = optional_operand(node, 1)) {
     Shape kept;   // in the order of the axes, with ones for the others
-    for (const int axis : order) kept.push_back(std::find(axes.begin(), axes.end(), axis) == axes.end() ? Dim{1} : x.type().shape[static_cast<size_t>(axis)]);
+    for (const int axis : order) {
+      const bool is_kept = std::find(axes.begin(), axes.end(), axis) != axes.end();
+      kept.push_back(is_kept ? x.type().shape[static_cast<size_t>(axis)] : Dim{1});
+    }
     const std::string scale = along(out, gamma, axes, order);
     result = out.emit("Mul", {result, static_cast<int>(kept.size()) == gamma.type().rank() ? scale : out.reshape(scale, kept)});
   }

@@ -43,10 +43,11 @@ void convert_reshape(OnnxExporter& out, Node& node) {
 void convert_broadcast_to(OnnxExporter& out, Node& node) {
   const Value x = node.operands[0];
   const Shape& shape = node.results[0].type.shape;
-  const AxisOrder order = x.type().rank() == static_cast<int>(shape.size()) ? out.order_of(x) : logical_order(static_cast<int>(shape.size()));
+  const int rank = node.results[0].type.rank();
+  const AxisOrder order = x.type().rank() == rank ? out.order_of(x) : logical_order(rank);
   Shape stored;
   for (const int axis : order) stored.push_back(shape[static_cast<size_t>(axis)]);
-  const std::string name = x.type().rank() == static_cast<int>(shape.size()) ? out.tensor(x, order) : out.tensor(x);
+  const std::string name = x.type().rank() == rank ? out.tensor(x, order) : out.tensor(x);
   out.set(node.result(), out.emit("Expand", {name, out.shape(stored)}), order);
 }
 
@@ -175,7 +176,8 @@ void convert_interpolate_gradient(OnnxExporter& out, Node& node) {
   const OnnxConstants weights = sampling.weights();
   OnnxConstants transposed;
   for (int64_t sample = 0; sample < sampling.out; ++sample)
-    for (int64_t element = 0; element < sampling.in; ++element) transposed.push_back(weights[static_cast<size_t>(element * sampling.out + sample)]);
+    for (int64_t element = 0; element < sampling.in; ++element)
+      transposed.push_back(weights[static_cast<size_t>(element * sampling.out + sample)]);
   out.set(node.result(), out.emit("MatMul", {out.tensor(dy, order), out.floats(transposed, {sampling.out, sampling.in})}), order);
 }
 

@@ -126,8 +126,9 @@ bool OnnxExporter::is_leaf(Value value) const {
 std::string OnnxExporter::leaf(Value value, LeafForm form) {
   const OnnxNumbers dims = concrete(value.type().shape, 1);
   if (form.order.empty()) form.order = logical_order(value.type().rank());
-  const std::string key = fmt::format("{} {} {} {} {}", value.name(), fmt::join(form.order, ","),
-                                      form.dims ? fmt::format("{}", fmt::join(*form.dims, ",")) : "-", form.image_axis, fmt::join(form.image, ","));
+  const std::string reshaped = form.dims ? fmt::format("{}", fmt::join(*form.dims, ",")) : "-";
+  const std::string key = fmt::format("{} {} {} {} {}", value.name(), fmt::join(form.order, ","), reshaped, form.image_axis,
+                                      fmt::join(form.image, ","));
   if (const auto found = leaves_.find(key); found != leaves_.end()) return found->second;
 
   OnnxTensor tensor{.type = value.type().dtype == DType::f32 ? OnnxType::f32 : OnnxType::i32, .dims = dims, .file = result_.model.file};

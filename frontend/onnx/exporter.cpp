@@ -177,7 +177,9 @@ void OnnxExporter::add_output(const Output& output) {
     name = fresh(output.name);
     note(fmt::format("output `{}` is called `{}`, because an input has its name", output.name, name));
   }
-  const auto makes_it = [&](const OnnxNode& node) { return std::find(node.outputs.begin(), node.outputs.end(), tensor) != node.outputs.end(); };
+  const auto makes_it = [&](const OnnxNode& node) {
+    return std::find(node.outputs.begin(), node.outputs.end(), tensor) != node.outputs.end();
+  };
   if (renames_.contains(tensor) || std::none_of(graph.nodes.begin(), graph.nodes.end(), makes_it))
     graph.nodes.push_back({.op_type = "Identity", .name = fresh_node(output.name + "/Identity"), .inputs = {tensor}, .outputs = {name}});
   else renames_[tensor] = name;

@@ -148,7 +148,8 @@ TEST_CASE("onnx export: a convolutional network is transposed once, at its input
   const std::vector<float> written = gemm.floats();
   for (size_t unit = 0; unit < 3; ++unit)
     for (size_t channel = 0; channel < 6; ++channel)
-      for (size_t pixel = 0; pixel < 4; ++pixel) CHECK(written[unit * 24 + channel * 4 + pixel] == dense.data[(pixel * 6 + channel) * 3 + unit]);
+      for (size_t pixel = 0; pixel < 4; ++pixel)
+        CHECK(written[unit * 24 + channel * 4 + pixel] == dense.data[(pixel * 6 + channel) * 3 + unit]);
 }
 
 TEST_CASE("onnx export: images that come channels first are not transposed") {
@@ -183,7 +184,8 @@ TEST_CASE("onnx export: sizes that depend on the batch") {
 
 TEST_CASE("onnx export: what ONNX cannot say is one error with every node") {
   const std::string schedule = "learning_rate(t, schedule=cosine(start=0.1, steps=1000000000))";
-  const std::string error = message_of<CompileError>([&] { ExportedNetwork("return a = " + schedule + ", b = exp(" + schedule + ")", "t: i32[]"); });
+  const std::string body = "return a = " + schedule + ", b = exp(" + schedule + ")";
+  const std::string error = message_of<CompileError>([&] { ExportedNetwork(body, "t: i32[]"); });
   CHECK(contains(error, "network `f` cannot be said in ONNX: 2 of its nodes have no counterpart"));
   CHECK(contains(error, "test.bn:2:"));
   CHECK(contains(error, "`learning_rate` of `a`: it is there for training only"));
