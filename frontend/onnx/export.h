@@ -20,8 +20,8 @@ struct OnnxExport {
 };
 
 // What the network computes in inference, with these weights. Its inputs and outputs keep their names, types and shapes; the batch size
-// is the symbol that the network has for it. Between them images are channels first, as ONNX's layers take them. CompileError that
-// names every node which cannot be said in ONNX.
+// is the symbol that the network has for it, and i32 is int32, so that the arrays that bnc takes fit. Between them images are channels
+// first, as ONNX's layers take them. CompileError that names every node which cannot be said in ONNX.
 OnnxExport export_onnx(const Graph& graph, const Weights& weights, const std::string& version);
 
 }  // namespace bnc

@@ -22,9 +22,9 @@ struct OnnxExportOptions {
 };
 
 // The network as a model of ONNX (opset 17) that computes what inference with these weights computes. Inputs and outputs keep their names,
-// types and shapes; the batch size is a symbol. Images in between are channels first, convolution weights [out, in, kh, kw] and those of
-// dense layers [out, in]. Throws Error where the weights do not fit, where nodes of the network cannot be said in ONNX (it lists all of
-// them with their places), and where the file would be larger than 2 GiB.
+// types and shapes; the batch size is a symbol, i32 is int32. Images in between are channels first, convolution weights
+// [out, in, kh, kw], those of dense layers [out, in]. Throws Error where the weights do not fit, where nodes of the network cannot be said
+// in ONNX (it lists all of them with their places), and where the file would be larger than 2 GiB.
 ExportedModel export_onnx(const Network& network, const WeightStore& weights, const OnnxExportOptions& options = {});
 
 // The weights as a safetensors file that PyTorch loads into a module with the same layers (`load_state_dict`): convolution weights
