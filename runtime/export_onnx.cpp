@@ -25,7 +25,8 @@ ExportedModel export_onnx(const Network& network, const WeightStore& weights, co
     if (options.frozen) compilation.run_passes(folding_for_onnx);
     for (const Diagnostic& warning : check_running_variances(compilation.graph, compilation.weights))
       if (options.on_warning) options.on_warning(render(warning));
-    const OnnxExport exported = export_onnx(compilation.graph, compilation.weights, BNC_VERSION);
+    OnnxExport exported = export_onnx(compilation.graph, compilation.weights, BNC_VERSION);
+    exported.model.metadata = weights.data().metadata.entries();   // classes, columns, the scale of inputs
     return ExportedModel{write_onnx(exported.model), exported.notes};
   });
 }

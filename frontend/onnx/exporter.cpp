@@ -174,7 +174,7 @@ void OnnxExporter::add_output(const Output& output) {
   const auto has_name = [&](const auto& value) { return value.name == output.name; };
   std::string name = output.name;
   if (std::any_of(graph.inputs.begin(), graph.inputs.end(), has_name)) {
-    name = fresh(output.name);
+    name = fresh(output.name + "_output");
     note(fmt::format("output `{}` is called `{}`, because an input has its name", output.name, name));
   }
   const auto makes_it = [&](const OnnxNode& node) {

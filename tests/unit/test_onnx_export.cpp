@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "bnc/bnc.h"
 #include "frontend/onnx/export.h"
 #include "frontend/onnx/onnx_writer.h"
 #include "ir/evaluate.h"
+#include "runtime/weight_store.h"
 #include "support/files.h"
 #include "support/frontend.h"
 
@@ -129,9 +131,9 @@ TEST_CASE("onnx export: a convolutional network is transposed once, at its input
   CHECK(net.model.producer_version == "1.2");
   CHECK(dims_of(net.model.graph.inputs[0]) == "x N 9 8 2");
   CHECK(dims_of(net.model.graph.outputs[0]) == "scores N 3");
-  CHECK(net.node("Conv").name == "conv2d_1");
+  CHECK(net.node("Conv").name == "conv_1");
   CHECK(net.node("BatchNormalization").name == "batch_norm_1");
-  CHECK(net.weight("Conv", 1).name == "conv2d_1.weight");
+  CHECK(net.weight("Conv", 1).name == "conv_1.weight");
   CHECK(net.weight("Conv", 1).dims == Integers{6, 2, 3, 2});
   // `same`: rows 9 -> 5 need 2 zeros, columns 8 -> 4 none.
   CHECK(*net.node("Conv").find<Integers>("pads") == Integers{1, 0, 1, 0});
@@ -172,7 +174,7 @@ TEST_CASE("onnx export: names of outputs") {
   CHECK(names == "a b c ");
   const ExportedNetwork same("return x = relu(x)");
   REQUIRE(same.notes.size() == 1);
-  CHECK(contains(same.notes[0], "output `x` is called `x_2`, because an input has its name"));
+  CHECK(contains(same.notes[0], "output `x` is called `x_output`, because an input has its name"));
 }
 
 TEST_CASE("onnx export: sizes that depend on the batch") {
@@ -190,6 +192,46 @@ TEST_CASE("onnx export: what ONNX cannot say is one error with every node") {
   CHECK(contains(error, "test.bn:2:"));
   CHECK(contains(error, "`learning_rate` of `a`: it is there for training only"));
   CHECK(contains(error, "help: export a network without them"));
+}
+
+TEST_CASE("export: a state dictionary has PyTorch's words and layouts") {
+  const Network network = Network::from_text(
+      "network f(x: f32[N, 4, 2, 3]) {\n"
+      "  h = prelu(batch_norm(conv2d(x, 6, [3, 1], groups=3), stats=cumulative))\n"
+      "  h = layer_norm(conv2d_transpose(h, 2, 2, stride=2), axes=[1, 2, 3], beta=false)\n"
+      "  y = dense(relu(batch_norm(flatten(h))), 5)\n"
+      "  return y\n}\n");
+  WeightStore weights = network.initialize(1);
+  weights.set("batch_norm_1.count", {}, {7});
+  const TemporaryFolder folder;
+  const std::string bytes = export_state_dict(network, weights).bytes;
+  CHECK(bytes == export_state_dict(network, weights).bytes);
+  const WeightStore state = WeightStore::load(folder.write("s.safetensors", bytes));
+  std::string names;
+  for (const std::string& name : state.names()) {
+    names += name + " ";
+    for (const int64_t dim : state.dims(name)) names += std::to_string(dim) + " ";
+  }
+  CHECK(names ==
+        "conv_1.weight 6 1 3 1 conv_1.bias 6 batch_norm_1.weight 6 batch_norm_1.bias 6 batch_norm_1.running_mean 6 "
+        "batch_norm_1.running_var 6 prelu_1.weight 6 conv_transpose_1.weight 6 2 2 2 conv_transpose_1.bias 2 layer_norm_1.weight 2 8 4 "
+        "batch_norm_2.weight 64 batch_norm_2.bias 64 batch_norm_2.running_mean 64 batch_norm_2.running_var 64 dense_1.weight 5 64 "
+        "dense_1.bias 5 ");
+  REQUIRE(state.data().others.size() == 2);
+  CHECK(state.data().others[0].name == "batch_norm_1.num_batches_tracked");
+  CHECK(state.data().others[0].dtype == "I64");
+  CHECK(state.data().others[0].dims.empty());
+  int64_t steps = 0;   // the first of the data
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  std::memcpy(&steps, bytes.data() + 8 + header, sizeof(steps));
+  CHECK(steps == 7);
+
+  // Behind the flattened image of [8, 4, 2] features are counted channels first.
+  const auto ours = weights.values("dense_1.weight"), theirs = state.values("dense_1.weight");
+  for (size_t unit = 0; unit < 5; ++unit)
+    for (size_t channel = 0; channel < 2; ++channel)
+      for (size_t pixel = 0; pixel < 32; ++pixel) CHECK(theirs[unit * 64 + channel * 32 + pixel] == ours[(pixel * 2 + channel) * 5 + unit]);
 }
 
 }  // namespace bnc
