@@ -129,23 +129,40 @@ Sampling sampling_of(const Node& node, int64_t in, int64_t out) {
   return {in, out, node.attribute("mode").symbol().name == "bilinear", node.attribute("align_corners").boolean()};
 }
 
+// Of an image with channels first, axis by axis: elements by name, or a product with the matrix of their weights.
+std::string resized_by_axis(OnnxExporter& out, std::string image, const Node& node) {
+  const Shape &from = node.operands[0].type().shape, &to = node.results[0].type.shape;
+  const int rank = node.operands[0].type().rank(), last = rank - 1;
+  for (int axis = 2; axis < rank; ++axis) {
+    const auto k = static_cast<size_t>(axis) - 1;
+    if (from[k] == to[k]) continue;
+    const Sampling along = sampling_of(node, from[k].factor, to[k].factor);
+    if (!along.linear) {
+      image = out.emit("Gather", {image, out.numbers(along.nearest())}, {{"axis", int64_t{axis}}});
+      continue;
+    }
+    AxisOrder exchange = logical_order(rank);
+    std::swap(exchange[static_cast<size_t>(axis)], exchange[static_cast<size_t>(last)]);
+    const std::string line = axis == last ? image : out.transpose(image, exchange);
+    image = out.emit("MatMul", {line, out.floats(along.weights(), {along.in, along.out})});
+    if (axis != last) image = out.transpose(image, exchange);
+  }
+  return image;
+}
+
 void convert_resize(OnnxExporter& out, Node& node) {
   const Value x = node.operands[0];
   const int rank = x.type().rank();
   const AxisOrder order = channels_first(rank);
   const Shape &from = x.type().shape, &to = node.results[0].type.shape;
-  std::string image = out.tensor(x, order);
+  const std::string image = out.tensor(x, order);
+  if (from == to) return out.set(node.result(), out.emit("Identity", {image}), order);
   const Sampling sampling = sampling_of(node, 1, 1);
   bool whole = true;   // each element becomes as many
   for (size_t k = 1; k + 1 < from.size(); ++k) whole &= to[k].factor % from[k].factor == 0;
-  if (!sampling.linear && !whole) {   // runtimes round places differently: these elements are named
-    for (int axis = 1; axis + 1 < rank; ++axis) {
-      const auto k = static_cast<size_t>(axis);
-      const Sampling along{from[k].factor, to[k].factor, false, false};
-      image = out.emit("Gather", {image, out.numbers(along.nearest())}, {{"axis", int64_t{axis + 1}}});
-    }
-    return out.set(node.result(), image, order);
-  }
+  // Runtimes round places differently where a nearest one has to be found, and interpolate in images of one or two axes only.
+  const bool is_resize = sampling.linear ? rank == 4 : whole;
+  if (!is_resize) return out.set(node.result(), resized_by_axis(out, image, node), order);
   Shape size;
   for (const int axis : order) size.push_back(to[static_cast<size_t>(axis)]);
   const std::string places = !sampling.linear ? "asymmetric" : sampling.align_corners ? "align_corners" : "half_pixel";
