@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <span>
 #include <unordered_set>
 
 #include <nlohmann/json.hpp>
@@ -175,28 +176,57 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   return result;
 }
 
-std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
-  std::string text = "{";
-  const auto add = [&](const std::string& name, const std::string& value) {
-    text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(name).dump(), value);
-  };
-  if (const auto entries = metadata.entries(); !entries.empty()) add("__metadata__", Json(entries).dump());
-  uint64_t position = 0;
-  for (const auto& [name, weight] : weights.entries()) {
-    const uint64_t end = position + weight.data.size_bytes();
-    add(name, fmt::format(R"({{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})", fmt::join(weight.dims, ","), position, end));
-    position = end;
+namespace {
+
+// The header of a file, then data by data.
+class SafetensorsText {
+ public:
+  void add(const std::string& name, const std::string& value) {
+    text_ += fmt::format("{}{}:{}", text_.size() > 1 ? "," : "", Json(name).dump(), value);
   }
-  text += "}";
-  text.append((8 - text.size() % 8) % 8, ' ');
-  const uint64_t header_bytes = text.size();
-  std::string bytes(8, '\0');
-  std::memcpy(bytes.data(), &header_bytes, 8);
-  bytes += text;
-  bytes.reserve(bytes.size() + position);
-  for (const auto& [name, weight] : weights.entries())
-    bytes.append(reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes());
-  return bytes;
+  void add_tensor(const std::string& name, const char* dtype, const std::vector<int64_t>& dims, std::span<const char> data) {
+    const uint64_t end = position_ + data.size();
+    add(name, fmt::format(R"({{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dtype, fmt::join(dims, ","), position_, end));
+    position_ = end;
+    data_.push_back(data);
+  }
+  void add_tensors(const Weights& weights) {
+    for (const auto& [name, weight] : weights.entries())
+      add_tensor(name, "F32", weight.dims, {reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes()});
+  }
+  std::string bytes() {
+    text_ += "}";
+    text_.append((8 - text_.size() % 8) % 8, ' ');
+    const uint64_t header_bytes = text_.size();
+    std::string bytes(8, '\0');
+    std::memcpy(bytes.data(), &header_bytes, 8);
+    bytes.reserve(8 + text_.size() + position_);
+    bytes += text_;
+    for (const std::span<const char> data : data_) bytes.append(data.data(), data.size());
+    return bytes;
+  }
+
+ private:
+  std::string text_ = "{";
+  uint64_t position_ = 0;
+  std::vector<std::span<const char>> data_;
+};
+
+}  // namespace
+
+std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
+  SafetensorsText text;
+  if (const auto entries = metadata.entries(); !entries.empty()) text.add("__metadata__", Json(entries).dump());
+  text.add_tensors(weights);
+  return text.bytes();
+}
+
+std::string write_state_dict(const StateDict& dict) {
+  SafetensorsText text;
+  text.add("__metadata__", R"({"format":"pt"})");
+  for (const auto& [name, count] : dict.counters) text.add_tensor(name, "I64", {}, {reinterpret_cast<const char*>(&count), sizeof(count)});
+  text.add_tensors(dict.tensors);
+  return text.bytes();
 }
 
 }  // namespace bnc

@@ -31,6 +31,8 @@ COMMANDS = {
     "predict": (["predict", MODEL, "--weights", WEIGHTS, "--data", DATA], ["--output"], [MODEL, WEIGHTS, DATA]),
     "restat": (["restat", MODEL, "--weights", WEIGHTS, "--data", f"{DATA}:train"], ["--output"], [MODEL, WEIGHTS, DATA]),
     "report": (["report", RUN], ["--out"], [RUN / "history.csv", RUN / "weights.safetensors"]),
+    "export": (["export", MODEL, "--weights", WEIGHTS], ["--output"], [MODEL, WEIGHTS]),
+    "export --state-dict": (["export", MODEL, "--weights", WEIGHTS, "--state-dict"], ["--output"], [MODEL, WEIGHTS]),
     "train": (["train", MODEL, "--data", DATA, "--steps", 1], [], []),
 }
 # What the value of an option is. A new option has to be put here, and a new output above.
