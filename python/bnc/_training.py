@@ -32,7 +32,7 @@ class TrainResult:
     out_of_patience: bool
     train: Figures  #: ``loss``, ``accuracy``, ``count``, metrics
     validation: typing.Optional[Figures]
-    test: typing.Optional[Figures]
+    test: typing.Optional[Figures]  #: None without test data, and of a run that was stopped
     best: typing.Optional[typing.Dict[str, typing.Any]]  #: ``step``, ``epoch`` and ``test`` of the best test
     out: typing.Optional[pathlib.Path]  #: the run's folder, with report.html and a checkpoint
 

@@ -46,6 +46,8 @@ void define_errors(py::module_&) {
 
 PYBIND11_MODULE(_native, module) {
   namespace python = bnc::python;
+  pybind11::options options;
+  options.disable_function_signatures();
   python::define_errors(module);
   python::define_network(module);
   python::define_program(module);

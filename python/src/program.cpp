@@ -123,13 +123,17 @@ py::list describe(const std::vector<TensorInfo>& infos) {
 void define_program(py::module_& module) {
   py::class_<Program>(module, "Program")
       .def(py::init(&compile))
-      .def("__call__", &Program::call)
+      .def("__call__", &Program::call, "Runs the network on arrays, in the order of its inputs or by name; `out=` takes the results.")
       .def("_time_calls", &Program::time_calls)
-      .def_property_readonly("threads", [](const Program& program) { return program.session().threads(); })
-      .def_property_readonly("flops", [](const Program& program) { return program.session().info().flops; })
-      .def_property_readonly("arena_bytes", [](const Program& program) { return program.session().info().arena_bytes; })
-      .def_property_readonly("compile_ms", [](const Program& program) { return program.session().info().compile_ms; })
-      .def_property_readonly("batch", &Program::batch)
+      .def_property_readonly("threads", [](const Program& program) { return program.session().threads(); },
+                             "how many threads it may use")
+      .def_property_readonly("flops", [](const Program& program) { return program.session().info().flops; },
+                             "floating-point operations of a run; of one example where the batch is not fixed")
+      .def_property_readonly("arena_bytes", [](const Program& program) { return program.session().info().arena_bytes; },
+                             "memory for what lies between kernels")
+      .def_property_readonly("compile_ms", [](const Program& program) { return program.session().info().compile_ms; },
+                             "how long compiling took")
+      .def_property_readonly("batch", &Program::batch, "the batch size it is compiled for; None for any")
       .def_property_readonly("inputs", [](const Program& program) { return describe(program.inputs()); })
       .def_property_readonly("outputs", [](const Program& program) { return describe(program.outputs()); });
 }

@@ -139,19 +139,24 @@ py::tuple train_network(const Network& network, const py::dict& given, py::objec
 }  // namespace
 
 void define_training(py::module_& module) {
-  py::class_<Progress>(module, "Progress")
-      .def_readonly("step", &Progress::step)
-      .def_readonly("steps", &Progress::steps)
-      .def_readonly("epoch", &Progress::epoch)
-      .def_readonly("epochs", &Progress::epochs)
-      .def_readonly("loss", &Progress::loss)
-      .def_readonly("accuracy", &Progress::accuracy)
-      .def_readonly("rate", &Progress::rate)
-      .def_readonly("examples_per_second", &Progress::examples_per_second)
-      .def_readonly("seconds_left", &Progress::seconds_left)
-      .def_readonly("activity", &Progress::activity)
-      .def_readonly("activity_share", &Progress::activity_share)
-      .def_property_readonly("test", [](const Progress& progress) { return figures_of(progress.test); });
+  py::class_<Progress>(module, "Progress", "How far a training run is, as the callback of `train` is told.")
+      .def_readonly("step", &Progress::step, "how many steps are done")
+      .def_readonly("steps", &Progress::steps, "how many there will be")
+      .def_readonly("epoch", &Progress::epoch, "the epoch, from 1")
+      .def_readonly("epochs", &Progress::epochs, "how many there will be")
+      .def_readonly("loss", &Progress::loss, "an example, of this epoch's batches so far")
+      .def_readonly("accuracy", &Progress::accuracy, "of this epoch's batches so far")
+      .def_readonly("rate", &Progress::rate, "the learning rate of the latest step")
+      .def_readonly("examples_per_second", &Progress::examples_per_second, "how fast it goes")
+      .def_readonly("seconds_left", &Progress::seconds_left, "how long it will take")
+      .def_readonly("activity", &Progress::activity, "what is done between steps, such as `testing`; empty while it trains")
+      .def_readonly("activity_share", &Progress::activity_share, "which share of that is done")
+      .def_property_readonly("test", [](const Progress& progress) { return figures_of(progress.test); },
+                             "figures of the latest test: loss, accuracy, count and metrics; None before the first one")
+      .def("__repr__", [](const Progress& progress) {
+        return "<bnc.Progress, step " + std::to_string(progress.step) + " of " + std::to_string(progress.steps) + ", loss " +
+               py::str(py::float_(progress.loss)).cast<std::string>() + ">";
+      });
   module.def("train", &train_network);
 }
 
