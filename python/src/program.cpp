@@ -124,7 +124,7 @@ void define_program(py::module_& module) {
   py::class_<Program>(module, "Program")
       .def(py::init(&compile))
       .def("__call__", &Program::call, "Runs the network on arrays, in the order of its inputs or by name; `out=` takes the results.")
-      .def("_time_calls", &Program::time_calls)
+      .def("_time_calls", &Program::time_calls, py::kw_only(), py::arg("count"))
       .def_property_readonly("threads", [](const Program& program) { return program.session().threads(); },
                              "how many threads it may use")
       .def_property_readonly("flops", [](const Program& program) { return program.session().info().flops; },
