@@ -104,6 +104,7 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
       gradient_types[node->results[0].name] = node->results[0].type;
   }
   make_slots(program, compilation.graph);
+  if (options.mode == Mode::infer) order_slots(network.graph());
   if (options.mode == Mode::train)
     for (Slot& slot : slots) slot.ignored = ignored_labels(network, slot.name);
   if (fixed_batch) set_batch(*fixed_batch);
@@ -180,16 +181,31 @@ void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
   }
 }
 
+void Session::Data::order_slots(const Graph& written) {
+  const auto position = [&](const Slot* slot) {
+    BNC_CHECK(slot != nullptr, "inputs and outputs are arguments of the code");
+    return static_cast<size_t>(slot - slots.data());
+  };
+  for (const Node* node : written.nodes_of("input")) input_slots.push_back(position(named(node->results[0].name, false)));
+  for (const Output& output : written.outputs)
+    if (output.role == Output::Role::output) output_slots.push_back(position(named("output/" + output.name, true)));
+}
+
 void Session::Data::set_batch(int64_t wanted) {
   batch = wanted;
-  if (wanted <= capacity) return;
-  allocate(wanted, true);
+  if (wanted > capacity) allocate(wanted, true);
+  capacity = std::max(capacity, wanted);
+  reserve_workspace(wanted);
+}
+
+void Session::Data::reserve_workspace(int64_t wanted) {
+  if (wanted <= workspace_capacity) return;
   int64_t bytes = 0;
   if (__builtin_mul_overflow(workspace_bytes_per_example, wanted, &bytes) || __builtin_add_overflow(bytes, workspace_bytes, &bytes)) {
     fail("a batch of {} takes more memory than can be addressed", wanted);
   }
   workspace = std::move(AlignedBuffer::together({static_cast<size_t>(bytes)}).front());
-  capacity = wanted;
+  workspace_capacity = wanted;
 }
 
 Slot* Session::Data::named(const std::string& buffer, bool is_result) const {

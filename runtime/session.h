@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,19 +52,24 @@ struct Session::Data {
   // Makes the step read an input from memory of the caller, aligned to 64 bytes, until it is lent or bound another. Fixed batch size only.
   void lend(const std::string& input, const void* memory);
   void run();
+  // One run of inference on memory of the caller: inputs and outputs in the network's order.
+  void run_on(int64_t examples, std::span<const void* const> inputs, std::span<void* const> outputs);
   // One run of a session compiled to profile; the milliseconds of each kernel, in the order of info.kernels.
   std::vector<double> time_kernels();
   // The first parameter or statistic, in network order, or else state of the optimizer that holds NaN or infinity; null where all are
   // finite.
   const Slot* first_not_finite() const;
+  // Error where an input that holds labels has one of no class.
+  void check_labels(const Slot& slot, std::span<const int32_t> labels) const;
 
   Mode mode;
   std::string network_name, batch_symbol;
   std::optional<int64_t> fixed_batch;
   int64_t batch = 0;                     // for which the buffers are large enough and the next run is
-  int64_t capacity = 0;
+  int64_t capacity = 0, workspace_capacity = 0;   // the batch size that the slots' own memory, and the workspace, have room for
   std::vector<Slot> slots;               // in argument order
-  std::vector<void*> arguments;
+  std::vector<void*> arguments, lent;     // of run(), and of the last run on memory of the caller
+  std::vector<size_t> input_slots, output_slots;   // of the network's inputs and outputs, in order
   int64_t workspace_bytes = 0, workspace_bytes_per_example = 0;   // the arena and all threads' scratch
   AlignedBuffer workspace;
   bool embedded = false;                 // frozen weights are part of the code
@@ -79,6 +85,8 @@ struct Session::Data {
 
  private:
   void prepare_run();
+  void reserve_workspace(int64_t wanted);
+  void order_slots(const Graph& written);
   Slot* named(const std::string& buffer, bool is_result) const;
   void make_slots(const loops::Program& program, const Graph& graph);
   void allocate(int64_t wanted, bool by_batch);

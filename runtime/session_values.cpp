@@ -45,17 +45,16 @@ Slot& fixed_input(Session::Data& data, const std::string& name, DType dtype) {
   return slot;
 }
 
-void check_labels(const Slot& slot, const Array& value) {
+}  // namespace
+
+void Session::Data::check_labels(const Slot& slot, std::span<const int32_t> labels) const {
   if (slot.classes == 0) return;
-  for (size_t k = 0; k < value.integers().size(); ++k) {
-    const int32_t label = value.integers()[k];
-    const bool is_ignored = std::find(slot.ignored.begin(), slot.ignored.end(), label) != slot.ignored.end();
-    if ((label < 0 || label >= slot.classes) && !is_ignored)
-      fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, label, k, slot.classes, slot.classes - 1);
+  for (size_t k = 0; k < labels.size(); ++k) {
+    const bool is_ignored = std::find(slot.ignored.begin(), slot.ignored.end(), labels[k]) != slot.ignored.end();
+    if ((labels[k] < 0 || labels[k] >= slot.classes) && !is_ignored)
+      fail("input `{}` has label {} at {}, but there are {} classes, 0 to {}", slot.name, labels[k], k, slot.classes, slot.classes - 1);
   }
 }
-
-}  // namespace
 
 void Session::bind(const std::string& name, const Array& value) {
   at_boundary([&] {
@@ -69,7 +68,7 @@ void Session::bind(const std::string& name, const Array& value) {
       fail("input `{}` is {} compiled for {} = {}, but the array bound to it is {}", name, type, data_->batch_symbol, *data_->fixed_batch,
            given);
     }
-    check_labels(slot, value);
+    data_->check_labels(slot, value.integers());
     if (batch > 0) data_->set_batch(batch);
     slot.batch = batch;
     if (value.is_float()) std::copy(value.floats().begin(), value.floats().end(), slot.floats());
@@ -89,6 +88,10 @@ std::span<int32_t> Session::input_integers(const std::string& name) {
 
 void Session::run() {
   at_boundary([&] { data_->run(); });
+}
+
+void Session::run(int64_t examples, std::span<const void* const> inputs, std::span<void* const> outputs) {
+  at_boundary([&] { data_->run_on(examples, inputs, outputs); });
 }
 
 std::vector<std::string> Session::readable() const {

@@ -55,4 +55,8 @@ std::vector<std::pair<std::string, std::string>> WeightStore::metadata() const {
   });
 }
 
+void WeightStore::set_metadata(const std::vector<std::pair<std::string, std::string>>& entries) {
+  at_boundary([&] { data_->metadata = ModelMetadata::parse({entries.begin(), entries.end()}, "the weights"); });
+}
+
 }  // namespace bnc

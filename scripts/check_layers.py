@@ -14,6 +14,7 @@ LAYERS = {
     "codegen": {"codegen", "ir"},
     "runtime": {"runtime", "bnc", "codegen", "passes", "frontend", "ir"},
     "tools": {"tools", "bnc"},
+    "python": {"python", "bnc"},
     "tests": {"tests", "bnc", "runtime", "codegen", "passes", "frontend", "ir"},
     "examples": {"bnc"},
 }
@@ -30,6 +31,7 @@ LIBRARIES = {
     "jpeglib.h": {"runtime", "tests"},
     "jerror.h": {"runtime"},
     "doctest": {"tests"},
+    "pybind11": {"python"},
     "fmt": set(LAYERS),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -8,7 +8,7 @@ import re
 import sys
 
 LONGEST = 140
-FOLDERS = ("frontend", "ir", "passes", "codegen", "runtime", "tools", "tests", "examples")
+FOLDERS = ("frontend", "ir", "passes", "codegen", "runtime", "tools", "python", "tests", "examples")
 RAW_STRING = re.compile(r'R"([^()\\\s]*)\(.*?\)\1"', re.DOTALL)
 
 

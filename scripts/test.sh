@@ -11,6 +11,6 @@ if [ "${BNC_SANITIZE:-1}" != 0 ]; then
   cmake --preset sanitize
   cmake --build --preset sanitize --parallel "$jobs" --target bnc_unit_tests
 fi
-cmake --preset release -DBNC_TESTS=ON -DBNC_SANITIZED_BUILD="$sanitized"
+cmake --preset release -DBNC_TESTS=ON -DBNC_PYTHON_MODULE=ON -DBNC_SANITIZED_BUILD="$sanitized"
 cmake --build --preset release --parallel "$jobs"
 ctest --test-dir build --output-on-failure --parallel "$jobs"

@@ -78,6 +78,10 @@ class Session {
   std::span<int32_t> input_integers(const std::string& input);
   // Inference, or one training step.
   void run();
+  // Inference on the caller's memory, without a copy: one pointer an input and one an output, in the network's order, to so many examples
+  // in row-major order, `examples` being the fixed batch size where there is one. No output may overlap an input or another output.
+  // What bind() gave and read() gives belong to run() alone.
+  void run(int64_t examples, std::span<const void* const> inputs, std::span<void* const> outputs);
   // An output by name; `loss`; `grad/NAME`; `state/NAME`.
   Array read(const std::string& name) const;
   // Borrowed view of a float output, valid until the next run.

@@ -76,6 +76,8 @@ class WeightStore {
   void set(const std::string& name, std::vector<int64_t> dims, std::vector<float> values);
   // What the file says of its model beside the tensors, by key (`bnc.network`, `bnc.classes`); in the order of the keys.
   std::vector<std::pair<std::string, std::string>> metadata() const;
+  // Says such things in place of all that was said before. Error where an entry of bnc's own is damaged.
+  void set_metadata(const std::vector<std::pair<std::string, std::string>>& entries);
 
   struct Data;
   Data& data() const { return *data_; }  // for the library itself

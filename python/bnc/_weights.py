@@ -1,0 +1,52 @@
+"""Weights: arrays by name, and what a file says of its model beside them."""
+from __future__ import annotations
+
+import os
+import typing
+
+import numpy
+
+from . import _native
+
+PathLike = typing.Union[str, "os.PathLike[str]"]
+
+
+class Weights(typing.Dict[str, numpy.ndarray]):
+    """A dictionary from the names of tensors to float32 arrays, in the order of the network.
+
+    The arrays are copies: change them, or put others in their place, and compile again. ``metadata`` is what a weights file says of its
+    model beside them (network, classes, how it was trained), a dictionary of texts that :func:`save_weights` keeps.
+    """
+
+    def __init__(self, *entries: typing.Any, metadata: typing.Optional[typing.Mapping[str, str]] = None, **named: typing.Any):
+        super().__init__(*entries, **named)
+        if metadata is None and entries:
+            metadata = getattr(entries[0], "metadata", None)
+        self.metadata: typing.Dict[str, str] = dict(metadata or {})
+
+    def __repr__(self) -> str:
+        lines = [f"  {name}: float32{list(array.shape)}" for name, array in self.items()]
+        return "\n".join([f"<bnc.Weights, {len(self)} tensors>", *lines])
+
+
+WeightsLike = typing.Union[typing.Mapping[str, typing.Any], PathLike]
+
+
+def from_native(found: typing.Tuple[typing.Any, typing.Any]) -> Weights:
+    entries, metadata = found
+    return Weights(entries, metadata=dict(metadata))
+
+
+def to_native(weights: typing.Optional[WeightsLike]) -> typing.Any:
+    """What the native module takes: a mapping as it is, a path as text."""
+    return os.fspath(weights) if isinstance(weights, (str, os.PathLike)) else weights
+
+
+def load_weights(path: PathLike) -> Weights:
+    """Reads a safetensors file."""
+    return from_native(_native.load_weights(os.fspath(path)))
+
+
+def save_weights(path: PathLike, weights: WeightsLike) -> None:
+    """Writes weights as a safetensors file, as a whole or not at all. They keep their order, and their ``metadata`` if they have any."""
+    _native.save_weights(os.fspath(path), to_native(weights))
