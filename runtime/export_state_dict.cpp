@@ -136,7 +136,7 @@ ExportedModel export_state_dict(const Network& network, const WeightStore& weigh
     const Graph& graph = network.data().graph();
     const Uses uses(graph);
     ExportedModel exported;
-    StateDict dict;
+    PyTorchState dict;
     std::set<std::string> taken;
     for (const Node* source : weight_nodes(graph)) {
       const std::string& name = source->results[0].name;

@@ -19,7 +19,7 @@ std::string origin_of(const OnnxModel& model) {
 }
 
 ImportedNetwork imported(const OnnxModel& model, const ImportOptions& options) {
-  OnnxImport result = import_onnx(model, {options.shapes, options.keep_batch});
+  OnnxImport result = import_onnx(model, {options.shapes, options.mean, options.deviation, options.keep_batch});
   std::vector<std::pair<std::string, int>> ops(result.ops.begin(), result.ops.end());
   std::stable_sort(ops.begin(), ops.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   return {std::move(result.source),  make_store(std::move(result.weights)), origin_of(model), std::move(result.inputs),

@@ -221,7 +221,7 @@ std::string write_safetensors(const Weights& weights, const ModelMetadata& metad
   return text.bytes();
 }
 
-std::string write_state_dict(const StateDict& dict) {
+std::string write_state_dict(const PyTorchState& dict) {
   SafetensorsText text;
   text.add("__metadata__", R"({"format":"pt"})");
   for (const auto& [name, count] : dict.counters) text.add_tensor(name, "I64", {}, {reinterpret_cast<const char*>(&count), sizeof(count)});

@@ -20,12 +20,12 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
 std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata);
 
 // Tensors beside which there are integers, as in a state dictionary of PyTorch.
-struct StateDict {
+struct PyTorchState {
   Weights tensors;
   std::vector<std::pair<std::string, int64_t>> counters;   // I64 scalars
 };
 
 // Integers come first, so that all data are aligned to their size.
-std::string write_state_dict(const StateDict& dict);
+std::string write_state_dict(const PyTorchState& dict);
 
 }  // namespace bnc

@@ -15,7 +15,7 @@ namespace {
 
 using PickleKind = PickleValue::Kind;
 
-constexpr const char* advice = "save the state dict: `torch.save(model.state_dict(), \"W.pt\")`";
+constexpr const char* how_to_save = "save the state dict: `torch.save(model.state_dict(), \"W.pt\")`";
 constexpr int64_t most_dims = 64;
 
 bool begins_with(Bytes bytes, std::string_view text) {
@@ -66,10 +66,10 @@ class TorchReader {
       const std::string folder = name.substr(0, slash + 1);
       if (archive_.has(folder + "constants.pkl"))
         fail("{}: it is a TorchScript archive, a program beside its weights\nhelp: {} of the module, or `torch.jit.load(...).state_dict()`",
-             path_, advice);
+             path_, how_to_save);
       return folder;
     }
-    fail("{}: it is a zip archive, but none of PyTorch's: it holds no data.pkl\nhelp: {}", path_, advice);
+    fail("{}: it is a zip archive, but none of PyTorch's: it holds no data.pkl\nhelp: {}", path_, how_to_save);
   }
 
   void check_byte_order() const {
@@ -89,7 +89,7 @@ class TorchReader {
   // The dict of tensors itself, or the one that a checkpoint holds beside optimizer and epoch.
   const Pickle::Entries* find_state_dict(std::string& part) const {
     const Pickle::Entries* root = dict(pickle_.root);
-    if (!root) fail("{}: it holds no dict of tensors\nhelp: {}", path_, advice);
+    if (!root) fail("{}: it holds no dict of tensors\nhelp: {}", path_, how_to_save);
     if (is_state_dict(*root)) return root;
     std::map<std::string, const Pickle::Entries*> found;
     for (const auto& [key, value] : *root)
@@ -100,7 +100,7 @@ class TorchReader {
     }
     for (const char* usual : {"state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"})
       if (found.contains(usual)) return found.at(part = usual);
-    if (found.empty()) fail("{}: it holds no dict of tensors\nhelp: {}", path_, advice);
+    if (found.empty()) fail("{}: it holds no dict of tensors\nhelp: {}", path_, how_to_save);
     std::vector<std::string> names;
     for (const auto& [name, entries] : found) names.push_back(fmt::format("`{}`", name));
     fail("{}: it holds several state dicts, under {}\nhelp: save one of them alone: "

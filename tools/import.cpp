@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -204,11 +205,26 @@ std::string onnx_report(const ImportedNetwork& imported, const Folds& folds, int
   return text;
 }
 
+// Numbers with commas between them.
+std::vector<double> numbers(const Arguments& arguments, const char* option) {
+  std::vector<double> list;
+  for (const std::string& word : arguments.list(option)) {
+    char* end = nullptr;
+    list.push_back(std::strtod(word.c_str(), &end));
+    if (*end != 0 || !std::isfinite(list.back()))
+      throw UsageError(fmt::format("`--{} {}` is no list of numbers", option, arguments.text(option)));
+  }
+  return list;
+}
+
 int import_model(const Arguments& arguments) {
   constexpr double bound = 1e-4;
   ImportOptions options;
   options.keep_batch = arguments.flag("keep-batch");
   for (const std::string& shape : arguments.texts("shape")) read_shape(shape, options);
+  options.mean = numbers(arguments, "mean");
+  options.deviation = numbers(arguments, "deviation");
+  if (options.mean.empty() != options.deviation.empty()) throw UsageError("`--mean` and `--deviation` go together");
   arguments.required("output");
   arguments.required("weights");
   const std::string model = arguments.output("output"), output = arguments.output("weights");
@@ -267,6 +283,10 @@ Command import_command() {
       "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than 1e-4 "
       "of the largest number")("shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
                                "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")(
+      "mean", po::value<std::string>()->value_name("LIST"),
+      "ONNX: what was subtracted from images outside of the model, one number or one for each channel (`0.485,0.456,0.406`); the network "
+      "does it then, in a `preprocess`")("deviation", po::value<std::string>()->value_name("LIST"),
+                                         "ONNX: what they were divided by then (`0.229,0.224,0.225`)")(
       "keep-batch", "ONNX: keep the batch size that the file fixes; else the network takes any where no op depends on it")(
       "map", input_file("FILE"),
       "lines `parameter = tensor`, which go before names, shapes and order, and `ignore = tensor`; where there is no such file, and "

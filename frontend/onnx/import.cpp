@@ -1,18 +1,15 @@
-// The pipeline: inputs, nodes one by one, outputs; then what became superfluous is left out and the network is written.
+// The pipeline: inputs, nodes one by one, outputs; then the network is written.
 #include "frontend/onnx/import.h"
 
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "frontend/frontend.h"
 #include "frontend/onnx/import/node_import.h"
-#include "frontend/onnx/import/preprocessing.h"
+#include "frontend/onnx/import/refusals.h"
+#include "frontend/onnx/import/written.h"
 #include "frontend/onnx/onnx_check.h"
-#include "frontend/write_source.h"
 
 namespace bnc {
 
@@ -30,42 +27,6 @@ const std::map<std::string, Rule, std::less<>>& all_rules() {
   }();
   return rules;
 }
-
-// Nodes that cannot be imported, those alike together.
-class Refusals {
- public:
-  void add(const OnnxNode& node, const std::string& reason, const std::string& help) {
-    const std::string key = node.op_type + "\n" + reason;
-    auto [found, is_new] = places_.try_emplace(key, entries_.size());
-    if (is_new) entries_.push_back({node.op_type, reason, help, 0, node.describe()});
-    ++entries_[found->second].count;
-    ++count_;
-  }
-  bool empty() const { return entries_.empty(); }
-
-  [[noreturn]] void raise(const OnnxModel& model) const {
-    std::string text = fmt::format("{}: {} of {} nodes cannot be imported", *model.file, count_, model.graph.nodes.size());
-    Diagnostic diagnostic{Severity::error, {}, std::move(text), {}};
-    std::vector<std::string> advice;
-    for (const Entry& entry : entries_) {
-      diagnostic.note(
-          fmt::format("{}{}: {}", entry.first, entry.count > 1 ? fmt::format(" and {} more", entry.count - 1) : "", entry.reason));
-      if (!entry.help.empty() && std::find(advice.begin(), advice.end(), entry.help) == advice.end()) advice.push_back(entry.help);
-    }
-    for (const std::string& each : advice) diagnostic.help(each);
-    throw CompileError(std::move(diagnostic));
-  }
-
- private:
-  struct Entry {
-    std::string op_type, reason, help;
-    int count;
-    std::string first;
-  };
-  std::vector<Entry> entries_;
-  std::map<std::string, size_t> places_;
-  int count_ = 0;
-};
 
 class ModelImport {
  public:
@@ -153,7 +114,31 @@ class ModelImport {
       imported->forms[order] = importer_.build.value("transpose", {value}, {{"permutation", order}});
       imported->order = order;
     }
+    if (real && type.rank() > 2 && !options_.mean.empty()) imported = preprocessed(*imported);
     importer_.values[input.name] = std::move(imported);
+  }
+
+  // An image as it comes from a file, prepared as the model expects it.
+  ImportedPointer preprocessed(Imported& image) {
+    const IntList order = channels_last_order(image.rank());
+    const Value value = importer_.in_order(image, order);
+    const Dim channels = image.shape[1];
+    const size_t count = std::max(options_.mean.size(), options_.deviation.size());
+    const auto fits = [&](const std::vector<double>& each) { return each.size() == count || each.size() == 1; };
+    if (!fits(options_.mean) || !fits(options_.deviation) || (count > 1 && channels != Dim{static_cast<int64_t>(count), false}))
+      fail_onnx(
+          model_.file,
+          fmt::format("{} means and {} deviations for {} channels", options_.mean.size(), options_.deviation.size(), to_string(channels)),
+          "give one number for each channel, or one for all");
+    const auto state = [&](const std::vector<double>& each, const ParameterKind& kind) {
+      std::vector<float> numbers(each.begin(), each.end());
+      numbers.resize(count, numbers.front());
+      return importer_.parameter(count > 1 ? std::vector<int64_t>{static_cast<int64_t>(count)} : std::vector<int64_t>{}, std::move(numbers),
+                                 kind);
+    };
+    const Value offset = state(options_.mean, {.stem = "offset", .initializer = "zeros", .state = true});
+    const Value scale = state(options_.deviation, {.stem = "scale", .initializer = "ones", .state = true});
+    return importer_.imported(importer_.build.value("preprocess", {value, offset, scale}, {{"method", "given"}}), order);
   }
 
   // A word of the language that no other input or output is called; the model's own where that is one.
@@ -282,65 +267,6 @@ class ModelImport {
   Refusals refusals_;
   std::set<std::string> batch_symbols_, names_;
 };
-
-// What nothing reads: layers that got a bias, reshapes that met others, the other branch of a fold.
-void erase_unread(Graph& graph, Weights& weights) {
-  std::set<const Node*> read;
-  std::vector<const Node*> open;
-  for (const Output& output : graph.outputs) open.push_back(output.value.node);
-  while (!open.empty()) {
-    const Node* node = open.back();
-    open.pop_back();
-    if (!read.insert(node).second) continue;
-    for (const Value& operand : node->operands)
-      if (operand) open.push_back(operand.node);
-  }
-  for (auto node = graph.nodes().end(); node != graph.nodes().begin();) {
-    --node;
-    if (read.contains(node->get()) || (*node)->is("input")) continue;
-    weights.erase((*node)->results[0].name);
-    Node* unread = node->get();
-    ++node;
-    graph.erase(unread);
-  }
-}
-
-std::string comment_of(const OnnxModel& model) {
-  const std::string file = std::filesystem::path(*model.file).filename().string();
-  std::string producer = model.producer.empty() ? ""
-                                                : fmt::format(", written by {}{}{}", model.producer,
-                                                              model.producer_version.empty() ? "" : " ", model.producer_version);
-  std::string comment = fmt::format("Imported from {} (opset {}{}).", file, model.opset(), producer);
-  std::erase_if(comment, [](char c) { return static_cast<unsigned char>(c) < 32; });
-  return comment;
-}
-
-OnnxImport written(const OnnxModel& model, Importer& importer) {
-  Graph& graph = importer.graph;
-  erase_unread(graph, importer.weights);
-  name_preprocessing(graph, importer.weights);
-  erase_unread(graph, importer.weights);
-  OnnxImport result;
-  SourceNames names;
-  result.source = write_source(graph, {.comment = comment_of(model), .initializers = false}, &names);
-  result.graph = parse_module(make_source(result.source, graph.name + ".bn")).main().clone();
-  std::map<std::string, std::string> before;
-  for (const auto& [from, to] : names) before[to] = from;
-  for (const auto& node : result.graph.nodes()) {
-    if (!node->is("parameter") && !node->is("state")) continue;
-    const std::string& name = node->results[0].name;
-    const Weight* weight = importer.weights.find(before.contains(name) ? before.at(name) : name);
-    BNC_CHECK(weight, "an imported parameter has no weight: " + name);
-    result.weights.set(name, *weight);
-  }
-  size_t next = 0;
-  for (const Node* input : result.graph.nodes_of("input"))
-    result.inputs.emplace_back(model.graph.inputs[next++].name, input->results[0].name);
-  for (size_t k = 0; k < result.graph.outputs.size(); ++k)
-    result.outputs.emplace_back(model.graph.outputs[k].name, result.graph.outputs[k].name);
-  result.notes = std::move(importer.notes);
-  return result;
-}
 
 }  // namespace
 

@@ -14,7 +14,10 @@ namespace bnc {
 
 struct OnnxImportOptions {
   // Shapes of inputs that the file leaves open, by name; -1 is the batch size.
-  std::map<std::string, std::vector<int64_t>> shapes;
+  std::map<std::string, std::vector<int64_t>> shapes = {};
+  // What is subtracted from images, and what they are divided by then, for each channel or for all: what was done outside of the model
+  // becomes a part of the network. Both or none.
+  std::vector<double> mean = {}, deviation = {};
   // Keeps the batch size that the file fixes; else a network takes any where that is possible.
   bool keep_batch = false;
 };

@@ -19,6 +19,9 @@ namespace bnc {
 struct ImportOptions {
   // Shapes of inputs that the file leaves open, by the input's name; -1 is the batch size.
   std::map<std::string, std::vector<int64_t>> shapes = {};
+  // What is subtracted from images, and what they are divided by then, one number for each channel or one for all: preparation that was
+  // done outside of the model becomes a part of the network (`preprocess`). Both or none.
+  std::vector<double> mean = {}, deviation = {};
   // Keeps a batch size that the file fixes. Without, the network takes any batch where no op depends on it.
   bool keep_batch = false;
 };
