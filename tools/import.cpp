@@ -218,7 +218,7 @@ std::vector<double> numbers(const Arguments& arguments, const char* option) {
 }
 
 int import_model(const Arguments& arguments) {
-  constexpr double bound = 1e-4;
+  const double bound = arguments.positive("bound", 1e-4);
   ImportOptions options;
   options.keep_batch = arguments.flag("keep-batch");
   for (const std::string& shape : arguments.texts("shape")) read_shape(shape, options);
@@ -280,9 +280,10 @@ Command import_command() {
       "output,o", output_file("OUT", {".bn", ".safetensors"}), "where to write the network of an ONNX model, or the weights (safetensors)")(
       "weights,w", output_file("W", {".safetensors"}), "ONNX: where to write the model's weights (safetensors)")(
       "check", input_file("IN.npz"),
-      "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than 1e-4 "
-      "of the largest number")("shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
-                               "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")(
+      "ONNX: inputs, and outputs that the model has for them, by their names: exit 1 where the compiled network's differ by more than "
+      "`--bound` of the largest number")("bound", po::value<double>()->value_name("B"), "ONNX: what --check accepts (default 1e-4)")(
+      "shape", po::value<std::vector<std::string>>()->value_name("NAME=DIMS"),
+      "ONNX: the shape of an input that the file leaves open, as `x=N,3,224,224`; N is the batch size")(
       "mean", po::value<std::string>()->value_name("LIST"),
       "ONNX: what was subtracted from images outside of the model, one number or one for each channel (`0.485,0.456,0.406`); the network "
       "does it then, in a `preprocess`")("deviation", po::value<std::string>()->value_name("LIST"),

@@ -250,6 +250,8 @@ class ModelImport {
       BNC_CHECK(tensor, "a checked model returns a value that nothing makes");
       found = importer_.values.emplace(output.name, importer_.imported(known_of(*tensor))).first;
     }
+    if (found->second->known && found->second->known->numbers.empty())
+      fail_onnx(model_.file, fmt::format("output {} has no elements", onnx_quoted(output.name)));
     const Value value = importer_.canonical(*found->second);
     if (free_batch_ && importer_.frozen_batch) {
       const Shape& shape = value.type().shape;

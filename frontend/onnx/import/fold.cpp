@@ -85,6 +85,10 @@ std::optional<Number> plain(Number a, Number b, Function&& function) {
 std::optional<Number> remainder(Number a, Number b) {
   return plain(a, b, [](double x, double y) { return y == 0 ? 0 : x - y * std::floor(x / y); });
 }
+// The sign of the dividend, as C's fmod has it.
+std::optional<Number> c_remainder(Number a, Number b) {
+  return plain(a, b, [](double x, double y) { return y == 0 ? 0 : std::fmod(x, y); });
+}
 std::optional<Number> power(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::pow(x, y); }); }
 std::optional<Number> smaller(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::min(x, y); }); }
 std::optional<Number> larger(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::max(x, y); }); }
@@ -127,6 +131,10 @@ Folded fold_variadic(const OnnxNode&, Operands operands, int64_t) {
 Folded fold_div(const OnnxNode& node, Operands operands, int64_t opset) {
   if (operands.size() != 2 || !operands[0] || !operands[1]) return std::nullopt;
   return operands[0]->is_integer() ? fold_binary<whole_over>(node, operands, opset) : fold_binary<over>(node, operands, opset);
+}
+
+Folded fold_mod(const OnnxNode& node, Operands operands, int64_t opset) {
+  return node.get<int64_t>("fmod", 0) ? fold_binary<c_remainder>(node, operands, opset) : fold_binary<remainder>(node, operands, opset);
 }
 
 template <double (*function)(double)>
@@ -354,7 +362,7 @@ const std::map<std::string, FoldRule, std::less<>> folds = {
     {"Expand", {fold_expand, 2}}, {"Flatten", {fold_flatten}}, {"Floor", {fold_unary<round_down>}}, {"Gather", {fold_gather, 2}},
     {"Greater", {fold_comparison<greater>}}, {"GreaterOrEqual", {fold_comparison<at_least>}}, {"Identity", {fold_identity}},
     {"Less", {fold_comparison<less>}}, {"LessOrEqual", {fold_comparison<at_most>}}, {"Log", {fold_unary<logarithm>}},
-    {"Max", {fold_variadic<larger>}}, {"Min", {fold_variadic<smaller>}}, {"Mod", {fold_binary<remainder>}}, {"Mul", {fold_binary<times>}},
+    {"Max", {fold_variadic<larger>}}, {"Min", {fold_variadic<smaller>}}, {"Mod", {fold_mod}}, {"Mul", {fold_binary<times>}},
     {"Neg", {fold_unary<negated>}}, {"Not", {fold_unary<opposite>}}, {"Or", {fold_comparison<either>}}, {"Pow", {fold_binary<power>}},
     {"Range", {fold_range, 3}}, {"Reciprocal", {fold_unary<inverse>}}, {"ReduceMax", {fold_reduce<larger>}},
     {"ReduceMin", {fold_reduce<smaller>}}, {"ReduceProd", {fold_reduce<times>}}, {"ReduceSum", {fold_reduce<plus>}},

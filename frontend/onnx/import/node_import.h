@@ -76,6 +76,9 @@ IntList order_without(const IntList& order, const IntList& axes);
 // A list of equal integers as one.
 IntList shortest(const IntList& each);
 
+// The elements along an axis the other way round.
+Value reversed(NodeImport& cx, Value x, int64_t axis);
+
 using Rule = void (*)(NodeImport&);
 struct OpRule {
   const char* op_type;

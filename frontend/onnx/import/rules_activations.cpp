@@ -1,4 +1,5 @@
 // Functions of each element that networks put behind their layers.
+#include <algorithm>
 #include <cmath>
 
 #include "frontend/onnx/import/node_import.h"
@@ -83,6 +84,18 @@ void import_shrink(NodeImport& cx) {
   });
 }
 
+// 1 at the first of the largest elements along an axis, 0 elsewhere.
+void import_hardmax(NodeImport& cx) {
+  Imported& x = cx.operand(0);
+  const int64_t axis = axis_of(cx.node, cx.integer("axis", cx.opset < 13 ? 1 : -1), x.rank());
+  const int64_t extent = cx.fixed(0, axis, "the dimension it looks along");
+  if (cx.opset < 13 && axis != x.rank() - 1) cx.fail("it takes several dimensions as one");
+  IntList order = identity_order(x.rank());   // the axis last, as that of classes is
+  std::rotate(order.begin() + axis, order.begin() + axis + 1, order.end());
+  const Value places = cx.build.value("argmax", {cx.importer.in_order(x, order)}, {{"axis", x.rank() - 1}});
+  cx.give(cx.build.value("one_hot", {places}, {{"classes", extent}}), order);
+}
+
 // A slope for each channel, or as the slopes broadcast.
 void import_prelu(NodeImport& cx) {
   Imported &x = cx.operand(0), &slope = cx.operand(1);
@@ -101,12 +114,24 @@ void import_prelu(NodeImport& cx) {
 }  // namespace
 
 const std::vector<OpRule>& activation_rules() {
-  static const std::vector<OpRule> rules = {
-      {"Celu", import_celu}, {"Elu", import_elu}, {"Erf", import_as<erf_op>}, {"Gelu", import_gelu},
-      {"HardSigmoid", import_hard_sigmoid}, {"HardSwish", import_as<hard_swish>}, {"LeakyRelu", import_leaky_relu},
-      {"Mish", import_mish}, {"PRelu", import_prelu}, {"Relu", import_as<relu>}, {"Selu", import_selu}, {"Shrink", import_shrink},
-      {"Sigmoid", import_as<sigmoid>}, {"Softplus", import_as<softplus>}, {"Softsign", import_softsign}, {"Swish", import_swish},
-      {"Tanh", import_as<tanh_op>}};
+  static const std::vector<OpRule> rules = {{"Celu", import_celu},
+                                            {"Elu", import_elu},
+                                            {"Erf", import_as<erf_op>},
+                                            {"Gelu", import_gelu},
+                                            {"Hardmax", import_hardmax},
+                                            {"HardSigmoid", import_hard_sigmoid},
+                                            {"HardSwish", import_as<hard_swish>},
+                                            {"LeakyRelu", import_leaky_relu},
+                                            {"Mish", import_mish},
+                                            {"PRelu", import_prelu},
+                                            {"Relu", import_as<relu>},
+                                            {"Selu", import_selu},
+                                            {"Shrink", import_shrink},
+                                            {"Sigmoid", import_as<sigmoid>},
+                                            {"Softplus", import_as<softplus>},
+                                            {"Softsign", import_softsign},
+                                            {"Swish", import_swish},
+                                            {"Tanh", import_as<tanh_op>}};
   return rules;
 }
 

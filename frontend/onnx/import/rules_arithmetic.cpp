@@ -133,6 +133,21 @@ void import_clip(NodeImport& cx) {
   cx.elementwise([&](Value x) { return minimum(cx.build, cx.build.value("maximum", {x, lower}), upper); });
 }
 
+// A matrix without what lies on one side of a diagonal.
+void import_trilu(NodeImport& cx) {
+  Imported& x = cx.operand(0);
+  if (x.rank() < 2) cx.fail(fmt::format("it takes a triangle of {}", show(x.shape)));
+  const int64_t rows = cx.fixed(0, x.rank() - 2, "the number of rows"), columns = cx.fixed(0, x.rank() - 1, "the number of columns");
+  const int64_t diagonal = cx.has(1) ? static_cast<int64_t>(cx.known_number(1, "its diagonal")) : 0;
+  const bool upper = cx.integer("upper", 1) != 0;
+  if (rows * columns > (int64_t{1} << 24)) cx.fail("it takes a triangle of too large a matrix");
+  Known mask{.type = OnnxType::f32, .dims = {rows, columns}, .numbers = {}, .batch = {}, .name = {}};
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) mask.numbers.push_back(upper ? j - i >= diagonal : j - i <= diagonal);
+  const ImportedPointer kept = cx.importer.imported(std::move(mask));
+  cx.give(cx.combined(x, *kept, [&](Value a, Value b) { return cx.build.mul(a, b); }));
+}
+
 // A choice that is known when compiling.
 void import_where(NodeImport& cx) {
   const Known& condition = cx.known(0, "its condition");
@@ -169,6 +184,7 @@ const std::vector<OpRule>& arithmetic_rules() {
                                             {"Sqrt", import_unary<sqrt_op>},
                                             {"Sub", import_binary<&GraphBuilder::sub>},
                                             {"Sum", import_sum},
+                                            {"Trilu", import_trilu},
                                             {"Where", import_where}};
   return rules;
 }

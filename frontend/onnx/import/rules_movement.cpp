@@ -50,6 +50,16 @@ Value taken(NodeImport& cx, Value x, int64_t axis, const std::vector<int64_t>& i
   return joined(cx, parts, axis);
 }
 
+}  // namespace
+
+Value reversed(NodeImport& cx, Value x, int64_t axis) {
+  std::vector<int64_t> indices;
+  for (int64_t k = x.type().shape[static_cast<size_t>(axis)].factor; k-- > 0 && indices.size() <= most_slices;) indices.push_back(k);
+  return taken(cx, x, axis, indices);
+}
+
+namespace {
+
 void import_slice(NodeImport& cx) {
   Imported& x = cx.operand(0);
   for (size_t k = 1; k < 5; ++k)
@@ -228,7 +238,8 @@ void import_space_to_depth(NodeImport& cx) {
     cx.fail(fmt::format("{} does not go with blocks of {}", show(x.shape), block));
   const Dim b{block, false}, height{x.shape[2].factor / block, false}, width{x.shape[3].factor / block, false};
   const Value apart = cx.importer.reshape(cx.importer.channels_last(x), {x.shape[0], height, b, width, b, x.shape[1]});
-  const Value value = cx.importer.transpose(apart, {0, 1, 3, 2, 4, 5});
+  const IntList order = cx.text("mode", "DCR") == "CRD" ? IntList{0, 1, 3, 5, 2, 4} : IntList{0, 1, 3, 2, 4, 5};
+  const Value value = cx.importer.transpose(apart, order);
   cx.give(cx.importer.reshape(value, {x.shape[0], height, width, {x.shape[1].factor * block * block, false}}), channels_last_order(4));
 }
 

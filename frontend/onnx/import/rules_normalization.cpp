@@ -36,7 +36,9 @@ Value channel_parameter(const NodeImport& cx, size_t operand, const Imported& x)
   return cx.importer.parameter(*moved, {0}, kinds[operand]);
 }
 
-bool all_known(const NodeImport& cx) { return cx.known(gamma_operand) && cx.known(beta_operand) && cx.known(mean_operand) && cx.known(variance_operand); }
+bool all_known(const NodeImport& cx) {
+  return cx.known(gamma_operand) && cx.known(beta_operand) && cx.known(mean_operand) && cx.known(variance_operand);
+}
 
 void note_statistics(const NodeImport& cx, double decay) {
   const std::string where = cx.node.describe();
@@ -87,7 +89,8 @@ void import_batch_norm(NodeImport& cx) {
   AttributeMap attributes = batch_norm_attributes(cx);
   const auto normalized = [&](Value value) {
     std::vector<Value> operands = {value};
-    for (const size_t operand : {gamma_operand, beta_operand, mean_operand, variance_operand}) operands.push_back(channel_parameter(cx, operand, x));
+    for (const size_t operand : {gamma_operand, beta_operand, mean_operand, variance_operand})
+      operands.push_back(channel_parameter(cx, operand, x));
     operands.push_back({});
     return cx.build.value("batch_norm", operands, attributes);
   };
@@ -157,6 +160,20 @@ void import_layer_norm(NodeImport& cx) {
   cx.give(cx.build.value("rsqrt", {cx.build.add(spread, cx.build.constant(epsilon))}), 2);
 }
 
+// x * scale / root of the mean square (Zhang and Sennrich, "Root mean square layer normalization", 2019).
+void import_rms_norm(NodeImport& cx) {
+  Imported& x = cx.operand(0);
+  IntList axes;
+  for (int64_t axis = axis_of(cx.node, cx.integer("axis", -1), x.rank()); axis < x.rank(); ++axis) axes.push_back(axis);
+  AttributeMap attributes{{"epsilon", cx.number("epsilon", 1e-5)}};
+  if (axes.size() > 1) attributes["axes"] = axes;
+  const Value value = cx.importer.canonical(x);
+  Shape normalized(x.shape.end() - static_cast<int64_t>(axes.size()), x.shape.end());
+  if (cx.has(1) && cx.shape(1) == normalized) return cx.give(cx.build.value("rms_norm", {value, channel_operand(cx, 1)}, attributes));
+  const Value plain = cx.build.value("rms_norm", {value, {}}, attributes);
+  cx.give(cx.has(1) ? cx.build.mul(plain, cx.importer.aligned(cx.operand(1), identity_order(x.rank()))) : plain);
+}
+
 // (x - mean)/deviation over some axes.
 void import_mean_variance_norm(NodeImport& cx) {
   Imported& x = cx.operand(0);
@@ -178,7 +195,9 @@ void import_lp_norm(NodeImport& cx) {
   const Value value = cx.importer.in_order(x, x.order);
   const Value size = p == 1 ? cx.build.value("abs", {value}) : cx.build.mul(value, value);
   const Value sum = cx.build.value("reduce_sum", {size}, {{"axes", IntList{axis}}, {"keep_dims", true}});
-  cx.give(cx.build.div(value, p == 1 ? sum : cx.build.value("sqrt", {sum})), x.order);
+  // Zeros stay zeros.
+  const Value norm = cx.build.value("maximum", {p == 1 ? sum : cx.build.value("sqrt", {sum}), cx.build.constant(1e-30)});
+  cx.give(cx.build.div(value, norm), x.order);
 }
 
 }  // namespace
@@ -189,7 +208,8 @@ const std::vector<OpRule>& normalization_rules() {
                                             {"InstanceNormalization", import_instance_norm},
                                             {"LayerNormalization", import_layer_norm},
                                             {"LpNormalization", import_lp_norm},
-                                            {"MeanVarianceNormalization", import_mean_variance_norm}};
+                                            {"MeanVarianceNormalization", import_mean_variance_norm},
+                                            {"RMSNormalization", import_rms_norm}};
   return rules;
 }
 

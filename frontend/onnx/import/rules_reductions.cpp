@@ -54,6 +54,27 @@ Value log_of_exponentials(GraphBuilder& build, Value x, const AttributeMap& over
   return build.add(largest_of(build, x, over), log_of_sum(build, build.value("exp", {away}), over));
 }
 
+// Element by element along each axis: bnc has no reduction by products.
+void import_reduce_prod(NodeImport& cx) {
+  constexpr int64_t most = 256;
+  Imported& x = cx.operand(0);
+  const IntList axes = cx.reduced_axes(x.rank());
+  Value value = cx.importer.in_order(x, x.order);
+  for (const int64_t axis : axes) {
+    const int64_t extent = cx.fixed(0, axis, "a dimension that it multiplies along"), place = place_of(axis, x.order);
+    if (extent > most) cx.fail(fmt::format("it multiplies {} elements", extent));
+    Value product;
+    for (int64_t k = 0; k < extent; ++k) {
+      const Value one = cx.build.value("slice", {value}, {{"axis", place}, {"begin", k}, {"end", k + 1}});
+      product = product ? cx.build.mul(product, one) : one;
+    }
+    value = product;
+  }
+  Imported kept = *cx.importer.imported(value, x.order);
+  if (cx.integer("keepdims", 1) != 0) return cx.give(value, x.order);
+  cx.give_reshaped(kept, squeezed(cx.node, kept.shape, axes));
+}
+
 template <Reduce reduce>
 void import_reduction(NodeImport& cx) {
   import_reduce(cx, reduce);
@@ -82,13 +103,19 @@ void import_log_softmax(NodeImport& cx) { import_along(cx, "log_softmax"); }
 
 void import_arg(NodeImport& cx, bool largest) {
   Imported& x = cx.operand(0);
-  if (cx.integer("select_last_index", 0) != 0) cx.fail("it takes the last of equal elements", "bnc's argmax takes the first of them");
   const int64_t axis = axis_of(cx.node, cx.integer("axis", 0), x.rank());
   const bool keep = cx.integer("keepdims", 1) != 0;
-  const Value value = cx.importer.in_order(x, x.order);
-  AttributeMap attributes{{"axis", place_of(axis, x.order)}};
+  const int64_t place = place_of(axis, x.order);
+  Value value = cx.importer.in_order(x, x.order);
+  if (!largest) value = cx.build.neg(value);
+  AttributeMap attributes{{"axis", place}};
   if (keep) attributes["keep_dims"] = true;
-  cx.give(cx.build.value("argmax", {largest ? value : cx.build.neg(value)}, attributes), keep ? x.order : order_without(x.order, {axis}));
+  const IntList order = keep ? x.order : order_without(x.order, {axis});
+  if (cx.integer("select_last_index", 0) == 0) return cx.give(cx.build.value("argmax", {value}, attributes), order);
+  // The last of equal elements is the first one from the end.
+  const double last = static_cast<double>(cx.fixed(0, axis, "the dimension it looks along") - 1);
+  const Value from_end = cx.build.value("argmax", {reversed(cx, value, place)}, attributes);
+  cx.give(cx.build.sub(cx.build.constant(last, {DType::i32, {}}), from_end), order);
 }
 
 void import_arg_max(NodeImport& cx) { import_arg(cx, true); }
@@ -106,6 +133,7 @@ const std::vector<OpRule>& reduction_rules() {
                                             {"ReduceLogSumExp", import_reduction<log_of_exponentials>},
                                             {"ReduceMax", import_reduction<largest_of>},
                                             {"ReduceMean", import_reduce_mean},
+                                            {"ReduceProd", import_reduce_prod},
                                             {"ReduceMin", import_reduction<smallest_of>},
                                             {"ReduceSum", import_reduction<sum_over>},
                                             {"ReduceSumSquare", import_reduction<sum_of_squares>},

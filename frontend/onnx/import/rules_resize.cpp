@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -20,14 +21,16 @@ struct Sampling {
   bool exclude_outside = false;
 
   double place(int64_t sample) const {
-    const double x = static_cast<double>(sample), size = static_cast<double>(out);
+    // With a scale the size is a fraction, which is rounded down for the number of samples alone.
+    const double x = static_cast<double>(sample), size = scale * static_cast<double>(in);
     if (transformation == "asymmetric") return x / scale;
-    if (transformation == "align_corners") return out > 1 ? x * static_cast<double>(in - 1) / (size - 1) : 0;
+    if (transformation == "align_corners") return size > 1 ? x * static_cast<double>(in - 1) / (size - 1) : 0;
     if (transformation == "pytorch_half_pixel") return out > 1 ? (x + 0.5) / scale - 0.5 : 0;
     if (transformation == "half_pixel_symmetric") {
       const double middle = static_cast<double>(in) / 2;
-      return middle * (1 - size / (scale * static_cast<double>(in))) + (x + 0.5) / scale - 0.5;
+      return middle * (1 - static_cast<double>(out) / size) + (x + 0.5) / scale - 0.5;
     }
+    if (transformation == "tf_half_pixel_for_nn") return (x + 0.5) / scale;
     return (x + 0.5) / scale - 0.5;   // half_pixel
   }
 
@@ -126,7 +129,7 @@ std::optional<AttributeMap> as_interpolate(const Sampling& sampling, const std::
   if (mode != "linear") return std::nullopt;
   AttributeMap linear = size;
   linear["mode"] = "bilinear";
-  if (sampling.transformation == "align_corners" && sampling.out > 1) {
+  if (sampling.transformation == "align_corners" && sampling.out > 1 && sampling.scale * in == out) {
     linear["align_corners"] = true;
     return linear;
   }
@@ -200,7 +203,10 @@ void import_resize(NodeImport& cx) {
   sampling.nearest = cx.text("nearest_mode", "round_prefer_floor");
   sampling.cubic = cx.number("cubic_coeff_a", -0.75);
   sampling.exclude_outside = cx.integer("exclude_outside", 0) != 0;
-  if (sampling.transformation == "tf_crop_and_resize") cx.fail("it crops while it resizes (`tf_crop_and_resize`)");
+  constexpr std::string_view known_transformations[] = {"asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
+                                                        "tf_half_pixel_for_nn", "half_pixel"};
+  if (std::ranges::find(known_transformations, sampling.transformation) == std::end(known_transformations))
+    cx.fail(fmt::format("its coordinates are transformed by `{}`", sampling.transformation));
   const Known *scales = cx.known(2), *sizes = cx.known(3);
   if (cx.has(3) && !sizes) cx.known(3, "its sizes");
   if (cx.has(2) && !scales && !sizes) cx.known(2, "its scales");

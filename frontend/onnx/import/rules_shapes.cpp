@@ -86,14 +86,22 @@ void import_dropout(NodeImport& cx) {
   cx.elementwise([&](Value x) { return cx.build.value("dropout", {x, {}}, {{"rate", rate}}); });
 }
 
-void import_cast(NodeImport& cx) {
+void cast(NodeImport& cx, OnnxType to) {
   Imported& x = cx.operand(0);
-  const OnnxType to = static_cast<OnnxType>(cx.integer("to", 1));
   const bool real = to == OnnxType::f32 || to == OnnxType::f64 || to == OnnxType::f16 || to == OnnxType::bf16;
   const DType from = x.known ? DType::f32 : cx.importer.in_order(x, x.order).type().dtype;
   if ((from == DType::f32) != real) cx.fail(fmt::format("it casts to {} when the network runs", to_string(to)), "bnc computes with f32");
   if (to != OnnxType::f32 && real) cx.importer.note(fmt::format("a cast to {} is left out: bnc computes with f32", to_string(to)));
   import_identity(cx);
+}
+
+void import_cast(NodeImport& cx) { cast(cx, static_cast<OnnxType>(cx.integer("to", 1))); }
+
+// To the type of another value; those computed when the network runs are f32, or class numbers.
+void import_cast_like(NodeImport& cx) {
+  if (const Known* like = cx.known(1)) return cast(cx, like->type);
+  Imported& like = cx.operand(1);
+  cast(cx, cx.importer.in_order(like, like.order).type().dtype == DType::f32 ? OnnxType::f32 : OnnxType::i32);
 }
 
 void import_constant(NodeImport& cx) {
@@ -152,6 +160,7 @@ void import_constant_of_shape(NodeImport& cx) {
 
 const std::vector<OpRule>& shape_rules() {
   static const std::vector<OpRule> rules = {{"Cast", import_cast},
+                                            {"CastLike", import_cast_like},
                                             {"Constant", import_constant},
                                             {"ConstantOfShape", import_constant_of_shape},
                                             {"Dropout", import_dropout},
