@@ -81,8 +81,8 @@ class TorchReader {
 
   void check_byte_order() const {
     if (!archive_.has(folder_ + "byteorder")) return;   // before PyTorch 2.1
-    const Bytes order = archive_.read(folder_ + "byteorder", true).bytes;
-    if (!begins_with(order, "little"))
+    const ZipData order = archive_.read(folder_ + "byteorder", true);
+    if (!begins_with(order.bytes, "little"))
       fail("{}: its numbers are big-endian, and bnc reads little-endian ones\nhelp: load and save it on a little-endian machine", path_);
   }
 
