@@ -76,11 +76,21 @@ class LayerMatcher {
       by_name.emplace(path.substr(prefix), k);
       by_name.emplace(path, k);
     }
+    // All layers of a signature or none: Keras's `dense_1` is the second one, bnc's the first.
+    std::map<std::string, std::map<size_t, size_t>> exact;   // of each signature, which layers of the network have which names
+    std::map<std::string, size_t> counts;
     for (size_t k = 0; k < network_.size(); ++k) {
+      const std::string& signature = network_[k].signature;
       const auto found = by_name.find(network_[k].path);
-      if (found == by_name.end() || saved_is_matched_[found->second]) continue;
-      if (saved_[found->second].signature == network_[k].signature) set(k, found->second, MatchRule::name);
+      ++counts[signature];
+      if (found == by_name.end() || saved_[found->second].signature != signature || saved_is_matched_[found->second]) continue;
+      exact[signature][k] = found->second;
+      saved_is_matched_[found->second] = true;
     }
+    saved_is_matched_.assign(saved_.size(), false);
+    for (const auto& [signature, layers] : exact)
+      if (layers.size() == counts[signature])
+        for (const auto& [ours, theirs] : layers) set(ours, theirs, MatchRule::name);
   }
 
   // As many layers of one signature on either side. Those that belong to others are told apart by these.

@@ -139,7 +139,7 @@ ModelMetadata parse_metadata(const Json& header, const std::string& path) {
 WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
   const Bytes bytes = file->bytes();
   if (bytes.size() < 8) fail("{}: not a safetensors file: {} bytes are too short for the header's length", path, bytes.size());
-  if (bytes[0] == 'P' && bytes[1] == 'K')
+  if (std::equal(bytes.begin(), bytes.begin() + 4, "PK\3\4"))
     fail("{}: not a safetensors file, but a zip archive, as PyTorch's files are\nhelp: `bnc import` makes weights of such a file", path);
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);

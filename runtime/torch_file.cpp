@@ -24,7 +24,14 @@ bool begins_with(Bytes bytes, std::string_view text) {
          });
 }
 
+// As PyTorch wrote before 0.1.10.
 bool is_tar(Bytes bytes) { return bytes.size() > 262 && begins_with(bytes.subspan(257), "ustar"); }
+
+// The magic number of the format before 1.6, as a pickle of any protocol. Its first byte alone may also begin the length of a header.
+bool is_old_torch_file(Bytes bytes) {
+  constexpr std::string_view magic = "\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19";
+  return (begins_with(bytes, "\x80") && bytes.size() > 2 && begins_with(bytes.subspan(2), magic)) || is_tar(bytes);
+}
 
 class TorchReader {
  public:
@@ -74,8 +81,8 @@ class TorchReader {
 
   void check_byte_order() const {
     if (!archive_.has(folder_ + "byteorder")) return;   // before PyTorch 2.1
-    const Bytes order = archive_.read(folder_ + "byteorder", true).bytes;
-    if (!begins_with(order, "little"))
+    const ZipData order = archive_.read(folder_ + "byteorder", true);
+    if (!begins_with(order.bytes, "little"))
       fail("{}: its numbers are big-endian, and bnc reads little-endian ones\nhelp: load and save it on a little-endian machine", path_);
   }
 
@@ -153,10 +160,10 @@ class TorchReader {
 
 }  // namespace
 
-bool is_torch_file(Bytes bytes) { return begins_with(bytes, "PK\3\4") || begins_with(bytes, "\x80") || is_tar(bytes); }
+bool is_torch_file(Bytes bytes) { return begins_with(bytes, "PK\3\4") || is_old_torch_file(bytes); }
 
 TorchFile parse_torch_file(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
-  if (!begins_with(file->bytes(), "PK") && is_torch_file(file->bytes()))
+  if (is_old_torch_file(file->bytes()))
     fail("{}: it is in PyTorch's format before 1.6, which bnc does not read\nhelp: load and save it again: "
          "`torch.save(torch.load(\"{}\", map_location=\"cpu\"), \"W.pt\")`", path, path);
   return TorchReader(file, path).read();
