@@ -57,7 +57,8 @@ class TileLoops {
 
   // Columns that do not lie side by side and are not copied are taken one by one.
   std::vector<ColumnRun> runs() const {
-    if (packing_.columns_apart) return {{ranges_.column_begin, ranges_.column_end, 1, 1, true, false}};
+    const bool apart = is_batched_product(node_) && !packing_.columns_adjacent && packing_.panel < 0;
+    if (apart) return {{ranges_.column_begin, ranges_.column_end, 1, 1, true, false}};
     return column_runs(lowering_, ranges_, packing_.tile.vectors);
   }
 
@@ -70,7 +71,7 @@ class TileLoops {
     if (fixed && packing_.task_rows > 0 && packing_.task_rows < *fixed && *fixed % packing_.task_rows == 0) {
       choose_matrix(lowering_.bind("matrix", ranges_.row_begin / rows, out), out);
       const Expr begin = lowering_.bind("first", ranges_.row_begin % rows, out);
-      columns({begin, begin + (ranges_.row_end - ranges_.row_begin), ranges_.rows}, out);
+      rows_of_matrix({begin, begin + (ranges_.row_end - ranges_.row_begin), ranges_.rows}, out);
       return out;
     }
     const bool whole = packing_.task_rows == 0 || (fixed && packing_.task_rows % *fixed == 0);
@@ -79,14 +80,43 @@ class TileLoops {
     std::vector<Stmt> body;
     choose_matrix(matrix, body);
     if (whole) {
-      columns({Expr(0), rows, fixed}, body);
+      rows_of_matrix({Expr(0), rows, fixed}, body);
     } else {
       const Expr begin = loops::binary(loops::BinaryOp::maximum, ranges_.row_begin - matrix * rows, Expr(0)),
                  end = loops::binary(loops::BinaryOp::minimum, ranges_.row_end - matrix * rows, rows);
-      columns({lowering_.bind("first", begin, body), lowering_.bind("last", end, body), std::nullopt}, body);
+      rows_of_matrix({lowering_.bind("first", begin, body), lowering_.bind("last", end, body), std::nullopt}, body);
     }
     out.push_back(loops::loop(name, ranges_.row_begin / rows, last, 1, std::move(body)));
     return out;
+  }
+
+  void rows_of_matrix(const Rows& rows, std::vector<Stmt>& out) {
+    if (packing_.left_panel < 0) return columns(rows, out);
+    over_tiles(lowering_, rows.begin, rows.end, rows.count, packing_.left_rows, out, [&](Expr row, int count, std::vector<Stmt>& body) {
+      copy_left(row, count, body);
+      columns({row, row + Expr(count), count}, body);
+    });
+  }
+
+  // Rows of a left operand that is turned around, where they lie side by side: [reduction][row].
+  void copy_left(const Expr& first, int64_t count, std::vector<Stmt>& out) {
+    const int lanes = lowering_.target.float_lanes();
+    const std::string k = lowering_.fresh("k"), v = lowering_.fresh("v");
+    copied_rows_ = first;
+    std::vector<Stmt> step;
+    auto copy = [&](int64_t from, int64_t to, int width) {
+      if (from == to) return;
+      std::vector<Stmt> body;
+      auto vector = [&](Expr at) { return width == 1 ? at : loops::ramp(at, 1, width); };
+      const Expr row = Expr(from) + loops::variable(v) * Expr(width);
+      const Expr x = Elements(lowering_, body, {}).value(node_.operands[0],
+                                                         contraction_.left(place(vector(first + row), Expr(0)), {loops::variable(k)}));
+      body.push_back(loops::store(packing_.left_panel, vector(loops::variable(k) * Expr(packing_.left_stride()) + row), x));
+      step.push_back(loops::loop(v, 0, Expr((to - from) / width), 1, std::move(body), LoopKind::unrolled));
+    };
+    copy(0, count / lanes * lanes, lanes);
+    copy(count / lanes * lanes, count, 1);
+    out.push_back(loops::loop(k, 0, length(), 1, std::move(step)));
   }
 
   // The index of the dimensions in front of the matrix.
@@ -112,6 +142,7 @@ class TileLoops {
   // The right operand's elements of a column step, [reduction][column]: some columns at a time, so that any order of theirs will do.
   void copy_panel(const ColumnRun& run, const Expr& first, std::vector<Stmt>& out) {
     BNC_CHECK(contraction_.reduction.size() == 1, "a product of matrices sums along one dimension");
+    if (packing_.columns_adjacent && run.lanes > 1) return copy_adjacent(run, first, out);
     const int64_t width = panel_width(), step = run.lanes == 1 ? 1 : 8;
     const Expr most = int64_t{run.vectors} * run.lanes,
                count = lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, run.end - first, most), out);
@@ -129,6 +160,19 @@ class TileLoops {
     if (step > 1) from_to(Expr(0), whole, step);
     const auto known = loops::as_integer(count);
     if (!known || *known % step != 0 || step == 1) from_to(whole, count, 1);
+  }
+
+  void copy_adjacent(const ColumnRun& run, const Expr& first, std::vector<Stmt>& out) {
+    const std::string k = lowering_.fresh("k");
+    std::vector<Stmt> copy;
+    for (int v = 0; v < run.vectors; ++v) {
+      const Expr column = first + Expr(int64_t{v} * run.lanes), predicate = column_predicate(lowering_, run, column, out);
+      const Index index = contraction_.right(place(Expr(0), column_index(run, column)), {loops::variable(k)});
+      const Expr x = Elements(lowering_, copy, {}, predicate).value(node_.operands[1], index);
+      const Expr at = loops::variable(k) * Expr(panel_width()) + Expr(int64_t{v} * run.lanes);
+      copy.push_back(loops::store(packing_.panel, loops::ramp(at, 1, run.lanes), x));
+    }
+    out.push_back(loops::loop(k, 0, length(), 1, std::move(copy)));
   }
 
   int64_t panel_width() const { return static_cast<int64_t>(packing_.tile.vectors) * lowering_.target.float_lanes(); }
@@ -233,6 +277,10 @@ class TileLoops {
 
   Expr left(Expr row, Expr column, Expr first_row, Expr r, int tile_rows, const Index& reduction, std::vector<Stmt>& out) {
     Elements elements(lowering_, out, {});
+    if (packing_.left_panel >= 0) {
+      const Expr position = flat(reduction) * Expr(packing_.left_stride()) + (row - copied_rows_);
+      return elements.bind("a", loops::load(packing_.left_panel, loops::Scalar::f32, position));
+    }
     if (packing_.left >= 0) {
       const Expr tile = packing_.tile.rows;
       const bool whole_tile = tile_rows == packing_.tile.rows || ranges_.rows;
@@ -249,7 +297,8 @@ class TileLoops {
   const Ranges ranges_;
   const Packing& packing_;
   const ContractLowering::Part contraction_;
-  Index leading_;   // of the current matrix; empty where all rows have one right operand
+  Index leading_;       // of the current matrix; empty where all rows have one right operand
+  Expr copied_rows_;    // of the current matrix, from which on the left operand has been copied
 };
 
 }  // namespace

@@ -74,19 +74,30 @@ std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int
   return body;
 }
 
-// Each task copies the columns that it is about to use, where they do not lie side by side or displace one another.
+// Each task copies what it is about to use: columns that do not lie side by side, and what a sum would walk through in steps so long
+// that the first pages it comes by are forgotten before the next tile needs them again.
 Packing pack_batched(Operand& operand, Packing packing, bool adjacent) {
+  constexpr int64_t remembered_bytes = 64 * 4096;   // pages whose addresses a core has at hand
   Lowering& lowering = operand.lowering;
   const Shape& space = operand.node.results[0].type.shape;
   const auto columns = lowering.fixed(space.back()), rows = lowering.fixed(space[space.size() - 2]),
              depth = product(lowering, operand.contraction.reduction);
-  const bool conflicts = columns && depth && rows && *columns * 4 % 4096 == 0 && *depth >= 64 && *rows >= 4 * packing.tile.rows;
-  if (adjacent && !conflicts) return packing;
-  packing.columns_apart = !depth;
-  if (packing.columns_apart) return packing;
-  const int64_t width = static_cast<int64_t>(packing.tile.vectors) * lowering.target.float_lanes();
-  packing.panel = lowering.arena_buffer(operand.node.results[0].name + ".panel", Dim{*depth * width});
-  lowering.program.buffers[packing.panel].kind = loops::BufferKind::scratch;
+  packing.columns_adjacent = adjacent;
+  if (!depth) return packing;
+  auto scratch = [&](const char* name, int64_t elements) {
+    const int buffer = lowering.arena_buffer(operand.node.results[0].name + name, Dim{elements});
+    lowering.program.buffers[buffer].kind = loops::BufferKind::scratch;
+    return buffer;
+  };
+  const int64_t tile_rows = packing.tile.rows;
+  const bool far = columns && rows && *rows >= 4 * tile_rows && *depth >= 64 &&
+                   (*columns * 4 % 4096 == 0 || *depth * *columns * 4 > remembered_bytes);
+  if (!adjacent || far) packing.panel = scratch(".panel", *depth * packing.tile.vectors * lowering.target.float_lanes());
+  if (operand.node.attribute("transpose_left").boolean() && rows && *depth * *rows * 4 > remembered_bytes) {
+    const int64_t most = std::clamp<int64_t>(lowering.target.l2_bytes / 2 / (4 * *depth), tile_rows, std::max<int64_t>(tile_rows, 128));
+    packing.left_rows = std::min(*rows, most / tile_rows * tile_rows);
+    packing.left_panel = scratch(".left", *depth * packing.left_stride());
+  }
   return packing;
 }
 

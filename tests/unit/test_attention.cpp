@@ -97,9 +97,16 @@ TEST_CASE("products of large matrices are shared among tasks: whole ones, parts 
   }
 }
 
-TEST_CASE("columns that would displace one another are copied") {
-  const Graph graph = product({{examples}, {examples}, 40, 64, 1024}, false, false);
-  test::check_generated_everywhere(graph, 2);
+TEST_CASE("operands whose lines lie far apart are copied") {
+  test::check_generated_everywhere(product({{examples}, {examples}, 40, 64, 1024}, false, false), 2);
+  test::check_generated_everywhere(product({{examples}, {examples}, 40, 260, 299}, false, false), 2);
+  for (bool transpose_right : {false, true}) {
+    for (int64_t rows : {256, 263}) {
+      const Graph graph = product({{examples}, {examples}, rows, 260, 45}, true, transpose_right);
+      for (int64_t batch : {1, 3}) test::check_generated_everywhere(graph, batch);
+      check_threads(graph, 5);
+    }
+  }
 }
 
 TEST_CASE("the batch size among the rows, the columns and the sum") {
