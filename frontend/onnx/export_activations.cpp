@@ -34,6 +34,7 @@ const std::map<std::string, OnnxMap, std::less<>>& unary_maps() {
       {"dropout", BNC_ONNX_MAP { return out.emit("Dropout", {x, out.scalar(node.attribute("rate").number())}); }},
       {"neg", BNC_ONNX_MAP { return out.emit("Neg", {x}); }},
       {"abs", BNC_ONNX_MAP { return out.emit("Abs", {x}); }},
+      {"erf", BNC_ONNX_MAP { return out.emit("Erf", {x}); }},
       {"exp", BNC_ONNX_MAP { return out.emit("Exp", {x}); }},
       {"log", BNC_ONNX_MAP { return out.emit("Log", {x}); }},
       {"sqrt", BNC_ONNX_MAP { return out.emit("Sqrt", {x}); }},

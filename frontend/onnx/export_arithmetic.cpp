@@ -112,6 +112,16 @@ void convert_reduction(OnnxExporter& out, Node& node) {
   out.set(node.result(), out.emit(op, inputs, attributes), keep_dims ? order : order_without(order, axes));
 }
 
+// ONNX counts in int64.
+void convert_argmax(OnnxExporter& out, Node& node) {
+  const int axis = ops::axis_of(node);
+  const bool keep_dims = node.attribute("keep_dims").boolean();
+  const AxisOrder order = out.order_of(node.operands[0]);
+  const OnnxAttributes attributes = {{"axis", int64_t{stored_axis(order, axis)}}, {"keepdims", int64_t{keep_dims}}};
+  const std::string index = out.emit("ArgMax", {out.tensor(node.operands[0], order)}, attributes);
+  out.set(node.result(), to_onnx_type(out, index, OnnxType::i32), keep_dims ? order : order_without(order, {axis}));
+}
+
 void convert_element_count(OnnxExporter& out, Node& node) {
   out.set(node.result(), out.emit("Identity", {out.count(node.operands[0].type().shape, ops::axes_of(node))}));
 }
@@ -131,6 +141,7 @@ const OnnxConverters& arithmetic_converters() {
       {"reduce_sum", convert_reduction},
       {"reduce_mean", convert_reduction},
       {"reduce_max", convert_reduction},
+      {"argmax", convert_argmax},
       {"element_count", convert_element_count},
   };
   return converters;

@@ -135,6 +135,7 @@ struct Product {
 // Of images whose channels are first it is a convolution that sees one pixel.
 bool is_pointwise_convolution(const OnnxExporter& out, const Product& product) {
   const int rank = product.x.type().rank();
+  if (product.transpose_left || product.weight.type().rank() != 2) return false;
   if (rank < 3 || rank > 5 || !out.is_leaf(product.weight)) return false;
   return out.order_of(product.x) == channels_first(rank) && !out.is_in_logical_order(product.x);
 }
@@ -173,11 +174,18 @@ void convert_gemm(OnnxExporter& out, Node& node, const Product& product) {
   set_with_bias(out, node, "Gemm", std::move(inputs), std::move(attributes), {});
 }
 
+// Matrices, as many as the dimensions in front count, with rows and columns exchanged or as they are.
+std::string matrices(OnnxExporter& out, Value value, bool transposed) {
+  AxisOrder order = logical_order(value.type().rank());
+  if (transposed) std::swap(order[order.size() - 2], order.back());
+  return out.tensor(value, order);
+}
+
 void convert_product(OnnxExporter& out, Node& node, const Product& product) {
-  if (product.x.type().rank() == 2) return convert_gemm(out, node, product);
+  if (product.x.type().rank() == 2 && product.weight.type().rank() == 2) return convert_gemm(out, node, product);
   if (is_pointwise_convolution(out, product)) return convert_pointwise(out, node, product);
-  const std::string weight = out.tensor(product.weight, product.transpose_right ? AxisOrder{1, 0} : AxisOrder{0, 1});
-  std::string result = out.emit("MatMul", {out.tensor(product.x), weight});
+  const std::string left = matrices(out, product.x, product.transpose_left);
+  std::string result = out.emit("MatMul", {left, matrices(out, product.weight, product.transpose_right)});
   if (product.bias) result = out.emit("Add", {result, out.tensor(product.bias)});
   out.set(node.result(), result);
 }

@@ -300,7 +300,7 @@ bool OnnxExporter::takes_image_columns(Value value) const {
     for (size_t k = 1; k < node->operands.size(); ++k)
       if (node->operands[k] && !is_leaf(node->operands[k])) return false;
     if (node->is("dense")) return true;
-    if (node->is("matmul")) return !node->attribute("transpose_left").boolean();
+    if (node->is("matmul")) return !node->attribute("transpose_left").boolean() && node->operands[1].type().rank() == 2;
     const bool by_channel = node->is("batch_norm") || node->is("bias") || node->is("scale_shift");
     return by_channel && ops::axis_of(*node) == 1 && takes_image_columns(node->result());
   };
