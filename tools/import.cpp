@@ -175,9 +175,9 @@ struct Folds {
   std::vector<std::string> kept;
 };
 
-Folds folds_of(const Network& network, const WeightStore& weights) {
+Folds folds_of(const Network& network) {
   Folds folds;
-  for (const Explanation::Entry& entry : network.explain({}, &weights).batch_norms) {
+  for (const Explanation::Entry& entry : network.explain({}).batch_norms) {
     if (entry.folded) ++folds.folded;
     else folds.kept.push_back(fmt::format("{} {}", entry.path, entry.what));
   }
@@ -232,7 +232,7 @@ int import_model(const Arguments& arguments) {
   const Network network = Network::from_text(imported.source, model);
   std::optional<SampleCheck> check;
   if (arguments.has("check")) check = check_sample(network, imported, arguments.text("check"));
-  const Folds folds = folds_of(network, imported.weights);
+  const Folds folds = folds_of(network);
   imported.weights.save(output);
   write_file(model, imported.source);
   int64_t numbers = 0;

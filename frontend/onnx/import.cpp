@@ -108,7 +108,7 @@ class ModelImport {
     const TensorType type{real ? DType::f32 : DType::i32, shape_of(input)};
     const Value value = importer_.build.input(name_of(input.name, "x"), type);
     ImportedPointer imported = importer_.imported(value, identity_order(type.rank()));
-    if (reads_images() && type.rank() > 2) {
+    if (reads_images() && type.rank() > 2 && !is_transposed(input.name)) {
       // Everything behind it is channels last. A transpose also of one channel: it becomes the layout of the input.
       const IntList order = channels_last_order(type.rank());
       imported->forms[order] = importer_.build.value("transpose", {value}, {{"permutation", order}});
@@ -139,6 +139,13 @@ class ModelImport {
     const Value offset = state(options_.mean, {.stem = "offset", .initializer = "zeros", .state = true});
     const Value scale = state(options_.deviation, {.stem = "scale", .initializer = "ones", .state = true});
     return importer_.imported(importer_.build.value("preprocess", {value, offset, scale}, {{"method", "given"}}), order);
+  }
+
+  // Whether the model itself brings an input into another order before anything else reads it.
+  bool is_transposed(const std::string& name) const {
+    return std::all_of(model_.graph.nodes.begin(), model_.graph.nodes.end(), [&](const OnnxNode& node) {
+      return node.op_type == "Transpose" || std::find(node.inputs.begin(), node.inputs.end(), name) == node.inputs.end();
+    });
   }
 
   // A word of the language that no other input or output is called; the model's own where that is one.

@@ -21,14 +21,14 @@ Network network_of(const std::string& body) {
 }
 
 // Sorted by label, and each label's points elsewhere, so that batches in order would be unlike one another.
-struct Points {
+struct SamplePoints {
   std::vector<float> x;
   std::vector<int32_t> y;
   std::string path;
 };
 
-Points write_points(const TemporaryFolder& folder, int64_t count, double offset = 0) {
-  Points points;
+SamplePoints write_points(const TemporaryFolder& folder, int64_t count, double offset = 0) {
+  SamplePoints points;
   RandomStream random(3, "points");
   for (int64_t k = 0; k < count; ++k) {
     points.y.push_back(static_cast<int32_t>(k * 3 / count));
@@ -40,7 +40,7 @@ Points write_points(const TemporaryFolder& folder, int64_t count, double offset 
 }
 
 // Mean and sum of squared differences of column `k`, in float64.
-std::pair<double, double> moments_of(const Points& points, size_t k) {
+std::pair<double, double> moments_of(const SamplePoints& points, size_t k) {
   const auto count = static_cast<double>(points.y.size());
   double mean = 0, squares = 0;
   for (size_t row = 0; row < points.y.size(); ++row) mean += points.x[row * 5 + k] / count;
@@ -63,7 +63,7 @@ std::string kinds(const std::vector<LintFinding>& found) {
 TEST_CASE("bn-restat: the first batch norm gets the moments of all examples, biased or not, also far from 0") {
   const TemporaryFolder folder;
   for (const double offset : {0.0, 1e4}) {
-    const Points points = write_points(folder, 53, offset);  // 7 batches of 7 or 8
+    const SamplePoints points = write_points(folder, 53, offset);  // 7 batches of 7 or 8
     for (const bool unbiased : {false, true}) {
       const Network network = network_of(fmt::format("return dense(batch_norm(x, unbiased={}), 3)", unbiased));
       const WeightStore weights = network.initialize(1), found = restat(network, weights, {.data = points.path});
@@ -81,7 +81,7 @@ TEST_CASE("bn-restat: the first batch norm gets the moments of all examples, bia
 
 TEST_CASE("bn-restat: layers behind others see batches normalized with their own statistics") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 30);
+  const SamplePoints points = write_points(folder, 30);
   const Network network = network_of(
       "h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(dropout(h), 3), unbiased=false)\n  return y, m, "
       "v");
@@ -101,7 +101,7 @@ TEST_CASE("bn-restat: layers behind others see batches normalized with their own
 
 TEST_CASE("bn-restat: batches are as even as they can be") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 11);
+  const SamplePoints points = write_points(folder, 11);
   const Network network = network_of(
       "h = sigmoid(batch_norm(dense(x, 7), unbiased=false))\n  y, m, v = batch_norm(dense(h, 3), unbiased=false)\n  return y, m, v");
   const WeightStore weights = network.initialize(5), found = restat(network, weights, {.data = points.path, .batch = 4});
@@ -121,7 +121,7 @@ TEST_CASE("bn-restat: batches are as even as they can be") {
 
 TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistics") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 53);
+  const SamplePoints points = write_points(folder, 53);
   const Network frozen = network_of("h = batch_norm(x, mode=infer)\n  h = batch_norm(h * 2 + 1, unbiased=false)\n  return dense(h, 3)");
   const WeightStore kept = restat(frozen, frozen.initialize(1), {.data = points.path});
   for (size_t k = 0; k < 5; ++k) {
@@ -158,7 +158,7 @@ TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistic
 
 TEST_CASE("training with restat writes weights estimated again, and resumes from those that were not") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 60);
+  const SamplePoints points = write_points(folder, 60);
   const Network network = network_of("h = batch_norm(dense(x, 4), ghost=4)\n  return dense(batch_norm(relu(h), ghost=4), 3)");
   TrainOptions options;
   options.batch = 12;
@@ -183,7 +183,7 @@ TEST_CASE("training with restat writes weights estimated again, and resumes from
 
 TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in training") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 53);
+  const SamplePoints points = write_points(folder, 53);
   const auto of = [](const char* first, const char* second) {
     return network_of(
         fmt::format("h = sigmoid(batch_norm(dense(x, 7){}))\n  h = batch_norm(dense(h, 4){})\n  return dense(h, 3)", first, second));
@@ -207,7 +207,7 @@ TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in t
 
 TEST_CASE("bn-restat: a batch of 2 leaves no example alone, which would be normalized to 0") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 5);
+  const SamplePoints points = write_points(folder, 5);
   const Network network = network_of("h = batch_norm(x, gamma=ones, beta=zeros)\n  return dense(batch_norm(h, unbiased=false), 3)");
   // Two batches: each has variance 1 behind the first batch norm, and so has all of it.
   const WeightStore found = restat(network, network.initialize(1), {.data = points.path, .batch = 2});
@@ -216,7 +216,7 @@ TEST_CASE("bn-restat: a batch of 2 leaves no example alone, which would be norma
 
 TEST_CASE("bn-lint: each kind of finding, with place, tensor and advice; nothing where nothing is wrong") {
   const TemporaryFolder folder;
-  const Points points = write_points(folder, 53);
+  const SamplePoints points = write_points(folder, 53);
   const Network network = network_of("h = dense(x, 7)\n  h = relu(batch_norm(h, epsilon=0.001))\n  return dense(h, 3)");
   const WeightStore fresh = network.initialize(1);
   CHECK(kinds(findings(network, fresh)) == "initial-statistics(batch_norm_1.mean) 7/7; ");

@@ -1,5 +1,6 @@
 #include "frontend/onnx/import/written.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -45,6 +46,17 @@ std::string comment_of(const OnnxModel& model) {
   return comment;
 }
 
+// Images are shifted by an eighth of their size, as most networks of images were trained; 0 where the input is none.
+int64_t pixels_to_shift(const Graph& graph) {
+  const std::vector<Node*> inputs = graph.nodes_of("input");
+  if (inputs.size() != 1 || inputs[0]->results[0].type.rank() != 4) return 0;
+  IntList sizes;
+  for (const Dim& dim : inputs[0]->results[0].type.shape)
+    if (!dim.batch) sizes.push_back(dim.factor);
+  std::sort(sizes.begin(), sizes.end());
+  return sizes.size() == 3 && sizes[1] >= 16 ? sizes[1] / 8 : 0;   // the smaller side: channels are fewer
+}
+
 // Fine-tuning as one would begin it, where the network tells classes apart: it gives a score, or a probability, for each.
 std::string train_section(const Graph& graph) {
   const Output& output = graph.outputs.front();
@@ -53,10 +65,10 @@ std::string train_section(const Graph& graph) {
                        type.shape[1].factor > 1;
   if (!classes || graph.outputs.size() != 1) return "";
   const std::string scores = output.value.node->is("softmax") ? fmt::format("log({} + 1e-07), ", output.name) : "";
-  return fmt::format(
-      "\ntrain {} {{\n  loss = softmax_cross_entropy({}labels)\n  optimizer = sgd(rate=0.001, momentum=0.9)\n  batch = 32\n  epochs = "
-      "1\n}}\n",
-      graph.name, scores);
+  std::string text = fmt::format("\ntrain {} {{\n  loss = softmax_cross_entropy({}labels)\n", graph.name, scores);
+  text += "  optimizer = sgd(rate=0.0003, momentum=0.9)\n  batch = 32\n  epochs = 1\n";
+  if (const int64_t shift = pixels_to_shift(graph)) text += fmt::format("  augment = pad_and_crop(pixels={})\n", shift);
+  return text + "}\n";
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-// Models of ONNX: whatever is read is consistent. Beside the model lies a file `data` for its external data.
+// Models of ONNX: whatever is read is consistent, and becomes a network or an error. Beside the model lies a file `data` for its external data.
 #include <set>
 #include <string>
 #include <string_view>
 
+#include "frontend/onnx/import.h"
 #include "frontend/onnx/onnx_model.h"
 #include "ir/diagnostic.h"
 #include "tests/fuzz/parsers/target.h"
@@ -46,7 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::string external = folder.write("data", std::vector<uint8_t>(64, 1));
   const std::string path = folder.write("m.onnx", {data, size});
   try {
-    check_onnx_order(read_onnx(path).graph);
+    const OnnxModel model = read_onnx(path);
+    check_onnx_order(model.graph);
+    const OnnxImport imported = import_onnx(model);
+    fuzz::expect(!imported.source.empty(), "a network has a text");
   } catch (const CompileError& error) {
     fuzz::expect_error(error.what(), path);
   }

@@ -1,0 +1,58 @@
+// Networks that go to ONNX and come back.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "frontend/onnx/export.h"
+#include "frontend/onnx/import.h"
+#include "frontend/onnx/onnx_writer.h"
+#include "frontend/write_source.h"
+#include "ir/graph_hash.h"
+#include "passes/pass.h"
+
+namespace bnc::test {
+
+inline OnnxImport from_onnx_and_back(const Graph& graph, const Weights& weights) {
+  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"));
+}
+
+// The names of parameters and states in the order in which the outputs need them, operands first.
+inline std::vector<std::string> parameters_in_order(const Graph& graph) {
+  std::vector<std::string> names;
+  std::unordered_set<const Node*> seen;
+  std::vector<std::pair<const Node*, size_t>> path;
+  for (const Output& output : graph.outputs) {
+    if (seen.insert(output.value.node).second) path.emplace_back(output.value.node, 0);
+    while (!path.empty()) {
+      const auto [node, next] = path.back();
+      if (next == node->operands.size()) {
+        if (node->is("parameter") || node->is("state")) names.push_back(node->results[0].name);
+        path.pop_back();
+        continue;
+      }
+      ++path.back().second;
+      const Node* operand = node->operands[next].node;
+      if (operand && seen.insert(operand).second) path.emplace_back(operand, 0);
+    }
+  }
+  return names;
+}
+
+// What a graph computes, whatever its parameters are called and however its layers are written.
+inline std::string computation(const Graph& graph) {
+  Graph plain = graph.clone();
+  std::erase_if(plain.outputs, [](const Output& output) { return output.role != Output::Role::output; });
+  PassContext context;
+  run_passes(plain, {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "canonicalize", "dead-code"}, context);
+  SourceNames names;
+  int count = 0;
+  for (const std::string& name : parameters_in_order(plain)) names[name] = fmt::format("p{}", count++);
+  return graph_hash(renamed(plain, names));
+}
+
+}  // namespace bnc::test
