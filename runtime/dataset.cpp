@@ -220,7 +220,8 @@ void bring_channels_first(std::vector<Number>& numbers, int64_t pixels, int64_t 
 
 void Dataset::Data::bring_to(const ExampleLayout& input) {
   const std::vector<int64_t>& have = example_dims;
-  if (!input.channels_first || have.size() != 3 || have == input.dims || input.dims != std::vector<int64_t>{have[2], have[0], have[1]}) return;
+  if (!input.channels_first || have.size() != 3 || have == input.dims || input.dims != std::vector<int64_t>{have[2], have[0], have[1]})
+    return;
   bring_channels_first(pixels, have[0] * have[1], have[2]);
   bring_channels_first(values, have[0] * have[1], have[2]);
   example_dims = input.dims;

@@ -86,7 +86,9 @@ class TorchReader {
       fail("{}: its numbers are big-endian, and bnc reads little-endian ones\nhelp: load and save it on a little-endian machine", path_);
   }
 
-  const Pickle::Entries* dict(const PickleValue& value) const { return value.is(PickleKind::dict) ? &pickle_.dicts[value.object] : nullptr; }
+  const Pickle::Entries* dict(const PickleValue& value) const {
+    return value.is(PickleKind::dict) ? &pickle_.dicts[value.object] : nullptr;
+  }
 
   bool is_state_dict(const Pickle::Entries& entries) const {
     return std::any_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.second.is(PickleKind::tensor); }) &&

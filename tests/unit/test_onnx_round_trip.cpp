@@ -18,7 +18,7 @@ void check_round_trip(const Graph& graph, const Weights& weights) {
   const OnnxImport back = from_onnx_and_back(graph, weights);
   CAPTURE(print(graph));
   CAPTURE(back.source);
-  CHECK(computation(back.graph) == computation(graph));
+  CHECK(computation(back.graph, back.weights) == computation(graph, weights));
   const std::vector<std::string> before = parameters_in_order(graph), after = parameters_in_order(back.graph);
   REQUIRE(before.size() == after.size());
   for (size_t k = 0; k < before.size(); ++k) {

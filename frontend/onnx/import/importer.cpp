@@ -100,7 +100,7 @@ Value Importer::aligned(Imported& x, const IntList& order) {
 Value Importer::known_value(const Known& known, const IntList& order, const IntList& dims, const ParameterKind& kind) {
   if (known.mentions_batch()) throw CompileError("the batch size is computed with when the network runs");
   if (known.numbers.empty()) throw CompileError("a tensor without elements is computed with when the network runs");
-  const std::string key = fmt::format("{} {} {} {} {}", known.name, fmt::join(order, ","), kind.stem, kind.state, fmt::join(dims, ","));
+  const std::string key = fmt::format("{} {} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
   if (!known.name.empty())
     if (const auto found = parameters_.find(key); found != parameters_.end()) return found->second;
   const Known moved = is_identity(order) ? known : permuted(known, order);

@@ -44,10 +44,13 @@ inline std::vector<std::string> parameters_in_order(const Graph& graph) {
 }
 
 // What a graph computes, whatever its parameters are called and however its layers are written.
-inline std::string computation(const Graph& graph) {
+inline std::string computation(const Graph& graph, Weights weights) {
   Graph plain = graph.clone();
   std::erase_if(plain.outputs, [](const Output& output) { return output.role != Output::Role::output; });
   PassContext context;
+  context.weights = &weights;   // for weights in another shape
+  // Of batch norms that a frozen network keeps, ONNX says no more than of others.
+  for (Node* node : plain.nodes_of("batch_norm")) node->attributes["mode"] = "auto";
   run_passes(plain, {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "canonicalize", "dead-code"}, context);
   SourceNames names;
   int count = 0;
