@@ -1,0 +1,55 @@
+"""Networks from other programs."""
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import typing
+
+from . import _native
+from ._network import Network
+from ._weights import PathLike, Weights, from_native
+
+
+def from_onnx(model: typing.Union[PathLike, bytes]) -> typing.Tuple[Network, Weights]:
+    """The network and the weights of an ONNX file, given its path or its bytes.
+
+    ``network.emit()`` is its graph as text in bnc's language; images keep the layout that the file has. What bnc has no op for is a
+    :class:`Error` that names the node. External data are read with a path only, from the file's folder.
+    """
+    is_bytes = isinstance(model, (bytes, bytearray, memoryview))
+    given = bytes(typing.cast(bytes, model)) if is_bytes else os.fspath(typing.cast(PathLike, model))
+    source, weights, _ = _native.import_onnx(given, "<bytes>")
+    return Network(source, "<onnx>" if is_bytes else f"{given} as .bn"), from_native(weights)
+
+
+def from_torch(module: typing.Any, example: typing.Any) -> typing.Tuple[Network, Weights]:
+    """The network and the weights of a PyTorch module as it is in evaluation mode, by way of ``torch.onnx``.
+
+    ``example`` is what the module is called with: a tensor, or a tuple of tensors. Their first dimension is the batch, of any size.
+    Batch norms stay batch norms, so that ``network.explain`` tells what becomes of them.
+    """
+    import torch
+
+    examples = tuple(example) if isinstance(example, (tuple, list)) else (example,)
+    names = list(inspect.signature(module.forward).parameters)[:len(examples)]
+    if len(names) < len(examples):   # *inputs
+        names = [f"x{k}" for k in range(len(examples))]
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            results = module(*examples)
+            count = len(results) if isinstance(results, (tuple, list)) else 1
+            outputs = [f"y{k}" for k in range(count)] if count > 1 else ["y"]
+            options: typing.Dict[str, typing.Any] = {
+                "input_names": names, "output_names": outputs, "dynamic_axes": {name: {0: "N"} for name in [*names, *outputs]},
+                # As it is, in evaluation mode: otherwise the exporter folds batch norms before anybody has seen them.
+                "training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+            if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+                options["dynamo"] = False   # which needs no further package
+            buffer = io.BytesIO()
+            torch.onnx.export(module, examples, buffer, **options)
+    finally:
+        module.train(was_training)
+    return from_onnx(buffer.getvalue())
