@@ -4,26 +4,26 @@ from __future__ import annotations
 import inspect
 import io
 import os
-import typing
+from typing import Any, Union, cast
 
 from . import _native
 from ._network import Network
 from ._weights import PathLike, Weights, from_native
 
 
-def from_onnx(model: typing.Union[PathLike, bytes]) -> typing.Tuple[Network, Weights]:
+def from_onnx(model: Union[PathLike, bytes]) -> tuple[Network, Weights]:
     """The network and the weights of an ONNX file, given its path or its bytes.
 
     ``network.emit()`` is its graph as text in bnc's language; images keep the layout that the file has. What bnc has no op for is a
     :class:`Error` that names the node. External data are read with a path only, from the file's folder.
     """
     is_bytes = isinstance(model, (bytes, bytearray, memoryview))
-    given = bytes(typing.cast(bytes, model)) if is_bytes else os.fspath(typing.cast(PathLike, model))
+    given = bytes(cast(bytes, model)) if is_bytes else os.fspath(cast(PathLike, model))
     source, weights, _ = _native.import_onnx(given, "<bytes>")
     return Network(source, "<onnx>" if is_bytes else f"{given} as .bn"), from_native(weights)
 
 
-def from_torch(module: typing.Any, example: typing.Any) -> typing.Tuple[Network, Weights]:
+def from_torch(module: Any, example: Any) -> tuple[Network, Weights]:
     """The network and the weights of a PyTorch module as it is in evaluation mode, by way of ``torch.onnx``.
 
     ``example`` is what the module is called with: a tensor, or a tuple of tensors. Their first dimension is the batch, of any size.
@@ -42,7 +42,7 @@ def from_torch(module: typing.Any, example: typing.Any) -> typing.Tuple[Network,
             results = module(*examples)
             count = len(results) if isinstance(results, (tuple, list)) else 1
             outputs = [f"y{k}" for k in range(count)] if count > 1 else ["y"]
-            options: typing.Dict[str, typing.Any] = {
+            options: dict[str, Any] = {
                 "input_names": names, "output_names": outputs, "dynamic_axes": {name: {0: "N"} for name in [*names, *outputs]},
                 # As it is, in evaluation mode: otherwise the exporter folds batch norms before anybody has seen them.
                 "training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
