@@ -37,10 +37,10 @@ class Program(_native.Program):
     from names to arrays where it has several. ``program(x, out=y)`` writes into ``y`` instead (a dictionary for several outputs) and
     allocates nothing.
 
-    Arrays of numpy with the right type (float32, or int32 for integers) that are C-contiguous are read where they lie, and so is anything
-    with ``__dlpack__``, such as a tensor of PyTorch on the CPU. Other floats and integers are converted, which makes a copy. Bytes are refused
-    where the network takes floats: pixels are to be divided by 255. The first dimension is the batch: one example alone is ``x[None]``.
-    Compiled with ``batch=N`` a program takes N examples, otherwise any number.
+    Arrays of numpy with the right type (float32, or int32 for integers) that are C-contiguous are read where they lie, and so
+    is anything with ``__dlpack__``, such as a tensor of PyTorch on the CPU. Other floats and integers are converted, which
+    makes a copy. Bytes are refused where the network takes floats: pixels are to be divided by 255. The first dimension is
+    the batch: one example alone is ``x[None]``. Compiled with ``batch=N`` a program takes N examples, otherwise any number.
 
     It runs without the lock of the interpreter. Several threads may call one program, one after the other; for runs at the same
     time give each thread a program of its own.
@@ -73,8 +73,8 @@ class Program(_native.Program):
 class Trainer:
     """Trains step by step on arrays: ``loss = trainer.step(x, labels)``.
 
-    ``weights`` are the weights as they now are (:class:`Weights`, a copy; assign others to change them), ``history`` is the loss of each step,
-    ``steps`` how many there were. The optimizer is that of the network's ``train`` section.
+    ``weights`` are the weights as they now are (:class:`Weights`, a copy; assign others to change them), ``history`` is the
+    loss of each step, ``steps`` how many there were. The optimizer is that of the network's ``train`` section.
     """
 
     def __init__(self, native: _native.Trainer):
@@ -213,7 +213,8 @@ class Network:
         return Explanation._from_native(self._native.explain(to_native(weights), mode == "train", batch, cpu))
 
     def verify(self, weights: WeightsLike, inputs: typing.Optional[typing.Mapping[str, typing.Any]] = None,
-               batch: typing.Optional[int] = None, seed: int = 1, bound: float = 1e-4, threads: int = 0, cpu: str = "native") -> Verification:
+               batch: typing.Optional[int] = None, seed: int = 1, bound: float = 1e-4, threads: int = 0,
+               cpu: str = "native") -> Verification:
         """Compiled code against the float64 evaluator, layer by layer, on ``inputs`` by name or on random numbers of ``seed``."""
         found, texts = self._native.verify(to_native(weights), dict(inputs or {}), batch, seed, bound, threads, cpu)
         _warn(texts)

@@ -72,16 +72,16 @@ def train(network: Network, data: Data, *, test: typing.Optional[Data] = None, v
           callback: typing.Optional[typing.Callable[[Progress], typing.Any]] = None, callback_seconds: float = 0.1) -> TrainResult:
     """Trains a network as its ``train`` section says, like ``bnc train``, in the same bits.
 
-    data       a data specification of the command line (``"fashion-mnist"``, a folder, a ``.csv``, an ``.npz``), or arrays: ``(x, y)``, or a
-               mapping of arrays by name for several inputs and targets. Bytes are pixels, divided by 255.
+    data       a data specification of the command line (``"fashion-mnist"``, a folder, a ``.csv``, an ``.npz``), or arrays:
+               ``(x, y)``, or a mapping of arrays by name for several inputs and targets. Bytes are pixels, divided by 255.
     test       the same, of examples to test with; ``validate=0.1`` holds a tenth of the training examples out instead
     epochs, steps, batch, seed, patience, test_every   in place of what the ``train`` section says
     weights    to begin with, a mapping or a path; without them fresh ones
     out        the folder to keep the run in (weights, history, report.html, checkpoint); without it nothing is left behind
     resume     the folder of an earlier run to go on with
     label, targets, ignore, missing, resize   how tables and images are read, as on the command line
-    callback   is called with a :class:`Progress` behind every test, and in between every ``callback_seconds``. Where it returns False the run
-               ends in good order; what it raises ends the run and is raised here.
+    callback   is called with a :class:`Progress` behind every test, and in between every ``callback_seconds``. Where it
+               returns False the run ends in good order; what it raises ends the run and is raised here.
 
     Raises :class:`DivergenceError` where the loss or a weight is no longer finite. Ctrl-C raises KeyboardInterrupt; a run with ``out`` can
     then be resumed.

@@ -20,7 +20,9 @@ class Weights(typing.Dict[str, numpy.ndarray]):
 
     def __init__(self, *entries: typing.Any, metadata: typing.Optional[typing.Mapping[str, str]] = None, **named: typing.Any):
         super().__init__(*entries, **named)
-        self.metadata: typing.Dict[str, str] = dict(metadata if metadata is not None else getattr(entries[0], "metadata", {}) if entries else {})
+        if metadata is None and entries:
+            metadata = getattr(entries[0], "metadata", None)
+        self.metadata: typing.Dict[str, str] = dict(metadata or {})
 
     def __repr__(self) -> str:
         lines = [f"  {name}: float32{list(array.shape)}" for name, array in self.items()]

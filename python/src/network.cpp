@@ -80,16 +80,19 @@ py::dict explain(const Network& network, py::handle given, bool training, std::o
     found = network.explain(options, weights ? &*weights : nullptr);
   }
   return py::dict("batch_norms"_a = list_of(found.batch_norms), "biases"_a = list_of(found.biases),
-                  "contractions"_a = list_of(found.contractions), "flops_before"_a = found.flops_before, "flops_after"_a = found.flops_after,
-                  "bytes_before"_a = found.bytes_before, "bytes_after"_a = found.bytes_after, "arena_before"_a = found.arena_before,
-                  "arena_after"_a = found.arena_after, "predicted_difference"_a = found.predicted_difference,
-                  "measured_difference"_a = found.measured_difference);
+                  "contractions"_a = list_of(found.contractions), "flops_before"_a = found.flops_before,
+                  "flops_after"_a = found.flops_after, "bytes_before"_a = found.bytes_before, "bytes_after"_a = found.bytes_after,
+                  "arena_before"_a = found.arena_before, "arena_after"_a = found.arena_after,
+                  "predicted_difference"_a = found.predicted_difference, "measured_difference"_a = found.measured_difference);
 }
 
 NamedArrays to_arrays(const Network& network, const py::dict& inputs) {
   NamedArrays arrays;
-  for (const TensorInfo& info : network.inputs())
-    if (inputs.contains(info.name.c_str())) arrays.emplace_back(info.name, to_array(info, operand_of(info, inputs[info.name.c_str()]).array));
+  for (const TensorInfo& info : network.inputs()) {
+    if (!inputs.contains(info.name.c_str())) continue;
+    const Operand operand = operand_of(info, inputs[info.name.c_str()]);
+    arrays.emplace_back(info.name, to_array(info, operand.array));
+  }
   return arrays;
 }
 

@@ -21,7 +21,7 @@ namespace {
 std::vector<py::handle> in_order(const std::vector<TensorInfo>& inputs, const py::args& given, const py::kwargs& named) {
   std::vector<py::handle> ordered(inputs.size());
   if (given.size() > inputs.size())
-    throw py::type_error("the network has " + std::to_string(inputs.size()) + " inputs, but " + std::to_string(given.size()) + " are given");
+    throw py::type_error("the network has " + std::to_string(inputs.size()) + " inputs, but it is given " + std::to_string(given.size()));
   for (size_t k = 0; k < given.size(); ++k) ordered[k] = given[k].ptr();
   size_t used = given.size();
   for (size_t k = 0; named.size() > 0 && k < inputs.size(); ++k) {
@@ -34,7 +34,8 @@ std::vector<py::handle> in_order(const std::vector<TensorInfo>& inputs, const py
     for (const auto& [name, value] : named) {
       const std::string text = name.cast<std::string>();
       const auto is_it = [&](const TensorInfo& info) { return info.name == text; };
-      if (text != "out" && std::none_of(inputs.begin(), inputs.end(), is_it)) throw py::type_error("the network has no input `" + text + "`");
+      if (text == "out" || std::any_of(inputs.begin(), inputs.end(), is_it)) continue;
+      throw py::type_error("the network has no input `" + text + "`");
     }
   }
   for (size_t k = 0; k < inputs.size(); ++k)
@@ -124,7 +125,7 @@ void define_program(py::module_& module) {
   py::class_<Program>(module, "Program")
       .def(py::init(&compile))
       .def("__call__", &Program::call, "Runs the network on arrays, in the order of its inputs or by name; `out=` takes the results.")
-      .def("_time_calls", &Program::time_calls)
+      .def("_time_calls", &Program::time_calls, py::kw_only(), py::arg("count"))
       .def_property_readonly("threads", [](const Program& program) { return program.session().threads(); },
                              "how many threads it may use")
       .def_property_readonly("flops", [](const Program& program) { return program.session().info().flops; },

@@ -76,8 +76,9 @@ void define_trainer(py::module_& module) {
       .def_property_readonly("readable", &Stepper::readable)
       .def_property_readonly("threads", &Stepper::threads)
       .def_property_readonly("inputs", [](const Stepper& stepper) { return describe(stepper.inputs()); });
-  module.def("trainer", [](const Network& network, py::handle given, std::optional<int64_t> batch, std::optional<uint64_t> seed, int threads,
-                           const std::string& cpu, bool gradients, std::optional<int64_t> steps, std::optional<int64_t> steps_an_epoch) {
+  module.def("trainer", [](const Network& network, py::handle given, std::optional<int64_t> batch, std::optional<uint64_t> seed,
+                           int threads, const std::string& cpu, bool gradients, std::optional<int64_t> steps,
+                           std::optional<int64_t> steps_an_epoch) {
     const WeightStore weights = given.is_none() ? network.initialize(seed.value_or(0)) : to_weights(given);
     CompileOptions options;
     options.mode = Mode::train;

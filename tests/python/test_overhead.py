@@ -1,4 +1,4 @@
-"""A call from Python costs at most 5 microseconds more than one of the C++ API. The quietest of some rounds counts, other work being there."""
+"""A call from Python costs at most 5 microseconds more than one of the C++ API, in the quietest of some rounds."""
 import pathlib
 import sys
 

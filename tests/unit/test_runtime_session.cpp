@@ -231,3 +231,67 @@ TEST_CASE("the targets of a network are what its loss names and the network does
   CHECK(targets("x: f32[N, 4], wanted: f32[N, 3]", named("mean_squared_error(wanted)")).empty());
   CHECK(targets("x: f32[N, 4]", "").empty());
 }
+
+TEST_CASE("inference on memory of the caller gives the bits of bound arrays") {
+  const Network network = Network::from_text(source);
+  const WeightStore weights = trained_weights(network);
+  for (const std::optional<int64_t> batch : {std::optional<int64_t>(6), std::optional<int64_t>()}) {
+    CompileOptions options;
+    options.batch = batch;
+    Session session = network.compile(options, weights);
+    const Array x = random_floats({6, 7}, 4);
+    session.bind("x", x);
+    session.run();
+    // One element further than anything is aligned to.
+    std::vector<float> given(x.floats().begin(), x.floats().end()), scores(6 * 3 + 1, -1), hidden(6 * 5 + 1, -1);
+    given.insert(given.begin(), 0);
+    const void* inputs[] = {given.data() + 1};
+    void* outputs[] = {scores.data() + 1, hidden.data() + 1};
+    session.run(6, inputs, outputs);
+    const auto expected = session.read("scores"), expected_hidden = session.read("hidden");
+    CHECK(std::equal(scores.begin() + 1, scores.end(), expected.floats().begin()));
+    CHECK(std::equal(hidden.begin() + 1, hidden.end(), expected_hidden.floats().begin()));
+    CHECK(scores[0] == -1);
+
+    CHECK_THROWS_WITH_AS(session.run(0, inputs, outputs), doctest::Contains("no example"), Error);
+    CHECK_THROWS_WITH_AS(session.run(6, {}, outputs), doctest::Contains("1 inputs and 2 outputs"), Error);
+    void* same[] = {scores.data(), scores.data() + 17};
+    CHECK_THROWS_WITH_AS(session.run(6, inputs, same), doctest::Contains("overlaps"), Error);
+    void* over_input[] = {given.data() + 4, hidden.data()};
+    CHECK_THROWS_WITH_AS(session.run(6, inputs, over_input), doctest::Contains("overlaps that of `x`"), Error);
+    void* nowhere[] = {nullptr, hidden.data()};
+    CHECK_THROWS_WITH_AS(session.run(6, inputs, nowhere), doctest::Contains("null"), Error);
+    if (batch) CHECK_THROWS_WITH_AS(session.run(5, inputs, outputs), doctest::Contains("N = 6, but 5"), Error);
+
+    // What was bound is still there.
+    session.run();
+    CHECK(std::equal(scores.begin() + 1, scores.end(), session.view("scores").begin()));
+  }
+  CompileOptions training;
+  training.mode = Mode::train;
+  Session session = network.compile(training, weights);
+  CHECK_THROWS_WITH_AS(session.run(16, {}, {}), doctest::Contains("only inference"), Error);
+}
+
+TEST_CASE("a batch on memory of the caller may be larger than any before") {
+  const Network network = Network::from_text(source);
+  Session session = network.compile({}, trained_weights(network));
+  for (const int64_t batch : {2, 300, 7}) {
+    const Array x = random_floats({batch, 7}, 4);
+    std::vector<float> scores(static_cast<size_t>(batch) * 3), hidden(static_cast<size_t>(batch) * 5);
+    const void* inputs[] = {x.floats().data()};
+    void* outputs[] = {scores.data(), hidden.data()};
+    session.run(batch, inputs, outputs);
+    session.bind("x", x);
+    session.run();
+    CHECK(std::equal(scores.begin(), scores.end(), session.view("scores").begin()));
+  }
+}
+
+TEST_CASE("what weights say of their model can be set") {
+  const Network network = Network::from_text(source);
+  WeightStore weights = network.initialize(1);
+  weights.set_metadata({{"bnc.classes", "[\"a\",\"b\"]"}, {"origin", "elsewhere"}});
+  CHECK(weights.metadata() == std::vector<std::pair<std::string, std::string>>{{"bnc.classes", "[\"a\",\"b\"]"}, {"origin", "elsewhere"}});
+  CHECK_THROWS_WITH_AS(weights.set_metadata({{"bnc.classes", "a, b"}}), doctest::Contains("bnc.classes"), Error);
+}
