@@ -4,22 +4,33 @@ from __future__ import annotations
 import inspect
 import io
 import os
-from typing import Any, Union, cast
+import warnings
+from typing import Any, Mapping, Optional, Sequence, Union, cast
 
 from . import _native
 from ._network import Network
 from ._weights import PathLike, Weights, from_native
 
 
-def from_onnx(model: Union[PathLike, bytes]) -> tuple[Network, Weights]:
+def from_onnx(model: Union[PathLike, bytes], *, shapes: Optional[Mapping[str, Sequence[int]]] = None, mean: Sequence[float] = (),
+              deviation: Sequence[float] = (), keep_batch: bool = False) -> tuple[Network, Weights]:
     """The network and the weights of an ONNX file, given its path or its bytes.
 
-    ``network.emit()`` is its graph as text in bnc's language; images keep the layout that the file has. What bnc has no op for is a
-    :class:`Error` that names the node. External data are read with a path only, from the file's folder.
+    ``network.emit()`` is its graph as text in bnc's language; inputs and outputs keep the layout that the model has. What bnc has no op
+    for is an :class:`Error` that names the node. External data are read with a path only, from the file's folder. What was assumed is warned
+    of.
+
+    shapes       of inputs whose shape the file leaves open, by name; -1 is the batch
+    mean, deviation   what is subtracted from images and what they are divided by then, a number for each channel, to make that
+                 preparation a part of the network
+    keep_batch   keeps a batch size that the file fixes; otherwise the network takes any where no op depends on it
     """
     is_bytes = isinstance(model, (bytes, bytearray, memoryview))
     given = bytes(cast(bytes, model)) if is_bytes else os.fspath(cast(PathLike, model))
-    source, weights, _ = _native.import_onnx(given, "<bytes>")
+    source, weights, notes = _native.import_onnx(given, "<bytes>", {name: list(shape) for name, shape in (shapes or {}).items()},
+                                                 list(mean), list(deviation), keep_batch)
+    for note in notes:
+        warnings.warn(note.strip(), stacklevel=2)
     return Network(source, "<onnx>" if is_bytes else f"{given} as .bn"), from_native(weights)
 
 
