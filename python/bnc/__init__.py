@@ -6,10 +6,11 @@ Three lines to a prediction::
     program = bnc.load("model.bn").compile(weights="weights.safetensors")
     y = program(x)                                   # a numpy array in, a numpy array out
 
-A network is text in bnc's language (``bnc.Network(text)``, ``bnc.load(path)``). It is compiled with weights to a
-``Program``, which is called on arrays; trained by ``bnc.train`` on a data set, or step by step by ``network.trainer()``; explained and
-verified (``network.explain``, ``network.verify``); and written as an object file with a C header (``network.to_object``). ``bnc.from_onnx`` and ``bnc.from_torch`` take networks of other programs. Weights are
-dictionaries from names to float32 arrays. What goes wrong is a ``bnc.Error``, which knows file, line and advice.
+A network is text in bnc's language (``bnc.Network(text)``, ``bnc.load(path)``), or comes from elsewhere (``bnc.from_onnx``,
+``bnc.from_torch``). It is compiled with weights to a ``Program``, which is called on arrays; trained by ``bnc.train`` on a data
+set, or step by step by ``network.trainer()``; explained and verified (``network.explain``, ``network.verify``); and written as
+an object file with a C header (``network.to_object``). Weights are dictionaries from names to float32 arrays. What goes wrong
+is a ``bnc.Error``, which knows file, line and advice.
 
 docs/python.md goes through all of it, docs/language.md is about networks.
 """

@@ -5,7 +5,7 @@ import inspect
 import io
 import os
 import warnings
-from typing import Any, Mapping, Optional, Sequence, Union, cast
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from . import _native
 from ._network import Network
@@ -16,22 +16,21 @@ def from_onnx(model: Union[PathLike, bytes], *, shapes: Optional[Mapping[str, Se
               deviation: Sequence[float] = (), keep_batch: bool = False) -> tuple[Network, Weights]:
     """The network and the weights of an ONNX file, given its path or its bytes.
 
-    ``network.emit()`` is its graph as text in bnc's language; inputs and outputs keep the layout that the model has. What bnc has no op
-    for is an :class:`Error` that names the node. External data are read with a path only, from the file's folder. What was assumed is warned
-    of.
+    ``network.emit()`` is its graph as text in bnc's language; inputs and outputs keep the layout that the model has. What bnc
+    has no op for is an :class:`Error` that names the node. External data are read with a path only, from the file's folder.
+    What was assumed is warned of.
 
     shapes       of inputs whose shape the file leaves open, by name; -1 is the batch
     mean, deviation   what is subtracted from images and what they are divided by then, a number for each channel, to make that
                  preparation a part of the network
     keep_batch   keeps a batch size that the file fixes; otherwise the network takes any where no op depends on it
     """
-    is_bytes = isinstance(model, (bytes, bytearray, memoryview))
-    given = bytes(cast(bytes, model)) if is_bytes else os.fspath(cast(PathLike, model))
+    given: Union[str, bytes] = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else os.fspath(model)
     source, weights, notes = _native.import_onnx(given, "<bytes>", {name: list(shape) for name, shape in (shapes or {}).items()},
                                                  list(mean), list(deviation), keep_batch)
     for note in notes:
         warnings.warn(note.strip(), stacklevel=2)
-    return Network(source, "<onnx>" if is_bytes else f"{given} as .bn"), from_native(weights)
+    return Network(source, f"{given} as .bn" if isinstance(given, str) else "<onnx>"), from_native(weights)
 
 
 def from_torch(module: Any, example: Any) -> tuple[Network, Weights]:
@@ -40,7 +39,7 @@ def from_torch(module: Any, example: Any) -> tuple[Network, Weights]:
     ``example`` is what the module is called with: a tensor, or a tuple of tensors. Their first dimension is the batch, of any size.
     Batch norms stay batch norms, so that ``network.explain`` tells what becomes of them.
     """
-    import torch
+    import torch  # type: ignore[import-not-found, unused-ignore]
 
     examples = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     names = list(inspect.signature(module.forward).parameters)[:len(examples)]
