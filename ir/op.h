@@ -134,9 +134,10 @@ struct ElementLowering {
   std::function<std::vector<int64_t>(const Node&)> breaks = {};
 };
 
-// result = combine over `axes` of operand 0: sum, maximum, or robust moments (two results: mean and biased variance).
+// result = combine over `axes` of operand 0: sum, maximum, robust moments (two results: mean and biased variance), or, along one
+// axis, the number of the first maximum (i32; of the first NaN where there is one).
 struct ReduceLowering {
-  enum class Kind { sum, mean, maximum, moments } kind;
+  enum class Kind { sum, mean, maximum, moments, first_maximum } kind;
   std::function<std::vector<int>(const Node&)> axes;  // ascending, non-negative
   std::function<bool(const Node&)> keep_dims;
 };

@@ -107,6 +107,16 @@ Value weight_gradient_as_product(GraphBuilder& builder, Node& node) {
   return builder.reshape(builder.value("matmul", {x, dy}, {{"transpose_left", true}}), shape);
 }
 
+// One matrix for all of several: the rows of those are the rows of one product.
+Value one_matrix_for_all(GraphBuilder& builder, Node& node) {
+  const Value right = node.operands[1];
+  const Shape& shape = right.type().shape;
+  const bool one = std::all_of(shape.begin(), shape.end() - 2, [](const Dim& dim) { return dim.is_one(); });
+  if (shape.size() == 2 || !one || node.attribute("transpose_left").boolean()) return {};
+  const Value matrix = builder.reshape(right, Shape(shape.end() - 2, shape.end()));
+  return builder.reshape(builder.value("matmul", {node.operands[0], matrix}, node.attributes), node.results[0].type.shape);
+}
+
 // The last axis is -1 where that is the default, every other one counts from the front: so that equal axes look equal.
 bool canonical_axis(Node& node) {
   const AttributeSpec* spec = node.op->attribute("axis");
@@ -145,6 +155,7 @@ const Rule rules[] = {
     {"reduce_sum", reduce_of_ones},
     {"reduce_mean", reduce_of_ones},
     {"reduce_max", reduce_of_ones},
+    {"matmul", one_matrix_for_all},
     {"convolution", convolution_as_product},
     {"convolution_input_gradient", input_gradient_as_product},
     {"convolution_weight_gradient", weight_gradient_as_product},

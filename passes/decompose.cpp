@@ -37,6 +37,17 @@ Replacements split_reduction(GraphBuilder& b, Node& node, const std::vector<int>
   return {b.reshape(reduce_over(b, node.op->name, part, {axes.begin(), axes.begin() + static_cast<ptrdiff_t>(first)}), result.shape)};
 }
 
+// What lies behind the axis becomes one dimension.
+Replacements merge_behind(GraphBuilder& b, Node& node, int axis) {
+  const Value x = node.operands[0];
+  const Shape& shape = x.type().shape;
+  if (axis + 2 >= x.type().rank()) return {};
+  Shape merged(shape.begin(), shape.begin() + axis + 1);
+  merged.push_back(*element_count(Shape(shape.begin() + axis + 1, shape.end())));
+  const Value number = b.value(node.op->name, {b.reshape(x, merged)}, {{"axis", axis}});
+  return {b.reshape(number, node.results[0].type.shape)};
+}
+
 Value with_last(GraphBuilder& b, Value x, int axis) {
   IntList permutation = ops::to_attribute(ops::other_axes(x.type().rank(), axis));
   permutation.push_back(axis);
@@ -84,6 +95,7 @@ Replacements split(Graph& graph, Node& node) {
   if (!reduce) return {};
   if (reduce->kind == Kind::moments) return split_moments(builder, node);
   const std::vector<int> axes = reduce->axes(node);
+  if (reduce->kind == Kind::first_maximum) return merge_behind(builder, node, axes.front());
   if (axes.empty()) return {builder.reshape(node.operands[0], node.results[0].type.shape)};
   return split_reduction(builder, node, axes);
 }

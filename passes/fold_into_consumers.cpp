@@ -24,6 +24,7 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
   if (operand != 0) return refuse(fmt::format("it is not the left operand of {}", describe(node)));
   if (!scope.is_constant(node.operands[1]))
     return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
+  if (rank_of(node, 1) != 2) return refuse(fmt::format("the right operand of {} is more than one matrix", describe(node)));
   if (axis != reduced) return refuse(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
   if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2]))
     return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));

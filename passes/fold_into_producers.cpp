@@ -22,8 +22,8 @@ ProducerFolding into_matmul(const FoldScope& scope, Node& node, int axis) {
   if (!scope.is_constant(node.operands[1]))
     return refuse(fmt::format("both operands of {} are computed from the network's input", describe(node)));
   return {{}, describe(node), [&node, axis](GraphBuilder& builder, const Affine& map) {
-    const bool transposed = node.attribute("transpose_right").boolean();
-    const Value scaled = builder.mul(node.operands[1], ops::along_axis(builder, map.scale, transposed ? 0 : 1, 2));
+    const int rank = node.operands[1].type().rank(), columns = rank - (node.attribute("transpose_right").boolean() ? 2 : 1);
+    const Value scaled = builder.mul(node.operands[1], ops::along_axis(builder, map.scale, columns, rank));
     const Value product = rebuild(builder, node, "matmul", {node.operands[0], scaled}, node.attributes);
     return add_shift(builder, product, map.shift, axis);
   }};

@@ -51,7 +51,8 @@ bool is_scalar_element(const Node& node) { return node.results[0].type.shape.emp
 bool reduces_rows(const Node& node) {
   const auto* reduce = node.op->lowering_as<ReduceLowering>();
   const Shape& space = iteration_shape(node);
-  return reduce && space.size() >= 2 && spans(reduce->axes(node), 0, space.size() - 1);
+  if (!reduce || reduce->kind == ReduceLowering::Kind::first_maximum) return false;
+  return space.size() >= 2 && spans(reduce->axes(node), 0, space.size() - 1);
 }
 
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
@@ -153,7 +154,8 @@ bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
            (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > most_read * count);
   }
   if (!shaped_ || units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
-  if (node.op->lowering_as<ContractLowering>()) return true;
+  // What batched products hand to one another stays in the cache while a task owns rows of few of them.
+  if (batched_ || node.op->lowering_as<ContractLowering>()) return true;
   const double now = elements(units_, batch_.value_or(1));
   const double rows = elements(row_dims(iteration_shape(*nodes_.front())), batch_.value_or(1));
   return (count < few_units && now > count) || rows / count > many_rows;
@@ -194,6 +196,7 @@ void KernelPlan::add(Node* node) {
   const bool many_rows = has_many_rows(*node, batch_), contracts = node->op->lowering_as<ContractLowering>() != nullptr;
   many_rows_ = many_rows_ || many_rows;
   contracts_ = contracts_ || contracts;
+  batched_ = batched_ || lower::is_batched_product(*node);
   contracts_rows_ = contracts_rows_ || (contracts && many_rows);
   work_ += work_of(*node, batch_);
 }

@@ -85,6 +85,7 @@ class KernelPlan {
   bool shaped_ = false;
   bool many_rows_ = false;   // some node has_many_rows
   bool contracts_ = false, contracts_rows_ = false;   // some node is a contraction, one over many rows
+  bool batched_ = false;     // some node is a batched product
   double work_ = 0;
 };
 

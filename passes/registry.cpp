@@ -9,8 +9,8 @@ const std::vector<PassInfo>& all_passes() {
   static const std::vector<PassInfo> passes = {
       {"canonicalize", "brings a graph into its simplest form",
        "Rewrites layers (dense, flatten) into plain ops, removes identities (x+0, x*1, a reshape to the same shape, double negation and "
-       "transposition), joins reshapes and transposes, orders constants to the right of commutative ops, and counts axes one way. Never "
-       "x*0: NaN and infinity must go through; the sign of a zero does not count.",
+       "transposition), joins reshapes and transposes, makes one product of several by the same matrix, orders constants to the right of "
+       "commutative ops, and counts axes one way. Never x*0: NaN and infinity must go through; the sign of a zero does not count.",
        canonicalize},
       {"constant-fold", "computes what is known when compiling",
        "Evaluates expressions of constants, and element counts once the batch size is known. Given weights, and in a graph that does not "

@@ -169,6 +169,7 @@ Dataset Dataset::Data::open(const std::string& spec, const std::string& default_
     for (const int64_t dim : data->example_dims) data->example_size *= dim;
     if (data->example_size == 0)
       fail("the examples of {} are [{}]: they hold nothing", data->files.front(), fmt::join(data->example_dims, ", "));
+    if (options.input) data->bring_to(*options.input);
     check_finite(*data, data->values, data->example_size, "numbers");
     check_finite(*data, data->targets, data->target_size, "targets");
     for (const FurtherArray& other : data->others)
@@ -200,6 +201,29 @@ const std::vector<int64_t>& Dataset::target_dims() const { return data_->target_
 
 int64_t Dataset::classes() const {
   return data_->labels.empty() ? 0 : int64_t{*std::max_element(data_->labels.begin(), data_->labels.end())} + 1;
+}
+
+namespace {
+
+// Height x width x channels of each example becomes channels x height x width.
+template <class Number>
+void bring_channels_first(std::vector<Number>& numbers, int64_t pixels, int64_t channels) {
+  std::vector<Number> example(static_cast<size_t>(pixels * channels));
+  for (auto begin = numbers.begin(); begin != numbers.end(); begin += pixels * channels) {
+    for (int64_t p = 0; p < pixels; ++p)
+      for (int64_t c = 0; c < channels; ++c) example[static_cast<size_t>(c * pixels + p)] = *(begin + p * channels + c);
+    std::copy(example.begin(), example.end(), begin);
+  }
+}
+
+}  // namespace
+
+void Dataset::Data::bring_to(const ExampleLayout& input) {
+  const std::vector<int64_t>& have = example_dims;
+  if (!input.channels_first || have.size() != 3 || have == input.dims || input.dims != std::vector<int64_t>{have[2], have[0], have[1]}) return;
+  bring_channels_first(pixels, have[0] * have[1], have[2]);
+  bring_channels_first(values, have[0] * have[1], have[2]);
+  example_dims = input.dims;
 }
 
 void Dataset::Data::gather_x(std::span<const int64_t> indices, std::span<float> x) const {

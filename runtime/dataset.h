@@ -69,6 +69,8 @@ struct Dataset::Data {
 
   // Dataset::open by the rules of a model.
   static Dataset open(const std::string& spec, const std::string& default_split, const ReadOptions& options);
+  // Images with their channels last, for a network whose input has them first.
+  void bring_to(const ExampleLayout& input);
   void gather_x(std::span<const int64_t> indices, std::span<float> x) const;
   StoredNumbers stored_numbers() const;  // of the examples
   // Bytes are scaled by the rule of a model, which `source` has.

@@ -154,7 +154,7 @@ std::string Network::unused_weights(const WeightStore& store) const {
   std::vector<std::string> unused;
   for (const auto& [name, weight] : file.weights.entries())
     if (!used.find(name)) unused.push_back(fmt::format("`{}` {}", name, show(weight.dims)));
-  for (const OtherTensor& other : file.others) unused.push_back(fmt::format("`{}` {}", other.name, show(other.dims, other.dtype.c_str())));
+  for (const StoredTensor& other : file.others) unused.push_back(fmt::format("`{}` {}", other.name, show(other.dims, other.dtype.c_str())));
   if (unused.empty()) return "";
   const size_t more = unused.size() - std::min(unused.size(), shown);
   unused.resize(unused.size() - more);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <span>
 #include <unordered_set>
 
 #include <nlohmann/json.hpp>
@@ -17,10 +18,6 @@ namespace {
 using Json = nlohmann::json;   // finds a key in logarithmic time, as the ordered one does not
 
 constexpr uint64_t longest_header = 100'000'000;
-// Of one element.
-const std::map<std::string, uint64_t> bytes_of_types = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
-                                                        {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
-                                                        {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
 
 struct Entry {
   std::string name, dtype;
@@ -92,13 +89,13 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
   const auto dtype = json.find("dtype");
   if (dtype == json.end() || !dtype->is_string()) fail("{}: tensor `{}` has no dtype", path, name);
   const std::string type = dtype->get<std::string>();
-  const auto element_bytes = bytes_of_types.find(type);
-  if (element_bytes == bytes_of_types.end()) fail("{}: tensor `{}` is of the unknown type {}", path, name, type);
+  const uint64_t element_bytes = bytes_of_type(type);
+  if (element_bytes == 0) fail("{}: tensor `{}` is of the unknown type {}", path, name, type);
   const auto dims = integers(json, "shape");
   if (!dims) fail("{}: tensor `{}` has no valid shape", path, name);
   const auto offsets = integers(json, "data_offsets");
   if (!offsets || offsets->size() != 2 || (*offsets)[0] > (*offsets)[1]) fail("{}: tensor `{}` has no valid data_offsets", path, name);
-  uint64_t bytes = element_bytes->second;
+  uint64_t bytes = element_bytes;
   for (const int64_t dim : *dims) {
     if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes)) fail("{}: the shape of tensor `{}` is too large", path, name);
   }
@@ -142,6 +139,8 @@ ModelMetadata parse_metadata(const Json& header, const std::string& path) {
 WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file, const std::string& path) {
   const Bytes bytes = file->bytes();
   if (bytes.size() < 8) fail("{}: not a safetensors file: {} bytes are too short for the header's length", path, bytes.size());
+  if (std::equal(bytes.begin(), bytes.begin() + 4, "PK\3\4"))
+    fail("{}: not a safetensors file, but a zip archive, as PyTorch's files are\nhelp: `bnc import` makes weights of such a file", path);
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
   if (header_bytes > longest_header) fail("{}: not a safetensors file: it claims a header of {} bytes", path, header_bytes);
@@ -161,7 +160,7 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header.object, path), .others = {}, .path = path};
   for (const Entry& entry : entries) {
     if (entry.dtype != "F32") {
-      result.others.push_back({entry.name, entry.dtype, entry.dims});
+      result.others.push_back({entry.name, entry.dtype, entry.dims, {}, data.subspan(entry.begin, entry.end - entry.begin), file});
       continue;
     }
     const uint8_t* begin = data.data() + entry.begin;
@@ -177,28 +176,57 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
   return result;
 }
 
-std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
-  std::string text = "{";
-  const auto add = [&](const std::string& name, const std::string& value) {
-    text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(name).dump(), value);
-  };
-  if (const auto entries = metadata.entries(); !entries.empty()) add("__metadata__", Json(entries).dump());
-  uint64_t position = 0;
-  for (const auto& [name, weight] : weights.entries()) {
-    const uint64_t end = position + weight.data.size_bytes();
-    add(name, fmt::format(R"({{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})", fmt::join(weight.dims, ","), position, end));
-    position = end;
+namespace {
+
+// The header of a file, then data by data.
+class SafetensorsText {
+ public:
+  void add(const std::string& name, const std::string& value) {
+    text_ += fmt::format("{}{}:{}", text_.size() > 1 ? "," : "", Json(name).dump(), value);
   }
-  text += "}";
-  text.append((8 - text.size() % 8) % 8, ' ');
-  const uint64_t header_bytes = text.size();
-  std::string bytes(8, '\0');
-  std::memcpy(bytes.data(), &header_bytes, 8);
-  bytes += text;
-  bytes.reserve(bytes.size() + position);
-  for (const auto& [name, weight] : weights.entries())
-    bytes.append(reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes());
-  return bytes;
+  void add_tensor(const std::string& name, const char* dtype, const std::vector<int64_t>& dims, std::span<const char> data) {
+    const uint64_t end = position_ + data.size();
+    add(name, fmt::format(R"({{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dtype, fmt::join(dims, ","), position_, end));
+    position_ = end;
+    data_.push_back(data);
+  }
+  void add_tensors(const Weights& weights) {
+    for (const auto& [name, weight] : weights.entries())
+      add_tensor(name, "F32", weight.dims, {reinterpret_cast<const char*>(weight.data.data()), weight.data.size_bytes()});
+  }
+  std::string bytes() {
+    text_ += "}";
+    text_.append((8 - text_.size() % 8) % 8, ' ');
+    const uint64_t header_bytes = text_.size();
+    std::string bytes(8, '\0');
+    std::memcpy(bytes.data(), &header_bytes, 8);
+    bytes.reserve(8 + text_.size() + position_);
+    bytes += text_;
+    for (const std::span<const char> data : data_) bytes.append(data.data(), data.size());
+    return bytes;
+  }
+
+ private:
+  std::string text_ = "{";
+  uint64_t position_ = 0;
+  std::vector<std::span<const char>> data_;
+};
+
+}  // namespace
+
+std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata) {
+  SafetensorsText text;
+  if (const auto entries = metadata.entries(); !entries.empty()) text.add("__metadata__", Json(entries).dump());
+  text.add_tensors(weights);
+  return text.bytes();
+}
+
+std::string write_state_dict(const PyTorchState& dict) {
+  SafetensorsText text;
+  text.add("__metadata__", R"({"format":"pt"})");
+  for (const auto& [name, count] : dict.counters) text.add_tensor(name, "I64", {}, {reinterpret_cast<const char*>(&count), sizeof(count)});
+  text.add_tensors(dict.tensors);
+  return text.bytes();
 }
 
 }  // namespace bnc

@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/file_bytes.h"
 #include "runtime/weight_store.h"
@@ -16,5 +18,14 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
 
 // The bytes of a file: the same tensors and metadata give the same bytes. Data begins at a multiple of 8.
 std::string write_safetensors(const Weights& weights, const ModelMetadata& metadata);
+
+// Tensors beside which there are integers, as in a state dictionary of PyTorch.
+struct PyTorchState {
+  Weights tensors;
+  std::vector<std::pair<std::string, int64_t>> counters;   // I64 scalars
+};
+
+// Integers come first, so that all data are aligned to their size.
+std::string write_state_dict(const PyTorchState& dict);
 
 }  // namespace bnc

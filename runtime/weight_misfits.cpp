@@ -11,8 +11,8 @@
 namespace bnc {
 
 Misfits::Misfits(const std::vector<TensorInfo>& parameters, const WeightStore::Data& file) {
-  std::unordered_map<std::string, const OtherTensor*> others;
-  for (const OtherTensor& other : file.others) others.emplace(other.name, &other);
+  std::unordered_map<std::string, const StoredTensor*> others;
+  for (const StoredTensor& other : file.others) others.emplace(other.name, &other);
   for (const TensorInfo& parameter : parameters) {
     known_.push_back(parameter.name);
     const auto other = others.find(parameter.name);
@@ -23,7 +23,7 @@ Misfits::Misfits(const std::vector<TensorInfo>& parameters, const WeightStore::D
     if (!is_known.contains(name)) unknown_.emplace_back(name, fmt::format("`{}` {}", name, show(weight.dims)));
 }
 
-void Misfits::look_at(const TensorInfo& parameter, const Weight* weight, const OtherTensor* other) {
+void Misfits::look_at(const TensorInfo& parameter, const Weight* weight, const StoredTensor* other) {
   if (!weight && other) other_types_.push_back(fmt::format("`{}` is {}; bnc reads F32 only", parameter.name, other->dtype));
   else if (!weight) missing_.push_back(parameter);
   if (!weight || weight->dims == parameter.dims) return;
@@ -70,7 +70,7 @@ std::string Misfits::cause() const {
     return name.ends_with(".running_mean") || name.ends_with(".running_var") || name.ends_with(".num_batches_tracked");
   };
   if (std::any_of(unknown_.begin(), unknown_.end(), is_of_pytorch))
-    return "names such as `running_mean` are PyTorch's; docs/coming-from-pytorch.md says what they are here and how weights lie";
+    return "names such as `running_mean` are PyTorch's: `bnc import` makes weights of this network of them";
   if (windows_ > 0) {
     return fmt::format("{} of the shapes are PyTorch's, where convolution weights are [out, in/groups, kh, kw]: `w.permute(2, 3, 1, 0)` "
                        "makes them [kh, kw, in/groups, out]",

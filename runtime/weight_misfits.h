@@ -22,7 +22,7 @@ class Misfits {
   std::string cause() const;
 
  private:
-  void look_at(const TensorInfo& parameter, const Weight* weight, const OtherTensor* other);
+  void look_at(const TensorInfo& parameter, const Weight* weight, const StoredTensor* other);
   std::string missing_behind_prefix() const;
   std::string suggestion(size_t k) const;
 

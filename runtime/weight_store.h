@@ -4,19 +4,14 @@
 #include "bnc/bnc.h"
 #include "ir/tensor.h"
 #include "runtime/metadata.h"
+#include "runtime/stored_tensor.h"
 
 namespace bnc {
-
-// A tensor of a file that is not f32: no weight of a network, such as PyTorch's `num_batches_tracked`.
-struct OtherTensor {
-  std::string name, dtype;
-  std::vector<int64_t> dims;
-};
 
 struct WeightStore::Data {
   Weights weights;
   ModelMetadata metadata;
-  std::vector<OtherTensor> others;   // of the file; they are not saved
+  std::vector<StoredTensor> others;   // of the file, not f32, such as PyTorch's `num_batches_tracked`; they are not saved
   std::string path;  // the file it was loaded from, for errors; else empty
 };
 

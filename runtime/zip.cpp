@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <set>
 
 #include "runtime/error.h"
 
@@ -61,13 +60,9 @@ Directory find_directory(const Reader& reader, const std::string& path) {
   fail("{}: not a zip archive, or cut short", path);
 }
 
-struct CentralEntry {
-  std::string name;
-  uint64_t flags = 0, method = 0, crc = 0, compressed = 0, size = 0, local = 0;
-};
-
 // Replaces the sizes and offset that do not fit in 32 bits by those of the ZIP64 extra field.
-void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, CentralEntry& entry) {
+template <class Entry>
+void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, Entry& entry) {
   const uint64_t end = position + length;
   while (position + 4 <= end) {
     const uint64_t id = reader.read(position, 2), bytes = reader.read(position + 2, 2);
@@ -82,40 +77,6 @@ void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, 
     }
     position += bytes;
   }
-}
-
-// The entries lie in the bytes before the directory, each by itself: entries that share data would let a small file claim any amount of
-// memory.
-void check_sizes(const std::vector<CentralEntry>& entries, uint64_t bytes, const std::string& path) {
-  uint64_t rest = bytes, inflated = 0;
-  for (const CentralEntry& entry : entries) {
-    const uint64_t header = local_bytes + entry.name.size();
-    if (entry.compressed > rest || rest - entry.compressed < header) fail("{}: the entries of the zip archive overlap", path);
-    rest -= entry.compressed + header;
-    if (__builtin_add_overflow(inflated, entry.size, &inflated)) inflated = std::numeric_limits<uint64_t>::max();
-  }
-  check_memory(inflated, path);
-}
-
-std::vector<CentralEntry> read_directory(const Reader& reader, const std::string& path) {
-  const Directory directory = find_directory(reader, path);
-  reader.slice(directory.position, directory.bytes);
-  std::vector<CentralEntry> entries;
-  uint64_t at = directory.position;
-  const uint64_t end = directory.position + directory.bytes;
-  while (at < end) {
-    if (reader.read(at, 4) != central_signature) fail("{}: the zip archive's directory is damaged", path);
-    const uint64_t name = reader.read(at + 28, 2), extra = reader.read(at + 30, 2), comment = reader.read(at + 32, 2);
-    const Bytes text = reader.slice(at + central_bytes, name);
-    CentralEntry entry{{text.begin(), text.end()}, reader.read(at + 8, 2), reader.read(at + 10, 2), reader.read(at + 16, 4),
-                       reader.read(at + 20, 4), reader.read(at + 24, 4), reader.read(at + 42, 4)};
-    read_zip64_extra(reader, at + central_bytes + name, extra, entry);
-    entries.push_back(std::move(entry));
-    at += central_bytes + name + extra + comment;
-  }
-  if (at != end || entries.size() != directory.entries) fail("{}: the zip archive's directory is damaged", path);
-  check_sizes(entries, directory.position, path);
-  return entries;
 }
 
 std::vector<uint8_t> inflate_raw(Bytes input, uint64_t size, const std::string& path, const std::string& name) {
@@ -137,25 +98,6 @@ std::vector<uint8_t> inflate_raw(Bytes input, uint64_t size, const std::string& 
   return output;
 }
 
-std::vector<uint8_t> read_entry(const Reader& reader, const CentralEntry& entry, const std::string& path) {
-  if (entry.flags & 1) fail("{}: `{}` is encrypted", path, entry.name);
-  reader.slice(entry.local, local_bytes);
-  if (reader.read(entry.local, 4) != local_signature) fail("{}: the zip entry of `{}` is damaged", path, entry.name);
-  const uint64_t data = entry.local + local_bytes + reader.read(entry.local + 26, 2) + reader.read(entry.local + 28, 2);
-  const Bytes input = reader.slice(data, entry.compressed);
-  std::vector<uint8_t> bytes;
-  if (entry.method == 0) {
-    if (entry.compressed != entry.size) fail("{}: the sizes of `{}` disagree", path, entry.name);
-    bytes.assign(input.begin(), input.end());
-  } else if (entry.method == 8) {
-    bytes = inflate_raw(input, entry.size, path, entry.name);
-  } else {
-    fail("{}: `{}` is compressed by method {}; bnc reads stored and deflated entries", path, entry.name, entry.method);
-  }
-  if (crc32_z(0, bytes.data(), bytes.size()) != entry.crc) fail("{}: `{}` is damaged: its checksum is wrong", path, entry.name);
-  return bytes;
-}
-
 class Writer {
  public:
   std::string bytes;
@@ -172,13 +114,88 @@ class Writer {
 
 }  // namespace
 
-std::vector<ZipEntry> read_zip(Bytes archive, const std::string& path) {
-  const Reader reader(archive, path);
+// Fills an archive from its directory.
+class ZipDirectory {
+ public:
+  explicit ZipDirectory(ZipArchive& archive) : archive_(archive), reader_(archive.archive_, archive.path_) {}
+
+  void read() {
+    const std::string& path = archive_.path_;
+    const Directory directory = find_directory(reader_, path);
+    reader_.slice(directory.position, directory.bytes);
+    uint64_t at = directory.position;
+    const uint64_t end = directory.position + directory.bytes;
+    while (at < end) at += read_entry(at);
+    if (at != end || archive_.names_.size() != directory.entries) fail("{}: the zip archive's directory is damaged", path);
+    check_sizes(directory.position);
+  }
+
+ private:
+  // The bytes that the entry takes in the directory.
+  uint64_t read_entry(uint64_t at) {
+    if (reader_.read(at, 4) != central_signature) fail("{}: the zip archive's directory is damaged", archive_.path_);
+    const uint64_t length = reader_.read(at + 28, 2), extra = reader_.read(at + 30, 2), comment = reader_.read(at + 32, 2);
+    const Bytes text = reader_.slice(at + central_bytes, length);
+    const std::string name(text.begin(), text.end());
+    ZipArchive::Entry entry{reader_.read(at + 8, 2),  reader_.read(at + 10, 2), reader_.read(at + 16, 4),
+                            reader_.read(at + 20, 4), reader_.read(at + 24, 4), reader_.read(at + 42, 4)};
+    read_zip64_extra(reader_, at + central_bytes + length, extra, entry);
+    if (!archive_.entries_.emplace(name, entry).second) fail("{}: `{}` stands in the zip archive twice", archive_.path_, name);
+    archive_.names_.push_back(name);
+    return central_bytes + length + extra + comment;
+  }
+
+  // The entries lie in the bytes before the directory, each by itself: entries that share data would let a small file claim any amount of
+  // memory.
+  void check_sizes(uint64_t bytes) const {
+    uint64_t rest = bytes, inflated = 0;
+    for (const auto& [name, entry] : archive_.entries_) {
+      const uint64_t header = local_bytes + name.size();
+      if (entry.compressed > rest || rest - entry.compressed < header) fail("{}: the entries of the zip archive overlap", archive_.path_);
+      rest -= entry.compressed + header;
+      if (entry.method != 0 && __builtin_add_overflow(inflated, entry.size, &inflated)) inflated = std::numeric_limits<uint64_t>::max();
+    }
+    check_memory(inflated, archive_.path_);
+  }
+
+  ZipArchive& archive_;
+  Reader reader_;
+};
+
+ZipArchive::ZipArchive(Bytes archive, std::string path) : archive_(archive), path_(std::move(path)) { ZipDirectory(*this).read(); }
+
+ZipData ZipArchive::read(const std::string& name, bool may_lack_checksum) const {
+  const Reader reader(archive_, path_);
+  const Entry& entry = entries_.at(name);
+  if (entry.flags & 1) fail("{}: `{}` is encrypted", path_, name);
+  reader.slice(entry.local, local_bytes);
+  if (reader.read(entry.local, 4) != local_signature) fail("{}: the zip entry of `{}` is damaged", path_, name);
+  const uint64_t begin = entry.local + local_bytes + reader.read(entry.local + 26, 2) + reader.read(entry.local + 28, 2);
+  ZipData data{reader.slice(begin, entry.compressed)};
+  if (entry.method == 0) {
+    if (entry.compressed != entry.size) fail("{}: the sizes of `{}` disagree", path_, name);
+  } else if (entry.method == 8) {
+    data.inflated = std::make_shared<const std::vector<uint8_t>>(inflate_raw(data.bytes, entry.size, path_, name));
+    data.bytes = *data.inflated;
+  } else {
+    fail("{}: `{}` is compressed by method {}; bnc reads stored and deflated entries", path_, name, entry.method);
+  }
+  const bool unchecked = may_lack_checksum && entry.crc == 0;
+  if (!unchecked && crc32_z(0, data.bytes.data(), data.bytes.size()) != entry.crc)
+    fail("{}: `{}` is damaged: its checksum is wrong", path_, name);
+  return data;
+}
+
+std::vector<ZipEntry> read_zip(Bytes bytes, const std::string& path) {
+  const ZipArchive archive(bytes, path);
+  uint64_t size = 0;
+  for (const std::string& name : archive.names())
+    if (__builtin_add_overflow(size, archive.size(name), &size)) size = std::numeric_limits<uint64_t>::max();
+  check_memory(size, path);
   std::vector<ZipEntry> entries;
-  std::set<std::string> names;
-  for (const CentralEntry& entry : read_directory(reader, path)) {
-    if (!names.insert(entry.name).second) fail("{}: `{}` stands in the zip archive twice", path, entry.name);
-    entries.push_back({entry.name, read_entry(reader, entry, path)});
+  for (const std::string& name : archive.names()) {
+    const ZipData data = archive.read(name);
+    entries.push_back({name, {data.bytes.begin(), data.bytes.end()}});
   }
   return entries;
 }

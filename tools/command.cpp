@@ -215,6 +215,7 @@ namespace {
 
 std::string placeholder(const std::string& positional) {
   if (positional == "spec") return "data SPEC";
+  if (positional == "source") return "file to import";
   return positional == "model" ? "file M.bn" : positional == "run" ? "folder RUN" : "file " + positional;
 }
 

@@ -162,6 +162,8 @@ Command explain_command();
 Command gradcheck_command();
 Command verify_command();
 Command summary_command();
+Command export_command();
 Command fmt_command();
+Command import_command();
 
 }  // namespace bnc::tools

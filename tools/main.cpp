@@ -19,7 +19,7 @@ std::vector<Command> all_commands() {
   return {
       compile_command(), opt_command(),       init_command(),   run_command(),     train_command(), eval_command(),
       predict_command(), data_command(),      report_command(), restat_command(),  lint_command(),  bench_command(),
-      explain_command(), gradcheck_command(), verify_command(), summary_command(), fmt_command(),
+      explain_command(), gradcheck_command(), verify_command(), summary_command(), import_command(), export_command(), fmt_command(),
   };
 }
 

@@ -14,7 +14,8 @@ using Takes = OptionEntry::Takes;
 std::vector<std::string> extensions_of(const std::string& placeholder) {
   static const std::map<std::string, std::vector<std::string>> extensions = {
       {"M.bn", {"bn"}}, {"OTHER.bn", {"bn"}},  {"W", {"safetensors"}},
-      {"IN", {"npz"}},  {"IN.npz", {"npz"}},   {"SPEC", {"csv", "tsv", "npz"}}};
+      {"IN", {"npz"}},  {"IN.npz", {"npz"}},   {"SPEC", {"csv", "tsv", "npz"}},
+      {"SOURCE", {"pt", "pth", "safetensors"}}};
   const auto found = extensions.find(placeholder);
   return found == extensions.end() ? std::vector<std::string>{} : found->second;
 }
@@ -58,8 +59,8 @@ OptionEntry positional_of(const Command& command) {
   OptionEntry entry;
   if (command.positional.empty()) return entry;
   entry.name = command.positional.front();
-  entry.placeholder = entry.name == "model" ? "M.bn" : entry.name == "run" ? "RUN" : "SPEC";
-  entry.takes = entry.name == "model" ? Takes::file : entry.name == "run" ? Takes::folder : Takes::data;
+  entry.placeholder = entry.name == "model" ? "M.bn" : entry.name == "source" ? "SOURCE" : entry.name == "run" ? "RUN" : "SPEC";
+  entry.takes = entry.name == "model" || entry.name == "source" ? Takes::file : entry.name == "run" ? Takes::folder : Takes::data;
   entry.words = extensions_of(entry.placeholder);
   return entry;
 }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "frontend/onnx/onnx_check.h"
+#include "ir/small_floats.h"
 
 namespace bnc {
 
@@ -27,15 +28,8 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-float to_float(Float16 half) {
-  const uint32_t sign = static_cast<uint32_t>(half.bits & 0x8000) << 16, exponent = half.bits >> 10 & 31, fraction = half.bits & 1023;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | fraction << 13);
-  if (exponent > 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-  const float small = static_cast<float>(fraction) * 0x1p-24f;  // a subnormal number
-  return sign ? -small : small;
-}
-
-float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+float to_float(Float16 value) { return float_of_half(value.bits); }
+float to_float(BFloat16 value) { return float_of_bfloat16(value.bits); }
 
 template <class T>
 float to_float(T value) {

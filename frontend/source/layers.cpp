@@ -112,6 +112,7 @@ class LayerNamer {
         const bool image = is_transpose(*readers[0], image_in);
         if (image || is_transpose(*readers[0], line)) {
           head.layout = image ? "nchw" : "ncw";
+          taken_.insert(head.name + "_2");   // the channels-last form
           value = readers[0]->result();
           inlined_.insert(readers[0]);
         }

@@ -1,4 +1,6 @@
-// exp, log, sqrt, rsqrt and neg: functions of one number that differ in one row of a table.
+// exp, log, erf, sqrt, rsqrt and neg: functions of one number that differ in one row of a table.
+#include <numbers>
+
 #include "ir/ops/common.h"
 
 namespace bnc {
@@ -39,6 +41,15 @@ OpDefinition log_op() {
   return elementary_op({"log", "Natural logarithm of each element.", "y = log(x); minus infinity at 0, NaN below. Gradient dy/x.",
                         [](double x) { return std::log(x); }, loops::UnaryOp::log, 15,
                         [](GraphBuilder& b, Value dy, Value x, Value) { return b.div(dy, x); }});
+}
+
+OpDefinition erf_op() {
+  return elementary_op({"erf", "Error function of each element.",
+                        "y = erf(x), 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x. Gradient dy*2/sqrt(pi)*exp(-x^2).",
+                        [](double x) { return std::erf(x); }, loops::UnaryOp::erf, 18,
+                        [](GraphBuilder& b, Value dy, Value x, Value) {
+                          return b.mul(dy, b.scale(b.value("exp", {b.neg(b.mul(x, x))}), 2 * std::numbers::inv_sqrtpi));
+                        }});
 }
 
 OpDefinition sqrt_op() {

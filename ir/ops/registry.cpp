@@ -58,6 +58,7 @@
   OP(abs)                              \
   OP(exp)                              \
   OP(log)                              \
+  OP(erf)                              \
   OP(sqrt)                             \
   OP(rsqrt)                            \
   OP(one_minus_power)                  \
@@ -66,6 +67,7 @@
   OP(reduce_sum)                       \
   OP(reduce_mean)                      \
   OP(reduce_max)                       \
+  OP(argmax)                           \
   OP(element_count)                    \
   OP(reshape)                          \
   OP(flatten)                          \

@@ -3,11 +3,13 @@
 // A tile of rows x vectors accumulators stays in registers across the whole reduction: each step loads one row of the
 // right operand's panel and, for each tile row, broadcasts one element of the left operand into as many multiply-adds as
 // there are vectors. Bias, activation and updates that follow are computed on the tile before it is stored.
+// A batched product has a right operand for each matrix: tiles then stay within one.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 
 namespace bnc::lower {
@@ -27,21 +29,109 @@ class TileLoops {
         contraction_(node_.op->lowering_as<ContractLowering>()->parts(node_).front()) {}
 
   std::vector<Stmt> run() {
+    if (is_batched_product(node_)) return over_matrices();
     std::vector<Stmt> out;
-    for (const ColumnRun& run : column_runs(lowering_, ranges_, packing_.tile.vectors)) {
-      out.push_back(over_columns(lowering_, run, [&](Expr column) { return rows(run, column); }));
-    }
+    columns({ranges_.row_begin, ranges_.row_end, ranges_.rows}, out);
     return out;
   }
 
  private:
-  // All rows of one column step: full tiles, then one smaller tile, or single rows where their number is not known.
-  std::vector<Stmt> rows(const ColumnRun& run, Expr column) {
+  // Rows of one matrix, or of all where they have one right operand.
+  struct Rows {
+    Expr begin, end;
+    std::optional<int64_t> count;
+  };
+
+  void columns(const Rows& rows, std::vector<Stmt>& out) {
+    for (const ColumnRun& run : runs()) {
+      out.push_back(over_columns(lowering_, run, [&](Expr column) {
+        std::vector<Stmt> body;
+        if (packing_.panel >= 0) copy_panel(run, column, body);
+        // Full tiles, then one smaller tile, or single rows where their number is not known.
+        over_tiles(lowering_, rows.begin, rows.end, rows.count, packing_.tile.rows, body,
+                   [&](Expr row, int count, std::vector<Stmt>& tile) { tile = micro(run, column, std::move(row), count); });
+        return body;
+      }));
+    }
+  }
+
+  // Columns that do not lie side by side and are not copied are taken one by one.
+  std::vector<ColumnRun> runs() const {
+    if (packing_.columns_apart) return {{ranges_.column_begin, ranges_.column_end, 1, 1, true, false}};
+    return column_runs(lowering_, ranges_, packing_.tile.vectors);
+  }
+
+  // The task's rows, matrix by matrix. A task owns whole matrices, or lies within one, or else may begin and end anywhere.
+  std::vector<Stmt> over_matrices() {
+    const Dim height = space_[space_.size() - 2];
+    const Expr rows = lowering_.extent(height);
+    const std::optional<int64_t> fixed = lowering_.fixed(height);
     std::vector<Stmt> out;
-    over_tiles(lowering_, ranges_.row_begin, ranges_.row_end, ranges_.rows, packing_.tile.rows, out,
-               [&](Expr row, int count, std::vector<Stmt>& body) { body = micro(run, column, std::move(row), count); });
+    if (fixed && packing_.task_rows > 0 && packing_.task_rows < *fixed && *fixed % packing_.task_rows == 0) {
+      choose_matrix(lowering_.bind("matrix", ranges_.row_begin / rows, out), out);
+      const Expr begin = lowering_.bind("first", ranges_.row_begin % rows, out);
+      columns({begin, begin + (ranges_.row_end - ranges_.row_begin), ranges_.rows}, out);
+      return out;
+    }
+    const bool whole = packing_.task_rows == 0 || (fixed && packing_.task_rows % *fixed == 0);
+    const std::string name = lowering_.fresh("matrix");
+    const Expr matrix = loops::variable(name), last = whole ? ranges_.row_end / rows : (ranges_.row_end + rows - Expr(1)) / rows;
+    std::vector<Stmt> body;
+    choose_matrix(matrix, body);
+    if (whole) {
+      columns({Expr(0), rows, fixed}, body);
+    } else {
+      const Expr begin = loops::binary(loops::BinaryOp::maximum, ranges_.row_begin - matrix * rows, Expr(0)),
+                 end = loops::binary(loops::BinaryOp::minimum, ranges_.row_end - matrix * rows, rows);
+      columns({lowering_.bind("first", begin, body), lowering_.bind("last", end, body), std::nullopt}, body);
+    }
+    out.push_back(loops::loop(name, ranges_.row_begin / rows, last, 1, std::move(body)));
     return out;
   }
+
+  // The index of the dimensions in front of the matrix.
+  void choose_matrix(Expr number, std::vector<Stmt>& out) {
+    leading_.assign(space_.size() - 2, Expr(0));
+    for (size_t d = leading_.size(); d-- > 0;) {
+      if (space_[d].is_one()) continue;
+      const Expr extent = lowering_.extent(space_[d]);
+      leading_[d] = lowering_.bind("i", d == 0 ? number : number % extent, out);
+      number = number / extent;
+    }
+  }
+
+  // The place in the result; of a batched product, `row` is one of the current matrix.
+  Index place(Expr row, Expr column) const {
+    if (leading_.empty()) return index_at(lowering_, space_, std::move(row), std::move(column));
+    Index index = leading_;
+    index.push_back(space_[space_.size() - 2].is_one() ? Expr(0) : row);
+    index.push_back(space_.back().is_one() ? Expr(0) : column);
+    return index;
+  }
+
+  // The right operand's elements of a column step, [reduction][column]: some columns at a time, so that any order of theirs will do.
+  void copy_panel(const ColumnRun& run, const Expr& first, std::vector<Stmt>& out) {
+    BNC_CHECK(contraction_.reduction.size() == 1, "a product of matrices sums along one dimension");
+    const int64_t width = panel_width(), step = run.lanes == 1 ? 1 : 8;
+    const Expr most = int64_t{run.vectors} * run.lanes,
+               count = lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, run.end - first, most), out);
+    const std::string j = lowering_.fresh("j"), u = lowering_.fresh("u"), k = lowering_.fresh("k");
+    auto from_to = [&](const Expr& begin, const Expr& end, int64_t together) {
+      std::vector<Stmt> copy;
+      const Expr column = loops::variable(j) + loops::variable(u);
+      const Index index = contraction_.right(place(Expr(0), first + column), {loops::variable(k)});
+      const Expr x = Elements(lowering_, copy, {}).value(node_.operands[1], index);
+      copy.push_back(loops::store(packing_.panel, loops::variable(k) * Expr(width) + column, x));
+      const Stmt columns = loops::loop(u, 0, Expr(together), 1, std::move(copy), LoopKind::unrolled);
+      out.push_back(loops::loop(j, begin, end, together, {loops::loop(k, 0, length(), 1, {columns})}));
+    };
+    const Expr whole = step == 1 ? Expr(0) : lowering_.bind("whole", count / Expr(step) * Expr(step), out);
+    if (step > 1) from_to(Expr(0), whole, step);
+    const auto known = loops::as_integer(count);
+    if (!known || *known % step != 0 || step == 1) from_to(whole, count, 1);
+  }
+
+  int64_t panel_width() const { return static_cast<int64_t>(packing_.tile.vectors) * lowering_.target.float_lanes(); }
 
   std::vector<Stmt> micro(const ColumnRun& run, Expr column, Expr row, int tile_rows) {
     const loops::Type type{loops::Scalar::f32, run.lanes};
@@ -103,7 +193,7 @@ class TileLoops {
   std::vector<Stmt> epilogue(const ColumnRun& run, Expr row, Expr column, Expr sum) {
     std::vector<Stmt> body;
     const Expr predicate = column_predicate(lowering_, run, column, body);
-    Elements elements(lowering_, body, index_at(lowering_, space_, row, column_index(run, column)), predicate);
+    Elements elements(lowering_, body, place(row, column_index(run, column)), predicate);
     for (Node* root : stage_.roots) {
       const Expr value = elements.bind(root->results[0].name, root == &node_ ? sum : elements.compute(*root, elements.index()));
       elements.define(root->result(), value);
@@ -125,15 +215,19 @@ class TileLoops {
   }
 
   Expr right(const ColumnRun& run, Expr first_column, Expr column, const Index& reduction, std::vector<Stmt>& out) {
+    if (packing_.panel >= 0) {
+      const Expr position = flat(reduction) * Expr(panel_width()) + (column - first_column);
+      return loops::load(packing_.panel, loops::Scalar::f32, run.lanes == 1 ? position : loops::ramp(position, 1, run.lanes));
+    }
     if (packing_.right >= 0) {
-      const Expr width = static_cast<int64_t>(packing_.tile.vectors) * lowering_.target.float_lanes();
+      const Expr width = panel_width();
       const Expr panel_begin = run.lanes == 1 ? first_column / width * width : first_column;
       const Expr position = panel_begin * length() + flat(reduction) * width + (column - panel_begin);
       return loops::load(packing_.right, loops::Scalar::f32, column_index(run, position));
     }
     Elements elements(lowering_, out, {}, column_predicate(lowering_, run, column, out));
     const Expr b = elements.value(node_.operands[1],
-                                  contraction_.right(index_at(lowering_, space_, Expr(0), column_index(run, column)), reduction));
+                                  contraction_.right(place(Expr(0), column_index(run, column)), reduction));
     return b->type.lanes == run.lanes ? b : loops::broadcast(b, run.lanes);
   }
 
@@ -145,7 +239,7 @@ class TileLoops {
       const Expr tile_begin = whole_tile ? first_row : row / tile * tile, within = whole_tile ? r : row % tile;
       return elements.bind("a", loops::load(packing_.left, loops::Scalar::f32, tile_begin * length() + flat(reduction) * tile + within));
     }
-    return elements.value(node_.operands[0], contraction_.left(index_at(lowering_, space_, row, column), reduction));
+    return elements.value(node_.operands[0], contraction_.left(place(row, column), reduction));
   }
 
   Lowering& lowering_;
@@ -155,6 +249,7 @@ class TileLoops {
   const Ranges ranges_;
   const Packing& packing_;
   const ContractLowering::Part contraction_;
+  Index leading_;   // of the current matrix; empty where all rows have one right operand
 };
 
 }  // namespace

@@ -12,6 +12,9 @@ namespace bnc::lower {
 
 class TallReduction;
 
+// Whether a product of matrices has a right operand for each of several matrices, or rows that lie apart: it then goes matrix by
+// matrix (contract.cpp).
+bool is_batched_product(const Node& node);
 // Whether a contraction's kernel is split by rows as its plan says. Its operands may then be computed elementwise within
 // the kernel: they are inlined, and computed once while they are copied to scratch or packed.
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch);

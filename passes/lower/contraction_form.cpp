@@ -142,11 +142,17 @@ Value viewed(const Lowering& lowering, Value value) {
   return value;
 }
 
+bool is_batched_product(const Node& node) {
+  if (!node.is("matmul")) return false;
+  return node.operands[1].type().rank() > 2 || (node.operands[0].type().rank() > 2 && node.attribute("transpose_left").boolean());
+}
+
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
   constexpr int64_t many = 4096, images = 16;
   if (!node.op->lowering_as<ContractLowering>()) return false;
   const Shape& result = node.results[0].type.shape;
   if (!node.is("matmul")) return true;
+  if (is_batched_product(node)) return false;
   for (const Value& operand : node.operands) {
     for (size_t d = 1; d < operand.type().shape.size(); ++d) {
       if (operand.type().shape[d].batch) return false;

@@ -151,6 +151,11 @@ struct Packing {
   int left = -1, right = -1;    // buffers; -1: read in place
   Tile tile;
   int totals = -1;              // scratch: of a tile whose sums are long, what the parts of them come to
+  // Of a batched product: scratch for the right operand's columns of one step, if it is copied; whether its columns are far apart and
+  // it is not; how many rows a task owns, 0: all.
+  int panel = -1;
+  bool columns_apart = false;
+  int64_t task_rows = 0;
 };
 // Decides what to pack and appends the kernels that do it. Blocks of the left operand need regions that begin on a tile.
 Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows_start_on_tiles);

@@ -5,6 +5,7 @@
 // ways or pages, and is needed where the columns of the right operand do not lie side by side.
 #include <algorithm>
 
+#include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 
 namespace bnc::lower {
@@ -73,6 +74,22 @@ std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int
   return body;
 }
 
+// Each task copies the columns that it is about to use, where they do not lie side by side or displace one another.
+Packing pack_batched(Operand& operand, Packing packing, bool adjacent) {
+  Lowering& lowering = operand.lowering;
+  const Shape& space = operand.node.results[0].type.shape;
+  const auto columns = lowering.fixed(space.back()), rows = lowering.fixed(space[space.size() - 2]),
+             depth = product(lowering, operand.contraction.reduction);
+  const bool conflicts = columns && depth && rows && *columns * 4 % 4096 == 0 && *depth >= 64 && *rows >= 4 * packing.tile.rows;
+  if (adjacent && !conflicts) return packing;
+  packing.columns_apart = !depth;
+  if (packing.columns_apart) return packing;
+  const int64_t width = static_cast<int64_t>(packing.tile.vectors) * lowering.target.float_lanes();
+  packing.panel = lowering.arena_buffer(operand.node.results[0].name + ".panel", Dim{*depth * width});
+  lowering.program.buffers[packing.panel].kind = loops::BufferKind::scratch;
+  return packing;
+}
+
 bool columns_adjacent(const Operand& operand) {
   const Shape& space = operand.node.results[0].type.shape;
   const int lanes = operand.lowering.target.float_lanes();
@@ -91,6 +108,7 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   Packing packing{-1, -1, tile};
   Operand operand{lowering, node, node.op->lowering_as<ContractLowering>()->parts(node).front(), Expr(1)};
   for (const Dim& dim : operand.contraction.reduction) operand.length = operand.length * lowering.extent(dim);
+  if (is_batched_product(node)) return pack_batched(operand, packing, columns_adjacent(operand));
   const Shape& space = node.results[0].type.shape;
   const Shape row_shape(space.begin(), space.end() - 1);
   const auto columns = lowering.fixed(space.back());

@@ -9,17 +9,6 @@ namespace {
 
 using Kind = ReduceLowering::Kind;
 
-// The leading dimensions of `space`, up to `count`, at a flattened position; the others at 0.
-Index leading_index(const Lowering& lowering, const Shape& space, int count, Expr position) {
-  Index index(space.size(), Expr(0));
-  for (int d = count; d-- > 0;) {
-    const Expr extent = lowering.extent(space[d]);
-    index[d] = d == 0 ? position : position % extent;
-    if (d > 0) position = position / extent;
-  }
-  return index;
-}
-
 // The reduced dimensions end before the last: for each kept position of those in front of them, vectors of columns that
 // each accumulate down their rows.
 std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Region& region, int first_axis) {
@@ -103,9 +92,20 @@ std::vector<Stmt> reduce_columns(Lowering& lowering, const Stage& stage, const R
 
 }  // namespace
 
+Index leading_index(const Lowering& lowering, const Shape& space, int count, Expr position) {
+  Index index(space.size(), Expr(0));
+  for (int d = count; d-- > 0;) {
+    const Expr extent = lowering.extent(space[d]);
+    index[d] = d == 0 ? position : position % extent;
+    if (d > 0) position = position / extent;
+  }
+  return index;
+}
+
 std::vector<Stmt> lower_reduce(Lowering& lowering, const Stage& stage, const Region& region) {
   const int rank = static_cast<int>(stage.space().size());
   const auto axes = reduction_of(*stage.roots.front()).axes(*stage.roots.front());
+  if (reduction_of(*stage.roots.front()).kind == Kind::first_maximum) return lower_first_maximum(lowering, stage, region);
   const bool moments = std::any_of(stage.roots.begin(), stage.roots.end(), [](const Node* node) { return is_moments(*node); });
   const bool consecutive = !axes.empty() && axes.back() - axes.front() + 1 == static_cast<int>(axes.size());
   if (consecutive && axes.back() == rank - 2) return reduce_rows(lowering, stage, region, axes.front());

@@ -17,9 +17,14 @@ bool is_moments(const Node& node);
 // Where a combination starts, and what combines.
 Expr reduction_identity(ReduceLowering::Kind kind, int lanes);
 loops::BinaryOp reduction_combiner(ReduceLowering::Kind kind);
+// The leading dimensions of `space`, up to `count`, at a flattened position; the others at 0.
+Index leading_index(const Lowering& lowering, const Shape& space, int count, Expr position);
 // Stores a stage's results at the kept coordinates of an index over its operand.
 void store_reduction(Lowering& lowering, const Stage& stage, const Index& full, Expr predicate, std::vector<Stmt>& out,
                      const std::function<Expr(const Node&, int which)>& result);
+
+// The loops of a stage that finds the number of the first maximum along an axis (first_maximum.cpp).
+std::vector<Stmt> lower_first_maximum(Lowering& lowering, const Stage& stage, const Region& region);
 
 // Sums add up chunks of fixed length, and then the chunks, so that the error grows with the root of the length and the
 // order never depends on the threads.

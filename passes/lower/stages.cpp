@@ -147,6 +147,10 @@ class StageMaker {
     stage_of_[node] = stage;
   }
 
+  static bool finds_number(const Node& node) {
+    return node.op->lowering_as<ReduceLowering>()->kind == ReduceLowering::Kind::first_maximum;
+  }
+
   static Stage::Kind kind_of(const Node& node) {
     if (node.op->lowering_as<ContractLowering>()) return Stage::Kind::contract;
     return node.op->lowering_as<ReduceLowering>() ? Stage::Kind::reduce : Stage::Kind::map;
@@ -178,7 +182,7 @@ class StageMaker {
     switch (kind_of(node)) {
       case Stage::Kind::contract: return false;
       case Stage::Kind::reduce:
-        if (stage.kind != Stage::Kind::reduce) return false;
+        if (stage.kind != Stage::Kind::reduce || finds_number(head) || finds_number(node)) return false;
         return head.op->lowering_as<ReduceLowering>()->axes(head) == node.op->lowering_as<ReduceLowering>()->axes(node);
       case Stage::Kind::map:
         return stage.kind == Stage::Kind::map || (stage.kind == Stage::Kind::contract && rides_in_epilogue(node));

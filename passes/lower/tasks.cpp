@@ -54,8 +54,9 @@ class Chooser {
     const int64_t most_vectors = tasks_.by_columns ? panel_vectors() : 7;
     pack(most_vectors);
     if (tasks_.by_columns) tasks_.width = most_vectors * lowering_.target.float_lanes();
-    if (tasks_.by_rows) tasks_.block = row_block();
-    tasks_.rows_outside = partition_ == Partition::tiles && right_operand_bytes() <= lowering_.target.l2_bytes / 2;
+    if (tasks_.by_rows) tasks_.block = whole_matrices(row_block());
+    for (auto& [stage, packing] : tasks_.packings) packing.task_rows = tasks_.by_rows ? tasks_.block * unit_rows(*stage) : 0;
+    tasks_.rows_outside = partition_ == Partition::tiles && (has_batched() || right_operand_bytes() <= lowering_.target.l2_bytes / 2);
   }
 
   // Tiles and packed operands of small products.
@@ -63,7 +64,7 @@ class Chooser {
     for (const Stage& stage : kernel_.stages) {
       if (stage.kind != Stage::Kind::contract || is_planned(stage)) continue;
       const Ranges whole = ranges_of(lowering_, stage.space(), Region{});
-      const Tile tile = choose_tile(lowering_, whole.rows, whole.columns, tasks_.by_columns ? most_vectors : 1, most_vectors);
+      const Tile tile = choose_tile(lowering_, rows_of_matrix(stage), whole.columns, tasks_.by_columns ? most_vectors : 1, most_vectors);
       const Node& node = *stage.roots.front();
       Packing& packing = tasks_.packings[&stage] = pack_operands(lowering_, node, tile, !tasks_.by_rows || stage.space().size() == 2);
       if (reduction_length(node) <= longest_sum) continue;
@@ -88,7 +89,42 @@ class Chooser {
                                            [](const Stage& a, const Stage& b) { return work_of_stage(a) < work_of_stage(b); });
     if (heaviest->kind != Stage::Kind::contract) return std::min<int64_t>(most, 4);
     const Ranges whole = ranges_of(lowering_, heaviest->space(), Region{});
-    return choose_tile(lowering_, whole.rows, whole.columns, 1, most).vectors;
+    return choose_tile(lowering_, rows_of_matrix(*heaviest), whole.columns, 1, most).vectors;
+  }
+
+  static bool is_batched(const Stage& stage) { return stage.kind == Stage::Kind::contract && is_batched_product(*stage.roots.front()); }
+  bool has_batched() const { return std::any_of(kernel_.stages.begin(), kernel_.stages.end(), is_batched); }
+
+  // The rows of a contraction that meet the same right operand.
+  std::optional<int64_t> rows_of_matrix(const Stage& stage) const {
+    const Shape& space = stage.space();
+    return is_batched(stage) ? lowering_.fixed(space[space.size() - 2]) : ranges_of(lowering_, space, Region{}).rows;
+  }
+
+  // About so many units, so that a task of batched products owns whole matrices or an even part of one.
+  int64_t whole_matrices(int64_t units) const {
+    for (const Stage& stage : kernel_.stages) {
+      if (!is_batched(stage)) continue;
+      const auto rows = rows_of_matrix(stage);
+      const int64_t scale = unit_rows(stage);
+      if (!rows || *rows % scale != 0) continue;
+      const int64_t matrix = *rows / scale;
+      if (units >= matrix) return units / matrix * matrix;
+      for (int64_t part = units; part <= 2 * units && part < matrix; ++part) {
+        if (matrix % part == 0) return part;
+      }
+      return matrix <= 8 * units ? matrix : units;
+    }
+    return units;
+  }
+
+  // What a task of batched products hands from one to the next is to stay in its cache.
+  int64_t most_batched_rows() const {
+    int64_t columns = 1;
+    for (const Stage& stage : kernel_.stages) {
+      if (is_batched(stage)) columns = std::max(columns, lowering_.fixed(stage.space().back()).value_or(1));
+    }
+    return std::clamp<int64_t>(lowering_.target.l2_bytes / 2 / (4 * columns), 32, 128);
   }
 
   int64_t right_operand_bytes() const {
@@ -111,6 +147,7 @@ class Chooser {
     const bool images = row_dims(space).size() > 1, reduces = reduces_rows(*kernel_.stages.back().roots.front());
     if (tasks_.packings.empty() && (images || reduces))
       few = std::clamp<int64_t>(32768 / lowering_.fixed(space.back()).value_or(64), 32, 1024);
+    if (has_batched()) few = most_batched_rows();
     const int64_t scale = unit_rows(head);
     const auto units = lowering_.fixed(tasks_.units);
     const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;

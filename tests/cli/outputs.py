@@ -30,13 +30,16 @@ COMMANDS = {
     "run": (["run", MODEL, "--weights", WEIGHTS, "--input", ARRAYS], ["--output"], [MODEL, WEIGHTS, ARRAYS]),
     "predict": (["predict", MODEL, "--weights", WEIGHTS, "--data", DATA], ["--output"], [MODEL, WEIGHTS, DATA]),
     "restat": (["restat", MODEL, "--weights", WEIGHTS, "--data", f"{DATA}:train"], ["--output"], [MODEL, WEIGHTS, DATA]),
+    "import": (["import", WEIGHTS, "--model", MODEL], ["--output"], [MODEL, WEIGHTS]),
     "report": (["report", RUN], ["--out"], [RUN / "history.csv", RUN / "weights.safetensors"]),
+    "export": (["export", MODEL, "--weights", WEIGHTS], ["--output"], [MODEL, WEIGHTS]),
+    "export --state-dict": (["export", MODEL, "--weights", WEIGHTS, "--state-dict"], ["--output"], [MODEL, WEIGHTS]),
     "train": (["train", MODEL, "--data", DATA, "--steps", 1], [], []),
 }
 # What the value of an option is. A new option has to be put here, and a new output above.
 KINDS = {
     "output": {"output", "header"},
-    "input": {"weights", "input", "against", "data", "test"},
+    "input": {"weights", "input", "against", "data", "test", "model", "map"},
     "folder": {"resume"},
     "no file": {"name", "passes", "batch", "threads", "seed", "emit", "mode", "cpu", "stop-after", "epochs", "steps", "patience", "test-every", "checkpoint-every", "validate",
                 "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top", "color", "depth"},

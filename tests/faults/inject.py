@@ -109,6 +109,8 @@ def commands(bnc):
         Command("text", ["compile", "net.bn", "--emit", "graph"]),
         Command("run", ["run", "net.bn", "--weights", "net.safetensors", "--input", "in.npz", "--output", "out.npz"], ["out.npz"], old_files("out.npz")),
         Command("init", ["init", "net.bn", "-o", "fresh.safetensors"], ["fresh.safetensors"], old_files("fresh.safetensors")),
+        Command("import", ["import", "net.safetensors", "--model", "net.bn", "-o", "other.safetensors"], ["other.safetensors"],
+                old_files("other.safetensors")),
         Command("csv", ["eval", "net.bn", "--weights", "net.safetensors", "--data", "data.csv"]),
         Command("npz", ["eval", "net.bn", "--weights", "net.safetensors", "--data", "data.npz"]),
         Command("idx", ["eval", "image.bn", "--weights", "image.safetensors", "--data", "idx"]),

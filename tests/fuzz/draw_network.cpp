@@ -103,7 +103,8 @@ class Drawing {
     const int64_t kind = random_.below(100);
     if (kind < 8) return add_twin() ? 1 : 0;
     if (kind < 18) return add_views(most);
-    if (kind < 30 || (limits_.large && kind < 70)) return add_normalized_product(most);
+    if (kind < 23) return add_product_of_many() ? 1 : 0;
+    if (kind < 35 || (limits_.large && kind < 70)) return add_normalized_product(most);
     return add_node(draw_op(random_)) ? 1 : 0;
   }
 
@@ -154,6 +155,38 @@ class Drawing {
       last = values_.back();
     }
     return made;
+  }
+
+  // A product of as many matrices as a value has, by others, by one for several of them, or by themselves, as attention does.
+  bool add_product_of_many() {
+    std::vector<Value> fitting;
+    for (const Value& value : values_)
+      if (value.type().rank() >= 3 && value.type().dtype == DType::f32) fitting.push_back(value);
+    if (fitting.empty()) return false;
+    const Value left = fitting[static_cast<size_t>(random_.recent(static_cast<int64_t>(fitting.size())))];
+    const Shape& shape = left.type().shape;
+    const bool turn_left = random_.chance(0.35), turn_right = random_.chance(0.5);
+    const Dim inner = shape[shape.size() - (turn_left ? 2 : 1)], columns{random_.chance(0.2) ? 1 : random_.between(2, 20)};
+    Shape other(shape.begin(), shape.end() - 2);
+    for (Dim& dim : other) dim = random_.chance(0.12) ? Dim{1} : dim;
+    if (random_.chance(0.1)) other.erase(other.begin());
+    other.push_back(turn_right ? columns : inner);
+    other.push_back(turn_right ? inner : columns);
+    const bool by_itself = random_.chance(0.3);
+    Call call{find_op("matmul"),
+              {left.type(), by_itself ? left.type() : TensorType{DType::f32, other}},
+              {{"transpose_left", by_itself ? !turn_right : turn_left}, {"transpose_right", turn_right}}};
+    const bool exchanged = !by_itself && random_.chance(0.3);
+    if (exchanged) {
+      std::swap(call.operands[0], call.operands[1]);
+      call.attributes = {{"transpose_left", !turn_right}, {"transpose_right", !turn_left}};
+    }
+    if (!is_possible(call)) return false;
+    const size_t first_source = sources_.size(), first_value = values_.size();
+    const Value right = by_itself ? left : operand(call, exchanged ? 0 : 1);
+    std::vector<Value> operands = {left, right};
+    if (exchanged) std::swap(operands[0], operands[1]);
+    return add(*call.op, operands, call.attributes, first_source, first_value);
   }
 
   // A product of tensors with a batch norm close behind it, which folds into it where it can.

@@ -37,6 +37,12 @@ LAYERS = {
     "group_norm(x, 1, epsilon=0.01)": ((5, 4, 6), channels_first(lambda x, g, b: functional.group_norm(x, 1, g, b, 0.01))),
     "instance_norm(x)": ((9, 5, 21), channels_first(lambda x, g, b: functional.instance_norm(x, weight=g, bias=b))),
     "instance_norm(x, gamma=false, beta=false)": ((4, 3, 2), channels_first(functional.instance_norm)),
+    "matmul(softmax(0.3 * matmul(x, x, transpose_right=true)), x)":
+        ((3, 17, 8), lambda x: torch.softmax(0.3 * x @ x.transpose(-1, -2), -1) @ x),
+    "matmul(x, matmul(x, x, transpose_left=true))":
+        ((3, 17, 8), lambda x: x @ (x.transpose(-1, -2) @ x)),
+    "erf(x)": ((5, 19), torch.erf),
+    "x * one_hot(argmax(x), classes=19)": ((5, 19), lambda x: x * functional.one_hot(x.argmax(-1), 19)),
 }
 
 

@@ -158,7 +158,11 @@ TEST_CASE("reduce lowerings name the axes that the op reduces over") {
       for (double value : groups[g]) sum += value, highest = std::max(highest, value);
       for (double value : groups[g]) squares += (value - sum / m) * (value - sum / m);
       using Kind = ReduceLowering::Kind;
-      double expected = lowering->kind == Kind::sum ? sum : lowering->kind == Kind::maximum ? highest : sum / m;
+      const auto first = std::find(groups[g].begin(), groups[g].end(), highest) - groups[g].begin();
+      double expected = lowering->kind == Kind::sum             ? sum
+                        : lowering->kind == Kind::maximum       ? highest
+                        : lowering->kind == Kind::first_maximum ? static_cast<double>(first)
+                                                                : sum / m;
       CHECK(evaluated.result().data[g] == doctest::Approx(expected).epsilon(1e-12));
       if (lowering->kind == Kind::moments) CHECK(evaluated.result(1).data[g] == doctest::Approx(squares / m).epsilon(1e-12));
     }

@@ -149,6 +149,26 @@ TEST_CASE("NaN is the maximum wherever it stands, and passes through softmax and
   }
 }
 
+TEST_CASE("argmax is the first of equal maxima, or the first NaN") {
+  auto index_of = [](const Data& row) {
+    return results_of({"argmax", {f32({N, {4}})}}, {{"x0", tensor({1, 4}, row)}})[0][0];
+  };
+  CHECK(index_of({1, 3, 3, 2}) == 1);
+  CHECK(index_of({-INFINITY, -INFINITY, -INFINITY, -INFINITY}) == 0);
+  CHECK(index_of({-INFINITY, -INFINITY, -5, -INFINITY}) == 2);
+  CHECK(index_of({1, INFINITY, NAN, NAN}) == 2);
+  CHECK(index_of({NAN, INFINITY, 1, 2}) == 0);
+}
+
+TEST_CASE("erf keeps its sign and its limits") {
+  const Data y = results_of({"erf", {f32({N, {5}})}}, {{"x0", tensor({1, 5}, {-INFINITY, -0.5, 0, 0.5, INFINITY})}})[0];
+  CHECK(y[0] == -1);
+  CHECK(y[1] == -y[3]);
+  CHECK(y[2] == 0);
+  CHECK(y[3] == doctest::Approx(0.5204998778130465).epsilon(1e-15));
+  CHECK(y[4] == 1);
+}
+
 TEST_CASE("softmax and its loss stay finite far out") {
   Tensor x = tensor({1, 3}, {1000, 0, -1000});
   CHECK(results_of({"softmax", {f32({N, {3}})}}, {{"x0", x}})[0] == Data{1, 0, 0});

@@ -8,7 +8,7 @@
 
 #include "support/files.h"
 
-#define BNC_TARGETS(of) of(bn) of(cifar) of(checkpoint) of(csv) of(idx) of(npz) of(onnx) of(safetensors)
+#define BNC_TARGETS(of) of(bn) of(cifar) of(checkpoint) of(csv) of(idx) of(npz) of(onnx) of(safetensors) of(torch)
 #define BNC_DECLARE(name) extern "C" int fuzz_##name(const uint8_t* data, size_t size);
 BNC_TARGETS(BNC_DECLARE)
 

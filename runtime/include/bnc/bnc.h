@@ -12,5 +12,6 @@
 // copyable; a Session is used by one thread at a time.
 #pragma once
 
+#include "bnc/export.h"
 #include "bnc/network.h"
 #include "bnc/training.h"

@@ -11,6 +11,7 @@ import struct
 import zipfile
 
 import numpy as np
+import torch_corpus
 
 CORPORA = pathlib.Path(__file__).resolve().parent.parent / "corpora"
 
@@ -329,7 +330,7 @@ def onnx_models():
 
 def main():
     for target, inputs in {"bn": networks(), "safetensors": weights(), "npz": archives(), "idx": idx_pairs(), "cifar": cifar_batches(),
-                           "csv": tables(), "onnx": onnx_models(), "checkpoint": checkpoints()}.items():
+                           "csv": tables(), "onnx": onnx_models(), "torch": torch_corpus.archives(), "checkpoint": checkpoints()}.items():
         for name, data in inputs.items():
             write(target, name, data)
 

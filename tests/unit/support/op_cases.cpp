@@ -8,7 +8,7 @@ namespace {
 
 void add_maps(std::vector<OpCase>& cases) {
   for (const char* op : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "hard_sigmoid", "hard_swish", "clip", "exp",
-                         "log", "sqrt", "rsqrt", "neg", "abs"})
+                         "log", "erf", "sqrt", "rsqrt", "neg", "abs"})
     for (const TensorType& type : {f32({N, {5}}), f32({{17}}), f32({})}) cases.push_back({op, {type}});
   for (const char* op : {"relu_gradient", "leaky_relu_gradient", "elu_gradient", "gelu_gradient", "hard_sigmoid_gradient",
                          "hard_swish_gradient", "clip_gradient", "abs_gradient"})
@@ -52,6 +52,19 @@ void add_linear(std::vector<OpCase>& cases) {
   cases.push_back({"matmul", {f32({N, {7}}), f32({N, {3}})}, {{"transpose_left", true}}});
   cases.push_back({"matmul", {f32({N, {3}, {2}, {7}}), f32({{7}, {1}})}});
   cases.push_back({"matmul", {f32({N, {2}, {7}}), f32({{3}, {7}})}, {{"transpose_right", true}}});
+  for (bool tl : {false, true})
+    for (bool tr : {false, true}) {
+      const Dim m{tl ? 7 : 3}, k{tl ? 3 : 7};
+      const AttributeMap attributes = {{"transpose_left", tl}, {"transpose_right", tr}};
+      cases.push_back({"matmul", {f32({N, {2}, m, k}), tr ? f32({N, {2}, {5}, {7}}) : f32({N, {2}, {7}, {5}})}, attributes, 2});
+      cases.push_back({"matmul", {f32({{2}, m, k}), tr ? f32({N, {1}, {5}, {7}}) : f32({N, {1}, {7}, {5}})}, attributes, 2});
+      cases.push_back({"matmul", {f32({N, {2}, m, k}), tr ? f32({{1}, {1}, {1}, {7}}) : f32({{1}, {1}, {7}, {1}})}, attributes, 2});
+    }
+  cases.push_back({"matmul", {f32({{2}, {3}, N}), f32({{2}, N, {5}})}});
+  cases.push_back({"matmul", {f32({{2}, N, {3}}), f32({{2}, {5}, N})}, {{"transpose_left", true}, {"transpose_right", true}}});
+  cases.push_back({"matmul", {f32({{2}, {3}, {4}}), f32({{2}, N, {4}})}, {{"transpose_right", true}}});
+  cases.push_back({"matmul", {f32({N, {7}, {3}}), f32({{7}, {5}})}, {{"transpose_left", true}}});
+  cases.push_back({"matmul", {f32({{3}, {7}}), f32({N, {7}, {5}})}});
   cases.push_back({"dense", {f32({N, {7}}), f32({{7}, {5}}), f32({{5}})}});
   cases.push_back({"dense", {f32({N, {3}, {7}}), f32({{7}, {1}}), f32({{1}})}});
   cases.push_back({"dense", {f32({N, {7}}), f32({{7}, {5}}), {}}, {}, 1});
@@ -183,6 +196,12 @@ void add_reductions(std::vector<OpCase>& cases) {
       cases.push_back({op, {f32({})}, {{"keep_dims", keep}}});
     }
   cases.push_back({"reduce_max_gradient", {f32({N, {1}}), f32({N, {5}}), f32({N, {1}})}});
+  for (int axis : {0, 1, 2, -1})
+    for (bool keep : {false, true}) cases.push_back({"argmax", {f32({N, {3}, {5}})}, {{"axis", axis}, {"keep_dims", keep}}});
+  cases.push_back({"argmax", {f32({{2}, N, {3}, {2}})}, {{"axis", 1}}});
+  cases.push_back({"argmax", {f32({N, {1}, {5}})}, {{"axis", 1}}});
+  cases.push_back({"argmax", {f32({N})}});
+  cases.push_back({"argmax", {f32({{1}})}, {{"keep_dims", true}}});
   cases.push_back({"element_count", {f32({N, {5}, {3}})}, {{"axes", IntList{0, 2}}}});
   cases.push_back({"element_count", {i32({{2, true}, {5}})}});
   for (const char* op : {"softmax", "log_softmax"}) {

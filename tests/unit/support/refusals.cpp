@@ -13,7 +13,7 @@ void add_wrong_element_types(std::vector<Refusal>& all) {
   for (const char* op :
        {"relu", "leaky_relu", "elu",   "sigmoid", "tanh",    "softplus",    "gelu",       "hard_sigmoid", "hard_swish", "clip",   "exp",
         "log",  "sqrt",       "rsqrt", "neg",     "abs",     "softmax", "log_softmax", "reduce_sum", "reduce_mean",  "reduce_max",
-        "moments"})
+        "moments", "erf", "argmax"})
     all.push_back({op, 1, {i32({N, {5}})}, {}, {"i32[N, 5]", "f32"}});
   for (const char* op : {"add", "sub", "mul", "div", "maximum", "trust_ratio", "relu_gradient", "leaky_relu_gradient", "elu_gradient",
                          "gelu_gradient", "hard_sigmoid_gradient", "hard_swish_gradient", "clip_gradient", "abs_gradient",
@@ -36,8 +36,10 @@ void add_wrong_element_types(std::vector<Refusal>& all) {
 
 void add_linear(std::vector<Refusal>& all) {
   all.push_back({"matmul", 2, {f32({N}), f32({{5}, {3}})}, {}, {"f32[N]", "f32[5, 3]"}});
-  all.push_back({"matmul", 2, {x, f32({{2}, {5}, {3}})}, {}, {"f32[2, 5, 3]"}});
-  all.push_back({"matmul", 3, {f32({N, {2}, {5}}), f32({{2}, {3}})}, {{"transpose_left", true}}, {"f32[N, 2, 5]"}});
+  all.push_back({"matmul", 2, {x, c5}, {}, {"f32[5]"}});
+  all.push_back({"matmul", 3, {f32({N, {2}, {5}}), f32({{2}, {5}, {3}})}, {}, {"f32[N, 2, 5]", "f32[2, 5, 3]"}});
+  all.push_back({"matmul", 3, {f32({{2}, {4}, {5}, {2}}), f32({{3}, {1}, {5}, {3}})}, {{"transpose_left", true}}, {"f32[2, 4, 5, 2]"}});
+  all.push_back({"matmul", 4, {f32({N, {2}, {5}}), f32({N, {5}, {3}})}, {{"transpose_left", true}}, {"2 and 5", "transpose_left=true"}});
   all.push_back({"matmul", 4, {f32({N, {784}}), f32({{100}, {10}})}, {}, {"784", "100", "f32[N, 784]", "f32[100, 10]"}});
   all.push_back({"matmul", 4, {x, f32({{5}, {3}})}, {{"transpose_left", true}}, {"N and 5", "transpose_left=true"}});
   all.push_back({"dense", 2, {f32({{5}}), f32({{5}, {3}})}, {}, {"f32[5]"}});
@@ -266,7 +268,7 @@ void add_maps_and_reductions(std::vector<Refusal>& all) {
   all.push_back({"elu", 2, {x}, {{"alpha", 1e39}}, {"`alpha` must be a finite number, got 1e+39, which is inf as f32"}});
   all.push_back({"element_count", 1, {x}, {{"axes", IntList{-3}}}, {"axis -3"}});
   all.push_back({"reduce_max_gradient", 2, {f32({N, {1}}), x, f32({N})}, {}, {"f32[N, 1]", "f32[N]", "f32[N, 5]"}});
-  for (const char* op : {"softmax", "log_softmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
+  for (const char* op : {"softmax", "log_softmax", "argmax"}) all.push_back({op, 2, {x}, {{"axis", 2}}, {"axis 2"}});
   all.push_back({"dropout", 2, {x, labels}, {}, {"i32[N]"}});
   all.push_back({"dropout", 3, {x}, {{"rate", 1.0}}, {"1"}});
   all.push_back(

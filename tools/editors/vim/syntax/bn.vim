@@ -20,9 +20,9 @@ syntax match bnOpNormalization /\<\%(batch_norm\|layer_norm\|rms_norm\|group_nor
 highlight default link bnOpNormalization bnOp
 syntax match bnOpActivations /\<\%(relu\|leaky_relu\|elu\|sigmoid\|tanh\|softplus\|gelu\|hard_sigmoid\|hard_swish\|prelu\|clip\|softmax\|log_softmax\)\>\ze\s*(/
 highlight default link bnOpActivations bnOp
-syntax match bnOpArithmetic /\<\%(add\|sub\|mul\|div\|maximum\|neg\|abs\|exp\|log\|sqrt\|rsqrt\|one_minus_power\|trust_ratio\|learning_rate\)\>\ze\s*(/
+syntax match bnOpArithmetic /\<\%(add\|sub\|mul\|div\|maximum\|neg\|abs\|exp\|log\|erf\|sqrt\|rsqrt\|one_minus_power\|trust_ratio\|learning_rate\)\>\ze\s*(/
 highlight default link bnOpArithmetic bnOp
-syntax match bnOpReductions /\<\%(reduce_sum\|reduce_mean\|reduce_max\|element_count\)\>\ze\s*(/
+syntax match bnOpReductions /\<\%(reduce_sum\|reduce_mean\|reduce_max\|argmax\|element_count\)\>\ze\s*(/
 highlight default link bnOpReductions bnOp
 syntax match bnOpShapes /\<\%(reshape\|flatten\|broadcast_to\|transpose\|slice\|concat\|pad\|resize\|interpolate\|one_hot\)\>\ze\s*(/
 highlight default link bnOpShapes bnOp

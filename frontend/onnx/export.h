@@ -1,0 +1,27 @@
+// Networks become models of ONNX.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "frontend/onnx/onnx_model.h"
+#include "ir/graph.h"
+#include "ir/tensor.h"
+
+namespace bnc {
+
+// The version of ONNX's ops that models are written for: the first with LayerNormalization.
+inline constexpr int64_t exported_opset = 17;
+inline constexpr int64_t exported_ir_version = 8;  // of the format, that of the same release
+
+struct OnnxExport {
+  OnnxModel model;
+  std::vector<std::string> notes;  // what the user should know of it, a sentence each
+};
+
+// What the network computes in inference, with these weights. Its inputs and outputs keep their names, types and shapes; the batch size
+// is the symbol that the network has for it, and i32 is int32, so that the arrays that bnc takes fit. Between them images are channels
+// first, as ONNX's layers take them. CompileError that names every node which cannot be said in ONNX.
+OnnxExport export_onnx(const Graph& graph, const Weights& weights, const std::string& version);
+
+}  // namespace bnc

@@ -1,0 +1,92 @@
+#include "frontend/onnx/import/written.h"
+
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "frontend/frontend.h"
+#include "frontend/onnx/import/preprocessing.h"
+#include "frontend/write_source.h"
+
+namespace bnc::onnx {
+
+namespace {
+
+// What nothing reads: layers that got a bias, reshapes that met others, the other branch of a fold.
+void erase_unread(Graph& graph, Weights& weights) {
+  std::set<const Node*> read;
+  std::vector<const Node*> open;
+  for (const Output& output : graph.outputs) open.push_back(output.value.node);
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    if (!read.insert(node).second) continue;
+    for (const Value& operand : node->operands)
+      if (operand) open.push_back(operand.node);
+  }
+  for (auto node = graph.nodes().end(); node != graph.nodes().begin();) {
+    --node;
+    if (read.contains(node->get()) || (*node)->is("input")) continue;
+    weights.erase((*node)->results[0].name);
+    Node* unread = node->get();
+    ++node;
+    graph.erase(unread);
+  }
+}
+
+std::string comment_of(const OnnxModel& model) {
+  const std::string file = std::filesystem::path(*model.file).filename().string();
+  std::string producer = model.producer.empty() ? ""
+                                                : fmt::format(", written by {}{}{}", model.producer,
+                                                              model.producer_version.empty() ? "" : " ", model.producer_version);
+  std::string comment = fmt::format("Imported from {} (opset {}{}).", file, model.opset(), producer);
+  std::erase_if(comment, [](char c) { return static_cast<unsigned char>(c) < 32; });
+  return comment;
+}
+
+// Fine-tuning as one would begin it, where the network tells classes apart: it gives a score, or a probability, for each.
+std::string train_section(const Graph& graph) {
+  const Output& output = graph.outputs.front();
+  const TensorType& type = output.value.type();
+  const bool classes = type.dtype == DType::f32 && type.rank() == 2 && type.shape[0] == Dim{1, true} && !type.shape[1].batch &&
+                       type.shape[1].factor > 1;
+  if (!classes || graph.outputs.size() != 1) return "";
+  const std::string scores = output.value.node->is("softmax") ? fmt::format("log({} + 1e-07), ", output.name) : "";
+  return fmt::format(
+      "\ntrain {} {{\n  loss = softmax_cross_entropy({}labels)\n  optimizer = sgd(rate=0.001, momentum=0.9)\n  batch = 32\n  epochs = "
+      "1\n}}\n",
+      graph.name, scores);
+}
+
+}  // namespace
+
+OnnxImport written(const OnnxModel& model, Importer& importer) {
+  Graph& graph = importer.graph;
+  erase_unread(graph, importer.weights);
+  name_preprocessing(graph, importer.weights);
+  erase_unread(graph, importer.weights);
+  OnnxImport result;
+  SourceNames names;
+  result.source = write_source(graph, {.comment = comment_of(model), .initializers = false}, &names);
+  result.graph = parse_module(make_source(result.source, graph.name + ".bn")).main().clone();
+  result.source += train_section(result.graph);
+  std::map<std::string, std::string> before;
+  for (const auto& [from, to] : names) before[to] = from;
+  for (const auto& node : result.graph.nodes()) {
+    if (!node->is("parameter") && !node->is("state")) continue;
+    const std::string& name = node->results[0].name;
+    const Weight* weight = importer.weights.find(before.contains(name) ? before.at(name) : name);
+    BNC_CHECK(weight, "an imported parameter has no weight: " + name);
+    result.weights.set(name, *weight);
+  }
+  size_t next = 0;
+  for (const Node* input : result.graph.nodes_of("input"))
+    result.inputs.emplace_back(model.graph.inputs[next++].name, input->results[0].name);
+  for (size_t k = 0; k < result.graph.outputs.size(); ++k)
+    result.outputs.emplace_back(model.graph.outputs[k].name, result.graph.outputs[k].name);
+  result.notes = std::move(importer.notes);
+  return result;
+}
+
+}  // namespace bnc::onnx

@@ -1,0 +1,215 @@
+// ONNX models as networks: what is written, that it computes the same, and what cannot be imported.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "frontend/frontend.h"
+#include "frontend/onnx/import.h"
+#include "ir/diagnostic.h"
+#include "ir/evaluate.h"
+#include "support/files.h"
+#include "support/onnx_bytes.h"
+
+namespace bnc {
+
+namespace {
+
+using namespace bnc::test;
+using namespace bnc::test::onnx;
+
+std::string integers(const std::string& name, const std::vector<int64_t>& values) {
+  std::string text;
+  for (const int64_t value : values) text += integer(8, value);
+  return attribute(name, 7, text);
+}
+std::string whole(const std::string& name, int64_t value) { return attribute(name, 2, integer(3, value)); }
+std::string real(const std::string& name, float value) { return attribute(name, 1, "\x15" + raw<float>({value})); }
+std::string integer_tensor(const std::string& name, const std::vector<int64_t>& values) {
+  return raw_tensor(name, 7, {static_cast<int64_t>(values.size())}, raw(values));
+}
+// 1, 2, 3 .. times `scale`.
+std::string counted(const std::string& name, const std::vector<int64_t>& dims, float scale = 1) {
+  std::vector<float> values(static_cast<size_t>(element_count(dims)));
+  for (size_t k = 0; k < values.size(); ++k) values[k] = scale * static_cast<float>(k + 1);
+  return float_tensor(name, dims, values);
+}
+
+OnnxImport imported(const GraphText& graph, const OnnxImportOptions& options = {}) {
+  return import_onnx(parse_onnx(model(graph), "m.onnx"), options);
+}
+
+std::string import_error(const GraphText& graph, const OnnxImportOptions& options = {}) {
+  return message_of<CompileError>([&] { imported(graph, options); });
+}
+
+Tensor tensor(std::vector<int64_t> dims, float scale = 1) {
+  Tensor made = Tensor::filled(DType::f32, std::move(dims), 0);
+  for (size_t k = 0; k < made.data.size(); ++k) made.data[k] = scale * std::sin(static_cast<double>(k));
+  return made;
+}
+
+// The network's output `y` for `x`.
+Tensor evaluated(const OnnxImport& network, const Tensor& x) {
+  Bindings bindings{{"x", x}};
+  for (const auto& [name, weight] : network.weights.entries()) bindings[name] = weight.to_tensor();
+  return evaluate(network.graph, bindings).outputs.at("y");
+}
+
+bool has(const OnnxImport& network, const std::string& text) {
+  if (!contains(network.source, text)) MESSAGE("the source is:\n" << network.source);
+  return contains(network.source, text);
+}
+
+std::vector<std::string> image(int64_t channels, int64_t height, int64_t width) {
+  return {symbol("N"), size(channels), size(height), size(width)};
+}
+
+}  // namespace
+
+TEST_CASE("onnx import: a convolution is channels last, its input in the model's own layout") {
+  const OnnxImport network =
+      imported({.nodes = {node("Conv", "c", {"x", "w", "b"}, {"y"}, {integers("pads", {0, 0, 1, 0}), integers("strides", {2, 1})})},
+                .initializers = {counted("w", {2, 3, 2, 1}), float_tensor("b", {2}, {10, 20})},
+                .inputs = {value("x", image(3, 3, 2))},
+                .outputs = {value("y", {})}});
+  CHECK(has(network, "x: f32[N, 3, 3, 2] layout=nchw"));
+  CHECK(has(network, "return y = conv2d(x, 2, [2, 1], stride=[2, 1], padding=[0, 1, 0, 0]) layout=nchw"));
+  const Weight* weight = network.weights.find("conv_1.weight");
+  REQUIRE(weight);
+  CHECK(weight->dims == std::vector<int64_t>{2, 1, 3, 2});
+  CHECK(weight->data[1] == 7);   // [0, 0, 0, 1] here is [1, 0, 0, 0] there
+  const Tensor x = tensor({1, 3, 3, 2}), y = evaluated(network, x);
+  REQUIRE(y.dims == std::vector<int64_t>{1, 2, 2, 2});
+  // Output [filter, row, column] by its definition.
+  for (int64_t f = 0; f < 2; ++f)
+    for (int64_t i = 0; i < 2; ++i)
+      for (int64_t j = 0; j < 2; ++j) {
+        double sum = f ? 20 : 10;
+        for (int64_t c = 0; c < 3; ++c)
+          for (int64_t k = 0; k < 2; ++k)
+            if (2 * i + k < 3)
+              sum += x.data[static_cast<size_t>((c * 3 + 2 * i + k) * 2 + j)] * static_cast<double>((f * 3 + c) * 2 + k + 1);
+        CHECK(y.data[static_cast<size_t>((f * 2 + i) * 2 + j)] == doctest::Approx(sum).epsilon(1e-6));
+      }
+}
+
+TEST_CASE("onnx import: the rows of a dense layer behind an image stand in the order of its pixels") {
+  const OnnxImport network =
+      imported({.nodes = {node("Relu", "", {"x"}, {"r"}), node("MaxPool", "", {"r"}, {"h"}, {integers("kernel_shape", {1, 1})}),
+                          node("Flatten", "", {"h"}, {"f"}), node("Gemm", "", {"f", "w", "b"}, {"y"}, {whole("transB", 1)})},
+                .initializers = {counted("w", {4, 12}), counted("b", {4})},
+                .inputs = {value("x", image(3, 2, 2))},
+                .outputs = {value("y", {})}});
+  CHECK_FALSE(contains(network.source, "transpose"));
+  const Tensor x = tensor({2, 3, 2, 2}), y = evaluated(network, x);
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t u = 0; u < 4; ++u) {
+      double sum = static_cast<double>(u + 1);
+      for (int64_t k = 0; k < 12; ++k) sum += std::max(0.0, x.data[static_cast<size_t>(n * 12 + k)]) * static_cast<double>(u * 12 + k + 1);
+      CHECK(y.data[static_cast<size_t>(n * 4 + u)] == doctest::Approx(sum).epsilon(1e-6));
+    }
+}
+
+TEST_CASE("onnx import: a batch norm keeps epsilon and momentum; what is doubtful is told") {
+  const std::vector<std::string> operands = {"x", "g", "b", "m", "v"};
+  const auto with = [&](const std::vector<std::string>& attributes, float mean) {
+    return GraphText{
+        .nodes = {node("BatchNormalization", "bn", operands, {"y"}, attributes)},
+        .initializers = {counted("g", {2}), counted("b", {2}), float_tensor("m", {2}, {mean, 0}), float_tensor("v", {2}, {1, 1})}};
+  };
+  const OnnxImport network = imported(with({real("epsilon", 1e-3f), real("momentum", 0.99f)}, 0.5));
+  CHECK(has(network, "batch_norm(x, epsilon=0.001, stats=ema(decay=0.99))"));
+  CHECK(network.notes.empty());
+  CHECK(network.weights.find("batch_norm_1.mean")->data[0] == 0.5);
+  const auto notes = [&](const GraphText& graph) {
+    std::string all;
+    for (const std::string& note : imported(graph).notes) all += note + "\n";
+    return all;
+  };
+  CHECK(contains(notes(with({}, 0)), "never trained"));
+  CHECK(contains(notes(with({real("momentum", 0.1f)}, 1)), "momentum of 0.1"));
+  CHECK(contains(notes(with({whole("training_mode", 1)}, 1)), "training mode"));
+}
+
+TEST_CASE("onnx import: shapes computed from the input's own are known, the batch size among them") {
+  const GraphText graph{
+      .nodes = {node("Shape", "", {"x"}, {"s"}), node("Gather", "", {"s", "zero"}, {"n"}, {whole("axis", 0)}),
+                node("Unsqueeze", "", {"n", "axes"}, {"n1"}), node("Concat", "", {"n1", "rest"}, {"shape"}, {whole("axis", 0)}),
+                node("Reshape", "", {"x", "shape"}, {"y"})},
+      .initializers = {raw_tensor("zero", 7, {}, raw<int64_t>({0})), integer_tensor("axes", {0}), integer_tensor("rest", {-1})},
+      .inputs = {value("x", {symbol("N"), size(2), size(3)})},
+      .outputs = {value("y", {})}};
+  CHECK(has(imported(graph), "return y = reshape(x, [N, 6])"));
+}
+
+TEST_CASE("onnx import: a batch size that the file fixes becomes any, unless an op depends on it") {
+  GraphText graph{.nodes = {node("Reshape", "", {"x", "shape"}, {"h"}), node("Relu", "", {"h"}, {"y"})},
+                  .initializers = {integer_tensor("shape", {5, 6})},
+                  .inputs = {value("x", {size(5), size(2), size(3)})},
+                  .outputs = {value("y", {size(5), size(6)})}};
+  CHECK(has(imported(graph), "relu(reshape(x, [N, 6]))"));
+  CHECK(has(imported(graph, {.shapes = {}, .keep_batch = true}), "relu(reshape(x, [5, 6]))"));
+  graph.nodes = {node("ReduceSum", "", {"x"}, {"y"}, {whole("keepdims", 0)})};
+  graph.outputs = {value("y", {})};
+  const OnnxImport kept = imported(graph);
+  CHECK(has(kept, "x: f32[5, 2, 3]"));
+  CHECK(contains(kept.notes.at(0), "stays 5"));
+}
+
+TEST_CASE("onnx import: sizes that the file leaves open are asked for") {
+  const GraphText graph{
+      .nodes = {node("Relu", "", {"x"}, {"y"})}, .initializers = {}, .inputs = {value("x", {symbol("N"), size(3), symbol("H")})}};
+  CHECK(contains(import_error(graph), "`H`"));
+  CHECK(contains(import_error(graph), "--shape x="));
+  CHECK(has(imported(graph, {.shapes = {{"x", {-1, 3, 8}}}}), "x: f32[N, 3, 8]"));
+}
+
+TEST_CASE("onnx import: one error lists every node that cannot be imported, those alike together") {
+  const GraphText graph{.nodes = {node("TopK", "first", {"x"}, {"a"}), node("TopK", "second", {"x"}, {"b"}), node("Relu", "", {"a"}, {"c"}),
+                                  node("Det", "last", {"c"}, {"d"}), node("Add", "", {"d", "b"}, {"y"})}};
+  const std::string error = import_error(graph);
+  CHECK(contains(error, "m.onnx: 3 of 5 nodes cannot be imported"));
+  CHECK(contains(error, "TopK node `first` and 1 more: bnc has no op for it"));
+  CHECK(contains(error, "Det node `last`"));
+}
+
+TEST_CASE("onnx import: wrong models end in an error") {
+  const auto refused = [](std::vector<std::string> nodes, std::vector<std::string> initializers = {}) {
+    return import_error({.nodes = std::move(nodes), .initializers = std::move(initializers)});
+  };
+  CHECK(contains(refused({node("Relu", "", {}, {"y"})}), "operand 0 is missing"));
+  CHECK(contains(refused({node("Conv", "", {"x", "w"}, {"y"})}, {counted("w", {1, 1})}), "its operands are"));
+  CHECK(contains(refused({node("Reshape", "", {"x", "s"}, {"y"})}, {integer_tensor("s", {-1, -1})}), "two dimensions"));
+  CHECK(contains(refused({node("Reshape", "", {"x", "s"}, {"y"})}, {integer_tensor("s", {int64_t{1} << 62, 1 << 30})}), "do not fit"));
+  CHECK(contains(refused({node("Transpose", "", {"x"}, {"y"}, {integers("perm", {0, 0})})}), "named twice"));
+  CHECK(contains(refused({node("Concat", "", {"x"}, {"y"}, {whole("axis", 9)})}), "axis 9"));
+  CHECK(contains(
+      refused({node("ConstantOfShape", "", {"s"}, {"c"}), node("Add", "", {"x", "c"}, {"y"})}, {integer_tensor("s", {int64_t{1} << 40})}),
+      "too many elements"));
+  CHECK(contains(refused({node("Split", "", {"x"}, {"y", "z"}, {whole("axis", 0)})}), "batch size"));
+  CHECK(contains(refused({node("Gather", "", {"x", "i"}, {"y"}, {whole("axis", 1)})}, {integer_tensor("i", {7})}), "index 7"));
+}
+
+TEST_CASE("onnx import: names that are no words are replaced, those that are stay") {
+  const OnnxImport network = imported({.nodes = {node("Relu", "", {"input.1"}, {"17"}), node("Relu", "", {"17"}, {"18"})},
+                                       .initializers = {},
+                                       .inputs = {value("input.1", {symbol("N"), size(2)})},
+                                       .outputs = {value("17", {}), value("18", {})}});
+  CHECK(network.inputs.at(0) == std::pair<std::string, std::string>("input.1", "input_1"));
+  CHECK(network.outputs.at(1) == std::pair<std::string, std::string>("18", "y_18"));
+}
+
+TEST_CASE("onnx import: an input that the model normalizes itself is preprocessed") {
+  const OnnxImport network = imported(
+      {.nodes = {node("Sub", "", {"x", "mean"}, {"h"}), node("Div", "", {"h", "deviation"}, {"n"}), node("Conv", "", {"n", "w"}, {"y"})},
+       .initializers = {float_tensor("mean", {1, 2, 1, 1}, {0.5, 0.25}), float_tensor("deviation", {1, 2, 1, 1}, {2, 4}),
+                        counted("w", {1, 2, 1, 1})},
+       .inputs = {value("x", image(2, 2, 2))},
+       .outputs = {value("y", {})}});
+  CHECK(has(network, "preprocess(x, given, per=channel)"));
+  const Tensor x = tensor({1, 2, 2, 2}), y = evaluated(network, x);
+  for (size_t k = 0; k < 4; ++k) CHECK(y.data[k] == doctest::Approx((x.data[k] - 0.5) / 2 + 2 * (x.data[4 + k] - 0.25) / 4).epsilon(1e-6));
+}
+
+}  // namespace bnc
