@@ -6,10 +6,11 @@ Three lines to a prediction::
     program = bnc.load("model.bn").compile(weights="weights.safetensors")
     y = program(x)                                   # a numpy array in, a numpy array out
 
-A network is text in bnc's language (``bnc.Network(text)``, ``bnc.load(path)``). It is compiled with weights to a
-``Program``, which is called on arrays; trained by ``bnc.train`` on a data set, or step by step by ``network.trainer()``; explained and
-verified (``network.explain``, ``network.verify``); and written as an object file with a C header (``network.to_object``). Weights are
-dictionaries from names to float32 arrays. What goes wrong is a ``bnc.Error``, which knows file, line and advice.
+A network is text in bnc's language (``bnc.Network(text)``, ``bnc.load(path)``), or comes from elsewhere (``bnc.from_onnx``,
+``bnc.from_torch``). It is compiled with weights to a ``Program``, which is called on arrays; trained by ``bnc.train`` on a data
+set, or step by step by ``network.trainer()``; explained and verified (``network.explain``, ``network.verify``); and written as
+an object file with a C header (``network.to_object``). Weights are dictionaries from names to float32 arrays. What goes wrong
+is a ``bnc.Error``, which knows file, line and advice.
 
 docs/python.md goes through all of it, docs/language.md is about networks.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from . import _native
 from ._errors import DivergenceError, Error, InternalError
+from ._interchange import from_onnx, from_torch
 from ._network import Network, Program, Tensor, Trainer, load
 from ._reports import Entry, Explanation, History, LayerCheck, Verification
 from ._training import Progress, TrainResult, train
@@ -24,7 +26,8 @@ from ._weights import Weights, load_weights, save_weights
 
 __version__: str = _native.version().split()[1]
 __all__ = ["DivergenceError", "Entry", "Error", "Explanation", "History", "InternalError", "LayerCheck", "Network", "Program", "Progress",
-           "Tensor", "TrainResult", "Trainer", "Verification", "Weights", "load", "load_weights", "save_weights", "train", "version"]
+           "Tensor", "TrainResult", "Trainer", "Verification", "Weights",
+           "from_onnx", "from_torch", "load", "load_weights", "save_weights", "train", "version"]
 
 
 def version() -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-import typing
+from typing import Any, Optional
 
 _HEAD = re.compile(r"^(?:(?P<file>[^:\n]+):(?P<line>\d+)(?::(?P<column>\d+))?: )?(?P<severity>error|warning|note|help): (?P<text>.*)$")
 _PLACE = re.compile(r"^(?P<file>[^:\s]+):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<text>.*)$")
@@ -25,12 +25,12 @@ class Error(Exception):
 
     def __init__(self, text: str):
         self.message: str = ""
-        self.file: typing.Optional[str] = None
-        self.line: typing.Optional[int] = None
-        self.column: typing.Optional[int] = None
-        self.source: typing.Optional[str] = None
-        self.notes: typing.List[str] = []
-        helps: typing.List[str] = []
+        self.file: Optional[str] = None
+        self.line: Optional[int] = None
+        self.column: Optional[int] = None
+        self.source: Optional[str] = None
+        self.notes: list[str] = []
+        helps: list[str] = []
         lines = text.rstrip("\n").split("\n")
         severity = None
         for number, line in enumerate(lines):
@@ -52,7 +52,7 @@ class Error(Exception):
                 self.source = lines[number - 1]
         if not self.message:
             self.message = lines[0]
-        self.help: typing.Optional[str] = "\n".join(helps) or None
+        self.help: Optional[str] = "\n".join(helps) or None
         super().__init__(text[len("error: "):].rstrip("\n") if text.startswith("error: ") else text.rstrip("\n"))
 
     def _take_place(self, match: "re.Match[str]") -> None:
@@ -72,7 +72,7 @@ class DivergenceError(Error):
     checkpoint_path, best_weights_path, report_path   what the run has kept; empty where it has not
     """
 
-    def __init__(self, found: typing.Tuple[str, typing.Dict[str, typing.Any]]):
+    def __init__(self, found: tuple[str, dict[str, Any]]):
         text, facts = found
         super().__init__(text)
         self.step: int = facts["step"]

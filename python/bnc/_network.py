@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-import typing
+from typing import Any, Iterable, Mapping, NamedTuple, Optional
 import warnings as _warnings
 
 import numpy
@@ -12,20 +12,20 @@ from ._reports import Explanation, History, Verification
 from ._weights import PathLike, Weights, WeightsLike, from_native, to_native
 
 
-class Tensor(typing.NamedTuple):
+class Tensor(NamedTuple):
     """A tensor of a network's signature, or one of its weights."""
 
     name: str
     type: str  #: "f32[N, 784]"
-    shape: typing.Tuple[int, ...]  #: with -k for a dimension of k * N, N being the batch size
+    shape: tuple[int, ...]  #: with -k for a dimension of k * N, N being the batch size
     trainable: bool
 
 
-def _tensors(infos: typing.Iterable[typing.Any]) -> typing.List[Tensor]:
+def _tensors(infos: Iterable[Any]) -> list[Tensor]:
     return [Tensor(*info) for info in infos]
 
 
-def _warn(texts: typing.Iterable[str], level: int = 3) -> None:
+def _warn(texts: Iterable[str], level: int = 3) -> None:
     for text in texts:
         _warnings.warn(text.strip(), stacklevel=level)
 
@@ -49,20 +49,20 @@ class Program(_native.Program):
     batch is not fixed), ``arena_bytes``, ``compile_ms``.
     """
 
-    def __init__(self, network: "Network", weights: typing.Optional[WeightsLike] = None, batch: typing.Optional[int] = None,
+    def __init__(self, network: "Network", weights: Optional[WeightsLike] = None, batch: Optional[int] = None,
                  threads: int = 0, cpu: str = "native"):
-        texts: typing.List[str] = []
+        texts: list[str] = []
         super().__init__(network._native, to_native(weights), batch, threads, cpu, texts)
         self._name = network.name
         _warn(texts, 4)
 
     @property
-    def inputs(self) -> typing.List[Tensor]:
+    def inputs(self) -> list[Tensor]:
         """What it takes, in order."""
         return _tensors(super().inputs)
 
     @property
-    def outputs(self) -> typing.List[Tensor]:
+    def outputs(self) -> list[Tensor]:
         """What it gives, in order."""
         return _tensors(super().outputs)
 
@@ -79,9 +79,9 @@ class Trainer:
 
     def __init__(self, native: _native.Trainer):
         self._native = native
-        self._losses: typing.List[float] = []
+        self._losses: list[float] = []
 
-    def step(self, *arrays: typing.Any, **named: typing.Any) -> float:
+    def step(self, *arrays: Any, **named: Any) -> float:
         """One step of the optimizer on one batch; returns the loss before it.
 
         Takes the network's inputs and then the targets of its loss, in order or by name. All hold ``batch`` examples. Labels are integers.
@@ -114,12 +114,12 @@ class Trainer:
         return History({"step": range(1, len(self._losses) + 1), "loss": self._losses})
 
     @property
-    def inputs(self) -> typing.List[Tensor]:
+    def inputs(self) -> list[Tensor]:
         """What a step takes: the network's inputs, then the targets."""
         return _tensors(self._native.inputs)
 
     @property
-    def readable(self) -> typing.List[str]:
+    def readable(self) -> list[str]:
         """What :meth:`read` gives."""
         return self._native.readable
 
@@ -153,22 +153,22 @@ class Network:
         return self._native.name
 
     @property
-    def inputs(self) -> typing.List[Tensor]:
+    def inputs(self) -> list[Tensor]:
         """What it takes, in order."""
         return _tensors(self._native.inputs())
 
     @property
-    def targets(self) -> typing.List[Tensor]:
+    def targets(self) -> list[Tensor]:
         """What a training step takes beside the inputs."""
         return _tensors(self._native.targets())
 
     @property
-    def outputs(self) -> typing.List[Tensor]:
+    def outputs(self) -> list[Tensor]:
         """What it gives, in order."""
         return _tensors(self._native.outputs())
 
     @property
-    def parameters(self) -> typing.List[Tensor]:
+    def parameters(self) -> list[Tensor]:
         """Its weights: parameters and running statistics, in order."""
         return _tensors(self._native.parameters())
 
@@ -181,7 +181,7 @@ class Network:
         """Fresh weights; the same for the same seed, and those that ``bnc train --seed`` begins with."""
         return from_native(self._native.initialize(seed))
 
-    def compile(self, weights: typing.Optional[WeightsLike] = None, batch: typing.Optional[int] = None, threads: int = 0,
+    def compile(self, weights: Optional[WeightsLike] = None, batch: Optional[int] = None, threads: int = 0,
                 cpu: str = "native") -> Program:
         """Machine code for this network with these weights, batch norms folded: a :class:`Program`, which is called on arrays.
 
@@ -192,9 +192,9 @@ class Network:
         """
         return Program(self, weights, batch, threads, cpu)
 
-    def trainer(self, weights: typing.Optional[WeightsLike] = None, batch: typing.Optional[int] = None, seed: typing.Optional[int] = None,
-                threads: int = 0, cpu: str = "native", gradients: bool = False, steps: typing.Optional[int] = None,
-                steps_an_epoch: typing.Optional[int] = None) -> Trainer:
+    def trainer(self, weights: Optional[WeightsLike] = None, batch: Optional[int] = None, seed: Optional[int] = None,
+                threads: int = 0, cpu: str = "native", gradients: bool = False, steps: Optional[int] = None,
+                steps_an_epoch: Optional[int] = None) -> Trainer:
         """A :class:`Trainer`, for loops over batches of your own; :func:`train` is the loop that comes with bnc.
 
         weights   to begin with; without them fresh ones, of ``initialize(seed)``
@@ -205,23 +205,23 @@ class Network:
         """
         return Trainer(_native.trainer(self._native, to_native(weights), batch, seed, threads, cpu, gradients, steps, steps_an_epoch))
 
-    def explain(self, weights: typing.Optional[WeightsLike] = None, mode: str = "infer", batch: typing.Optional[int] = None,
+    def explain(self, weights: Optional[WeightsLike] = None, mode: str = "infer", batch: Optional[int] = None,
                 cpu: str = "native") -> Explanation:
         """What became of every batch norm and dropped bias, and why. With weights also what folding changes. ``mode`` is infer or train."""
         if mode not in ("infer", "train"):
             raise ValueError(f"mode is {mode!r}, but may be 'infer' or 'train'")
         return Explanation._from_native(self._native.explain(to_native(weights), mode == "train", batch, cpu))
 
-    def verify(self, weights: WeightsLike, inputs: typing.Optional[typing.Mapping[str, typing.Any]] = None,
-               batch: typing.Optional[int] = None, seed: int = 1, bound: float = 1e-4, threads: int = 0,
+    def verify(self, weights: WeightsLike, inputs: Optional[Mapping[str, Any]] = None,
+               batch: Optional[int] = None, seed: int = 1, bound: float = 1e-4, threads: int = 0,
                cpu: str = "native") -> Verification:
         """Compiled code against the float64 evaluator, layer by layer, on ``inputs`` by name or on random numbers of ``seed``."""
         found, texts = self._native.verify(to_native(weights), dict(inputs or {}), batch, seed, bound, threads, cpu)
         _warn(texts)
         return Verification._from_native(found)
 
-    def to_object(self, path: PathLike, weights: WeightsLike, header: typing.Optional[PathLike] = None,
-                  batch: typing.Optional[int] = None, name: typing.Optional[str] = None, cpu: str = "native") -> None:
+    def to_object(self, path: PathLike, weights: WeightsLike, header: Optional[PathLike] = None,
+                  batch: Optional[int] = None, name: Optional[str] = None, cpu: str = "native") -> None:
         """Writes an object file that needs no library, weights embedded, and the C header beside it if ``header`` is its path.
 
         ``name`` stands in the place of the network's name in ``NAME_infer``.
@@ -232,7 +232,7 @@ class Network:
         if header is not None:
             _native.write_file(os.fspath(header), text.encode())
 
-    def emit(self, stage: str = "graph", weights: typing.Optional[WeightsLike] = None, batch: typing.Optional[int] = None,
+    def emit(self, stage: str = "graph", weights: Optional[WeightsLike] = None, batch: Optional[int] = None,
              cpu: str = "native") -> str:
         """The network as text at a stage of the compiler: ast, graph, loops, llvm or asm."""
         return self._native.emit(stage, to_native(weights), batch, cpu)

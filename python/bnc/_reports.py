@@ -6,19 +6,19 @@ import dataclasses
 import html
 import math
 import os
-import typing
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
 import numpy
 
 
-def _table(head: typing.Sequence[str], rows: typing.Iterable[typing.Sequence[typing.Any]]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """HTML; the cells are escaped here."""
-    def line(cells: typing.Sequence[typing.Any], tag: str) -> str:
+    def line(cells: Sequence[Any], tag: str) -> str:
         return "<tr>" + "".join(f'<{tag} style="text-align:left">{html.escape(str(cell))}</{tag}>' for cell in cells) + "</tr>"
     return f"<table><thead>{line(head, 'th')}</thead><tbody>{''.join(line(row, 'td') for row in rows)}</tbody></table>"
 
 
-def _short(value: typing.Optional[float]) -> str:
+def _short(value: Optional[float]) -> str:
     return "-" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
@@ -42,20 +42,20 @@ class Entry:
 class Explanation:
     """What the compiler made of a network, as ``bnc explain`` tells it: ``print(net.explain(weights))``."""
 
-    batch_norms: typing.List[Entry]
-    biases: typing.List[Entry]  #: those that were dropped
-    contractions: typing.List[Entry]  #: how each product was cut into tiles
+    batch_norms: list[Entry]
+    biases: list[Entry]  #: those that were dropped
+    contractions: list[Entry]  #: how each product was cut into tiles
     flops_before: float
     flops_after: float
     bytes_before: float
     bytes_after: float
     arena_before: int
     arena_after: int
-    predicted_difference: typing.Optional[float]  #: of the outputs, by rounding the folded weights; None without weights
-    measured_difference: typing.Optional[float]  #: the same on random inputs; None for large networks
+    predicted_difference: Optional[float]  #: of the outputs, by rounding the folded weights; None without weights
+    measured_difference: Optional[float]  #: the same on random inputs; None for large networks
 
     @classmethod
-    def _from_native(cls, found: typing.Dict[str, typing.Any]) -> "Explanation":
+    def _from_native(cls, found: dict[str, Any]) -> "Explanation":
         lists = {name: [Entry(**entry) for entry in found[name]] for name in ("batch_norms", "biases", "contractions")}
         return cls(**{**found, **lists})
 
@@ -64,7 +64,7 @@ class Explanation:
         """Whether no batch norm is left."""
         return all(entry.folded for entry in self.batch_norms)
 
-    def _totals(self) -> typing.List[typing.Tuple[str, str, str]]:
+    def _totals(self) -> list[tuple[str, str, str]]:
         return [("floating-point operations", f"{self.flops_before:.0f}", f"{self.flops_after:.0f}"),
                 ("bytes moved", f"{self.bytes_before:.0f}", f"{self.bytes_after:.0f}"),
                 ("arena bytes", str(self.arena_before), str(self.arena_after))]
@@ -103,7 +103,7 @@ class LayerCheck:
     place: str  #: FILE:LINE
     error: float  #: largest difference over largest magnitude
     folding_predicted: float  #: the part of it that rounding the folded weights lets expect
-    folding_measured: typing.Optional[float]
+    folding_measured: Optional[float]
     passed: bool
 
 
@@ -111,20 +111,20 @@ class LayerCheck:
 class Verification:
     """The compiled network against the float64 evaluator, layer by layer. True where every layer is within the bound."""
 
-    layers: typing.List[LayerCheck]
+    layers: list[LayerCheck]
     worst: float
     worst_layer: str
     passed: bool
     bound: float
 
     @classmethod
-    def _from_native(cls, found: typing.Dict[str, typing.Any]) -> "Verification":
+    def _from_native(cls, found: dict[str, Any]) -> "Verification":
         return cls(**{**found, "layers": [LayerCheck(**layer) for layer in found["layers"]]})
 
     def __bool__(self) -> bool:
         return self.passed
 
-    def _rows(self) -> typing.List[typing.Tuple[str, ...]]:
+    def _rows(self) -> list[tuple[str, ...]]:
         return [(layer.layer, layer.place, _short(layer.error), _short(layer.folding_predicted), _short(layer.folding_measured),
                  "ok" if layer.passed else "WRONG") for layer in self.layers]
 
@@ -147,11 +147,11 @@ class History:
     A notebook shows the loss as a curve.
     """
 
-    def __init__(self, columns: typing.Mapping[str, typing.Any]):
-        self.columns: typing.Dict[str, numpy.ndarray] = {name: numpy.asarray(values, dtype=float) for name, values in columns.items()}
+    def __init__(self, columns: Mapping[str, Any]):
+        self.columns: dict[str, numpy.ndarray] = {name: numpy.asarray(values, dtype=float) for name, values in columns.items()}
 
     @classmethod
-    def read(cls, path: typing.Union[str, "os.PathLike[str]"]) -> "History":
+    def read(cls, path: Union[str, "os.PathLike[str]"]) -> "History":
         """Reads a run's ``history.csv``."""
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))

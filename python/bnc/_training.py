@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 import tempfile
-import typing
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 import warnings as _warnings
 
 import numpy
@@ -15,8 +15,8 @@ from ._network import Network
 from ._reports import History
 from ._weights import PathLike, Weights, WeightsLike, load_weights, save_weights
 
-Figures = typing.Dict[str, float]
-Data = typing.Union[PathLike, typing.Tuple[typing.Any, typing.Any], typing.Mapping[str, typing.Any]]
+Figures = dict[str, float]
+Data = Union[PathLike, tuple[Any, Any], Mapping[str, Any]]
 Progress = _native.Progress
 
 
@@ -25,16 +25,16 @@ class TrainResult:
     """What a training run came to. A notebook shows its curves."""
 
     weights: Weights  #: behind the last step
-    best_weights: typing.Optional[Weights]  #: of the best test
+    best_weights: Optional[Weights]  #: of the best test
     history: History
     steps: int
     stopped: bool  #: by the callback
     out_of_patience: bool
     train: Figures  #: ``loss``, ``accuracy``, ``count``, metrics
-    validation: typing.Optional[Figures]
-    test: typing.Optional[Figures]  #: None without test data, and of a run that was stopped
-    best: typing.Optional[typing.Dict[str, typing.Any]]  #: ``step``, ``epoch`` and ``test`` of the best test
-    out: typing.Optional[pathlib.Path]  #: the run's folder, with report.html and a checkpoint
+    validation: Optional[Figures]
+    test: Optional[Figures]  #: None without test data, and of a run that was stopped
+    best: Optional[dict[str, Any]]  #: ``step``, ``epoch`` and ``test`` of the best test
+    out: Optional[pathlib.Path]  #: the run's folder, with report.html and a checkpoint
 
     def __repr__(self) -> str:
         parts = [f"{self.steps} steps"]
@@ -52,9 +52,10 @@ def _specification(data: Data, folder: pathlib.Path, name: str) -> str:
     """Arrays become an archive in a folder that is gone when the run ends."""
     if isinstance(data, (str, os.PathLike)):
         return os.fspath(data)
-    arrays = data if isinstance(data, typing.Mapping) else dict(zip(("x", "y"), data))
+    arrays = data if isinstance(data, Mapping) else dict(zip(("x", "y"), data))
     path = folder / f"{name}.npz"
-    numpy.savez(path, **{key: _storable(numpy.asarray(array)) for key, array in arrays.items()})
+    stored: dict[str, Any] = {key: _storable(numpy.asarray(array)) for key, array in arrays.items()}
+    numpy.savez(path, **stored)
     return str(path)
 
 
@@ -62,14 +63,14 @@ def _storable(array: numpy.ndarray) -> numpy.ndarray:
     return numpy.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def train(network: Network, data: Data, *, test: typing.Optional[Data] = None, validate: typing.Optional[float] = None,
-          epochs: typing.Optional[int] = None, steps: typing.Optional[int] = None, batch: typing.Optional[int] = None,
-          seed: typing.Optional[int] = None, patience: typing.Optional[int] = None, test_every: typing.Optional[int] = None,
-          weights: typing.Optional[WeightsLike] = None, out: typing.Optional[PathLike] = None, overwrite: bool = False,
-          resume: typing.Optional[PathLike] = None, tensorboard: bool = False, threads: int = 0, cpu: str = "native",
-          label: typing.Optional[str] = None, targets: typing.Sequence[str] = (), ignore: typing.Sequence[str] = (),
-          missing: str = "refuse", resize: typing.Optional[typing.Tuple[int, int]] = None,
-          callback: typing.Optional[typing.Callable[[Progress], typing.Any]] = None, callback_seconds: float = 0.1) -> TrainResult:
+def train(network: Network, data: Data, *, test: Optional[Data] = None, validate: Optional[float] = None,
+          epochs: Optional[int] = None, steps: Optional[int] = None, batch: Optional[int] = None,
+          seed: Optional[int] = None, patience: Optional[int] = None, test_every: Optional[int] = None,
+          weights: Optional[WeightsLike] = None, out: Optional[PathLike] = None, overwrite: bool = False,
+          resume: Optional[PathLike] = None, tensorboard: bool = False, threads: int = 0, cpu: str = "native",
+          label: Optional[str] = None, targets: Sequence[str] = (), ignore: Sequence[str] = (),
+          missing: str = "refuse", resize: Optional[tuple[int, int]] = None,
+          callback: Optional[Callable[[Progress], Any]] = None, callback_seconds: float = 0.1) -> TrainResult:
     """Trains a network as its ``train`` section says, like ``bnc train``, in the same bits.
 
     data       a data specification of the command line (``"fashion-mnist"``, a folder, a ``.csv``, an ``.npz``), or arrays:
@@ -88,7 +89,7 @@ def train(network: Network, data: Data, *, test: typing.Optional[Data] = None, v
     """
     with tempfile.TemporaryDirectory(prefix="bnc_train.") as name:
         folder = pathlib.Path(name)
-        options: typing.Dict[str, typing.Any] = {
+        options: dict[str, Any] = {
             "data": _specification(data, folder, "train"), "validate": validate, "epochs": epochs, "steps": steps, "batch": batch,
             "seed": seed, "patience": patience, "test_every": test_every, "overwrite": overwrite, "tensorboard": tensorboard,
             "threads": threads, "cpu": cpu, "label": label, "targets": list(targets), "ignore": list(ignore), "missing": missing,

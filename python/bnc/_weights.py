@@ -2,42 +2,42 @@
 from __future__ import annotations
 
 import os
-import typing
+from typing import Any, Mapping, Optional, Union
 
 import numpy
 
 from . import _native
 
-PathLike = typing.Union[str, "os.PathLike[str]"]
+PathLike = Union[str, "os.PathLike[str]"]
 
 
-class Weights(typing.Dict[str, numpy.ndarray]):
+class Weights(dict[str, numpy.ndarray]):
     """A dictionary from the names of tensors to float32 arrays, in the order of the network.
 
     The arrays are copies: change them, or put others in their place, and compile again. ``metadata`` is what a weights file says of its
     model beside them (network, classes, how it was trained), a dictionary of texts that :func:`save_weights` keeps.
     """
 
-    def __init__(self, *entries: typing.Any, metadata: typing.Optional[typing.Mapping[str, str]] = None, **named: typing.Any):
+    def __init__(self, *entries: Any, metadata: Optional[Mapping[str, str]] = None, **named: Any):
         super().__init__(*entries, **named)
         if metadata is None and entries:
             metadata = getattr(entries[0], "metadata", None)
-        self.metadata: typing.Dict[str, str] = dict(metadata or {})
+        self.metadata: dict[str, str] = dict(metadata or {})
 
     def __repr__(self) -> str:
         lines = [f"  {name}: float32{list(array.shape)}" for name, array in self.items()]
         return "\n".join([f"<bnc.Weights, {len(self)} tensors>", *lines])
 
 
-WeightsLike = typing.Union[typing.Mapping[str, typing.Any], PathLike]
+WeightsLike = Union[Mapping[str, Any], PathLike]
 
 
-def from_native(found: typing.Tuple[typing.Any, typing.Any]) -> Weights:
+def from_native(found: tuple[Any, Any]) -> Weights:
     entries, metadata = found
     return Weights(entries, metadata=dict(metadata))
 
 
-def to_native(weights: typing.Optional[WeightsLike]) -> typing.Any:
+def to_native(weights: Optional[WeightsLike]) -> Any:
     """What the native module takes: a mapping as it is, a path as text."""
     return os.fspath(weights) if isinstance(weights, (str, os.PathLike)) else weights
 

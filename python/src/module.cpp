@@ -53,5 +53,6 @@ PYBIND11_MODULE(_native, module) {
   python::define_program(module);
   python::define_trainer(module);
   python::define_training(module);
+  python::define_from_onnx(module);
   module.def("version", &bnc::version);
 }

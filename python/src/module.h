@@ -10,5 +10,6 @@ void define_network(pybind11::module_& module);
 void define_program(pybind11::module_& module);
 void define_trainer(pybind11::module_& module);
 void define_training(pybind11::module_& module);
+void define_from_onnx(pybind11::module_& module);
 
 }  // namespace bnc::python

@@ -340,7 +340,7 @@ def test_a_call_lets_other_threads_run():
     """While one thread computes, another one of Python goes on."""
     network = bnc.Network("network big(x: f32[N, 512]) {\n  h = x\n  repeat 12 { h = relu(dense(h, 512)) }\n  return h\n}\n")
     program = network.compile(threads=1)
-    x = np.ones((4000, 512), np.float32)
+    x = np.ones((1000, 512), np.float32)
     inside, seen = threading.Event(), []
 
     def call():
