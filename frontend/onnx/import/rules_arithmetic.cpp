@@ -21,7 +21,8 @@ void import_binary(NodeImport& cx) {
 bool give_as_bias(NodeImport& cx, size_t layer, size_t added) {
   Imported& x = cx.operand(layer);
   const Known* bias = cx.known(added);
-  if (!bias || x.known || x.flat || cx.readers(layer) != 1 || cx.readers(added) != 1 || bias->size() < 1 || bias->name.empty()) return false;
+  if (!bias || x.known || x.flat || bias->size() < 1 || bias->name.empty()) return false;
+  if (cx.readers(layer) != 1 || cx.readers(added) != 1) return false;
   const Value value = x.forms.at(x.order);
   const bool is_layer = value.node->is("dense") || value.node->is("conv2d") || value.node->is("conv1d") ||
                         value.node->is("conv2d_transpose");

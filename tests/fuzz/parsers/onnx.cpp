@@ -1,4 +1,5 @@
-// Models of ONNX: whatever is read is consistent, and becomes a network or an error. Beside the model lies a file `data` for its external data.
+// Models of ONNX: whatever is read is consistent, and becomes a network or an error. Beside the model lies a file `data` for its external
+// data.
 #include <set>
 #include <string>
 #include <string_view>
