@@ -18,7 +18,7 @@
 namespace bnc::test {
 
 inline OnnxImport from_onnx_and_back(const Graph& graph, const Weights& weights) {
-  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"));
+  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"), {.keep_batch = true});
 }
 
 // The names of parameters and states in the order in which the outputs need them, operands first.
