@@ -91,8 +91,14 @@ Value Importer::aligned(Imported& x, const IntList& order) {
     if (axis >= missing) own.push_back(axis - missing);
   Shape shape;
   for (const int64_t axis : order) shape.push_back(axis < missing ? Dim{} : x.shape[static_cast<size_t>(axis - missing)]);
+  if (!x.known) {
+    // Missing dimensions in front need not be said.
+    const auto own_first = std::find_if(order.begin(), order.end(), [&](int64_t axis) { return axis >= missing; });
+    shape.erase(shape.begin(), shape.begin() + (own_first - order.begin()));
+    const Value value = in_order(x, own);
+    return static_cast<int64_t>(shape.size()) == x.rank() ? value : reshape(value, shape);
+  }
   while (!shape.empty() && shape.front().is_one()) shape.erase(shape.begin());
-  if (!x.known) return reshape(in_order(x, own), shape);
   if (x.known->size() == 1)
     return x.known->mentions_batch() ? batch_number(x.known->numbers[0]) : build.constant(tidy(x.known->numbers[0]));
   return known_value(*x.known, own, concrete(shape, 1), {.trainable = !x.known->name.empty()});
