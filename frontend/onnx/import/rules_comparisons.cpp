@@ -1,6 +1,7 @@
 // Comparisons, and choices by them. Truth values are 1 and 0 in f32.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "frontend/onnx/import/node_import.h"
 
@@ -15,6 +16,18 @@ Value ones_like(NodeImport& cx, Value x) {
 Value is_positive(NodeImport& cx, Value x) {
   return cx.build.value("relu_gradient", {ones_like(cx, x), x});
 }
+bool is_finite(const Known* known) {
+  return !known || std::all_of(known->numbers.begin(), known->numbers.end(), [](double x) { return std::isfinite(x); });
+}
+
+// Of numbers to be compared; infinities are cut off to the largest number, since their difference is not a number.
+Value difference(NodeImport& cx, Value a, Value b) {
+  constexpr double largest = std::numeric_limits<float>::max();
+  if (is_finite(cx.known(0)) && is_finite(cx.known(1))) return cx.build.sub(a, b);
+  const auto cut = [&](Value x) { return cx.build.value("clip", {x}, {{"low", -largest}, {"high", largest}}); };
+  return cx.build.sub(cut(a), cut(b));
+}
+
 Value contrary(NodeImport& cx, Value truth) { return cx.build.sub(cx.build.constant(1), truth); }
 
 void import_sign(NodeImport& cx) {
@@ -22,19 +35,19 @@ void import_sign(NodeImport& cx) {
 }
 
 void import_greater(NodeImport& cx) {
-  cx.elementwise([&](Value a, Value b) { return is_positive(cx, cx.build.sub(a, b)); });
+  cx.elementwise([&](Value a, Value b) { return is_positive(cx, difference(cx, a, b)); });
 }
 void import_less(NodeImport& cx) {
-  cx.elementwise([&](Value a, Value b) { return is_positive(cx, cx.build.sub(b, a)); });
+  cx.elementwise([&](Value a, Value b) { return is_positive(cx, difference(cx, b, a)); });
 }
 void import_greater_or_equal(NodeImport& cx) {
-  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, cx.build.sub(b, a))); });
+  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, difference(cx, b, a))); });
 }
 void import_less_or_equal(NodeImport& cx) {
-  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, cx.build.sub(a, b))); });
+  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, difference(cx, a, b))); });
 }
 void import_equal(NodeImport& cx) {
-  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, cx.build.value("abs", {cx.build.sub(a, b)}))); });
+  cx.elementwise([&](Value a, Value b) { return contrary(cx, is_positive(cx, cx.build.value("abs", {difference(cx, a, b)}))); });
 }
 void import_not(NodeImport& cx) {
   cx.elementwise([&](Value x) { return contrary(cx, x); });
@@ -44,10 +57,6 @@ void import_and(NodeImport& cx) {
 }
 void import_or(NodeImport& cx) {
   cx.elementwise([&](Value a, Value b) { return cx.build.value("maximum", {a, b}); });
-}
-
-bool is_finite(const Known* known) {
-  return !known || std::all_of(known->numbers.begin(), known->numbers.end(), [](double x) { return std::isfinite(x); });
 }
 
 // What is chosen plus what is not, each times whether it is. Where that would make not a number of infinities, by relu_gradient, which
