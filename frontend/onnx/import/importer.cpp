@@ -49,6 +49,27 @@ IntList channels_last_order(int64_t rank) {
   return order;
 }
 
+Importer::Importer(const OnnxModel& model) : model(model), build(graph) {
+  int64_t held = 0;
+  for (const OnnxTensor& tensor : model.graph.initializers) held += static_cast<int64_t>(tensor.bytes.size());
+  for (const OnnxNode& node : model.graph.nodes)
+    for (const auto& [name, attribute] : node.attributes)
+      if (const OnnxTensor* tensor = std::get_if<OnnxTensor>(&attribute)) held += static_cast<int64_t>(tensor->bytes.size());
+  most_computed_ = (int64_t{1} << 25) + 16 * held;
+}
+
+void Importer::charge(int64_t elements) {
+  computed_ += elements;
+  if (computed_ > most_computed_)
+    throw CompileError(fmt::format("more than {} elements are computed from the constants of the model", most_computed_));
+}
+
+std::string Importer::identity(const KnownPointer& known) {
+  if (!known->name.empty()) return known->name;
+  unnamed_.insert(known);
+  return fmt::format("\n{}", fmt::ptr(known.get()));   // names hold no control characters
+}
+
 Value Importer::reshape(Value x, const Shape& shape) {
   while (x.node->is("reshape")) x = x.node->operands[0];
   return x.type().shape == shape ? x : build.value("reshape", {x}, {{"shape", shape}});
@@ -86,6 +107,7 @@ Value Importer::in_order(Imported& x, const IntList& order) {
 
 Value Importer::aligned(Imported& x, const IntList& order) {
   const int64_t missing = static_cast<int64_t>(order.size()) - x.rank();
+  if (missing < 0) throw CompileError(fmt::format("an operand {} has more than {} dimensions", to_string(x.shape), order.size()));
   IntList own;
   for (const int64_t axis : order)
     if (axis >= missing) own.push_back(axis - missing);
@@ -93,14 +115,14 @@ Value Importer::aligned(Imported& x, const IntList& order) {
   for (const int64_t axis : order) shape.push_back(axis < missing ? Dim{} : x.shape[static_cast<size_t>(axis - missing)]);
   while (!shape.empty() && shape.front().is_one()) shape.erase(shape.begin());
   if (!x.known) return reshape(in_order(x, own), shape);
-  if (x.known->size() == 1) return build.constant(tidy(x.known->numbers[0]));
+  if (x.known->size() == 1 && !x.known->mentions_batch()) return build.constant(tidy(x.known->numbers[0]));
   return known_value(*x.known, own, concrete(shape, 1), {.trainable = !x.known->name.empty()});
 }
 
 Value Importer::known_value(const Known& known, const IntList& order, const IntList& dims, const ParameterKind& kind) {
   if (known.mentions_batch()) throw CompileError("the batch size is computed with when the network runs");
   if (known.numbers.empty()) throw CompileError("a tensor without elements is computed with when the network runs");
-  const std::string key = fmt::format("{} {} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
+  const std::string key = fmt::format("{}\n{} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
   if (!known.name.empty())
     if (const auto found = parameters_.find(key); found != parameters_.end()) return found->second;
   const Known moved = is_identity(order) ? known : permuted(known, order);
@@ -136,7 +158,7 @@ Value Importer::parameter(Imported& x, const IntList& order, const ParameterKind
     }());
   }
   Known known = *x.known;
-  if (known.name.empty()) known.name = fmt::format("{}", fmt::ptr(x.known.get()));   // a layer's weights are never part of the text
+  known.name = identity(x.known);   // a layer's weights are never part of the text
   return known_value(known, order, dims, kind);
 }
 
