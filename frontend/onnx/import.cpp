@@ -49,7 +49,8 @@ class ModelImport {
     for (const OnnxNode& node : model_.graph.nodes) {
       add_node(node);
       if (importer_.graph.nodes().size() > most_nodes)
-        node.fail(fmt::format("up to it the network has more than {} nodes", most_nodes), "recurrent layers are unrolled: shorten the sequence");
+        node.fail(fmt::format("up to it the network has more than {} nodes", most_nodes),
+                  "recurrent layers are unrolled: shorten the sequence");
     }
     if (!refusals_.empty()) refusals_.raise(model_);
     for (const OnnxValue& output : model_.graph.outputs) add_output(output);

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "frontend/onnx/import/fold_numbers.h"
 #include "frontend/onnx/import/known.h"
 #include "frontend/onnx/import/shapes.h"
 #include "ir/shape_limits.h"
@@ -21,12 +22,6 @@ constexpr int64_t largest_folded = int64_t{1} << 24;   // elements; more are com
 using Operands = std::span<const KnownPointer>;
 using Folded = std::optional<Known>;
 using Fold = Folded (*)(const OnnxNode& node, Operands operands, int64_t opset);
-
-struct Number {
-  double value = 0;
-  bool batch = false;
-};
-using Combine = std::optional<Number> (*)(Number, Number);
 
 Number number_of(const Known& known, size_t k) { return {known.numbers[k], known.is_batch(k)}; }
 
@@ -61,57 +56,6 @@ Folded combined(const Known& left, const Known& right, OnnxType type, const std:
   }
   return result;
 }
-
-std::optional<Number> plus(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value + b.value, a.batch};
-  if (a.value == 0) return b;
-  if (b.value == 0) return a;
-  return std::nullopt;
-}
-std::optional<Number> minus(Number a, Number b) { return plus(a, {-b.value, b.batch}); }
-std::optional<Number> times(Number a, Number b) {
-  if (a.batch && b.batch) return std::nullopt;
-  return Number{a.value * b.value, a.batch || b.batch};
-}
-std::optional<Number> over(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value / b.value, false};
-  if (b.batch) return std::nullopt;
-  return Number{a.value / b.value, true};
-}
-std::optional<Number> whole_over(Number a, Number b) {
-  if (b.value == 0) return std::nullopt;
-  if (a.batch && !b.batch && std::fmod(a.value, b.value) != 0) return std::nullopt;
-  auto quotient = over(a, b);
-  if (quotient) quotient->value = std::trunc(quotient->value);
-  return quotient;
-}
-template <class Function>
-std::optional<Number> plain(Number a, Number b, Function&& function) {
-  if (a.batch || b.batch) return std::nullopt;
-  return Number{static_cast<double>(function(a.value, b.value)), false};
-}
-std::optional<Number> remainder(Number a, Number b) {
-  return plain(a, b, [](double x, double y) { return y == 0 ? 0 : x - y * std::floor(x / y); });
-}
-// The sign of the dividend, as C's fmod has it.
-std::optional<Number> c_remainder(Number a, Number b) {
-  return plain(a, b, [](double x, double y) { return y == 0 ? 0 : std::fmod(x, y); });
-}
-std::optional<Number> power(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::pow(x, y); }); }
-std::optional<Number> smaller(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::min(x, y); }); }
-std::optional<Number> larger(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::max(x, y); }); }
-// A batch size is positive, whatever it is.
-std::optional<Number> equal(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value == b.value ? 1.0 : 0.0, false};
-  if ((a.batch ? b : a).value <= 0) return Number{0, false};
-  return std::nullopt;
-}
-std::optional<Number> less(Number a, Number b) { return plain(a, b, [](double x, double y) { return x < y; }); }
-std::optional<Number> greater(Number a, Number b) { return less(b, a); }
-std::optional<Number> at_most(Number a, Number b) { return plain(a, b, [](double x, double y) { return x <= y; }); }
-std::optional<Number> at_least(Number a, Number b) { return at_most(b, a); }
-std::optional<Number> both(Number a, Number b) { return plain(a, b, [](double x, double y) { return x != 0 && y != 0; }); }
-std::optional<Number> either(Number a, Number b) { return plain(a, b, [](double x, double y) { return x != 0 || y != 0; }); }
 
 // Before opset 7 an attribute said which axes are broadcast along; that is left to the rules of the ops.
 bool has_two(const OnnxNode& node, Operands operands) {

@@ -120,7 +120,8 @@ void import_clip(NodeImport& cx) {
   const auto known_bound = [&](size_t k, const char* attribute, double none) -> std::optional<double> {
     if (!cx.has(k)) return std::clamp(cx.number(attribute, none), -largest, largest);
     const Known* bound = cx.known(k);
-    return bound && bound->size() == 1 && !bound->mentions_batch() ? std::optional(std::clamp(tidy(bound->numbers[0]), -largest, largest)) : std::nullopt;
+    if (!bound || bound->size() != 1 || bound->mentions_batch()) return std::nullopt;
+    return std::clamp(tidy(bound->numbers[0]), -largest, largest);
   };
   const auto low = known_bound(1, "min", -largest), high = known_bound(2, "max", largest);
   if (low && high && *low <= *high) {

@@ -27,7 +27,7 @@ class Recurrence {
     directions_ = cx.fixed(1, 0, "its number of directions");
     hidden_ = cx.fixed(2, 2, "its hidden size");
     if (hidden_ >= largest_count) cx.fail(fmt::format("its hidden size is {}", hidden_));
-    check_rank(3, 2), check_rank(5, 3), check_rank(6, 3), check_rank(7, 2);
+    check_operand(3, 2), check_operand(5, 3), check_operand(6, 3), check_operand(7, 2);
     if (steps_ > most_steps)
       cx.fail(fmt::format("its sequence has {} steps", steps_), fmt::format("layers of up to {} steps are unrolled", most_steps));
     if (cx.has(4) && !cx.known(4, "the lengths of its sequences").is_all(static_cast<double>(steps_)))
@@ -129,7 +129,7 @@ class Recurrence {
   Value input_bias_, recurrent_bias_;
 
  private:
-  void check_rank(size_t operand, int64_t rank) const {
+  void check_operand(size_t operand, int64_t rank) const {
     if (cx_.has(operand) && cx_.rank(operand) != rank) cx_.fail(fmt::format("its operand {} is {}", operand, show(cx_.shape(operand))));
   }
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "frontend/onnx/import/node_import.h"
-#include "ir/shape_limits.h"
 
 namespace bnc::onnx {
 
@@ -135,7 +134,7 @@ void import_constant(NodeImport& cx) {
 Shape listed_shape(const NodeImport& cx, size_t operand) {
   const Known* target = cx.known(operand);
   if (!target) cx.known(operand, "its shape");
-  if (target->numbers.size() > max_rank) cx.fail(fmt::format("its shape has {} dimensions; bnc takes at most {}", target->size(), max_rank));
+  check_rank(cx.node, target->numbers.size());
   Shape shape;
   for (size_t k = 0; k < target->numbers.size(); ++k) {
     if (!(target->numbers[k] >= 1)) cx.fail(fmt::format("{} is no dimension", target->numbers[k]));

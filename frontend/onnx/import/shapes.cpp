@@ -18,8 +18,12 @@ Shape constant_shape(const std::vector<int64_t>& dims) {
 
 std::string show(const Shape& shape) { return to_string(shape); }
 
+void check_rank(const OnnxNode& node, size_t rank) {
+  if (rank > max_rank) node.fail(fmt::format("a tensor of {} dimensions; bnc takes at most {}", rank, max_rank));
+}
+
 void check_dims(const OnnxNode& node, const std::vector<int64_t>& dims, int64_t most) {
-  if (dims.size() > max_rank) node.fail(fmt::format("a tensor of {} dimensions; bnc takes at most {}", dims.size(), max_rank));
+  check_rank(node, dims.size());
   int64_t count = 1;
   for (const int64_t dim : dims) {
     if (dim < 0) node.fail(fmt::format("a dimension of [{}] is negative", fmt::join(dims, ", ")));
@@ -65,7 +69,7 @@ int64_t flatten_axis(const OnnxNode& node, int64_t rank) {
 }
 
 Shape unsqueezed(const OnnxNode& node, const Shape& shape, const IntList& axes) {
-  if (axes.size() > max_rank) node.fail(fmt::format("it adds {} dimensions; bnc takes at most {}", axes.size(), max_rank));
+  check_rank(node, shape.size() + axes.size());
   const int64_t rank = static_cast<int64_t>(shape.size() + axes.size());
   const IntList sorted = axes_of(node, axes, rank);
   Shape result = shape;
@@ -87,7 +91,7 @@ Shape squeezed(const OnnxNode& node, const Shape& shape, const std::optional<Int
 Shape reshape_target(const OnnxNode& node, const Shape& from, const Known& target, int64_t frozen_batch) {
   Shape shape;
   std::optional<size_t> inferred;
-  if (target.numbers.size() > max_rank) node.fail(fmt::format("its shape has {} dimensions; bnc takes at most {}", target.size(), max_rank));
+  check_rank(node, target.numbers.size());
   for (size_t k = 0; k < target.numbers.size(); ++k) {
     const double number = target.numbers[k];
     if (number == -1 && !target.is_batch(k)) {

@@ -14,6 +14,9 @@ Shape constant_shape(const std::vector<int64_t>& dims);
 // The dimensions as a user reads them.
 std::string show(const Shape& shape);
 
+// CompileError where no tensor has so many dimensions.
+void check_rank(const OnnxNode& node, size_t rank);
+
 // CompileError where the dimensions are negative, more than a tensor can have, or of more elements than that; dimensions of 0 count as 1.
 void check_dims(const OnnxNode& node, const std::vector<int64_t>& dims, int64_t most);
 
