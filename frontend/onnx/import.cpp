@@ -48,9 +48,9 @@ class ModelImport {
     for (const OnnxValue& input : model_.graph.inputs) add_input(input);
     for (const OnnxNode& node : model_.graph.nodes) {
       add_node(node);
-      if (importer_.graph.nodes().size() > most_nodes)
-        node.fail(fmt::format("up to it the network has more than {} nodes", most_nodes),
-                  "recurrent layers are unrolled: shorten the sequence");
+      if (importer_.asks_too_much())
+        node.fail("up to it the model asks for too large a network", "shorten the sequences of recurrent layers, which are unrolled; "
+                  "store tensors as initializers rather than computing them from constants");
     }
     if (!refusals_.empty()) refusals_.raise(model_);
     for (const OnnxValue& output : model_.graph.outputs) add_output(output);

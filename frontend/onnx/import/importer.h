@@ -80,8 +80,10 @@ class Importer {
 
   // What tells a known tensor, and what is made of it, from all others: an initializer's name; else a text that is no name.
   std::string identity(const KnownPointer& known);
-  // Counts elements that the file does not hold but makes the importer compute. CompileError beyond what a file of its size may.
-  void charge(int64_t elements);
+  // Counts elements that the file does not hold but makes the importer compute.
+  void charge(int64_t elements) { computed_ += elements; }
+  // Whether they are more than a file of its size may ask for, or the graph has more than `most_nodes`.
+  bool asks_too_much() const { return computed_ > most_computed_ || graph.nodes().size() > most_nodes; }
 
   ImportedPointer imported(Value value, const IntList& order);
   ImportedPointer imported(Known known);

@@ -18,6 +18,7 @@ namespace {
 struct Sampling {
   int64_t in = 1, out = 1;
   double scale = 1;
+  // Before opset 11 the nearest element was the one before, or the one behind where there are fewer samples than elements: `simple`.
   std::string transformation = "half_pixel", nearest = "round_prefer_floor";
   double cubic = -0.75;
   bool exclude_outside = false;
@@ -39,7 +40,7 @@ struct Sampling {
   int64_t nearest_to(int64_t sample) const {
     const double x = place(sample);
     double at = std::floor(x);
-    if (nearest == "ceil") at = std::ceil(x);
+    if (nearest == "ceil" || (nearest == "simple" && scale < 1)) at = std::ceil(x);
     if (nearest == "round_prefer_floor") at = std::ceil(x - 0.5);
     if (nearest == "round_prefer_ceil") at = std::floor(x + 0.5);
     return std::clamp<int64_t>(static_cast<int64_t>(at), 0, in - 1);
@@ -217,7 +218,7 @@ void import_resize(NodeImport& cx) {
   Sampling sampling;
   if (cx.opset < 11) {   // scales are the second operand, coordinates are those of Upsample
     sampling.transformation = "asymmetric";
-    sampling.nearest = "floor";
+    sampling.nearest = "simple";
     return give_resized(cx, extents_of(cx, &cx.known(1, "its scales"), nullptr, identity_order(cx.rank(0))), sampling, mode);
   }
   sampling.transformation = cx.text("coordinate_transformation_mode", "half_pixel");
@@ -247,7 +248,7 @@ void import_upsample(NodeImport& cx) {
   if (!scales) cx.fail("its scales are not known when compiling");
   Sampling sampling;
   sampling.transformation = "asymmetric";
-  sampling.nearest = "floor";
+  sampling.nearest = "simple";
   give_resized(cx, extents_of(cx, scales, nullptr, identity_order(cx.rank(0))), sampling, mode_of(cx));
 }
 

@@ -243,10 +243,10 @@ def greedy():
     huge = 1 << 62
     constants = [op("ConstantOfShape", "s", f"c{k}") for k in range(40)]
     return {
-        "many_constants": network(constants + [op("Sum", " ".join(["x"] + [f"c{k}" for k in range(40)]))], [integers("s", [1 << 24])],
+        "many_constants": network(constants + [op("Sum", " ".join(["x"] + [f"c{k}" for k in range(40)]))], [integers("s", [1 << 20])],
         dims=("N", 1)),
         "joined_constants": network(constants[:1] + [op("Concat", " ".join(["c0"] * 200), "j", axis=0), op("Add", "x j")],
-                                    [integers("s", [1 << 23])], dims=("N", 1)),
+                                    [integers("s", [1 << 17])], dims=("N", 1)),
         "long_recurrence": network([op("RNN", "x w r")], [numbers("w", [1, 1, 1]), numbers("r", [1, 1, 1])], dims=(1024, "N", 1)),
         "large_triangle": network([op("Trilu")], dims=("N", 1 << 31, 1 << 31), opset=14),
         "large_blocks": network([op("DepthToSpace", blocksize=1 << 32)]),
