@@ -10,6 +10,7 @@
 #include "frontend/onnx/import/refusals.h"
 #include "frontend/onnx/import/written.h"
 #include "frontend/onnx/onnx_check.h"
+#include "ir/shape_limits.h"
 
 namespace bnc {
 
@@ -29,6 +30,13 @@ const std::map<std::string, Rule, std::less<>>& all_rules() {
   return rules;
 }
 
+std::string help_of(const CompileError& error) {
+  std::string help;
+  for (const Diagnostic& each : error.diagnostics().front().attached)
+    if (each.severity == Severity::help) help = each.text;
+  return help;
+}
+
 class ModelImport {
  public:
   ModelImport(const OnnxModel& model, const OnnxImportOptions& options, bool free_batch)
@@ -39,7 +47,12 @@ class ModelImport {
     if (free_batch_) importer_.frozen_batch = batch_of_file(model_, options_);
     count_readers();
     for (const OnnxValue& input : model_.graph.inputs) add_input(input);
-    for (const OnnxNode& node : model_.graph.nodes) add_node(node);
+    for (const OnnxNode& node : model_.graph.nodes) {
+      add_node(node);
+      if (importer_.asks_too_much())
+        node.fail("up to it the model asks for too large a network", "shorten the sequences of recurrent layers, which are unrolled; "
+                  "store tensors as initializers rather than computing them from constants");
+    }
     if (!refusals_.empty()) refusals_.raise(model_);
     for (const OnnxValue& output : model_.graph.outputs) add_output(output);
     return importer_;
@@ -107,6 +120,8 @@ class ModelImport {
     if (real && input.type != OnnxType::f32)
       importer_.note(fmt::format("input {} is of type {}; the network takes f32", onnx_quoted(input.name), to_string(input.type)));
     const TensorType type{real ? DType::f32 : DType::i32, shape_of(input)};
+    if (const std::string why = why_impossible(type.shape, importer_.graph.batch_symbol); !why.empty())
+      fail_onnx(model_.file, fmt::format("input {}: {}", onnx_quoted(input.name), why));
     const Value value = importer_.build.input(name_of(input.name, "x"), type);
     ImportedPointer imported = importer_.imported(value, identity_order(type.rank()));
     if (reads_images() && type.rank() > 2 && !is_transposed(input.name)) {
@@ -169,6 +184,9 @@ class ModelImport {
 
   void refuse(const OnnxNode& node, const std::string& reason, const std::string& help = "") {
     refusals_.add(node, reason, help);
+    mark_refused(node);
+  }
+  void mark_refused(const OnnxNode& node) {
     for (const std::string& output : node.outputs) {
       auto refused = std::make_shared<Imported>();
       refused->refused = true;
@@ -207,25 +225,15 @@ class ModelImport {
                       "bnc imports ONNX's own ops; export without that extension");
       if (rule == all_rules().end())
         return refuse(node, "bnc has no op for it", "compute it outside of the network, or express it by other ops");
-      if (!readable) return refuse_quietly(node);
+      if (!readable) return mark_refused(node);   // the node before it is in the list
       NodeImport cx(importer_, node);
       rule->second(cx);
       check_results(node);
     } catch (const CompileError& error) {
-      const Diagnostic& first = error.diagnostics().front();
-      std::string reason = first.text, help;
+      std::string reason = error.diagnostics().front().text;
       const std::string prefix = fmt::format("{}: {}: ", *model_.file, node.describe());
       if (reason.starts_with(prefix)) reason = reason.substr(prefix.size());
-      for (const Diagnostic& each : first.attached)
-        if (each.severity == Severity::help) help = each.text;
-      refuse(node, reason, help);
-    }
-  }
-
-  void refuse_quietly(const OnnxNode& node) {
-    for (const std::string& output : node.outputs) {
-      importer_.values[output] = std::make_shared<Imported>();
-      importer_.values[output]->refused = true;
+      refuse(node, reason, help_of(error));
     }
   }
 
@@ -238,6 +246,7 @@ class ModelImport {
     if (node.outputs.size() != 1) return false;
     std::optional<Known> known = fold(node, operands, model_.opset());
     if (!known) return false;
+    importer_.charge(known->size());
     importer_.values[node.outputs[0]] = importer_.imported(std::move(*known));
     return true;
   }
@@ -278,6 +287,18 @@ class ModelImport {
   std::set<std::string> batch_symbols_, names_;
 };
 
+// Errors of ops and of the written text do not know the file.
+OnnxImport attempt(const OnnxModel& model, const OnnxImportOptions& options, bool free_batch) {
+  try {
+    ModelImport importing(model, options, free_batch);
+    return written(model, importing.run());
+  } catch (const CompileError& error) {
+    const std::string& text = error.diagnostics().front().text;
+    if (text.starts_with(*model.file)) throw;
+    fail_onnx(model.file, text, help_of(error));
+  }
+}
+
 }  // namespace
 
 }  // namespace onnx
@@ -288,8 +309,7 @@ OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options)
   std::string reason;
   if (frozen > 0) {
     try {
-      onnx::ModelImport attempt(model, options, true);
-      result = onnx::written(model, attempt.run());
+      result = onnx::attempt(model, options, true);
       result->notes.insert(result->notes.begin(), fmt::format("the file fixes the batch size to {}; the network takes any", frozen));
     } catch (const CompileError& error) {
       // Some node depends on the batch size: then it stays what it is.
@@ -298,8 +318,7 @@ OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options)
     }
   }
   if (!result) {
-    onnx::ModelImport attempt(model, options, false);
-    result = onnx::written(model, attempt.run());
+    result = onnx::attempt(model, options, false);
     if (frozen > 0)
       result->notes.insert(result->notes.begin(),
                            fmt::format("the batch size stays {}, which the file fixes ({})", frozen, reason));

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "frontend/frontend.h"
@@ -189,6 +190,62 @@ TEST_CASE("onnx import: wrong models end in an error") {
       "too many elements"));
   CHECK(contains(refused({node("Split", "", {"x"}, {"y", "z"}, {whole("axis", 0)})}), "batch size"));
   CHECK(contains(refused({node("Gather", "", {"x", "i"}, {"y"}, {whole("axis", 1)})}, {integer_tensor("i", {7})}), "index 7"));
+}
+
+TEST_CASE("onnx import: weights that have no name of their own are not taken for one another") {
+  const auto constant = [](const std::string& name, float scale) {
+    return node("Constant", "", {}, {name}, {attribute("value", 4, bytes(5, counted("", {2, 2}, scale)))});
+  };
+  const GraphText graph{.nodes = {constant("v", 1), constant("w", 10), node("Gemm", "", {"x", "v"}, {"h"}, {whole("transB", 1)}),
+                                  node("Gemm", "", {"h", "w"}, {"y"}, {whole("transB", 1), real("alpha", 0.5)})},
+                        .initializers = {}};
+  const Tensor y = evaluated(imported(graph), Tensor{DType::f32, {1, 2}, {1, 1}});
+  CHECK(y.data == std::vector<double>{5 * (3 * 1 + 7 * 2), 5 * (3 * 3 + 7 * 4)});
+}
+
+TEST_CASE("onnx import: a shared weight with several factors has one copy for each") {
+  const GraphText graph{.nodes = {node("Gemm", "", {"x", "w"}, {"h"}, {real("alpha", 0.5)}), node("Gemm", "", {"h", "w"}, {"i"}),
+                                  node("Gemm", "", {"i", "w"}, {"y"}, {real("alpha", 4)})},
+                        .initializers = {float_tensor("w", {2, 2}, {1, 0, 0, 3})}};
+  CHECK(evaluated(imported(graph), Tensor{DType::f32, {1, 2}, {1, 1}}).data == std::vector<double>{2, 54});
+}
+
+TEST_CASE("onnx import: a bias of more dimensions than its layer adds them to the result") {
+  const GraphText graph{.nodes = {node("Gemm", "", {"x", "w"}, {"h"}), node("Add", "", {"h", "b"}, {"y"})},
+                        .initializers = {counted("w", {2, 2}), counted("b", {1, 1, 2})}};
+  CHECK(evaluated(imported(graph), tensor({3, 2})).dims == std::vector<int64_t>{1, 3, 2});
+}
+
+TEST_CASE("onnx import: the batch size is no number to compute with") {
+  const GraphText graph{.nodes = {node("Shape", "", {"x"}, {"s"}), node("Gather", "", {"s", "zero"}, {"n"}),
+                                  node("Cast", "", {"n"}, {"f"}, {whole("to", 1)}), node("Div", "", {"x", "f"}, {"y"})},
+                        .initializers = {raw_tensor("zero", 7, {}, raw<int64_t>({0}))}};
+  CHECK(contains(import_error(graph), "the batch size is computed with when the network runs"));
+}
+
+TEST_CASE("onnx import: an empty slice of a shape joins the rest of it") {
+  const GraphText graph{.nodes = {node("Shape", "", {"x"}, {"s"}), node("Slice", "", {"s", "zero", "zero"}, {"none"}),
+                                  node("Concat", "", {"none", "all"}, {"shape"}, {whole("axis", 0)}),
+                                  node("Reshape", "", {"x", "shape"}, {"y"})},
+                        .initializers = {integer_tensor("zero", {0}), integer_tensor("all", {-1, 1, 2})}};
+  CHECK(has(imported(graph), "reshape(x, [N, 1, 2])"));
+}
+
+TEST_CASE("onnx import: numbers that no model has end in an error") {
+  constexpr int64_t huge = int64_t{1} << 62, least = std::numeric_limits<int64_t>::min();
+  const auto refused = [](const std::string& op, std::vector<std::string> attributes, std::vector<int64_t> operand = {}) {
+    std::vector<std::string> inputs = {"x"};
+    if (!operand.empty()) inputs.push_back("o");
+    return import_error({.nodes = {node(op, "", inputs, {"y"}, attributes)}, .initializers = {integer_tensor("o", operand)},
+                         .inputs = {value("x", image(4, 4, 4))}});
+  };
+  CHECK(contains(refused("DepthToSpace", {whole("blocksize", int64_t{1} << 32)}), "`blocksize` is 4294967296"));
+  CHECK(contains(refused("MaxPool", {integers("kernel_shape", {huge, huge})}), "`kernel_shape` is"));
+  CHECK(contains(refused("MaxPool", {integers("kernel_shape", {1, 1}), integers("strides", {0, 1})}), "`strides` is 0"));
+  CHECK(contains(refused("Pad", {}, {0, 0, least, 0, 0, 0, 0, 0}), "it pads by"));
+  CHECK(contains(refused("Tile", {}, {1, huge, 1, 1}), "too large a dimension"));
+  CHECK(contains(refused("Split", {whole("axis", 1), whole("num_outputs", huge)}), "`num_outputs` is"));
+  CHECK(contains(refused("LRN", {whole("size", huge)}), "`size` is"));
 }
 
 TEST_CASE("onnx import: names that are no words are replaced, those that are stay") {

@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "frontend/onnx/import/fold_numbers.h"
 #include "frontend/onnx/import/known.h"
 #include "frontend/onnx/import/shapes.h"
+#include "ir/shape_limits.h"
 #include "ir/tensor.h"
 
 namespace bnc::onnx {
@@ -21,13 +23,14 @@ using Operands = std::span<const KnownPointer>;
 using Folded = std::optional<Known>;
 using Fold = Folded (*)(const OnnxNode& node, Operands operands, int64_t opset);
 
-struct Number {
-  double value = 0;
-  bool batch = false;
-};
-using Combine = std::optional<Number> (*)(Number, Number);
-
 Number number_of(const Known& known, size_t k) { return {known.numbers[k], known.is_batch(k)}; }
+
+bool is_small(const std::vector<int64_t>& dims) {
+  int64_t count = 1;
+  for (const int64_t dim : dims)
+    if (__builtin_mul_overflow(count, std::max<int64_t>(dim, 1), &count) || count > largest_folded) return false;
+  return dims.size() <= max_rank;
+}
 
 std::optional<std::vector<int64_t>> broadcast_dims(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   std::vector<int64_t> dims(std::max(a.size(), b.size()), 1);
@@ -36,7 +39,7 @@ std::optional<std::vector<int64_t>> broadcast_dims(const std::vector<int64_t>& a
     if (left != right && left != 1 && right != 1) return std::nullopt;
     dims[dims.size() - 1 - k] = left == 1 ? right : left;
   }
-  if (element_count(dims) > largest_folded) return std::nullopt;
+  if (!is_small(dims)) return std::nullopt;
   return dims;
 }
 
@@ -54,66 +57,20 @@ Folded combined(const Known& left, const Known& right, OnnxType type, const std:
   return result;
 }
 
-std::optional<Number> plus(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value + b.value, a.batch};
-  if (a.value == 0) return b;
-  if (b.value == 0) return a;
-  return std::nullopt;
+// Before opset 7 an attribute said which axes are broadcast along; that is left to the rules of the ops.
+bool has_two(const OnnxNode& node, Operands operands) {
+  return operands.size() == 2 && operands[0] && operands[1] && !node.find<int64_t>("axis");
 }
-std::optional<Number> minus(Number a, Number b) { return plus(a, {-b.value, b.batch}); }
-std::optional<Number> times(Number a, Number b) {
-  if (a.batch && b.batch) return std::nullopt;
-  return Number{a.value * b.value, a.batch || b.batch};
-}
-std::optional<Number> over(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value / b.value, false};
-  if (b.batch) return std::nullopt;
-  return Number{a.value / b.value, true};
-}
-std::optional<Number> whole_over(Number a, Number b) {
-  if (b.value == 0) return std::nullopt;
-  if (a.batch && !b.batch && std::fmod(a.value, b.value) != 0) return std::nullopt;
-  auto quotient = over(a, b);
-  if (quotient) quotient->value = std::trunc(quotient->value);
-  return quotient;
-}
-template <class Function>
-std::optional<Number> plain(Number a, Number b, Function&& function) {
-  if (a.batch || b.batch) return std::nullopt;
-  return Number{static_cast<double>(function(a.value, b.value)), false};
-}
-std::optional<Number> remainder(Number a, Number b) {
-  return plain(a, b, [](double x, double y) { return y == 0 ? 0 : x - y * std::floor(x / y); });
-}
-// The sign of the dividend, as C's fmod has it.
-std::optional<Number> c_remainder(Number a, Number b) {
-  return plain(a, b, [](double x, double y) { return y == 0 ? 0 : std::fmod(x, y); });
-}
-std::optional<Number> power(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::pow(x, y); }); }
-std::optional<Number> smaller(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::min(x, y); }); }
-std::optional<Number> larger(Number a, Number b) { return plain(a, b, [](double x, double y) { return std::max(x, y); }); }
-// A batch size is positive, whatever it is.
-std::optional<Number> equal(Number a, Number b) {
-  if (a.batch == b.batch) return Number{a.value == b.value ? 1.0 : 0.0, false};
-  if ((a.batch ? b : a).value <= 0) return Number{0, false};
-  return std::nullopt;
-}
-std::optional<Number> less(Number a, Number b) { return plain(a, b, [](double x, double y) { return x < y; }); }
-std::optional<Number> greater(Number a, Number b) { return less(b, a); }
-std::optional<Number> at_most(Number a, Number b) { return plain(a, b, [](double x, double y) { return x <= y; }); }
-std::optional<Number> at_least(Number a, Number b) { return at_most(b, a); }
-std::optional<Number> both(Number a, Number b) { return plain(a, b, [](double x, double y) { return x != 0 && y != 0; }); }
-std::optional<Number> either(Number a, Number b) { return plain(a, b, [](double x, double y) { return x != 0 || y != 0; }); }
 
 template <Combine combine>
-Folded fold_binary(const OnnxNode&, Operands operands, int64_t) {
-  if (operands.size() != 2 || !operands[0] || !operands[1]) return std::nullopt;
+Folded fold_binary(const OnnxNode& node, Operands operands, int64_t) {
+  if (!has_two(node, operands)) return std::nullopt;
   return combined(*operands[0], *operands[1], operands[0]->type, combine);
 }
 
 template <Combine combine>
-Folded fold_comparison(const OnnxNode&, Operands operands, int64_t) {
-  if (operands.size() != 2 || !operands[0] || !operands[1]) return std::nullopt;
+Folded fold_comparison(const OnnxNode& node, Operands operands, int64_t) {
+  if (!has_two(node, operands)) return std::nullopt;
   return combined(*operands[0], *operands[1], OnnxType::boolean, combine);
 }
 
@@ -129,7 +86,7 @@ Folded fold_variadic(const OnnxNode&, Operands operands, int64_t) {
 }
 
 Folded fold_div(const OnnxNode& node, Operands operands, int64_t opset) {
-  if (operands.size() != 2 || !operands[0] || !operands[1]) return std::nullopt;
+  if (!has_two(node, operands)) return std::nullopt;
   return operands[0]->is_integer() ? fold_binary<whole_over>(node, operands, opset) : fold_binary<over>(node, operands, opset);
 }
 
@@ -160,11 +117,12 @@ double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 double error_function(double x) { return std::erf(x); }
 double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
 
-Folded fold_identity(const OnnxNode&, Operands operands, int64_t) { return *operands[0]; }
-
 Folded fold_cast(const OnnxNode& node, Operands operands, int64_t) {
   Known result = *operands[0];
-  result.type = static_cast<OnnxType>(node.get<int64_t>("to", 1));
+  const int64_t to = node.get<int64_t>("to", 1);
+  if (to < 1 || to > static_cast<int64_t>(OnnxType::bf16)) return std::nullopt;
+  result.type = static_cast<OnnxType>(to);
+  if (result.type == OnnxType::string || result.type == OnnxType::complex64 || result.type == OnnxType::complex128) return std::nullopt;
   if (result.is_integer() && !operands[0]->is_integer())
     for (double& number : result.numbers) number = std::trunc(number);
   if (result.type == OnnxType::boolean)
@@ -221,14 +179,14 @@ Folded fold_gather(const OnnxNode& node, Operands operands, int64_t) {
   const int64_t extent = x.dims[static_cast<size_t>(axis)];
   std::vector<int64_t> taken;
   for (const double index : indices.numbers) {
-    const int64_t k = static_cast<int64_t>(index) + (index < 0 ? extent : 0);
+    const int64_t k = integer_of(node, index) + (index < 0 ? extent : 0);
     if (k < 0 || k >= extent) node.fail(fmt::format("index {} is outside of the {} elements of axis {}", index, extent, axis));
     taken.push_back(k);
   }
   std::vector<int64_t> dims(x.dims.begin(), x.dims.begin() + axis);
   dims.insert(dims.end(), indices.dims.begin(), indices.dims.end());
   dims.insert(dims.end(), x.dims.begin() + axis + 1, x.dims.end());
-  if (element_count(dims) > largest_folded) return std::nullopt;
+  if (!is_small(dims)) return std::nullopt;
   return gathered(x, dims, along(x, axis, taken));
 }
 
@@ -246,22 +204,25 @@ Folded fold_slice(const OnnxNode& node, Operands operands, int64_t) {
 }
 
 Folded fold_concat(const OnnxNode& node, Operands operands, int64_t) {
+  if (std::find(operands.begin(), operands.end(), nullptr) != operands.end()) node.fail("one of its operands is missing");
   const Known& first = *operands[0];
   const int64_t axis = axis_of(node, node.get<int64_t>("axis", 1), static_cast<int64_t>(first.dims.size()));
   Known all{.type = first.type, .dims = {}, .numbers = {}, .batch = {}, .name = {}};
   std::vector<int64_t> dims = first.dims;
   dims[static_cast<size_t>(axis)] = 0;
-  int64_t outer = 1, inner = 1;
-  for (size_t d = 0; d < dims.size(); ++d)
-    if (static_cast<int64_t>(d) != axis) (static_cast<int64_t>(d) < axis ? outer : inner) *= dims[d];
   for (const KnownPointer& operand : operands) {
     if (operand->dims.size() != dims.size()) node.fail("its operands have different ranks");
+    for (size_t d = 0; d < dims.size(); ++d)
+      if (static_cast<int64_t>(d) != axis && operand->dims[d] != dims[d])
+        node.fail("its operands differ along other axes than the one they are joined along");
     dims[static_cast<size_t>(axis)] += operand->dims[static_cast<size_t>(axis)];
+    check_dims(node, dims, largest_folded);
   }
+  const auto product = [](auto begin, auto end) { return std::accumulate(begin, end, int64_t{1}, std::multiplies<>()); };
+  const int64_t outer = product(dims.begin(), dims.begin() + axis), inner = product(dims.begin() + axis + 1, dims.end());
   for (int64_t o = 0; o < outer; ++o) {
     for (const KnownPointer& operand : operands) {
       const int64_t count = operand->dims[static_cast<size_t>(axis)] * inner;
-      if (operand->size() != outer * count) node.fail("its operands differ along other axes than the one they are joined along");
       for (int64_t k = o * count; k < (o + 1) * count; ++k) {
         all.numbers.push_back(operand->numbers[static_cast<size_t>(k)]);
         all.batch.push_back(operand->is_batch(static_cast<size_t>(k)));
@@ -360,7 +321,7 @@ const std::map<std::string, FoldRule, std::less<>> folds = {
     {"Ceil", {fold_unary<round_up>}}, {"Concat", {fold_concat}}, {"ConstantOfShape", {fold_constant_of_shape}}, {"Div", {fold_div}},
     {"Equal", {fold_comparison<equal>}}, {"Erf", {fold_unary<error_function>}}, {"Exp", {fold_unary<exponential>}},
     {"Expand", {fold_expand, 2}}, {"Flatten", {fold_flatten}}, {"Floor", {fold_unary<round_down>}}, {"Gather", {fold_gather, 2}},
-    {"Greater", {fold_comparison<greater>}}, {"GreaterOrEqual", {fold_comparison<at_least>}}, {"Identity", {fold_identity}},
+    {"Greater", {fold_comparison<greater>}}, {"GreaterOrEqual", {fold_comparison<at_least>}},
     {"Less", {fold_comparison<less>}}, {"LessOrEqual", {fold_comparison<at_most>}}, {"Log", {fold_unary<logarithm>}},
     {"Max", {fold_variadic<larger>}}, {"Min", {fold_variadic<smaller>}}, {"Mod", {fold_mod}}, {"Mul", {fold_binary<times>}},
     {"Neg", {fold_unary<negated>}}, {"Not", {fold_unary<opposite>}}, {"Or", {fold_comparison<either>}}, {"Pow", {fold_binary<power>}},
@@ -381,9 +342,9 @@ std::optional<Known> fold(const OnnxNode& node, Operands operands, int64_t opset
                                       operands.begin() + static_cast<int64_t>(needed))
     return std::nullopt;
   for (const KnownPointer& operand : operands)
-    if (operand && operand->size() > largest_folded) return std::nullopt;
+    if (operand && !is_small(operand->dims)) return std::nullopt;
   std::optional<Known> result = found->second.fold(node, operands, opset);
-  if (result && node.op_type != "Identity") result->name.clear();
+  if (result) result->name.clear();
   return result;
 }
 

@@ -49,6 +49,21 @@ IntList channels_last_order(int64_t rank) {
   return order;
 }
 
+Importer::Importer(const OnnxModel& model) : model(model), build(graph) {
+  int64_t held = 0;
+  for (const OnnxTensor& tensor : model.graph.initializers) held += static_cast<int64_t>(tensor.bytes.size());
+  for (const OnnxNode& node : model.graph.nodes)
+    for (const auto& [name, attribute] : node.attributes)
+      if (const OnnxTensor* tensor = std::get_if<OnnxTensor>(&attribute)) held += static_cast<int64_t>(tensor->bytes.size());
+  most_computed_ = (int64_t{1} << 24) + 16 * held;
+}
+
+std::string Importer::identity(const KnownPointer& known) {
+  if (!known->name.empty()) return known->name;
+  unnamed_.insert(known);
+  return fmt::format("\n{}", fmt::ptr(known.get()));   // names hold no control characters
+}
+
 Value Importer::reshape(Value x, const Shape& shape) {
   while (x.node->is("reshape")) x = x.node->operands[0];
   return x.type().shape == shape ? x : build.value("reshape", {x}, {{"shape", shape}});
@@ -86,6 +101,7 @@ Value Importer::in_order(Imported& x, const IntList& order) {
 
 Value Importer::aligned(Imported& x, const IntList& order) {
   const int64_t missing = static_cast<int64_t>(order.size()) - x.rank();
+  if (missing < 0) throw CompileError(fmt::format("an operand {} has more than {} dimensions", to_string(x.shape), order.size()));
   IntList own;
   for (const int64_t axis : order)
     if (axis >= missing) own.push_back(axis - missing);
@@ -124,7 +140,7 @@ Value Importer::known_value(const Known& known, const IntList& order, const IntL
   }
   if (known.mentions_batch()) throw CompileError("dimensions with the batch size among them are computed with when the network runs");
   if (known.numbers.empty()) throw CompileError("a tensor without elements is computed with when the network runs");
-  const std::string key = fmt::format("{} {} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
+  const std::string key = fmt::format("{}\n{} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
   if (!known.name.empty())
     if (const auto found = parameters_.find(key); found != parameters_.end()) return found->second;
   const Known moved = is_identity(order) ? known : permuted(known, order);
@@ -160,7 +176,7 @@ Value Importer::parameter(Imported& x, const IntList& order, const ParameterKind
     }());
   }
   Known known = *x.known;
-  if (known.name.empty()) known.name = fmt::format("{}", fmt::ptr(x.known.get()));   // a layer's weights are never part of the text
+  known.name = identity(x.known);   // a layer's weights are never part of the text
   return known_value(known, order, dims, kind);
 }
 

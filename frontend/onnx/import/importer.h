@@ -13,6 +13,9 @@
 
 namespace bnc::onnx {
 
+// Nodes of the graph that one model may become.
+constexpr size_t most_nodes = size_t{1} << 18;
+
 // What an ONNX value has become: a known tensor, or values of the graph. These differ in the order of their dimensions, since images are
 // channels first in ONNX and channels last in bnc: dimension k of the value `forms[order]` is dimension order[k] of ONNX's.
 struct Imported {
@@ -46,7 +49,7 @@ struct ParameterKind {
 
 class Importer {
  public:
-  explicit Importer(const OnnxModel& model) : model(model), build(graph) {}
+  explicit Importer(const OnnxModel& model);
 
   const OnnxModel& model;
   Graph graph;
@@ -75,6 +78,13 @@ class Importer {
   // The last dimension of a value that is a flattened image, channels last, back in ONNX's order.
   Value in_image_order(Value flat, const Shape& image);
 
+  // What tells a known tensor, and what is made of it, from all others: an initializer's name; else a text that is no name.
+  std::string identity(const KnownPointer& known);
+  // Counts elements that the file does not hold but makes the importer compute.
+  void charge(int64_t elements) { computed_ += elements; }
+  // Whether they are more than a file of its size may ask for, or the graph has more than `most_nodes`.
+  bool asks_too_much() const { return computed_ > most_computed_ || graph.nodes().size() > most_nodes; }
+
   ImportedPointer imported(Value value, const IntList& order);
   ImportedPointer imported(Known known);
 
@@ -91,6 +101,9 @@ class Importer {
 
   // Parameters made of initializers, by name, order, kind and dimensions.
   std::map<std::string, Value> parameters_;
+  // Those without a name that became parameters; kept, so that their addresses stay theirs alone.
+  std::set<KnownPointer> unnamed_;
+  int64_t computed_ = 0, most_computed_ = 0;
   std::set<std::string> noted_;
 };
 

@@ -1,6 +1,7 @@
 #include "frontend/onnx/import/known.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "ir/tensor.h"
@@ -93,15 +94,24 @@ Known broadcast(const Known& from, const std::vector<int64_t>& dims) {
   return gathered(from, dims, places(dims, moved));
 }
 
+// Ends of slices are often the largest integer that there is; sums of two of these do not overflow.
+constexpr int64_t largest_integer = int64_t{1} << 62;
+
+int64_t integer_of(const OnnxNode& node, double element) {
+  if (std::isnan(element)) node.fail("an integer that it reads is not a number");
+  const double bound = static_cast<double>(largest_integer);
+  return static_cast<int64_t>(std::clamp(element, -bound, bound));
+}
+
 std::optional<IntList> integers_of(const OnnxNode& node, std::string_view attribute, const Known* operand) {
-  if (const auto* given = node.find<std::vector<int64_t>>(attribute)) return *given;
+  IntList integers;
+  if (const auto* given = node.find<std::vector<int64_t>>(attribute)) {
+    for (const int64_t number : *given) integers.push_back(std::clamp(number, -largest_integer, largest_integer));
+    return integers;
+  }
   if (!operand) return std::nullopt;
   if (!operand->is_integer() || operand->mentions_batch()) node.fail("its " + std::string(attribute) + " are not known integers");
-  IntList integers;
-  for (const double number : operand->numbers) {
-    // Ends of slices are often the largest integer that there is.
-    integers.push_back(number >= 0x1p62 ? int64_t{1} << 62 : number <= -0x1p62 ? -(int64_t{1} << 62) : static_cast<int64_t>(number));
-  }
+  for (const double number : operand->numbers) integers.push_back(integer_of(node, number));
   return integers;
 }
 

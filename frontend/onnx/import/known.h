@@ -42,7 +42,10 @@ Known broadcast(const Known& from, const std::vector<int64_t>& dims);
 // What a node gives whose operands are all known; nothing where it must be computed when the network runs. A missing operand is null.
 std::optional<Known> fold(const OnnxNode& node, std::span<const KnownPointer> operands, int64_t opset);
 
-// An attribute of integers, or (since some opset) an operand of the same meaning; nothing where it is left out.
+// An element as an integer, at most 2^62 on either side of 0. CompileError where it is not a number.
+int64_t integer_of(const OnnxNode& node, double element);
+
+// An attribute of integers, or (since some opset) an operand of the same meaning; nothing where it is left out. None is larger than 2^62.
 std::optional<IntList> integers_of(const OnnxNode& node, std::string_view attribute, const Known* operand);
 
 }  // namespace bnc::onnx

@@ -65,11 +65,19 @@ double NodeImport::number(const char* attribute, double fallback) const {
   return found ? tidy(*found) : fallback;
 }
 
-IntList NodeImport::windows(const char* attribute, int64_t spatial, int64_t fallback) const {
+int64_t NodeImport::count(const char* attribute, int64_t fallback) const {
+  const int64_t number = integer(attribute, fallback);
+  if (number < 1 || number >= largest_count) fail(fmt::format("attribute `{}` is {}", attribute, number));
+  return number;
+}
+
+IntList NodeImport::windows(const char* attribute, int64_t count, int64_t least) const {
   const auto* found = node.find<std::vector<int64_t>>(attribute);
-  if (!found || found->empty()) return IntList(static_cast<size_t>(spatial), fallback);
-  if (static_cast<int64_t>(found->size()) != spatial)
-    fail(fmt::format("attribute `{}` has {} numbers for {} spatial dimensions", attribute, found->size(), spatial));
+  if (!found || found->empty()) return IntList(static_cast<size_t>(count), least);
+  if (static_cast<int64_t>(found->size()) != count)
+    fail(fmt::format("attribute `{}` has {} numbers where {} are needed", attribute, found->size(), count));
+  for (const int64_t number : *found)
+    if (number < least || number >= largest_count) fail(fmt::format("a number of attribute `{}` is {}", attribute, number));
   return *found;
 }
 
@@ -119,14 +127,23 @@ void NodeImport::elementwise(const std::function<Value(Value, Value)>& function)
   Imported& left = operand(0);
   Imported& right = operand(1);
   // Before opset 7 the right operand's first dimension was aligned with dimension `axis` of the left one.
-  const int64_t behind = opset < 7 && node.find<int64_t>("axis") ? left.rank() - integer("axis", 0) - right.rank() : 0;
-  if (behind <= 0) return give(combined(left, right, function));
-  Shape shape = right.shape;
-  shape.insert(shape.end(), static_cast<size_t>(behind), Dim{});
-  const ImportedPointer moved = right.known ? importer.imported(reshaped(*right.known, concrete(shape, 1)))
-                                            : importer.imported(importer.reshape(importer.canonical(right), shape),
-                                                                identity_order(static_cast<int64_t>(shape.size())));
-  give(combined(left, *moved, function));
+  // -1 aligned the last ones, as later opsets do.
+  const int64_t axis = opset < 7 ? integer("axis", -1) : -1;
+  if (axis == -1) return give(combined(left, right, function));
+  const int64_t behind = left.rank() - axis_of(node, axis, left.rank()) - right.rank();
+  if (behind < 0) fail(fmt::format("{} does not fit {} from axis {} on", show(right.shape), show(left.shape), axis));
+  give(combined(left, *with_ones(right, behind), function));
+}
+
+ImportedPointer NodeImport::with_ones(Imported& x, int64_t count) const {
+  Shape shape = x.shape;
+  shape.insert(shape.end(), static_cast<size_t>(count), Dim{});
+  if (x.known) {
+    Known known = reshaped(*x.known, concrete(shape, 1));
+    if (!known.name.empty()) known.name += fmt::format("\n{}", show(shape));
+    return importer.imported(std::move(known));
+  }
+  return importer.imported(importer.reshape(importer.canonical(x), shape), identity_order(static_cast<int64_t>(shape.size())));
 }
 
 namespace {

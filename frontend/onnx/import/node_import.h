@@ -11,6 +11,9 @@
 
 namespace bnc::onnx {
 
+// Sizes of windows, groups and the like stay below, so that their products do not overflow.
+constexpr int64_t largest_count = int64_t{1} << 30;
+
 class NodeImport {
  public:
   NodeImport(Importer& importer, const OnnxNode& node)
@@ -44,8 +47,10 @@ class NodeImport {
   int64_t integer(const char* attribute, int64_t fallback) const { return node.get<int64_t>(attribute, fallback); }
   double number(const char* attribute, double fallback) const;
   std::string text(const char* attribute, const char* fallback) const { return node.get<std::string>(attribute, fallback); }
-  // One for each spatial axis.
-  IntList windows(const char* attribute, int64_t spatial, int64_t fallback) const;
+  // How many of something there are: 1 or more, below `largest_count`.
+  int64_t count(const char* attribute, int64_t fallback) const;
+  // An attribute of so many integers, none below the one that they are where it is left out, or of `largest_count`.
+  IntList windows(const char* attribute, int64_t count, int64_t least) const;
   // An attribute of integers, or since some opset an operand; nothing where it is left out.
   std::optional<IntList> integers(const char* attribute, size_t operand) const;
   // Axes, made non-negative and sorted; all of them where none are named.
@@ -63,6 +68,8 @@ class NodeImport {
   // The same of two operands that broadcast.
   void elementwise(const std::function<Value(Value, Value)>& function) const;
   ImportedPointer combined(Imported& left, Imported& right, const std::function<Value(Value, Value)>& function) const;
+  // The operand with so many dimensions of 1 behind its own.
+  ImportedPointer with_ones(Imported& x, int64_t count) const;
   // Gives the operand's elements in another shape; a flattened image stays channels last as long as nobody minds.
   void give_reshaped(Imported& x, const Shape& shape) const;
 

@@ -33,6 +33,7 @@ void import_selu(NodeImport& cx) {
 // max(0, x) + min(0, alpha*(exp(x/alpha) - 1)).
 void import_celu(NodeImport& cx) {
   const double alpha = cx.number("alpha", 1);
+  if (alpha == 0) cx.fail("its `alpha` is 0");
   cx.elementwise([&](Value x) {
     if (alpha == 1) return cx.build.value("elu", {x});
     return cx.build.scale(cx.build.value("elu", {cx.build.scale(x, 1 / alpha)}), alpha);
@@ -103,16 +104,20 @@ void import_thresholded_relu(NodeImport& cx) {
 
 // A slope for each channel, or as the slopes broadcast.
 void import_prelu(NodeImport& cx) {
-  Imported &x = cx.operand(0), &slope = cx.operand(1);
+  Imported& x = cx.operand(0);
+  // Before opset 7 a vector of slopes was one for each channel, which is dimension 1.
+  const bool by_channel = cx.opset < 7 && cx.rank(1) == 1 && x.rank() > 2;
+  const ImportedPointer slopes = by_channel ? cx.with_ones(cx.operand(1), x.rank() - 2) : cx.importer.values.at(cx.node.inputs[1]);
+  Imported& slope = *slopes;
   if (slope.known && slope.known->size() == 1)
     return cx.elementwise([&](Value value) {
       return cx.build.value("prelu", {value, cx.importer.parameter(slope, identity_order(slope.rank()), {.stem = "alpha"}, {1})});
     });
-  cx.give(cx.combined(x, slope, [&](Value value, Value slopes) {
-    if (slopes.type().shape.size() == 1 && value.type().rank() > 1 && slopes.type().shape[0] == value.type().shape.back())
-      return cx.build.value("prelu", {value, slopes});
+  cx.give(cx.combined(x, slope, [&](Value value, Value alpha) {
+    if (alpha.type().shape.size() == 1 && value.type().rank() > 1 && alpha.type().shape[0] == value.type().shape.back())
+      return cx.build.value("prelu", {value, alpha});
     const Value below = cx.build.value("relu", {cx.build.neg(value)});
-    return cx.build.sub(cx.build.value("relu", {value}), cx.build.mul(slopes, below));
+    return cx.build.sub(cx.build.value("relu", {value}), cx.build.mul(alpha, below));
   }));
 }
 

@@ -22,6 +22,7 @@ bool give_as_bias(NodeImport& cx, size_t layer, size_t added) {
   Imported& x = cx.operand(layer);
   const Known* bias = cx.known(added);
   if (!bias || x.known || x.flat || bias->size() < 1 || bias->name.empty()) return false;
+  if (cx.rank(added) > x.rank() || (cx.opset < 7 && cx.node.find<int64_t>("axis"))) return false;
   if (cx.readers(layer) != 1 || cx.readers(added) != 1) return false;
   const Value value = x.forms.at(x.order);
   const bool is_layer = value.node->is("dense") || value.node->is("conv2d") || value.node->is("conv1d") ||
@@ -46,7 +47,7 @@ void import_add(NodeImport& cx) {
 Value minimum(GraphBuilder& build, Value a, Value b) { return build.neg(build.value("maximum", {build.neg(a), build.neg(b)})); }
 
 template <class Function>
-void import_variadic(NodeImport& cx, Function&& function) {
+ImportedPointer variadic(NodeImport& cx, Function&& function) {
   ImportedPointer all;
   for (size_t k = 0; k < cx.node.inputs.size(); ++k) {
     if (!all) {
@@ -57,23 +58,22 @@ void import_variadic(NodeImport& cx, Function&& function) {
     }
   }
   if (!all) cx.fail("it has no operands");
-  cx.give(std::move(all));
+  return all;
 }
 
 void import_sum(NodeImport& cx) {
-  import_variadic(cx, [&](Value a, Value b) { return cx.build.add(a, b); });
+  cx.give(variadic(cx, [&](Value a, Value b) { return cx.build.add(a, b); }));
 }
 void import_max(NodeImport& cx) {
-  import_variadic(cx, [&](Value a, Value b) { return cx.build.value("maximum", {a, b}); });
+  cx.give(variadic(cx, [&](Value a, Value b) { return cx.build.value("maximum", {a, b}); }));
 }
 void import_min(NodeImport& cx) {
-  import_variadic(cx, [&](Value a, Value b) { return minimum(cx.build, a, b); });
+  cx.give(variadic(cx, [&](Value a, Value b) { return minimum(cx.build, a, b); }));
 }
 void import_mean(NodeImport& cx) {
-  import_sum(cx);
-  const ImportedPointer sum = cx.importer.values.at(cx.node.outputs.at(0));
-  const double share = 1 / static_cast<double>(cx.node.inputs.size());
-  if (cx.node.inputs.size() > 1) cx.give(cx.build.scale(cx.importer.in_order(*sum, sum->order), share), sum->order);
+  const ImportedPointer sum = variadic(cx, [&](Value a, Value b) { return cx.build.add(a, b); });
+  if (cx.node.inputs.size() == 1) return cx.give(sum);
+  cx.give(cx.build.scale(cx.importer.in_order(*sum, sum->order), 1 / static_cast<double>(cx.node.inputs.size())), sum->order);
 }
 
 template <const char* const& op>
@@ -103,7 +103,8 @@ void import_pow(NodeImport& cx) {
     cx.importer.note("a power is computed as exp(y*log(x)), for which its base must be positive");
     return cx.build.value("exp", {cx.build.mul(power, cx.build.value("log", {x}))});
   };
-  if (!exponent || exponent->size() != 1 || exponent->dims.size() > cx.shape(0).size()) return cx.elementwise(by_logarithm);
+  const bool is_number = exponent && exponent->size() == 1 && !exponent->mentions_batch() && exponent->dims.size() <= cx.shape(0).size();
+  if (!is_number) return cx.elementwise(by_logarithm);
   const double power = tidy(exponent->numbers[0]);
   cx.elementwise([&](Value x) {
     if (power == 0.5) return cx.build.value("sqrt", {x});
@@ -119,7 +120,8 @@ void import_clip(NodeImport& cx) {
   const auto known_bound = [&](size_t k, const char* attribute, double none) -> std::optional<double> {
     if (!cx.has(k)) return std::clamp(cx.number(attribute, none), -largest, largest);
     const Known* bound = cx.known(k);
-    return bound && bound->size() == 1 ? std::optional(std::clamp(tidy(bound->numbers[0]), -largest, largest)) : std::nullopt;
+    if (!bound || bound->size() != 1 || bound->mentions_batch()) return std::nullopt;
+    return std::clamp(tidy(bound->numbers[0]), -largest, largest);
   };
   const auto low = known_bound(1, "min", -largest), high = known_bound(2, "max", largest);
   if (low && high && *low <= *high) {
@@ -139,9 +141,10 @@ void import_trilu(NodeImport& cx) {
   Imported& x = cx.operand(0);
   if (x.rank() < 2) cx.fail(fmt::format("it takes a triangle of {}", show(x.shape)));
   const int64_t rows = cx.fixed(0, x.rank() - 2, "the number of rows"), columns = cx.fixed(0, x.rank() - 1, "the number of columns");
-  const int64_t diagonal = cx.has(1) ? static_cast<int64_t>(cx.known_number(1, "its diagonal")) : 0;
+  const int64_t diagonal = cx.has(1) ? integer_of(cx.node, cx.known_number(1, "its diagonal")) : 0;
   const bool upper = cx.integer("upper", 1) != 0;
-  if (rows * columns > (int64_t{1} << 24)) cx.fail("it takes a triangle of too large a matrix");
+  check_dims(cx.node, {rows, columns}, int64_t{1} << 24);
+  cx.importer.charge(rows * columns);
   Known mask{.type = OnnxType::f32, .dims = {rows, columns}, .numbers = {}, .batch = {}, .name = {}};
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j) mask.numbers.push_back(upper ? j - i >= diagonal : j - i <= diagonal);

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "frontend/onnx/import/node_import.h"
+#include "frontend/onnx/import/window.h"
 
 namespace bnc::onnx {
 
@@ -11,66 +11,20 @@ namespace {
 
 const char* const three_dimensional = "bnc computes with images of one or two spatial dimensions";
 
-// The window of a convolution, one number for each spatial axis, and padding [begin.., end..] as ONNX has it.
-struct ConvolutionWindow {
-  IntList kernel, stride, dilation, padding;
-};
-
-// What the node says about its window; attribute `auto_pad` is left to the caller.
-ConvolutionWindow window_of(const NodeImport& cx, const Shape& weight) {
-  const int64_t spatial = static_cast<int64_t>(weight.size()) - 2;
-  ConvolutionWindow window;
-  for (int64_t k = 0; k < spatial; ++k) window.kernel.push_back(cx.fixed(1, k + 2, "the size of its window"));
-  if (const IntList given = cx.windows("kernel_shape", spatial, 0);
-      cx.node.find<std::vector<int64_t>>("kernel_shape") && given != window.kernel)
+// The window of a convolution with that weight.
+Window convolution_window(const NodeImport& cx, const Shape& weight) {
+  IntList kernel;
+  for (int64_t k = 2; k < static_cast<int64_t>(weight.size()); ++k) kernel.push_back(cx.fixed(1, k, "the size of its window"));
+  if (const auto* given = cx.node.find<std::vector<int64_t>>("kernel_shape"); given && !given->empty() && *given != kernel)
     cx.fail("its `kernel_shape` is not that of its weight");
-  window.stride = cx.windows("strides", spatial, 1);
-  window.dilation = cx.windows("dilations", spatial, 1);
-  window.padding = IntList(static_cast<size_t>(2 * spatial), 0);
-  if (const auto* pads = cx.node.find<std::vector<int64_t>>("pads"); pads && !pads->empty()) {
-    if (pads->size() != window.padding.size()) cx.fail(fmt::format("it has {} pads for {} spatial dimensions", pads->size(), spatial));
-    window.padding = *pads;
-  }
-  if (*std::min_element(window.padding.begin(), window.padding.end()) < 0) cx.fail("its padding is negative");
-  return window;
+  return window_of(cx, kernel);
 }
 
-// Padding by which there is one result for each `stride` elements, the odd zero at the end or at the beginning.
-void pad_same(ConvolutionWindow& window, const Shape& image, bool odd_at_end) {
-  const size_t spatial = window.kernel.size();
-  for (size_t k = 0; k < spatial; ++k) {
-    const int64_t size = image[k + 2].factor, span = (window.kernel[k] - 1) * window.dilation[k] + 1;
-    const int64_t results = (size + window.stride[k] - 1) / std::max<int64_t>(1, window.stride[k]);
-    const int64_t total = std::max<int64_t>(0, (results - 1) * window.stride[k] + span - size);
-    window.padding[k] = odd_at_end ? total / 2 : total - total / 2;
-    window.padding[k + spatial] = total - window.padding[k];
-  }
-}
-
-// [begin.., end..] in bnc's order, in its shortest form.
-IntList shortest_padding(const IntList& padding) {
-  const size_t spatial = padding.size() / 2;
-  IntList ends, symmetric;
-  for (size_t k = 0; k < spatial; ++k) {
-    ends.push_back(padding[k]);
-    ends.push_back(padding[k + spatial]);
-    symmetric.push_back(padding[k]);
-  }
-  return std::equal(padding.begin(), padding.begin() + static_cast<int64_t>(spatial), padding.begin() + static_cast<int64_t>(spatial))
-             ? shortest(symmetric)
-             : ends;
-}
-
-Attribute padding_attribute_of(const IntList& padding) {
-  const IntList list = shortest_padding(padding);
-  return list.size() == 1 ? Attribute(list[0]) : Attribute(list);
-}
-
-AttributeMap attributes_of(const NodeImport& cx, const ConvolutionWindow& window) {
+AttributeMap attributes_of(const NodeImport& cx, const Window& window) {
   return {{"stride", shortest(window.stride)},
-                          {"padding", padding_attribute_of(window.padding)},
-                          {"dilation", shortest(window.dilation)},
-                          {"groups", cx.integer("group", 1)}};
+          {"padding", padding_attribute(window)},
+          {"dilation", shortest(window.dilation)},
+          {"groups", cx.count("group", 1)}};
 }
 
 Value bias_of(const NodeImport& cx, size_t operand, int64_t channels) {
@@ -89,10 +43,8 @@ void check_image(const NodeImport& cx) {
 void import_conv(NodeImport& cx) {
   check_image(cx);
   Imported &x = cx.operand(0), &weight = cx.operand(1);
-  ConvolutionWindow window = window_of(cx, weight.shape);
-  const std::string auto_pad = cx.text("auto_pad", "NOTSET");
-  if (auto_pad.starts_with("SAME")) pad_same(window, x.shape, auto_pad == "SAME_UPPER");
-  if (auto_pad == "VALID") std::fill(window.padding.begin(), window.padding.end(), 0);
+  Window window = convolution_window(cx, weight.shape);
+  pad_automatically(cx, window);
   const IntList order = x.rank() == 3 ? IntList{2, 1, 0} : IntList{2, 3, 1, 0};   // [M, C, k..] becomes [k.., C, M]
   const Value image = cx.importer.channels_last(x);
   const Value taps = cx.importer.parameter(weight, order, {.stem = "weight", .initializer = "he"});
@@ -102,29 +54,27 @@ void import_conv(NodeImport& cx) {
 }
 
 // The padding that leads to `output_shape`, or to `stride` results for each element with `auto_pad`.
-void pad_transposed(const NodeImport& cx, ConvolutionWindow& window, IntList& output_padding) {
-  const std::string auto_pad = cx.text("auto_pad", "NOTSET");
-  const auto* sizes = cx.node.find<std::vector<int64_t>>("output_shape");
-  if (auto_pad == "VALID") std::fill(window.padding.begin(), window.padding.end(), 0);
-  if (!sizes && !auto_pad.starts_with("SAME")) return;
+void pad_transposed(const NodeImport& cx, Window& window, IntList& output_padding) {
+  const auto sizes = integers_of(cx.node, "output_shape", nullptr);
+  if (!sizes && !cx.text("auto_pad", "NOTSET").starts_with("SAME")) return pad_automatically(cx, window);
   const size_t spatial = window.kernel.size();
   if (sizes && sizes->size() < spatial) cx.fail("its `output_shape` has too few numbers");
   for (size_t k = 0; k < spatial; ++k) {
     const int64_t in = cx.fixed(0, static_cast<int64_t>(k) + 2, "a spatial dimension");
-    const int64_t out = sizes ? (*sizes)[sizes->size() - spatial + k] : in * window.stride[k];
+    const int64_t out = sizes ? (*sizes)[sizes->size() - spatial + k] : times(cx.node, {in, false}, window.stride[k]).factor;
+    if (in >= largest_count || out < 1 || out >= largest_count) cx.fail(fmt::format("{} elements along an axis become {}", in, out));
     const int64_t full = window.stride[k] * (in - 1) + (window.kernel[k] - 1) * window.dilation[k] + 1;
     const int64_t total = std::max<int64_t>(0, full + output_padding[k] - out);
     output_padding[k] = std::max(output_padding[k], out - full);
-    window.padding[k] = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;
-    window.padding[k + spatial] = total - window.padding[k];
+    pad_axis(cx, window, k, total);
   }
 }
 
 void import_conv_transpose(NodeImport& cx) {
   check_image(cx);
   Imported &x = cx.operand(0), &weight = cx.operand(1);
-  ConvolutionWindow window = window_of(cx, weight.shape);
-  const int64_t groups = cx.integer("group", 1), channels = weight.shape[1].factor * groups;
+  Window window = convolution_window(cx, weight.shape);
+  const int64_t channels = times(cx.node, weight.shape[1], cx.count("group", 1)).factor;
   IntList output_padding = cx.windows("output_padding", x.rank() - 2, 0);
   pad_transposed(cx, window, output_padding);
   Value image = cx.importer.channels_last(x);
@@ -132,10 +82,10 @@ void import_conv_transpose(NodeImport& cx) {
   const bool line = x.rank() == 3;   // an image of one row
   IntList order = line ? IntList{2, 1, 0} : IntList{2, 3, 1, 0}, dims;
   if (line) {
-    for (IntList* each : {&window.stride, &window.dilation}) each->insert(each->begin(), 1);
+    for (IntList* each : {&window.kernel, &window.stride, &window.dilation}) each->insert(each->begin(), 1);
     output_padding.insert(output_padding.begin(), 0);
     window.padding = {0, window.padding[0], 0, window.padding[1]};
-    dims = {1, window.kernel[0], weight.shape[1].factor, weight.shape[0].factor};
+    dims = {1, window.kernel[1], weight.shape[1].factor, weight.shape[0].factor};
     image = cx.importer.reshape(image, {image.type().shape[0], {}, image.type().shape[1], image.type().shape[2]});
   }
   AttributeMap attributes = attributes_of(cx, window);
@@ -149,28 +99,25 @@ void import_conv_transpose(NodeImport& cx) {
 // --- products ---------------------------------------------------------------
 
 // A known matrix [in, units], its rows brought to the order of a flattened image.
-Imported weight_of(const Known& given, bool transposed, double scale, const Imported& x) {
-  Known known = transposed ? permuted(given, {1, 0}) : given;
-  known.name = given.name;
-  if (scale != 1) {
-    for (double& number : known.numbers) number *= scale;
-    known.name += " scaled";
-  }
+Imported weight_of(const NodeImport& cx, const KnownPointer& given, bool transposed, double scale, const Imported& x) {
+  Known known = transposed ? permuted(*given, {1, 0}) : *given;
+  known.name = fmt::format("{}\n{} {}", cx.importer.identity(given), transposed, scale);
+  for (double& number : known.numbers) number *= scale;
   if (x.flat && x.forms.empty()) {
     const std::vector<int64_t> dims = known.dims;
+    if (Dim{dims[0], false} != x.shape[1]) cx.fail(fmt::format("its operands are {} and {}", show(x.shape), show(constant_shape(dims))));
     std::vector<int64_t> apart = concrete(x.image, 1);
     apart.push_back(dims[1]);
     const int64_t rank = static_cast<int64_t>(apart.size());
     IntList order = identity_order(rank);
     std::rotate(order.begin(), order.begin() + 1, order.end() - 1);
-    const std::string name = known.name + " by pixels";
+    const std::string name = fmt::format("{}\nby pixels of {}", known.name, show(x.image));
     known = reshaped(permuted(reshaped(std::move(known), apart), order), dims);
     known.name = name;
   }
   Imported weight;
   weight.shape = constant_shape(known.dims);
   weight.order = {0, 1};
-  if (transposed) known.name += " transposed";
   weight.known = std::make_shared<const Known>(std::move(known));
   return weight;
 }
@@ -180,9 +127,9 @@ Value product_operand(const NodeImport& cx, Imported& x) {
 }
 
 // y = x*weight + bias over the last dimension, for a weight that the file has.
-Value dense(const NodeImport& cx, Imported& x, const Known& given, bool transposed, double scale, Value bias) {
-  Imported weight = weight_of(given, transposed, scale, x);
-  const Value matrix = cx.importer.parameter(weight, {0, 1}, {.stem = "weight", .initializer = "he", .trainable = !given.name.empty()});
+Value dense(const NodeImport& cx, Imported& x, const KnownPointer& given, bool transposed, double scale, Value bias) {
+  Imported weight = weight_of(cx, given, transposed, scale, x);
+  const Value matrix = cx.importer.parameter(weight, {0, 1}, {.stem = "weight", .initializer = "he", .trainable = !given->name.empty()});
   return cx.build.value("dense", {product_operand(cx, x), matrix, bias}, {});
 }
 
@@ -202,7 +149,7 @@ void import_gemm(NodeImport& cx) {
   Value y;
   if (layer) {
     const Value bias = row ? cx.importer.parameter(cx.operand(2), identity_order(cx.rank(2)), {.stem = "bias"}, {units.factor}) : Value{};
-    y = dense(cx, a, *b.known, right, alpha, bias);
+    y = dense(cx, a, b.known, right, alpha, bias);
   } else {
     y = cx.build.value("matmul", {cx.importer.canonical(a), cx.importer.canonical(b)},
                        {{"transpose_left", left}, {"transpose_right", right}});
@@ -216,7 +163,7 @@ void import_gemm(NodeImport& cx) {
 void import_matmul(NodeImport& cx) {
   Imported &a = cx.operand(0), &b = cx.operand(1);
   if (a.rank() == 0 || b.rank() == 0) cx.fail("a number is no matrix");
-  if (b.known && b.rank() == 2 && a.rank() >= 2) return cx.give(dense(cx, a, *b.known, false, 1, {}));
+  if (b.known && b.rank() == 2 && a.rank() >= 2) return cx.give(dense(cx, a, b.known, false, 1, {}));
   Value left = cx.importer.canonical(a), right = cx.importer.canonical(b);
   Shape result = broadcast(Shape(a.shape.begin(), a.shape.end() - std::min<int64_t>(2, a.rank())),
                            Shape(b.shape.begin(), b.shape.end() - std::min<int64_t>(2, b.rank())))

@@ -1,9 +1,12 @@
 // Elements taken, joined, repeated and padded.
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #include <fmt/format.h>
 
 #include "frontend/onnx/import/node_import.h"
+#include "frontend/onnx/onnx_check.h"
 
 namespace bnc::onnx {
 
@@ -25,8 +28,8 @@ Value slice(NodeImport& cx, Value x, int64_t axis, int64_t begin, int64_t count,
 }
 
 Value joined(NodeImport& cx, const std::vector<Value>& parts, int64_t axis) {
+  if (parts.empty()) cx.fail("its result is empty");
   if (parts.size() == 1) return parts[0];
-  if (parts.size() > most_slices) cx.fail(fmt::format("it joins {} slices", parts.size()));
   const int64_t rank = parts[0].type().rank();
   AttributeMap attributes;
   if (axis != rank - 1) attributes["axis"] = axis;
@@ -67,6 +70,7 @@ void import_slice(NodeImport& cx) {
   Value value = cx.importer.in_order(x, x.order);
   for (const SliceRange& range : slice_ranges(cx.node, x.shape, cx.known(1), cx.known(2), cx.known(3), cx.known(4))) {
     const int64_t axis = place_of(range.axis, x.order);
+    if (range.count == 0) cx.fail("its result is empty");
     if (range.step > 0) {
       value = slice(cx, value, axis, range.begin, range.count, range.step);
     } else {
@@ -97,17 +101,18 @@ void import_split(NodeImport& cx) {
   const int64_t axis = axis_of(cx.node, cx.integer("axis", 0), x.rank()), extent = cx.fixed(0, axis, "the dimension that it splits");
   const int64_t parts = static_cast<int64_t>(cx.node.outputs.size());
   IntList sizes = cx.integers("split", 1).value_or(IntList{});
-  if (sizes.empty()) {
-    const int64_t count = cx.integer("num_outputs", parts), size = count > 0 ? (extent + count - 1) / count : 0;
-    for (int64_t k = 0; k < parts; ++k) sizes.push_back(std::min(size, extent - k * size));
+  if (sizes.empty()) {   // parts of equal size, the last one smaller where they do not divide it
+    if (cx.count("num_outputs", parts) != parts) cx.fail(fmt::format("it has {} results", parts));
+    for (int64_t k = 0; k < parts; ++k) sizes.push_back(std::min((extent - 1) / parts + 1, extent - k * ((extent - 1) / parts + 1)));
   }
   if (static_cast<int64_t>(sizes.size()) != parts) cx.fail(fmt::format("it has {} sizes for {} results", sizes.size(), parts));
   const Value value = cx.importer.in_order(x, x.order);
   int64_t begin = 0;
   for (size_t k = 0; k < sizes.size(); begin += sizes[k++]) {
-    if (sizes[k] < 1 || begin + sizes[k] > extent) cx.fail(fmt::format("its sizes do not divide {} elements", extent));
+    if (sizes[k] < 1 || sizes[k] > extent - begin) cx.fail(fmt::format("its sizes do not divide {} elements", extent));
     if (cx.wants(k)) cx.give(slice(cx, value, place_of(axis, x.order), begin, sizes[k]), x.order, k);
   }
+  if (begin != extent) cx.fail(fmt::format("its sizes add up to {} of {} elements", begin, extent));
 }
 
 // --- padding ----------------------------------------------------------------
@@ -135,6 +140,8 @@ std::vector<Padding> paddings(const NodeImport& cx) {
     for (int64_t& axis : axes) axis = axis_of(cx.node, axis, cx.rank(0));
   }
   if (pads->size() != 2 * axes.size()) cx.fail(fmt::format("it has {} pads for {} axes", pads->size(), axes.size()));
+  for (const int64_t pad : *pads)
+    if (std::abs(pad) >= largest_count) cx.fail(fmt::format("it pads by {}", pad));
   std::vector<Padding> result(rank);
   for (size_t k = 0; k < axes.size(); ++k) result[static_cast<size_t>(axes[k])] = {(*pads)[k], (*pads)[axes.size() + k]};
   return result;
@@ -143,6 +150,8 @@ std::vector<Padding> paddings(const NodeImport& cx) {
 void import_pad(NodeImport& cx) {
   Imported& x = cx.operand(0);
   const std::string mode = cx.text("mode", "constant");
+  constexpr std::string_view known_modes[] = {"constant", "edge", "reflect", "wrap"};
+  if (std::ranges::find(known_modes, mode) == std::end(known_modes)) cx.fail(fmt::format("its `mode` is {}", onnx_quoted(mode)));
   const double number = cx.has(2) ? cx.known_number(2, "what it pads with") : cx.number("value", 0);
   Value value = cx.importer.in_order(x, x.order);
   IntList low(x.shape.size(), 0), high(x.shape.size(), 0);
@@ -153,7 +162,8 @@ void import_pad(NodeImport& cx) {
     const int64_t extent = cx.fixed(0, axis, "the dimension that it pads"), place = place_of(axis, x.order);
     if (mode != "constant") {
       std::vector<int64_t> indices;
-      if (extent + padding.low + padding.high > static_cast<int64_t>(most_slices) * 64) cx.fail("it pads too much");
+      if (extent > largest_count || extent + padding.low + padding.high > static_cast<int64_t>(most_slices) * 64)
+        cx.fail("it pads too much");
       for (int64_t k = -padding.low; k < extent + padding.high; ++k) indices.push_back(mirrored(mode, k, extent));
       value = taken(cx, value, place, indices);
       continue;
@@ -178,11 +188,11 @@ void import_tile(NodeImport& cx) {
   if (static_cast<int64_t>(repeats.size()) != x.rank()) cx.fail("it has other repeats than dimensions");
   Shape apart, repeated, result;   // [1, d] becomes [r, d], then [r*d]
   for (size_t k = 0; k < repeats.size(); ++k) {
-    if (repeats[k] < 1 || repeats[k] > (int64_t{1} << 31)) cx.fail(fmt::format("it repeats {} times", repeats[k]));
+    if (repeats[k] < 1) cx.fail(fmt::format("it repeats {} times", repeats[k]));
     if (repeats[k] > 1) apart.push_back({}), repeated.push_back({repeats[k], false});
     apart.push_back(x.shape[k]);
     repeated.push_back(x.shape[k]);
-    result.push_back({x.shape[k].factor * repeats[k], x.shape[k].batch});
+    result.push_back(times(cx.node, x.shape[k], repeats[k]));
   }
   if (repeated == apart) return cx.give(cx.importer.in_order(x, x.order), x.order);
   const Value value = cx.importer.reshape(cx.importer.canonical(x), apart);
@@ -202,7 +212,7 @@ void import_gather(NodeImport& cx) {
   const int64_t extent = cx.fixed(0, axis, "the dimension that it takes from"), place = place_of(axis, x.order);
   std::vector<int64_t> indices;
   for (const double index : places.numbers) {
-    indices.push_back(static_cast<int64_t>(index) + (index < 0 ? extent : 0));
+    indices.push_back(integer_of(cx.node, index) + (index < 0 ? extent : 0));
     if (indices.back() < 0 || indices.back() >= extent) cx.fail(fmt::format("index {} is outside of {} elements", index, extent));
   }
   if (indices.empty()) cx.fail("it takes no elements");
@@ -217,8 +227,8 @@ void import_gather(NodeImport& cx) {
 
 void import_depth_to_space(NodeImport& cx) {
   Imported& x = cx.operand(0);
-  const int64_t block = cx.integer("blocksize", 0);
-  if (x.rank() != 4 || block < 1 || cx.fixed(0, 1, "the number of channels") % (block * block) != 0)
+  const int64_t block = cx.count("blocksize", 0);
+  if (x.rank() != 4 || cx.fixed(0, 1, "the number of channels") % (block * block) != 0)
     cx.fail(fmt::format("{} does not go with blocks of {}", show(x.shape), block));
   const Dim b{block, false}, channels{x.shape[1].factor / (block * block), false};
   const bool channels_first = cx.text("mode", "DCR") == "CRD";
@@ -227,20 +237,19 @@ void import_depth_to_space(NodeImport& cx) {
                                      : Shape{shape[0], shape[2], shape[3], b, b, channels};
   const IntList order = channels_first ? IntList{0, 1, 4, 2, 5, 3} : IntList{0, 1, 3, 2, 4, 5};
   const Value value = cx.importer.transpose(cx.importer.reshape(cx.importer.channels_last(x), apart), order);
-  cx.give(cx.importer.reshape(value, {shape[0], {shape[2].factor * block, shape[2].batch}, {shape[3].factor * block, false}, channels}),
+  cx.give(cx.importer.reshape(value, {shape[0], times(cx.node, shape[2], block), times(cx.node, shape[3], block), channels}),
           channels_last_order(4));
 }
 
 void import_space_to_depth(NodeImport& cx) {
   Imported& x = cx.operand(0);
-  const int64_t block = cx.integer("blocksize", 0);
-  if (x.rank() != 4 || block < 1 || cx.fixed(0, 2, "the height") % block != 0 || cx.fixed(0, 3, "the width") % block != 0)
+  const int64_t block = cx.count("blocksize", 0);
+  if (x.rank() != 4 || cx.fixed(0, 2, "the height") % block != 0 || cx.fixed(0, 3, "the width") % block != 0)
     cx.fail(fmt::format("{} does not go with blocks of {}", show(x.shape), block));
   const Dim b{block, false}, height{x.shape[2].factor / block, false}, width{x.shape[3].factor / block, false};
   const Value apart = cx.importer.reshape(cx.importer.channels_last(x), {x.shape[0], height, b, width, b, x.shape[1]});
-  const IntList order = cx.text("mode", "DCR") == "CRD" ? IntList{0, 1, 3, 5, 2, 4} : IntList{0, 1, 3, 2, 4, 5};
-  const Value value = cx.importer.transpose(apart, order);
-  cx.give(cx.importer.reshape(value, {x.shape[0], height, width, {x.shape[1].factor * block * block, false}}), channels_last_order(4));
+  const Value value = cx.importer.transpose(apart, {0, 1, 3, 2, 4, 5});
+  cx.give(cx.importer.reshape(value, {x.shape[0], height, width, times(cx.node, x.shape[1], block * block)}), channels_last_order(4));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ Value channel_parameter(const NodeImport& cx, size_t operand, const Imported& x)
   IntList order = identity_order(static_cast<int64_t>(apart.size()));
   std::rotate(order.begin(), order.begin() + 1, order.end());
   Known known = reshaped(permuted(reshaped(*given.known, apart), order), given.known->dims);
-  known.name = given.known->name + " by pixels";
+  known.name = fmt::format("{}\nby pixels of {}", cx.importer.identity(given.known), show(x.image));
   const ImportedPointer moved = cx.importer.imported(std::move(known));
   return cx.importer.parameter(*moved, {0}, kinds[operand]);
 }
@@ -132,8 +132,8 @@ Value of_each_channel(const NodeImport& cx, size_t operand, int64_t groups, int6
 
 void import_group_norm(NodeImport& cx) {
   Imported& x = cx.operand(0);
-  const int64_t groups = cx.integer("num_groups", 0);
-  if (x.rank() < 2 || groups < 1 || cx.fixed(0, 1, "the number of channels") % groups != 0)
+  const int64_t groups = cx.count("num_groups", 0);
+  if (x.rank() < 2 || cx.fixed(0, 1, "the number of channels") % groups != 0)
     cx.fail("its groups do not divide the channels");
   const int64_t channels = x.shape[1].factor;
   const Value image = cx.importer.channels_last(x);

@@ -3,62 +3,35 @@
 
 #include <fmt/format.h>
 
-#include "frontend/onnx/import/node_import.h"
+#include "frontend/onnx/import/window.h"
 
 namespace bnc::onnx {
 
 namespace {
 
-struct PoolWindow {
-  IntList kernel, stride, padding;   // padding [begin, end] of each axis in turn
-};
-
-PoolWindow pool_window(const NodeImport& cx) {
+AttributeMap pool_attributes(const NodeImport& cx) {
   const int64_t spatial = cx.rank(0) - 2;
   if (spatial < 1 || spatial > 2)
     cx.fail(fmt::format("it pools {}", show(cx.shape(0))), "bnc pools images of one or two spatial dimensions");
   if (!cx.node.find<std::vector<int64_t>>("kernel_shape")) cx.fail("it has no `kernel_shape`");
-  PoolWindow window{cx.windows("kernel_shape", spatial, 1), cx.windows("strides", spatial, 1), {}};
-  if (shortest(cx.windows("dilations", spatial, 1)) != IntList{1}) cx.fail("its windows have gaps");
-  const auto* pads = cx.node.find<std::vector<int64_t>>("pads");
-  if (pads && static_cast<int64_t>(pads->size()) != 2 * spatial) cx.fail(fmt::format("it has {} pads", pads->size()));
-  const std::string auto_pad = cx.text("auto_pad", "NOTSET");
-  for (size_t k = 0; k < static_cast<size_t>(spatial); ++k) {
-    int64_t low = pads ? (*pads)[k] : 0, high = pads ? (*pads)[k + static_cast<size_t>(spatial)] : 0;
-    if (auto_pad == "VALID") low = high = 0;
-    if (auto_pad.starts_with("SAME")) {
-      const int64_t size = cx.fixed(0, static_cast<int64_t>(k) + 2, "a spatial dimension"), stride = std::max<int64_t>(1, window.stride[k]);
-      const int64_t total = std::max<int64_t>(0, ((size + stride - 1) / stride - 1) * stride + window.kernel[k] - size);
-      low = auto_pad == "SAME_UPPER" ? total / 2 : total - total / 2;
-      high = total - low;
-    }
-    window.padding.push_back(low);
-    window.padding.push_back(high);
-  }
-  return window;
-}
-
-AttributeMap attributes_of(const NodeImport& cx, const PoolWindow& window) {
+  Window window = window_of(cx, cx.windows("kernel_shape", spatial, 1));
+  if (shortest(window.dilation) != IntList{1}) cx.fail("its windows have gaps");
+  pad_automatically(cx, window);
   AttributeMap attributes{{"kernel", shortest(window.kernel)}, {"ceil_mode", cx.integer("ceil_mode", 0) != 0}};
   attributes["stride"] = window.stride == window.kernel ? IntList{} : shortest(window.stride);
-  IntList symmetric;
-  for (size_t k = 0; k < window.padding.size(); k += 2)
-    if (window.padding[k] == window.padding[k + 1]) symmetric.push_back(window.padding[k]);
-  const IntList padding = 2 * symmetric.size() == window.padding.size() ? shortest(symmetric) : window.padding;
-  if (padding == IntList{0}) return attributes;
-  attributes["padding"] = padding.size() == 1 ? Attribute(padding[0]) : Attribute(padding);
+  const Attribute padding = padding_attribute(window);
+  if (padding != Attribute(0)) attributes["padding"] = padding;
   return attributes;
 }
 
 void import_max_pool(NodeImport& cx) {
   if (cx.wants(1)) cx.fail("its result `Indices` is read", "bnc has no op that takes the places of maxima");
   const Value x = cx.importer.channels_last(cx.operand(0));
-  cx.give(cx.build.value("max_pool", {x}, attributes_of(cx, pool_window(cx))), channels_last_order(cx.rank(0)));
+  cx.give(cx.build.value("max_pool", {x}, pool_attributes(cx)), channels_last_order(cx.rank(0)));
 }
 
 void import_average_pool(NodeImport& cx) {
-  const PoolWindow window = pool_window(cx);
-  AttributeMap attributes = attributes_of(cx, window);
+  AttributeMap attributes = pool_attributes(cx);
   if (attributes.contains("padding")) attributes["count_include_pad"] = cx.integer("count_include_pad", 0) != 0;
   const Value x = cx.importer.channels_last(cx.operand(0));
   cx.give(cx.build.value("average_pool", {x}, attributes), channels_last_order(cx.rank(0)));
@@ -80,8 +53,8 @@ void import_global_max_pool(NodeImport& cx) { import_global_pool(cx, "global_max
 // Local response normalization: x / (bias + alpha/size * sum of squares over neighbouring channels)^beta.
 void import_lrn(NodeImport& cx) {
   Imported& x = cx.operand(0);
-  const int64_t size = cx.integer("size", 0);
-  if (x.rank() < 2 || size < 1) cx.fail("it has no `size`");
+  const int64_t size = cx.count("size", 0);
+  if (x.rank() < 2) cx.fail(fmt::format("it normalizes the channels of {}", show(x.shape)));
   const IntList order = channels_last_order(x.rank());
   const Value image = cx.importer.in_order(x, order);
   Shape pixels = {{1, false}, x.shape[1], {}};

@@ -1,9 +1,12 @@
 // Recurrent layers, one step behind the other: the length of the sequence is known when compiling.
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "frontend/onnx/import/node_import.h"
+#include "frontend/onnx/onnx_check.h"
 
 namespace bnc::onnx {
 
@@ -23,13 +26,17 @@ class Recurrence {
     batch_ = x.shape[batch_first_ ? 0 : 1];
     directions_ = cx.fixed(1, 0, "its number of directions");
     hidden_ = cx.fixed(2, 2, "its hidden size");
+    if (hidden_ >= largest_count) cx.fail(fmt::format("its hidden size is {}", hidden_));
+    check_operand(3, 2), check_operand(5, 3), check_operand(6, 3), check_operand(7, 2);
     if (steps_ > most_steps)
       cx.fail(fmt::format("its sequence has {} steps", steps_), fmt::format("layers of up to {} steps are unrolled", most_steps));
     if (cx.has(4) && !cx.known(4, "the lengths of its sequences").is_all(static_cast<double>(steps_)))
       cx.fail("its sequences end at different steps");
     if (cx.number("clip", 0) != 0) cx.fail("it clips what goes into its activations");
     const std::string direction = cx.text("direction", "forward");
-    if ((direction == "bidirectional") != (directions_ == 2))
+    if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
+      cx.fail(fmt::format("its direction is {}", onnx_quoted(direction)));
+    if (directions_ != (direction == "bidirectional" ? 2 : 1))
       cx.fail(fmt::format("it is {} and has weights for {} directions", direction, directions_));
     reverse_ = direction == "reverse";
   }
@@ -70,8 +77,14 @@ class Recurrence {
   }
   Value gate(Value x, int64_t k) { return slice(x, 1, k * hidden_, hidden_); }
 
-  // This direction's part of an operand, transposed where it is a matrix.
+  // This direction's part of an operand, transposed where it is a matrix; made once for all steps.
   Value part(size_t operand, const char* stem, int64_t begin, int64_t count) {
+    Value& made = parts_[{operand, direction_, begin, count}];
+    if (!made) made = make_part(operand, stem, begin, count);
+    return made;
+  }
+
+  Value make_part(size_t operand, const char* stem, int64_t begin, int64_t count) {
     Imported& all = cx_.operand(operand);
     const bool matrix = all.rank() == 3;
     const int64_t rows = all.shape[1].factor, columns = matrix ? all.shape[2].factor : 1;
@@ -85,7 +98,7 @@ class Recurrence {
     std::vector<int64_t> indices;
     for (int64_t k = 0; k < count * columns; ++k) indices.push_back((direction_ * rows + begin) * columns + k);
     Known own = gathered(*all.known, matrix ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count}, indices);
-    own.name = fmt::format("{} {} {} {}", all.known->name, direction_, begin, count);
+    own.name = fmt::format("{}\n{} {} {}", importer_.identity(all.known), direction_, begin, count);
     const ImportedPointer made = importer_.imported(std::move(own));
     return importer_.parameter(*made, matrix ? IntList{1, 0} : IntList{0}, {.stem = stem, .initializer = matrix ? "he" : "zeros"});
   }
@@ -116,6 +129,12 @@ class Recurrence {
   Value input_bias_, recurrent_bias_;
 
  private:
+  void check_operand(size_t operand, int64_t rank) const {
+    if (cx_.has(operand) && cx_.rank(operand) != rank) cx_.fail(fmt::format("its operand {} is {}", operand, show(cx_.shape(operand))));
+  }
+
+  std::map<std::tuple<size_t, int64_t, int64_t, int64_t>, Value> parts_;   // by operand, direction, begin and count
+
   void read_direction() {
     input_bias_ = recurrent_bias_ = {};
     if (!cx_.has(3)) return;

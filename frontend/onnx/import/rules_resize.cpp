@@ -1,12 +1,14 @@
 // Resize and Upsample: sampling at places that ONNX defines by the way coordinates are transformed.
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
 
 #include "frontend/onnx/import/node_import.h"
+#include "frontend/onnx/onnx_check.h"
 
 namespace bnc::onnx {
 
@@ -16,6 +18,7 @@ namespace {
 struct Sampling {
   int64_t in = 1, out = 1;
   double scale = 1;
+  // Before opset 11 the nearest element was the one before, or the one behind where there are fewer samples than elements: `simple`.
   std::string transformation = "half_pixel", nearest = "round_prefer_floor";
   double cubic = -0.75;
   bool exclude_outside = false;
@@ -37,7 +40,7 @@ struct Sampling {
   int64_t nearest_to(int64_t sample) const {
     const double x = place(sample);
     double at = std::floor(x);
-    if (nearest == "ceil") at = std::ceil(x);
+    if (nearest == "ceil" || (nearest == "simple" && scale < 1)) at = std::ceil(x);
     if (nearest == "round_prefer_floor") at = std::ceil(x - 0.5);
     if (nearest == "round_prefer_ceil") at = std::floor(x + 0.5);
     return std::clamp<int64_t>(static_cast<int64_t>(at), 0, in - 1);
@@ -68,6 +71,8 @@ struct Sampling {
   }
 };
 
+constexpr double largest_axis = 0x1p20;   // elements along an axis, and samples of it
+
 // Sizes and scales of every axis.
 struct Extents {
   std::vector<int64_t> out;
@@ -77,6 +82,7 @@ struct Extents {
 IntList resized_axes(const NodeImport& cx) {
   const auto* axes = cx.node.find<std::vector<int64_t>>("axes");
   if (!axes) return identity_order(cx.rank(0));
+  axes_of(cx.node, *axes, cx.rank(0));   // each is named once
   IntList result = *axes;
   for (int64_t& axis : result) axis = axis_of(cx.node, axis, cx.rank(0));
   return result;
@@ -86,7 +92,8 @@ IntList resized_axes(const NodeImport& cx) {
 void keep_proportions(const NodeImport& cx, const IntList& axes, Extents& extents) {
   const std::string policy = cx.text("keep_aspect_ratio_policy", "stretch");
   if (policy == "stretch") return;
-  double scale = extents.scales[static_cast<size_t>(axes.at(0))];
+  if (policy != "not_larger" && policy != "not_smaller") cx.fail(fmt::format("its proportions are kept by `{}`", policy));
+  double scale = extents.scales[static_cast<size_t>(axes.front())];
   for (const int64_t axis : axes)
     scale = policy == "not_larger" ? std::min(scale, extents.scales[static_cast<size_t>(axis)])
                                    : std::max(scale, extents.scales[static_cast<size_t>(axis)]);
@@ -108,12 +115,16 @@ Extents extents_of(const NodeImport& cx, const Known* scales, const Known* sizes
     const bool kept = sizes ? given->is_batch(k) == shape[axis].batch && number == in : number == 1;
     if (shape[axis].batch && !kept && !(sizes && cx.importer.frozen_batch)) cx.fail("it resizes the batch");
     if (shape[axis].batch || kept) continue;
-    if (!(number > 0) || number > 0x1p24 || number * in > 0x1p24) cx.fail(fmt::format("{} is no size", number));
+    if (!(number > 0) || in > largest_axis || number > largest_axis || (!sizes && number * in > largest_axis))
+      cx.fail(fmt::format("it resizes {} elements along an axis by {}", in, number));
     extents.out[axis] = static_cast<int64_t>(sizes ? number : std::floor(number * in));
     extents.scales[axis] = sizes ? number / in : number;
-    if (extents.out[axis] < 1) cx.fail("nothing is left of an axis");
   }
   if (sizes) keep_proportions(cx, axes, extents);
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    if (extents.out[axis] < 1) cx.fail("nothing is left of an axis");
+    if (shape[axis].batch && extents.scales[axis] != 1) cx.fail("it resizes the batch");
+  }
   return extents;
 }
 
@@ -141,6 +152,7 @@ std::optional<AttributeMap> as_interpolate(const Sampling& sampling, const std::
 Value by_matrix(NodeImport& cx, Value x, int64_t axis, const Sampling& sampling, const std::string& mode) {
   const int64_t rank = x.type().rank();
   if (sampling.in * sampling.out > (int64_t{1} << 24)) cx.fail("it samples too large an axis at places that bnc has no op for");
+  cx.importer.charge(sampling.in * sampling.out);
   std::vector<float> matrix(static_cast<size_t>(sampling.in * sampling.out), 0);
   for (int64_t k = 0; k < sampling.out; ++k) {
     std::vector<double> weights(static_cast<size_t>(sampling.in), 0);
@@ -191,22 +203,31 @@ void give_resized(NodeImport& cx, const Extents& extents, Sampling sampling, con
   cx.give(value, x.order);
 }
 
-void import_resize(NodeImport& cx) {
+void check_one_of(const NodeImport& cx, const char* attribute, const std::string& given, std::initializer_list<std::string_view> known) {
+  if (std::ranges::find(known, given) == known.end()) cx.fail(fmt::format("attribute `{}` is {}", attribute, onnx_quoted(given)));
+}
+
+std::string mode_of(const NodeImport& cx) {
   const std::string mode = cx.text("mode", "nearest");
+  check_one_of(cx, "mode", mode, {"nearest", "linear", "cubic", "bilinear"});
+  return mode == "bilinear" ? "linear" : mode;   // its name in Upsample before opset 9
+}
+
+void import_resize(NodeImport& cx) {
+  const std::string mode = mode_of(cx);
   Sampling sampling;
   if (cx.opset < 11) {   // scales are the second operand, coordinates are those of Upsample
     sampling.transformation = "asymmetric";
-    sampling.nearest = "floor";
+    sampling.nearest = "simple";
     return give_resized(cx, extents_of(cx, &cx.known(1, "its scales"), nullptr, identity_order(cx.rank(0))), sampling, mode);
   }
   sampling.transformation = cx.text("coordinate_transformation_mode", "half_pixel");
   sampling.nearest = cx.text("nearest_mode", "round_prefer_floor");
   sampling.cubic = cx.number("cubic_coeff_a", -0.75);
   sampling.exclude_outside = cx.integer("exclude_outside", 0) != 0;
-  constexpr std::string_view known_transformations[] = {"asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
-                                                        "tf_half_pixel_for_nn", "half_pixel"};
-  if (std::ranges::find(known_transformations, sampling.transformation) == std::end(known_transformations))
-    cx.fail(fmt::format("its coordinates are transformed by `{}`", sampling.transformation));
+  check_one_of(cx, "coordinate_transformation_mode", sampling.transformation,
+               {"asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel_for_nn", "half_pixel"});
+  check_one_of(cx, "nearest_mode", sampling.nearest, {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"});
   const Known *scales = cx.known(2), *sizes = cx.known(3);
   if (cx.has(3) && !sizes) cx.known(3, "its sizes");
   if (cx.has(2) && !scales && !sizes) cx.known(2, "its scales");
@@ -227,9 +248,8 @@ void import_upsample(NodeImport& cx) {
   if (!scales) cx.fail("its scales are not known when compiling");
   Sampling sampling;
   sampling.transformation = "asymmetric";
-  sampling.nearest = "floor";
-  const std::string mode = cx.text("mode", "nearest");
-  give_resized(cx, extents_of(cx, scales, nullptr, identity_order(cx.rank(0))), sampling, mode == "bilinear" ? "linear" : mode);
+  sampling.nearest = "simple";
+  give_resized(cx, extents_of(cx, scales, nullptr, identity_order(cx.rank(0))), sampling, mode_of(cx));
 }
 
 }  // namespace

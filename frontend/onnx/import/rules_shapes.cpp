@@ -130,15 +130,22 @@ void import_constant(NodeImport& cx) {
   cx.give(std::move(known));
 }
 
-void import_expand(NodeImport& cx) {
-  Imported& x = cx.operand(0);
-  const Known* target = cx.known(1);
-  if (!target) cx.known(1, "its shape");
+// The dimensions that an operand lists, the batch size perhaps among them.
+Shape listed_shape(const NodeImport& cx, size_t operand) {
+  const Known* target = cx.known(operand);
+  if (!target) cx.known(operand, "its shape");
+  check_rank(cx.node, target->numbers.size());
   Shape shape;
   for (size_t k = 0; k < target->numbers.size(); ++k) {
-    if (target->numbers[k] < 1) cx.fail(fmt::format("{} is no dimension", target->numbers[k]));
-    shape.push_back({static_cast<int64_t>(target->numbers[k]), target->is_batch(k)});
+    if (!(target->numbers[k] >= 1)) cx.fail(fmt::format("{} is no dimension", target->numbers[k]));
+    shape.push_back({integer_of(cx.node, target->numbers[k]), target->is_batch(k)});
   }
+  return shape;
+}
+
+void import_expand(NodeImport& cx) {
+  Imported& x = cx.operand(0);
+  const Shape shape = listed_shape(cx, 1);
   const auto both = broadcast(x.shape, shape);
   if (!both) cx.fail(fmt::format("{} does not broadcast to {}", show(x.shape), show(shape)));
   const Value value = cx.importer.canonical(x);
@@ -147,11 +154,8 @@ void import_expand(NodeImport& cx) {
 
 // Of a shape with the batch size in it.
 void import_constant_of_shape(NodeImport& cx) {
-  const Known* target = cx.known(0);
-  if (!target) cx.known(0, "its shape");
+  const Shape shape = listed_shape(cx, 0);
   const OnnxTensor* value = cx.node.find<OnnxTensor>("value");
-  Shape shape;
-  for (size_t k = 0; k < target->numbers.size(); ++k) shape.push_back({static_cast<int64_t>(target->numbers[k]), target->is_batch(k)});
   const double number = value ? cx.number_of(*value) : 0;
   cx.give(cx.build.value("broadcast_to", {cx.build.constant(number)}, {{"shape", shape}}));
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "ir/shape_limits.h"
 
 namespace bnc::onnx {
 
@@ -17,13 +18,25 @@ Shape constant_shape(const std::vector<int64_t>& dims) {
 
 std::string show(const Shape& shape) { return to_string(shape); }
 
+void check_rank(const OnnxNode& node, size_t rank) {
+  if (rank > max_rank) node.fail(fmt::format("a tensor of {} dimensions; bnc takes at most {}", rank, max_rank));
+}
+
 void check_dims(const OnnxNode& node, const std::vector<int64_t>& dims, int64_t most) {
+  check_rank(node, dims.size());
   int64_t count = 1;
   for (const int64_t dim : dims) {
     if (dim < 0) node.fail(fmt::format("a dimension of [{}] is negative", fmt::join(dims, ", ")));
     if (dim > 0 && count > most / dim) node.fail(fmt::format("[{}] has too many elements", fmt::join(dims, ", ")));
-    count *= dim;
+    count *= std::max<int64_t>(dim, 1);
   }
+}
+
+Dim times(const OnnxNode& node, const Dim& dim, int64_t factor) {
+  Dim product = dim;
+  if (__builtin_mul_overflow(dim.factor, factor, &product.factor) || product.factor > int64_t{1} << 62)
+    node.fail(fmt::format("{} times {} is too large a dimension", to_string(dim), factor));
+  return product;
 }
 
 int64_t axis_of(const OnnxNode& node, int64_t axis, int64_t rank) {
@@ -56,6 +69,7 @@ int64_t flatten_axis(const OnnxNode& node, int64_t rank) {
 }
 
 Shape unsqueezed(const OnnxNode& node, const Shape& shape, const IntList& axes) {
+  check_rank(node, shape.size() + axes.size());
   const int64_t rank = static_cast<int64_t>(shape.size() + axes.size());
   const IntList sorted = axes_of(node, axes, rank);
   Shape result = shape;
@@ -77,6 +91,7 @@ Shape squeezed(const OnnxNode& node, const Shape& shape, const std::optional<Int
 Shape reshape_target(const OnnxNode& node, const Shape& from, const Known& target, int64_t frozen_batch) {
   Shape shape;
   std::optional<size_t> inferred;
+  check_rank(node, target.numbers.size());
   for (size_t k = 0; k < target.numbers.size(); ++k) {
     const double number = target.numbers[k];
     if (number == -1 && !target.is_batch(k)) {
@@ -87,7 +102,7 @@ Shape reshape_target(const OnnxNode& node, const Shape& from, const Known& targe
       if (k >= from.size()) node.fail(fmt::format("dimension {} is to be kept, but {} has only {}", k, show(from), from.size()));
       shape.push_back(from[k]);
     } else {
-      if (number < 1 || number > 0x1p62) node.fail(fmt::format("{} is no dimension", number));
+      if (!(number >= 1 && number <= 0x1p62)) node.fail(fmt::format("{} is no dimension", number));
       shape.push_back({static_cast<int64_t>(number), target.is_batch(k)});
     }
   }
@@ -98,7 +113,7 @@ Shape reshape_target(const OnnxNode& node, const Shape& from, const Known& targe
     shape[0] = {shape[0].factor / frozen_batch, true};
   const auto given = element_count(shape);
   const std::string complaint = fmt::format("{} elements do not fit its shape {}", show(from), show(shape));
-  if (!given) node.fail(complaint);
+  if (!given || (inferred && given->factor == 0)) node.fail(complaint);
   if (inferred) {
     if (total->factor % given->factor != 0 || (given->batch && !total->batch)) node.fail(complaint);
     shape[*inferred] = {total->factor / given->factor, total->batch && !given->batch};
@@ -116,6 +131,8 @@ static SliceRange slice_range(const OnnxNode& node, const Shape& shape, int64_t 
     node.fail("it takes a part of the batch", "a network of bnc treats all examples of a batch alike");
   }
   const int64_t extent = dim.factor;
+  if (extent == 0) return {axis, 0, 1, 0};
+  step = std::clamp(step, -extent - 1, extent + 1);   // longer steps take one element too
   const auto clamped = [&](int64_t place, int64_t low, int64_t high) { return std::clamp(place < 0 ? place + extent : place, low, high); };
   if (step > 0) {
     begin = clamped(begin, 0, extent);
@@ -141,8 +158,7 @@ std::vector<SliceRange> slice_ranges(const OnnxNode& node, const Shape& shape, c
   for (size_t k = 0; k < along.size(); ++k) {
     const SliceRange range =
         slice_range(node, shape, axis_of(node, along[k], static_cast<int64_t>(shape.size())), (*begins)[k], (*last)[k], step[k]);
-    if (range.count == 0) node.fail("its result is empty");
-    if (range.count > 0) ranges.push_back(range);
+    if (range.count >= 0) ranges.push_back(range);
   }
   return ranges;
 }

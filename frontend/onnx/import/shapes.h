@@ -14,8 +14,14 @@ Shape constant_shape(const std::vector<int64_t>& dims);
 // The dimensions as a user reads them.
 std::string show(const Shape& shape);
 
-// CompileError where the dimensions are negative or have more elements than that.
+// CompileError where no tensor has so many dimensions.
+void check_rank(const OnnxNode& node, size_t rank);
+
+// CompileError where the dimensions are negative, more than a tensor can have, or of more elements than that; dimensions of 0 count as 1.
 void check_dims(const OnnxNode& node, const std::vector<int64_t>& dims, int64_t most);
+
+// The dimension so many times. CompileError beyond 2^62.
+Dim times(const OnnxNode& node, const Dim& dim, int64_t factor);
 
 // An axis made non-negative.
 int64_t axis_of(const OnnxNode& node, int64_t axis, int64_t rank);
@@ -33,7 +39,7 @@ Shape squeezed(const OnnxNode& node, const Shape& shape, const std::optional<Int
 // is to be free here, a first dimension of that size is the batch; 0 where nothing is frozen.
 Shape reshape_target(const OnnxNode& node, const Shape& from, const Known& target, int64_t frozen_batch);
 
-// Elements `begin`, `begin + step` ... along an axis; `step` may be negative.
+// Elements `begin`, `begin + step` ... along an axis, perhaps none; `step` may be negative.
 struct SliceRange {
   int64_t axis, begin, step, count;
 };

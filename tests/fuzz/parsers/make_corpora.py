@@ -11,6 +11,7 @@ import struct
 import zipfile
 
 import numpy as np
+import onnx_corpus
 import torch_corpus
 
 CORPORA = pathlib.Path(__file__).resolve().parent.parent / "corpora"
@@ -243,94 +244,9 @@ def networks():
     }
 
 
-def varint(value):
-    value &= (1 << 64) - 1
-    groups = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
-    return bytes(group | 128 for group in groups[:-1]) + bytes(groups[-1:])
-
-
-def field(number, value):
-    """A field of a protobuf message: an integer, a text or the bytes of a message."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def fields(number, values):
-    return b"".join(field(number, value) for value in values)
-
-
-def onnx_tensor(name, dims, data=b"", kind=1, rest=b""):
-    return fields(1, dims) + field(2, kind) + field(8, name) + (field(9, data) if data else b"") + rest
-
-
-def onnx_external(name, dims, **entries):
-    return onnx_tensor(name, dims, rest=field(14, 1) + fields(13, [field(1, key) + field(2, value) for key, value in entries.items()]))
-
-
-def onnx_node(op, inputs, outputs, attributes=()):
-    return fields(1, inputs) + fields(2, outputs) + field(4, op) + fields(5, attributes)
-
-
-def onnx_value(name, dims=("N", 2), kind=1):
-    shape = fields(1, [field(1, dim) if isinstance(dim, int) else field(2, dim) for dim in dims])
-    return field(1, name) + field(2, field(1, field(1, kind) + field(2, shape)))
-
-
-def onnx_model(nodes, tensors=(), inputs=(onnx_value("x"),), outputs=(onnx_value("y"),), version=8, rest=b""):
-    graph = fields(1, nodes) + field(2, "net") + fields(5, tensors) + fields(11, inputs) + fields(12, outputs)
-    return field(1, version) + field(7, graph) + field(8, field(1, "") + field(2, 13)) + rest
-
-
-def onnx_models():
-    attribute = lambda name, kind, value: field(1, name) + field(20, kind) + value
-    two = np.arange(2, dtype=np.float32).tobytes()
-    relu = onnx_node("Relu", ["x"], ["y"])
-    add = lambda tensor, **more: onnx_model([onnx_node("Add", ["x", "w"], ["y"])], [tensor], **more)
-    nested = field(1, "a")
-    for _ in range(60):
-        nested = attribute("g", 5, field(6, field(1, onnx_node("If", [], [], [nested]))))
-    packed = lambda values: field(5, b"".join(map(varint, values)))
-    return {
-        "relu": onnx_model([relu]),
-        "add": add(onnx_tensor("w", [2], two)),
-        "attributes": onnx_model([onnx_node("Conv", ["x", "w", ""], ["h", ""], [
-            attribute("group", 2, field(3, -1)), attribute("pads", 7, fields(8, [1, 2])), attribute("auto_pad", 3, field(4, "SAME_UPPER")),
-            attribute("value", 4, field(5, onnx_tensor("", [], two[:4]))), attribute("alpha", 1, b"\x15" + two[4:])]),
-            onnx_node("Relu", ["h"], ["y"])], [onnx_tensor("w", [2], two)], inputs=[onnx_value("x", ["N", 2, -1]), onnx_value("w", [2])]),
-        "types": onnx_model([relu], [onnx_tensor(f"w{kind}", [1], bytes(size), kind) for kind, size in
-                                     {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}.items()]),
-        "fields": onnx_model([relu], [onnx_tensor("a", [2], rest=field(4, two)), onnx_tensor("b", [2], kind=3, rest=packed([1, -1])),
-                                      onnx_tensor("c", [1], kind=10, rest=packed([0x3c00])), onnx_tensor("d", [1], kind=8, rest=field(6, "cat"))]),
-        "external": add(onnx_external("w", [2], location="data", offset="4", length="8")),
-        "external_outside": add(onnx_external("w", [2], location="../data")),
-        "external_absolute": add(onnx_external("w", [2], location="/dev/zero")),
-        "external_offset": add(onnx_external("w", [2], location="data", offset=str(2**64 - 1))),
-        "negative_dim": add(onnx_tensor("w", [-2], two)),
-        "huge_dims": add(onnx_tensor("w", [1 << 33, 1 << 33], two)),
-        "huge_but_empty": add(onnx_tensor("w", [1 << 62, 0, 8])),
-        "too_few_elements": add(onnx_tensor("w", [3], two)),
-        "does_not_fit": add(onnx_tensor("w", [1], kind=3, rest=packed([300]))),
-        "unknown_type": add(onnx_tensor("w", [2], two, kind=99)),
-        "cycle": onnx_model([onnx_node("Add", ["x", "b"], ["a"]), onnx_node("Relu", ["a"], ["b"]), onnx_node("Relu", ["b"], ["y"])]),
-        "unsorted": onnx_model([onnx_node("Relu", ["a"], ["y"]), onnx_node("Relu", ["x"], ["a"])]),
-        "missing_value": onnx_model([onnx_node("Add", ["x", "v"], ["y"])]),
-        "twice": onnx_model([relu, relu]),
-        "subgraph": onnx_model([onnx_node("If", ["x"], ["y"], [attribute("then_branch", 5, field(6, field(2, "inner")))])]),
-        "nested": onnx_model([onnx_node("If", ["x"], ["y"], [nested])]),
-        "function": onnx_model([relu], rest=field(25, field(1, "Relu"))),
-        "sequence": onnx_model([relu], outputs=[field(1, "y") + field(2, field(4, b""))]),
-        "name_is_no_utf8": onnx_model([onnx_node(b"\xff", ["x"], ["y"])]),
-        "no_nodes": onnx_model([]),
-        "no_graph": field(1, 8),
-        "empty": b"",
-    }
-
-
 def main():
     for target, inputs in {"bn": networks(), "safetensors": weights(), "npz": archives(), "idx": idx_pairs(), "cifar": cifar_batches(),
-                           "csv": tables(), "onnx": onnx_models(), "torch": torch_corpus.archives(), "checkpoint": checkpoints()}.items():
+                           "csv": tables(), "onnx": onnx_corpus.models(), "torch": torch_corpus.archives(), "checkpoint": checkpoints()}.items():
         for name, data in inputs.items():
             write(target, name, data)
 
