@@ -233,11 +233,11 @@ TEST_CASE("onnx import: an image that the model turns to channels first itself i
 
 TEST_CASE("onnx import: zeros around an image belong to the convolution behind them") {
   const GraphText graph{.nodes = {node("Pad", "", {"x", "pads"}, {"p"}),
-                                  node("Conv", "", {"p", "w"}, {"y"}, {integers("strides", {2, 2}), integers("pads", {1, 0, 0, 0})})},
+                                  node("Conv", "", {"p", "w"}, {"y"}, {integers("strides", {2, 2}), integers("pads", {0, 1, 0, 0})})},
                         .initializers = {integer_tensor("pads", {0, 0, 0, 0, 0, 0, 1, 1}), counted("w", {1, 1, 3, 3})},
                         .inputs = {value("x", image(1, 5, 4))},
                         .outputs = {value("y", {})}};
-  CHECK(has(imported(graph), "conv2d(x, 1, 3, stride=2, padding=[1, 1, 0, 1], bias=false)"));
+  CHECK(has(imported(graph), "conv2d(x, 1, 3, stride=2, padding=[0, 1, 1, 1], bias=false)"));
   GraphText others = graph;   // numbers other than zeros stay
   others.nodes[0] = node("Pad", "", {"x", "pads", "one"}, {"p"});
   others.initializers.push_back(raw_tensor("one", 1, {}, raw<float>({1})));
@@ -311,6 +311,20 @@ TEST_CASE("onnx import: the text is in canonical layout") {
                                        .outputs = {value("y", {})}});
   CHECK(has(network, "train "));
   CHECK(format_source(make_source(network.source, "m.bn")) == network.source);
+}
+
+TEST_CASE("onnx import: queries, keys and values are parts of a row") {
+  const auto index = [](const std::string& name, int64_t number) { return raw_tensor(name, 7, {}, raw<int64_t>({number})); };
+  const OnnxImport network =
+      imported({.nodes = {node("MatMul", "", {"x", "w"}, {"d"}), node("Reshape", "", {"d", "shape"}, {"r"}),
+                          node("Gather", "", {"r", "zero"}, {"q"}, {whole("axis", 1)}),
+                          node("Gather", "", {"r", "two"}, {"v"}, {whole("axis", 1)}), node("Sub", "", {"v", "q"}, {"y"})},
+                .initializers = {counted("w", {1, 12}), integer_tensor("shape", {-1, 3, 2, 2}), index("zero", 0), index("two", 2)},
+                .inputs = {value("x", {symbol("N"), size(1)})},
+                .outputs = {value("y", {})}});
+  CHECK(has(network, "slice(h, axis=1, begin=8, end=12), [N, 2, 2])"));
+  const Tensor x = tensor({2, 1}, 3), y = evaluated(network, x);
+  for (size_t k = 0; k < 8; ++k) CHECK(y.data[k] == doctest::Approx(8 * x.data[k / 4]).epsilon(1e-6));
 }
 
 }  // namespace bnc

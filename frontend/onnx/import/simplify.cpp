@@ -161,6 +161,39 @@ void join_gelus(Graph& graph) {
   }
 }
 
+// --- parts of a row ---------------------------------------------------------
+
+// Of a slice of one place, where the last dimension of a dense layer's result was reshaped to several: how many neighbours in that
+// dimension it is; else 0.
+int64_t neighbours_taken(const Node& slice) {
+  const Value& apart = slice.operands[0];
+  if (!apart.node->is("reshape") || !apart.node->operands[0].node->is("dense")) return 0;
+  const Shape &from = apart.node->operands[0].type().shape, &to = apart.type().shape;
+  const size_t kept = from.empty() ? 0 : from.size() - 1;
+  if (kept == 0 || to.size() < kept + 2 || !std::equal(from.begin(), from.end() - 1, to.begin())) return 0;
+  const bool one = slice.attribute("end").integer() - slice.attribute("begin").integer() == 1;
+  if (!one || from[kept].batch || slice.attribute("axis").integer() != static_cast<int64_t>(kept)) return 0;
+  int64_t count = 1;
+  for (size_t k = kept + 1; k < to.size(); ++k) count *= to[k].factor;
+  return count;
+}
+
+// Queries, keys and values are parts of one row: rather parts of it, then apart, than all of it apart and then parts.
+void slice_rows(Graph& graph) {
+  const Uses uses(graph);
+  for (Node* slice : graph.nodes_of("slice")) {
+    const int64_t count = neighbours_taken(*slice);
+    const std::vector<Node*> readers = uses.of(slice->result());
+    const bool reshaped = std::all_of(readers.begin(), readers.end(), [](const Node* reader) { return reader->is("reshape"); });
+    if (count == 0 || !reshaped || readers.empty() || uses.is_output(slice->result())) continue;
+    const int64_t begin = slice->attribute("begin").integer() * count;
+    const Value part = GraphBuilder::before(graph, slice).value(
+        "slice", {slice->operands[0].node->operands[0]}, {{"axis", slice->attribute("axis")}, {"begin", begin}, {"end", begin + count}});
+    for (Node* reader : readers)
+      graph.replace_all_uses(reader->result(), GraphBuilder::before(graph, reader).reshape(part, reader->results[0].type.shape));
+  }
+}
+
 // --- padding ----------------------------------------------------------------
 
 // [begin, end] for each spatial axis.
@@ -216,6 +249,7 @@ void call_padding_same(Graph& graph) {
 void simplify(Graph& graph) {
   join_layer_norms(graph);
   join_gelus(graph);
+  slice_rows(graph);
   call_padding_same(graph);
 }
 

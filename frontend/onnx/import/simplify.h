@@ -5,8 +5,8 @@
 
 namespace bnc::onnx {
 
-// Layer norms and GELUs written in parts become ops; padding that is `same` for all convolutions is called so. Values that nothing reads
-// any more are left in the graph.
+// Layer norms and GELUs written in parts become ops; parts of a row are taken before it is reshaped; padding that is `same` for all
+// convolutions is called so. Values that nothing reads any more are left in the graph.
 void simplify(Graph& graph);
 
 }  // namespace bnc::onnx
