@@ -21,8 +21,9 @@ namespace {
 const std::map<std::string, Rule, std::less<>>& all_rules() {
   static const std::map<std::string, Rule, std::less<>> rules = [] {
     std::map<std::string, Rule, std::less<>> all;
-    for (const auto* group : {&layer_rules(), &pooling_rules(), &normalization_rules(), &activation_rules(), &arithmetic_rules(),
-                              &reduction_rules(), &shape_rules(), &movement_rules(), &resize_rules(), &recurrent_rules()})
+    for (const auto* group :
+         {&layer_rules(), &pooling_rules(), &normalization_rules(), &activation_rules(), &arithmetic_rules(), &comparison_rules(),
+          &reduction_rules(), &shape_rules(), &movement_rules(), &resize_rules(), &recurrent_rules()})
       for (const OpRule& each : *group) all[each.op_type] = each.rule;
     return all;
   }();

@@ -19,7 +19,7 @@ BNC = sys.argv[1]
 HERE = pathlib.Path(tempfile.mkdtemp(prefix="bnc_outputs."))
 failures = []
 
-MODEL, WEIGHTS, ARRAYS, DATA, RUN = HERE / "net.bn", HERE / "w.safetensors", HERE / "in.npz", HERE / "data.npz", HERE / "run"
+MODEL, ONNX, WEIGHTS, ARRAYS, DATA, RUN = HERE / "net.bn", HERE / "net.onnx", HERE / "w.safetensors", HERE / "in.npz", HERE / "data.npz", HERE / "run"
 
 # A call of each command that writes, its outputs left out; then the options that name those, and the files it reads.
 COMMANDS = {
@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": (["predict", MODEL, "--weights", WEIGHTS, "--data", DATA], ["--output"], [MODEL, WEIGHTS, DATA]),
     "restat": (["restat", MODEL, "--weights", WEIGHTS, "--data", f"{DATA}:train"], ["--output"], [MODEL, WEIGHTS, DATA]),
     "import": (["import", WEIGHTS, "--model", MODEL], ["--output"], [MODEL, WEIGHTS]),
+    "import a model": (["import", ONNX], ["--output", "--weights"], [ONNX]),
     "report": (["report", RUN], ["--out"], [RUN / "history.csv", RUN / "weights.safetensors"]),
     "export": (["export", MODEL, "--weights", WEIGHTS], ["--output"], [MODEL, WEIGHTS]),
     "export --state-dict": (["export", MODEL, "--weights", WEIGHTS, "--state-dict"], ["--output"], [MODEL, WEIGHTS]),
@@ -39,10 +40,10 @@ COMMANDS = {
 # What the value of an option is. A new option has to be put here, and a new output above.
 KINDS = {
     "output": {"output", "header"},
-    "input": {"weights", "input", "against", "data", "test", "model", "map"},
+    "input": {"weights", "input", "against", "data", "test", "model", "map", "check"},
     "folder": {"resume"},
     "no file": {"name", "passes", "batch", "threads", "seed", "emit", "mode", "cpu", "stop-after", "epochs", "steps", "patience", "test-every", "checkpoint-every", "validate",
-                "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top", "color", "depth"},
+                "seconds", "stats", "bound", "label", "target", "ignore", "resize", "missing", "unknown", "id", "top", "color", "depth", "shape", "mean", "deviation"},
 }
 
 
@@ -89,6 +90,7 @@ def every_option_is_known():
 def prepare():
     MODEL.write_text(SMALL_NETWORK)
     succeed(BNC, "init", MODEL, "--seed", 1, "-o", WEIGHTS)
+    succeed(BNC, "export", MODEL, "--weights", WEIGHTS, "-o", ONNX)
     np.savez(ARRAYS, x=np.ones((4, 6), np.float32))
     np.savez(DATA, x=np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32), y=(np.arange(64) % 3).astype(np.int32))
     succeed(BNC, "train", MODEL, "--data", DATA, "--steps", 2, "--out", RUN)

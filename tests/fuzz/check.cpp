@@ -91,6 +91,7 @@ void check_frozen(const Case& tried, Extent extent, Random& random, Outcome& out
   outcome.inferred = true;
   Graph passed = expected.graph.clone();
   check_each_pass(passed, pipeline("inference"), expected);
+  check_interchange(tried.graph(), weights_of(expected.graph, expected.bindings), expected, outcome);
   std::vector<Variant> variants = all_variants(true);
   if (extent == Extent::sampled) variants = {draw_variant(random, true), draw_variant(random, true)};
   const bool embeds = can_be_embedded(expected);

@@ -31,7 +31,7 @@ struct Shared {
   char phase[phase_bytes];
   char kind[phase_bytes], text[text_bytes], refused[phase_bytes];
   int trusted, untrusted;
-  bool inferred, trained;
+  bool inferred, trained, exported, same;
   double worst;
 };
 
@@ -66,6 +66,8 @@ void do_work(const Work& work, uint64_t seed) {
     own_shared->untrusted = outcome.untrusted;
     own_shared->inferred = outcome.inferred;
     own_shared->trained = outcome.trained;
+    own_shared->exported = outcome.exported;
+    own_shared->same = outcome.same;
     own_shared->worst = outcome.worst;
   } catch (const Failure& failure) {
     fail(failure.kind, failure.what());
@@ -111,7 +113,8 @@ class Child {
     if (alive) {
       report.kind = shared_->kind;
       report.text = shared_->text;
-      report.outcome = {shared_->trusted, shared_->untrusted, shared_->inferred, shared_->trained, shared_->refused, shared_->worst};
+      report.outcome = {shared_->trusted, shared_->untrusted, shared_->inferred, shared_->trained, shared_->refused,
+                        shared_->exported, shared_->same, shared_->worst};
     } else {
       const int status = stop();
       report.kind = WIFSIGNALED(status) ? fmt::format("crash: {}", ::strsignal(WTERMSIG(status)))

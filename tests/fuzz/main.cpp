@@ -69,6 +69,8 @@ class Summary {
     const Outcome& outcome = report.outcome;
     inferred_ += outcome.inferred ? 1 : 0;
     trained_ += outcome.trained ? 1 : 0;
+    exported_ += outcome.exported ? 1 : 0;
+    same_ += outcome.same ? 1 : 0;
     trusted_ += outcome.trusted;
     untrusted_ += outcome.untrusted;
     passed_ += outcome.trusted > 0 ? 1 : 0;
@@ -87,6 +89,7 @@ class Summary {
     for (const auto& [text, count] : refused_) refused += count;
     fmt::print("  {} not trained, being refused with a reason; the largest error is {:.2f} of what is allowed (seed {})\n", refused, worst_,
                worst_seed_);
+    fmt::print("  {} go to ONNX and back, {} of them as the same graph\n", exported_, same_);
     if (!settings_.verbose) return;
     for (const auto& [text, count] : refused_) fmt::print("    {} x {}\n", count, text);
   }
@@ -95,7 +98,7 @@ class Summary {
 
  private:
   const Settings& settings_;
-  int64_t networks_ = 0, passed_ = 0, inferred_ = 0, trained_ = 0, trusted_ = 0, untrusted_ = 0;
+  int64_t networks_ = 0, passed_ = 0, inferred_ = 0, trained_ = 0, trusted_ = 0, untrusted_ = 0, exported_ = 0, same_ = 0;
   std::map<std::string, int64_t> refused_;
   double worst_ = 0;
   uint64_t worst_seed_ = 0;

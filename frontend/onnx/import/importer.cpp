@@ -107,14 +107,38 @@ Value Importer::aligned(Imported& x, const IntList& order) {
     if (axis >= missing) own.push_back(axis - missing);
   Shape shape;
   for (const int64_t axis : order) shape.push_back(axis < missing ? Dim{} : x.shape[static_cast<size_t>(axis - missing)]);
+  if (!x.known) {
+    // Missing dimensions in front need not be said.
+    const auto own_first = std::find_if(order.begin(), order.end(), [&](int64_t axis) { return axis >= missing; });
+    shape.erase(shape.begin(), shape.begin() + (own_first - order.begin()));
+    const Value value = in_order(x, own);
+    return static_cast<int64_t>(shape.size()) == x.rank() ? value : reshape(value, shape);
+  }
   while (!shape.empty() && shape.front().is_one()) shape.erase(shape.begin());
-  if (!x.known) return reshape(in_order(x, own), shape);
-  if (x.known->size() == 1 && !x.known->mentions_batch()) return build.constant(tidy(x.known->numbers[0]));
+  if (x.known->size() == 1)
+    return x.known->mentions_batch() ? batch_number(x.known->numbers[0]) : build.constant(tidy(x.known->numbers[0]));
   return known_value(*x.known, own, concrete(shape, 1), {.trainable = !x.known->name.empty()});
 }
 
+Value Importer::batch_number(double factor) {
+  for (Node* input : graph.nodes_of("input")) {
+    const Shape& shape = input->results[0].type.shape;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      if (!shape[axis].batch) continue;
+      const Value count = build.value("element_count", {input->result()}, {{"axes", IntList{static_cast<int64_t>(axis)}}});
+      return shape[axis].factor == factor ? count : build.scale(count, factor / static_cast<double>(shape[axis].factor));
+    }
+  }
+  throw CompileError("the batch size is computed with, but no input has it");
+}
+
 Value Importer::known_value(const Known& known, const IntList& order, const IntList& dims, const ParameterKind& kind) {
-  if (known.mentions_batch()) throw CompileError("the batch size is computed with when the network runs");
+  if (known.mentions_batch() && known.size() == 1) {
+    Shape shape;
+    for (const int64_t dim : dims.empty() ? known.dims : dims) shape.push_back({dim, false});
+    return reshape(batch_number(known.numbers[0]), shape);
+  }
+  if (known.mentions_batch()) throw CompileError("dimensions with the batch size among them are computed with when the network runs");
   if (known.numbers.empty()) throw CompileError("a tensor without elements is computed with when the network runs");
   const std::string key = fmt::format("{}\n{} {} {}", known.name, fmt::join(order, ","), kind.state, fmt::join(dims, ","));
   if (!known.name.empty())

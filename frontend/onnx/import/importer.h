@@ -95,6 +95,8 @@ class Importer {
   std::unordered_map<std::string, int> readers;
 
  private:
+  // A number that is a multiple of the batch size.
+  Value batch_number(double factor);
   Value known_value(const Known& known, const IntList& order, const IntList& dims, const ParameterKind& kind);
 
   // Parameters made of initializers, by name, order, kind and dimensions.

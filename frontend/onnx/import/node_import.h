@@ -98,6 +98,7 @@ const std::vector<OpRule>& pooling_rules();
 const std::vector<OpRule>& normalization_rules();
 const std::vector<OpRule>& activation_rules();
 const std::vector<OpRule>& arithmetic_rules();
+const std::vector<OpRule>& comparison_rules();
 const std::vector<OpRule>& reduction_rules();
 const std::vector<OpRule>& shape_rules();
 const std::vector<OpRule>& movement_rules();

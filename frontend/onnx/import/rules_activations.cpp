@@ -97,6 +97,11 @@ void import_hardmax(NodeImport& cx) {
   cx.give(cx.build.value("one_hot", {places}, {{"classes", extent}}), order);
 }
 
+void import_thresholded_relu(NodeImport& cx) {
+  const double threshold = cx.number("alpha", 1);
+  cx.elementwise([&](Value x) { return cx.build.value("relu_gradient", {x, cx.build.sub(x, cx.build.constant(threshold))}); });
+}
+
 // A slope for each channel, or as the slopes broadcast.
 void import_prelu(NodeImport& cx) {
   Imported& x = cx.operand(0);
@@ -136,7 +141,8 @@ const std::vector<OpRule>& activation_rules() {
                                             {"Softplus", import_as<softplus>},
                                             {"Softsign", import_softsign},
                                             {"Swish", import_swish},
-                                            {"Tanh", import_as<tanh_op>}};
+                                            {"Tanh", import_as<tanh_op>},
+                                            {"ThresholdedRelu", import_thresholded_relu}};
   return rules;
 }
 

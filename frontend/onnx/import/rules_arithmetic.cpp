@@ -152,23 +152,6 @@ void import_trilu(NodeImport& cx) {
   cx.give(cx.combined(x, *kept, [&](Value a, Value b) { return cx.build.mul(a, b); }));
 }
 
-// A choice that is known when compiling.
-void import_where(NodeImport& cx) {
-  const Known& condition = cx.known(0, "its condition");
-  Known yes = condition, no = condition;
-  yes.type = no.type = OnnxType::f32;
-  for (double& number : no.numbers) number = 1 - number;
-  for (const size_t k : {size_t{1}, size_t{2}})
-    if (const Known* known = cx.known(k))
-      for (const double number : known->numbers)
-        if (!std::isfinite(number))
-          cx.fail("it chooses numbers that are not finite", "let the mask be a large negative number, such as -1e9");
-  const ImportedPointer when = cx.importer.imported(std::move(yes)), otherwise = cx.importer.imported(std::move(no));
-  const auto times = [&](Value a, Value b) { return cx.build.mul(a, b); };
-  const ImportedPointer first = cx.combined(cx.operand(1), *when, times), second = cx.combined(cx.operand(2), *otherwise, times);
-  cx.give(cx.combined(*first, *second, [&](Value a, Value b) { return cx.build.add(a, b); }));
-}
-
 }  // namespace
 
 const std::vector<OpRule>& arithmetic_rules() {
@@ -188,8 +171,7 @@ const std::vector<OpRule>& arithmetic_rules() {
                                             {"Sqrt", import_unary<sqrt_op>},
                                             {"Sub", import_binary<&GraphBuilder::sub>},
                                             {"Sum", import_sum},
-                                            {"Trilu", import_trilu},
-                                            {"Where", import_where}};
+                                            {"Trilu", import_trilu}};
   return rules;
 }
 

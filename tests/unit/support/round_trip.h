@@ -18,7 +18,7 @@
 namespace bnc::test {
 
 inline OnnxImport from_onnx_and_back(const Graph& graph, const Weights& weights) {
-  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"));
+  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"), {.keep_batch = true});
 }
 
 // The names of parameters and states in the order in which the outputs need them, operands first.
@@ -51,7 +51,8 @@ inline std::string computation(const Graph& graph, Weights weights) {
   context.weights = &weights;   // for weights in another shape
   // Of batch norms that a frozen network keeps, ONNX says no more than of others.
   for (Node* node : plain.nodes_of("batch_norm")) node->attributes["mode"] = "auto";
-  run_passes(plain, {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "canonicalize", "dead-code"}, context);
+  run_passes(plain, {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold",
+                     "common-subexpressions", "dead-code"}, context);
   SourceNames names;
   int count = 0;
   for (const std::string& name : parameters_in_order(plain)) names[name] = fmt::format("p{}", count++);

@@ -1,0 +1,51 @@
+// A network that goes to ONNX and comes back computes the same.
+#include <fmt/format.h>
+
+#include "ir/diagnostic.h"
+#include "ir/print.h"
+#include "tests/fuzz/check_parts.h"
+#include "tests/fuzz/children.h"
+#include "tests/unit/support/round_trip.h"
+
+namespace bnc::fuzz {
+
+namespace {
+
+// The outputs of what came back, under the names that they had. Inputs and outputs keep their order.
+Tensors outputs_of(const OnnxImport& back, const Graph& graph, const Expected& expected) {
+  Bindings bindings;
+  for (const auto& [name, weight] : back.weights.entries()) bindings[name] = weight.to_tensor();
+  const std::vector<Node*> before = graph.nodes_of("input"), after = back.graph.nodes_of("input");
+  if (before.size() != after.size()) throw Failure("interchange", "another number of inputs comes back");
+  for (size_t k = 0; k < before.size(); ++k) bindings[after[k]->results[0].name] = expected.bindings.at(before[k]->results[0].name);
+  const Tensors values = evaluate_handed_out(back.graph, bindings, expected.batch);
+  Tensors named;
+  for (size_t k = 0; k < graph.outputs.size(); ++k)
+    named["output/" + graph.outputs[k].name] = values.at("output/" + back.graph.outputs.at(k).name);
+  return named;
+}
+
+}  // namespace
+
+void check_interchange(const Graph& network, const Weights& weights, const Expected& expected, Outcome& outcome) {
+  tell_phase("to ONNX and back");
+  Graph graph = network.clone();
+  std::erase_if(graph.outputs, [](const Output& output) { return output.role != Output::Role::output; });
+  std::string model;
+  try {
+    model = write_onnx(export_onnx(graph, weights, "bnc-fuzz").model);
+  } catch (const CompileError&) {
+    return;   // it has what ONNX cannot say
+  }
+  outcome.exported = true;
+  OnnxImport back;
+  try {
+    back = import_onnx(parse_onnx(model, "network.onnx"), {.keep_batch = true});
+  } catch (const CompileError&) {
+    return;   // ops of gradients become what only ONNX has
+  }
+  outcome.same = test::computation(back.graph, back.weights) == test::computation(graph, weights);
+  expect(outputs_of(back, graph, expected), expected, "interchange", [&] { return "to ONNX and back:\n" + back.source; }, outcome);
+}
+
+}  // namespace bnc::fuzz
