@@ -14,7 +14,7 @@
 namespace bnc::onnx {
 
 // Nodes of the graph that one model may become.
-constexpr size_t most_nodes = size_t{1} << 18;
+constexpr size_t most_nodes = size_t{1} << 15;
 
 // What an ONNX value has become: a known tensor, or values of the graph. These differ in the order of their dimensions, since images are
 // channels first in ONNX and channels last in bnc: dimension k of the value `forms[order]` is dimension order[k] of ONNX's.
@@ -70,10 +70,10 @@ class Importer {
   // Numbers that the file does not have.
   Value parameter(const std::vector<int64_t>& dims, std::vector<float> numbers, const ParameterKind& kind);
 
-  // Reshapes what was not just reshaped.
+  // A reshape, in place of any that its operand is.
   Value reshape(Value x, const Shape& shape);
   Value transpose(Value x, const IntList& order);
-  // y where x has its dimensions in `from` order, in `to` order.
+  // The value x, whose dimensions are in `from` order, with them in `to` order.
   Value reorder(Value x, const IntList& from, const IntList& to);
   // The last dimension of a value that is a flattened image, channels last, back in ONNX's order.
   Value in_image_order(Value flat, const Shape& image);

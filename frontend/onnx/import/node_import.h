@@ -70,7 +70,7 @@ class NodeImport {
   ImportedPointer combined(Imported& left, Imported& right, const std::function<Value(Value, Value)>& function) const;
   // The operand with so many dimensions of 1 behind its own.
   ImportedPointer with_ones(Imported& x, int64_t count) const;
-  // Gives the operand's elements in another shape; a flattened image stays channels last as long as nobody minds.
+  // Gives the operand's elements in another shape; a flattened image stays channels last until an op reads it that depends on the order.
   void give_reshaped(Imported& x, const Shape& shape) const;
 
   [[noreturn]] void fail(const std::string& text, const std::string& help = "") const { node.fail(text, help); }

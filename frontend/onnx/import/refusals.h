@@ -9,7 +9,7 @@
 
 namespace bnc::onnx {
 
-// Those alike stand together.
+// Nodes of one op that are refused for the same reason share a note.
 class Refusals {
  public:
   void add(const OnnxNode& node, const std::string& reason, const std::string& help);

@@ -1,4 +1,4 @@
-// Recurrent layers, one step behind the other: the length of the sequence is known when compiling.
+// Recurrent layers, unrolled: the length of the sequence is known when compiling.
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -66,7 +66,7 @@ class Recurrence {
  protected:
   // The state behind a step whose input's products with the weights, and biases, are `x` [batch, gates*hidden].
   virtual std::vector<Value> next(Value x) = 0;
-  // How many of the activations are those of the first direction.
+  // The activations of one direction where the node names none, in the order of ONNX's attribute.
   virtual std::vector<std::string> usual_activations() const = 0;
   // Whether the biases of the recurrent products are added apart from the others.
   virtual bool apart() const { return false; }

@@ -44,7 +44,7 @@ void import_unsqueeze(NodeImport& cx) {
   cx.give_reshaped(x, unsqueezed(cx.node, x.shape, *axes));
 }
 
-// Only what is said of the order of the dimensions changes.
+// No node is made: the value stays as it lies, and its dimensions are counted in another order.
 void import_transpose(NodeImport& cx) {
   Imported& x = cx.operand(0);
   const IntList permutation = permutation_of(cx.node, x.rank());

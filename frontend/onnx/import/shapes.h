@@ -29,7 +29,7 @@ IntList axes_of(const OnnxNode& node, IntList axes, int64_t rank);
 // Attribute `perm`; all axes the other way round where it is left out.
 IntList permutation_of(const OnnxNode& node, int64_t rank);
 
-// Before which dimension Flatten ends its first one.
+// Attribute `axis` of Flatten: the dimensions before it become the rows, the others the columns.
 int64_t flatten_axis(const OnnxNode& node, int64_t rank);
 
 Shape unsqueezed(const OnnxNode& node, const Shape& shape, const IntList& axes);
