@@ -41,7 +41,7 @@ void check_image(const NodeImport& cx) {
 }
 
 // Zeros that a node before puts around an image belong to the window.
-Value without_zeros_around(Value image, ConvolutionWindow& window) {
+Value without_zeros_around(Value image, Window& window) {
   if (!image.node->is("pad") || image.node->attribute("value") != Attribute(0.0)) return image;
   const IntList &low = image.node->attribute("low").integers(), &high = image.node->attribute("high").integers();
   if (low.front() || high.front() || low.back() || high.back()) return image;
