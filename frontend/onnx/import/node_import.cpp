@@ -22,10 +22,12 @@ IntList shortest(const IntList& each) {
   return equal && !each.empty() ? IntList{each.front()} : each;
 }
 
-Imported& NodeImport::operand(size_t k) const {
+const ImportedPointer& NodeImport::shared_operand(size_t k) const {
   if (!has(k)) fail(fmt::format("its operand {} is missing", k));
-  return *importer.values.at(node.inputs[k]);
+  return importer.values.at(node.inputs[k]);
 }
+
+Imported& NodeImport::operand(size_t k) const { return *shared_operand(k); }
 
 const Known* NodeImport::known(size_t k) const { return has(k) ? operand(k).known.get() : nullptr; }
 

@@ -27,6 +27,8 @@ class NodeImport {
   bool has(size_t k) const { return node.has_input(k); }
   // CompileError where it is left out.
   Imported& operand(size_t k) const;
+  // The same, to be given as a result too.
+  const ImportedPointer& shared_operand(size_t k) const;
   const Shape& shape(size_t k) const { return operand(k).shape; }
   int64_t rank(size_t k) const { return operand(k).rank(); }
   // Null where it is left out, or computed when the network runs.

@@ -104,10 +104,10 @@ void import_thresholded_relu(NodeImport& cx) {
 
 // A slope for each channel, or as the slopes broadcast.
 void import_prelu(NodeImport& cx) {
-  Imported& x = cx.operand(0);
+  Imported &x = cx.operand(0), &given = cx.operand(1);
   // Before opset 7 a vector of slopes was one for each channel, which is dimension 1.
-  const bool by_channel = cx.opset < 7 && cx.rank(1) == 1 && x.rank() > 2;
-  const ImportedPointer slopes = by_channel ? cx.with_ones(cx.operand(1), x.rank() - 2) : cx.importer.values.at(cx.node.inputs[1]);
+  const bool by_channel = cx.opset < 7 && given.rank() == 1 && x.rank() > 2;
+  const ImportedPointer slopes = by_channel ? cx.with_ones(given, x.rank() - 2) : cx.shared_operand(1);
   Imported& slope = *slopes;
   if (slope.known && slope.known->size() == 1)
     return cx.elementwise([&](Value value) {

@@ -60,8 +60,7 @@ ImportedPointer variadic(NodeImport& cx, Function&& function) {
   ImportedPointer all;
   for (size_t k = 0; k < cx.node.inputs.size(); ++k) {
     if (!all) {
-      cx.operand(k);
-      all = cx.importer.values.at(cx.node.inputs[k]);
+      all = cx.shared_operand(k);
     } else {
       all = cx.combined(*all, cx.operand(k), function);
     }

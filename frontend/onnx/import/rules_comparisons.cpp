@@ -71,7 +71,7 @@ void import_where(NodeImport& cx) {
     when = cx.importer.imported(std::move(yes));
     otherwise = cx.importer.imported(std::move(no));
   } else {
-    when = cx.importer.values.at(cx.node.inputs[0]);
+    when = cx.shared_operand(0);
     otherwise = cx.importer.imported(contrary(cx, cx.importer.in_order(*when, when->order)), when->order);
   }
   const bool by_product = cx.known(0) && is_finite(cx.known(1)) && is_finite(cx.known(2));

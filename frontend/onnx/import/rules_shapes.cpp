@@ -71,8 +71,7 @@ void import_size(NodeImport& cx) {
 }
 
 void import_identity(NodeImport& cx) {
-  cx.operand(0);
-  cx.give(cx.importer.values.at(cx.node.inputs[0]));
+  cx.give(cx.shared_operand(0));
 }
 
 // Nothing in a frozen network; training drops out as the model says.
