@@ -62,7 +62,7 @@ bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
   if (node.op->lowering_as<ContractLowering>()) return lower::is_row_contraction(node, batch);
   if (!reduces_rows(node)) return false;
   const Shape rows = row_dims(space);
-  const bool known = batch || std::none_of(rows.begin(), rows.end(), [](const Dim& dim) { return dim.batch; });
+  const bool known = batch || !has_batch(space);   // partial results lie in buffers of a known size
   return known && (rows.size() > 1 || elements(rows, batch.value_or(1)) >= many);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -43,7 +44,7 @@ class ModelImport {
       : model_(model), options_(options), free_batch_(free_batch), importer_(model) {}
 
   Importer& run() {
-    importer_.graph.name = model_.graph.name;
+    importer_.graph.name = network_name();
     if (free_batch_) importer_.frozen_batch = batch_of_file(model_, options_);
     count_readers();
     for (const OnnxValue& input : model_.graph.inputs) add_input(input);
@@ -71,6 +72,14 @@ class ModelImport {
   }
 
  private:
+  // Exporters call every graph the same; then the file's name says more.
+  std::string network_name() const {
+    static const std::set<std::string, std::less<>> usual = {"",        "graph", "main_graph",       "model",
+                                                             "tf2onnx", "torch_jit", "torch-jit-export"};
+    const std::filesystem::path file = *model_.file;
+    return usual.contains(model_.graph.name) && file.extension() == ".onnx" ? file.stem().string() : model_.graph.name;
+  }
+
   void count_readers() {
     for (const OnnxNode& node : model_.graph.nodes)
       for (const std::string& input : node.inputs) ++importer_.readers[input];
@@ -80,7 +89,7 @@ class ModelImport {
   Shape shape_of(const OnnxValue& input) {
     const auto fail = [&](const std::string& what) {
       fail_onnx(model_.file, fmt::format("input {} {}", onnx_quoted(input.name), what),
-                fmt::format("say it with `--shape {}=N,3,224,224`, where N is the batch size", input.name));
+                fmt::format("say it with `--shape {}={}`, where N is the batch size", input.name, usual_shape(input)));
     };
     Shape shape;
     if (const auto given = options_.shapes.find(input.name); given != options_.shapes.end()) {
@@ -103,6 +112,13 @@ class ModelImport {
       }
     }
     return shape;
+  }
+  // What a user may say of an input: the file's own numbers, and a usual size of images for what it leaves open.
+  static std::string usual_shape(const OnnxValue& input) {
+    if (!input.dims) return "N,3,224,224";
+    std::string text;
+    for (const OnnxDim& dim : *input.dims) text += (text.empty() ? "N" : dim.size ? fmt::format(",{}", *dim.size) : ",224");
+    return text;
   }
   bool is_batch(const OnnxDim& dim) const {
     return batch_symbols_.contains(dim.symbol) || dim.symbol == "batch_size" || dim.symbol == "batch";
@@ -130,15 +146,15 @@ class ModelImport {
       imported->forms[order] = importer_.build.value("transpose", {value}, {{"permutation", order}});
       imported->order = order;
     }
-    if (real && type.rank() > 2 && !options_.mean.empty()) imported = preprocessed(*imported);
+    if (real && type.rank() > 2 && !options_.mean.empty()) imported = preprocessed(*imported, is_transposed(input.name));
     importer_.values[input.name] = std::move(imported);
   }
 
   // An image as it comes from a file, prepared as the model expects it.
-  ImportedPointer preprocessed(Imported& image) {
-    const IntList order = channels_last_order(image.rank());
+  ImportedPointer preprocessed(Imported& image, bool channels_last) {
+    const IntList order = channels_last ? identity_order(image.rank()) : channels_last_order(image.rank());
     const Value value = importer_.in_order(image, order);
-    const Dim channels = image.shape[1];
+    const Dim channels = image.shape[static_cast<size_t>(order.back())];
     const size_t count = std::max(options_.mean.size(), options_.deviation.size());
     const auto fits = [&](const std::vector<double>& each) { return each.size() == count || each.size() == 1; };
     if (!fits(options_.mean) || !fits(options_.deviation) || (count > 1 && channels != Dim{static_cast<int64_t>(count), false}))
@@ -157,11 +173,20 @@ class ModelImport {
     return importer_.imported(importer_.build.value("preprocess", {value, offset, scale}, {{"method", "given"}}), order);
   }
 
-  // Whether the model itself brings an input into another order before anything else reads it.
-  bool is_transposed(const std::string& name) const {
-    return std::all_of(model_.graph.nodes.begin(), model_.graph.nodes.end(), [&](const OnnxNode& node) {
-      return node.op_type == "Transpose" || std::find(node.inputs.begin(), node.inputs.end(), name) == node.inputs.end();
-    });
+  // Whether the model itself brings an input into another order before anything reads it for which that matters.
+  bool is_transposed(const std::string& input) const {
+    static const std::set<std::string, std::less<>> anywhere = {"Add", "Cast", "Clip", "Div", "Identity", "Mul", "Pad", "Sub"};
+    constexpr size_t most_nodes = 16;   // before an image is turned
+    std::vector<std::string> names = {input};
+    for (size_t k = 0; k < names.size(); ++k) {
+      for (const OnnxNode& node : model_.graph.nodes) {
+        const bool reads = std::find(node.inputs.begin(), node.inputs.end(), names[k]) != node.inputs.end();
+        if (!reads || node.op_type == "Transpose" || node.op_type == "Shape") continue;
+        if (!anywhere.contains(node.op_type) || names.size() > most_nodes) return false;
+        names.insert(names.end(), node.outputs.begin(), node.outputs.end());
+      }
+    }
+    return true;
   }
 
   // A word of the language that no other input or output is called; the model's own where that is one.

@@ -48,6 +48,10 @@ std::string short_name(const Program& program, const Piece& piece) {
 
 std::string name_of(const Program& program, const Function& block) {
   const std::string residual = residual_name(block);
+  const auto has = [&](const char* op) {
+    return std::any_of(block.body.begin(), block.body.end(), [&](const Piece& each) { return each.op && each.op->name == op; });
+  };
+  if (has("softmax") && has("matmul")) return residual.empty() ? "attention" : "transformer";
   if (!residual.empty() && block.body.size() > 2) return residual;
   const auto is_loop = [](const Piece& piece) { return piece.kind == Piece::Kind::repeat; };
   const bool loops = std::any_of(block.body.begin(), block.body.end(), is_loop);

@@ -14,6 +14,7 @@ namespace {
 // Costs are counted in calls. A block must be worth its head and the jump of the eye; a loop reads as easily as what it stands for.
 constexpr double block_head = 1.5, least_gain_of_block = 1.5, loop_head = 1, least_gain_of_loop = 0.5, argument = 0.25, tensor = 0.3;
 constexpr double odd_beginning = 0.9;   // what a part that begins with an activation or a sum is worth: people cut in front of layers
+constexpr double torn_beginning = 0.6;  // and one that begins behind the layer whose result it normalizes or cuts off
 constexpr double odd_end = 0.7;         // and one that ends everywhere in front of what would belong to it
 constexpr double computed = 0.25;       // an argument that is a multiple of another
 constexpr size_t most_tensors = 6, most_arguments = 5, most_variables = 4;
@@ -52,7 +53,20 @@ class Search {
   double cost(const Window& window) const {
     const Piece& first = *begin(window);
     const bool odd = first.kind == Piece::Kind::op && (first.op->category == OpCategory::activation || is_infix(*first.op));
-    return cost_of(program_, begin(window), end(window)) * (odd ? odd_beginning : 1);
+    return cost_of(program_, begin(window), end(window)) * (is_torn(window) ? torn_beginning : odd ? odd_beginning : 1);
+  }
+
+  // Whether the first piece belongs to the layer before, which nothing else reads.
+  bool is_torn(const Window& window) const {
+    const Piece& first = *begin(window);
+    if (first.kind != Piece::Kind::op || first.operands.empty() || first.operands[0].values.empty()) return false;
+    const ValueId read = first.operands[0].values[0];
+    if (uses_[function(window)][read] != 1) return false;
+    const std::vector<Piece>& pieces = *sequences_[window.sequence].pieces;
+    const auto made = std::find_if(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(window.begin), [&](const Piece& piece) {
+      return !piece.results.empty() && piece.results[0] == read;
+    });
+    return made != pieces.begin() + static_cast<std::ptrdiff_t>(window.begin) && continues(*made, *first.op);
   }
 
   // Sums and activations belong to what is before them, and a batch norm to the layer before it.

@@ -28,8 +28,9 @@ TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t blo
       stage_(stage),
       whole_(ranges_of(lowering, stage.space(), Region{})),
       block_rows_(block_rows),
-      blocks_((*whole_.rows + block_rows - 1) / block_rows),
+      blocks_((whole_.rows.value_or(0) + block_rows - 1) / block_rows),
       stride_(blocks_ | 1) {
+  BNC_CHECK(whole_.rows && whole_.columns, "a reduction shared among tasks over an unknown number of rows or columns");
   const int64_t lanes = lowering.target.float_lanes();
   for (Node* root : stage.roots) {
     for (const std::string& name : names(*root)) {

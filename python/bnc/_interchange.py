@@ -16,7 +16,7 @@ def from_onnx(model: Union[PathLike, bytes], *, shapes: Optional[Mapping[str, Se
               deviation: Sequence[float] = (), keep_batch: bool = False) -> tuple[Network, Weights]:
     """The network and the weights of an ONNX file, given its path or its bytes.
 
-    ``network.emit()`` is its graph as text in bnc's language; inputs and outputs keep the layout that the model has. What bnc
+    ``network.source`` is its text in bnc's language; inputs and outputs keep the layout that the model has. What bnc
     has no op for is an :class:`Error` that names the node. External data are read with a path only, from the file's folder.
     What was assumed is warned of.
 

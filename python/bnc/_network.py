@@ -139,18 +139,26 @@ class Network:
 
     def __init__(self, text: str, path: str = "<text>"):
         self._native = _native.Network.from_text(text, path)
+        self._source = text
 
     @classmethod
     def load(cls, path: PathLike) -> "Network":
         """Reads a ``.bn`` file."""
         network = cls.__new__(cls)
         network._native = _native.Network.from_file(os.fspath(path))
+        with open(path, encoding="utf-8") as file:
+            network._source = file.read()
         return network
 
     @property
     def name(self) -> str:
         """The name behind ``network``."""
         return self._native.name
+
+    @property
+    def source(self) -> str:
+        """The text that describes it, which ``load`` reads when it is kept in a ``.bn`` file."""
+        return self._source
 
     @property
     def inputs(self) -> list[Tensor]:

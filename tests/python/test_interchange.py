@@ -28,6 +28,9 @@ def test_onnx_bytes_and_files(tmp_path):
     for given in (data, tmp_path / "small.onnx"):
         network, weights = bnc.from_onnx(given)
         np.testing.assert_allclose(network.compile(weights)(x), np.maximum(x @ w + b, 0), rtol=1e-5, atol=1e-6)
+        assert "relu(dense(x, 4))" in network.source
+        (tmp_path / "small.bn").write_text(network.source)
+        assert bnc.load(tmp_path / "small.bn").source == network.source
 
 
 def test_what_is_no_model_is_an_error(tmp_path):

@@ -75,7 +75,7 @@ TEST_CASE("onnx import: a convolution is channels last, its input in the model's
                 .inputs = {value("x", image(3, 3, 2))},
                 .outputs = {value("y", {})}});
   CHECK(has(network, "x: f32[N, 3, 3, 2] layout=nchw"));
-  CHECK(has(network, "return conv2d(x, 2, [2, 1], stride=[2, 1], padding=[0, 1, 0, 0]) layout=nchw"));
+  CHECK(has(network, "return conv2d(x, 2, [2, 1], stride=[2, 1]) layout=nchw"));
   const Weight* weight = network.weights.find("conv_1.weight");
   REQUIRE(weight);
   CHECK(weight->dims == std::vector<int64_t>{2, 1, 3, 2});
@@ -162,7 +162,7 @@ TEST_CASE("onnx import: sizes that the file leaves open are asked for") {
   const GraphText graph{
       .nodes = {node("Relu", "", {"x"}, {"y"})}, .initializers = {}, .inputs = {value("x", {symbol("N"), size(3), symbol("H")})}};
   CHECK(contains(import_error(graph), "`H`"));
-  CHECK(contains(import_error(graph), "--shape x="));
+  CHECK(contains(import_error(graph), "`--shape x=N,3,224`"));
   CHECK(has(imported(graph, {.shapes = {{"x", {-1, 3, 8}}}}), "x: f32[N, 3, 8]"));
 }
 
@@ -216,11 +216,12 @@ TEST_CASE("onnx import: a bias of more dimensions than its layer adds them to th
   CHECK(evaluated(imported(graph), tensor({3, 2})).dims == std::vector<int64_t>{1, 3, 2});
 }
 
-TEST_CASE("onnx import: the batch size is no number to compute with") {
+TEST_CASE("onnx import: the batch size is a number to compute with") {
   const GraphText graph{.nodes = {node("Shape", "", {"x"}, {"s"}), node("Gather", "", {"s", "zero"}, {"n"}),
                                   node("Cast", "", {"n"}, {"f"}, {whole("to", 1)}), node("Div", "", {"x", "f"}, {"y"})},
                         .initializers = {raw_tensor("zero", 7, {}, raw<int64_t>({0}))}};
-  CHECK(contains(import_error(graph), "the batch size is computed with when the network runs"));
+  const Tensor x = tensor({5, 2}), y = evaluated(imported(graph), x);
+  for (size_t k = 0; k < x.data.size(); ++k) CHECK(y.data[k] == doctest::Approx(x.data[k] / 5));
 }
 
 TEST_CASE("onnx import: an empty slice of a shape joins the rest of it") {
@@ -267,6 +268,121 @@ TEST_CASE("onnx import: an input that the model normalizes itself is preprocesse
   CHECK(has(network, "preprocess(x, method=given, per=channel)"));
   const Tensor x = tensor({1, 2, 2, 2}), y = evaluated(network, x);
   for (size_t k = 0; k < 4; ++k) CHECK(y.data[k] == doctest::Approx((x.data[k] - 0.5) / 2 + 2 * (x.data[4 + k] - 0.25) / 4).epsilon(1e-6));
+}
+
+TEST_CASE("onnx import: an image that the model turns to channels first itself is channels last") {
+  const auto scalar = [](const std::string& name, float number) { return raw_tensor(name, 1, {}, raw<float>({number})); };
+  const GraphText graph{.nodes = {node("Mul", "", {"x", "factor"}, {"s"}), node("Add", "", {"s", "addend"}, {"p"}),
+                                  node("Transpose", "", {"p"}, {"t"}, {integers("perm", {0, 3, 1, 2})}),
+                                  node("Conv", "", {"t", "w"}, {"c"}),
+                                  node("Transpose", "", {"c"}, {"y"}, {integers("perm", {0, 2, 3, 1})})},
+                        .initializers = {scalar("factor", 1 / 127.5f), scalar("addend", -1), counted("w", {1, 2, 1, 1})},
+                        .inputs = {value("x", {symbol("N"), size(2), size(3), size(2)})},
+                        .outputs = {value("y", {})}};
+  const OnnxImport network = imported(graph);
+  CHECK(has(network, "x: f32[N, 2, 3, 2])"));
+  CHECK(has(network, "preprocess(x, method=given)"));
+  CHECK_FALSE(contains(network.source, "transpose"));
+  CHECK(contains(network.notes.at(0), "`preprocess(x * 255, ...)`"));
+  const Tensor x = tensor({1, 2, 3, 2}, 100), y = evaluated(network, x);
+  for (size_t k = 0; k < 6; ++k)
+    CHECK(y.data[k] == doctest::Approx((x.data[2 * k] / 127.5 - 1) + 2 * (x.data[2 * k + 1] / 127.5 - 1)).epsilon(1e-5));
+}
+
+TEST_CASE("onnx import: zeros around an image belong to the convolution behind them") {
+  const GraphText graph{.nodes = {node("Pad", "", {"x", "pads"}, {"p"}),
+                                  node("Conv", "", {"p", "w"}, {"y"}, {integers("strides", {2, 2}), integers("pads", {0, 1, 0, 0})})},
+                        .initializers = {integer_tensor("pads", {0, 0, 0, 0, 0, 0, 1, 1}), counted("w", {1, 1, 3, 3})},
+                        .inputs = {value("x", image(1, 5, 4))},
+                        .outputs = {value("y", {})}};
+  CHECK(has(imported(graph), "conv2d(x, 1, 3, stride=2, padding=[0, 1, 1, 1], bias=false)"));
+  GraphText others = graph;   // numbers other than zeros stay
+  others.nodes[0] = node("Pad", "", {"x", "pads", "one"}, {"p"});
+  others.initializers.push_back(raw_tensor("one", 1, {}, raw<float>({1})));
+  CHECK(has(imported(others), "pad("));
+}
+
+TEST_CASE("onnx import: padding that is `same` for all convolutions is not written") {
+  const auto source = [](const std::vector<int64_t>& pads) {
+    return imported({.nodes = {node("Conv", "", {"x", "w"}, {"h"}, {integers("pads", {1, 1, 1, 1})}),
+                               node("Conv", "", {"h", "v"}, {"y"}, {integers("strides", {2, 2}), integers("pads", pads)})},
+                     .initializers = {counted("w", {1, 1, 3, 3}), counted("v", {1, 1, 3, 3})},
+                     .inputs = {value("x", image(1, 4, 6))},
+                     .outputs = {value("y", {})}})
+        .source;
+  };
+  CHECK_FALSE(contains(source({0, 0, 1, 1}), "padding"));
+  CHECK(contains(source({1, 1, 0, 0}), "3, padding=1"));
+  CHECK(contains(source({1, 1, 0, 0}), "padding=[1, 0, 1, 0]"));
+}
+
+TEST_CASE("onnx import: layer norms and GELUs in parts are ops again") {
+  const auto scalar = [](const std::string& name, float number) { return raw_tensor(name, 1, {}, raw<float>({number})); };
+  const auto mean = [](const std::string& of, const std::string& result) {
+    return node("ReduceMean", "", {of}, {result}, {integers("axes", {-1}), whole("keepdims", 1)});
+  };
+  GraphText graph{.nodes = {mean("x", "m"), node("Sub", "", {"x", "m"}, {"d"}), node("Pow", "", {"d", "two"}, {"q"}), mean("q", "v"),
+                            node("Add", "", {"v", "epsilon"}, {"u"}), node("Sqrt", "", {"u"}, {"s"}), node("Div", "", {"d", "s"}, {"n"}),
+                            node("Mul", "", {"n", "g"}, {"k"}), node("Add", "", {"k", "b"}, {"h"}),
+                            node("Div", "", {"h", "root"}, {"r"}), node("Erf", "", {"r"}, {"e"}), node("Add", "", {"e", "one"}, {"o"}),
+                            node("Mul", "", {"h", "o"}, {"z"}), node("Mul", "", {"z", "half"}, {"y"})},
+                  .initializers = {scalar("two", 2), scalar("epsilon", 1e-3f), counted("g", {4}), counted("b", {4}),
+                                   scalar("root", 1.4142135f), scalar("one", 1), scalar("half", 0.5)},
+                  .inputs = {value("x", {symbol("N"), size(3), size(4)})},
+                  .outputs = {value("y", {})}};
+  const OnnxImport network = imported(graph);
+  CHECK(has(network, "gelu(layer_norm(x, epsilon=0.001))"));
+  const Tensor x = tensor({1, 3, 4}), y = evaluated(network, x);
+  for (size_t row = 0; row < 3; ++row) {
+    double average = 0, variance = 0;
+    for (size_t k = 0; k < 4; ++k) average += x.data[4 * row + k] / 4;
+    for (size_t k = 0; k < 4; ++k) variance += std::pow(x.data[4 * row + k] - average, 2) / 4;
+    for (size_t k = 0; k < 4; ++k) {
+      const double h = ((x.data[4 * row + k] - average) / std::sqrt(variance + 1e-3) + 1) * static_cast<double>(k + 1);
+      CHECK(y.data[4 * row + k] == doctest::Approx(h * (1 + std::erf(h / std::sqrt(2))) / 2).epsilon(1e-6));
+    }
+  }
+  graph.nodes[13] = node("Mul", "", {"z", "two"}, {"y"});   // four times as much is no GELU
+  CHECK(has(imported(graph), "erf("));
+  graph.nodes[1] = node("Sub", "", {"m", "x"}, {"d"});      // nor is this the distance from the mean
+  CHECK(has(imported(graph), "reduce_mean("));
+}
+
+TEST_CASE("onnx import: a model that its exporter named is called as its file, and tensors keep their names") {
+  GraphText graph{.nodes = {node("Add", "", {"x", "vit.pos_embed"}, {"h"}), node("Relu", "", {"h"}, {"y"})},
+                  .initializers = {counted("vit.pos_embed", {3, 4})},
+                  .inputs = {value("x", {symbol("N"), size(3), size(4)})},
+                  .outputs = {value("y", {})}};
+  OnnxModel named = parse_onnx(model(graph), "folder/tiny-vit.onnx");
+  named.graph.name = "main_graph";
+  const OnnxImport network = import_onnx(named, {});
+  CHECK(has(network, "network tiny_vit(x"));
+  CHECK(has(network, "parameter pos_embed: f32[3, 4]"));
+  named.graph.name = "classifier";
+  CHECK(has(import_onnx(named, {}), "network classifier(x"));
+}
+
+TEST_CASE("onnx import: the text is in canonical layout") {
+  const OnnxImport network = imported({.nodes = {node("Gemm", "", {"x", "w"}, {"y"})},
+                                       .initializers = {counted("w", {4, 3})},
+                                       .inputs = {value("x", {symbol("N"), size(4)})},
+                                       .outputs = {value("y", {})}});
+  CHECK(has(network, "train "));
+  CHECK(format_source(make_source(network.source, "m.bn")) == network.source);
+}
+
+TEST_CASE("onnx import: queries, keys and values are parts of a row") {
+  const auto index = [](const std::string& name, int64_t number) { return raw_tensor(name, 7, {}, raw<int64_t>({number})); };
+  const OnnxImport network =
+      imported({.nodes = {node("MatMul", "", {"x", "w"}, {"d"}), node("Reshape", "", {"d", "shape"}, {"r"}),
+                          node("Gather", "", {"r", "zero"}, {"q"}, {whole("axis", 1)}),
+                          node("Gather", "", {"r", "two"}, {"v"}, {whole("axis", 1)}), node("Sub", "", {"v", "q"}, {"y"})},
+                .initializers = {counted("w", {1, 12}), integer_tensor("shape", {-1, 3, 2, 2}), index("zero", 0), index("two", 2)},
+                .inputs = {value("x", {symbol("N"), size(1)})},
+                .outputs = {value("y", {})}});
+  CHECK(has(network, "slice(h, axis=1, begin=8, end=12), [N, 2, 2])"));
+  const Tensor x = tensor({2, 1}, 3), y = evaluated(network, x);
+  for (size_t k = 0; k < 8; ++k) CHECK(y.data[k] == doctest::Approx(8 * x.data[k / 4]).epsilon(1e-6));
 }
 
 }  // namespace bnc

@@ -1,11 +1,14 @@
 #include "frontend/onnx/import/importer.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <numeric>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "frontend/source/words.h"
 
 namespace bnc::onnx {
 
@@ -15,6 +18,15 @@ namespace {
 
 // Constants of a few numbers stand in the text.
 constexpr int64_t most_in_text = 8;
+
+// The model's own name for a tensor, without its modules, where it is a word that a person chose; else nothing.
+std::string word_in(const std::string& name) {
+  const std::string last = name.substr(name.rfind('.') + 1);
+  const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  const bool word = last.size() >= 3 && last.size() <= 32 && std::isalpha(static_cast<unsigned char>(last[0])) &&
+                    std::all_of(last.begin(), last.end(), fits) && last.find("__") == std::string::npos;
+  return word && !source::is_reserved(last) ? last : "";
+}
 
 bool is_identity(const IntList& order) { return order == identity_order(static_cast<int64_t>(order.size())); }
 
@@ -151,7 +163,10 @@ Value Importer::known_value(const Known& known, const IntList& order, const IntL
     return build.constant(tensor);
   }
   std::vector<float> numbers(moved.numbers.begin(), moved.numbers.end());
-  const Value made = parameter(shape, std::move(numbers), kind);
+  const std::string word = word_in(known.name);
+  ParameterKind named = kind;
+  if (!word.empty()) named.stem = word.c_str();
+  const Value made = parameter(shape, std::move(numbers), named);
   if (!known.name.empty()) parameters_[key] = made;
   return made;
 }

@@ -1,8 +1,10 @@
 #include "frontend/onnx/import/preprocessing.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
-#include "ir/builder.h"
+#include <fmt/format.h>
 
 namespace bnc::onnx {
 
@@ -35,39 +37,64 @@ Node* reader(const Uses& uses, Value value, std::initializer_list<const char*> o
   return nullptr;
 }
 
+// What is subtracted and what divides then, as many numbers of each; `last` gives the result.
+struct Preparation {
+  Node* last;
+  std::vector<float> offset, scale;
+};
+
+// (x - offset)/scale, or x*factor + addend, which is the same.
+std::optional<Preparation> preparation_of(const Uses& uses, Value x, const Weights& weights) {
+  Node* first = reader(uses, x, {"sub", "add", "div", "mul"});
+  if (!first) return std::nullopt;
+  const bool shifts_first = first->is("sub") || first->is("add");
+  Node* second = shifts_first ? reader(uses, first->result(), {"div", "mul"}) : reader(uses, first->result(), {"sub", "add"});
+  if (!second) return std::nullopt;
+  const Node &shift = shifts_first ? *first : *second, &factor = shifts_first ? *second : *first;
+  auto offset = numbers_of(shift.operands[1], weights), scale = numbers_of(factor.operands[1], weights);
+  if (!offset || !scale || offset->empty() || scale->empty()) return std::nullopt;
+  const size_t count = std::max(offset->size(), scale->size());
+  if ((offset->size() != 1 && offset->size() != count) || (scale->size() != 1 && scale->size() != count)) return std::nullopt;
+  offset->resize(count, offset->front());
+  scale->resize(count, scale->front());
+  for (size_t k = 0; k < count; ++k) {
+    const double subtracted = shift.is("add") ? -(*offset)[k] : (*offset)[k];
+    const double divisor = factor.is("mul") ? 1 / static_cast<double>((*scale)[k]) : (*scale)[k];
+    (*offset)[k] = static_cast<float>(shifts_first ? subtracted : subtracted * divisor);
+    (*scale)[k] = static_cast<float>(divisor);
+    if (!std::isfinite((*offset)[k]) || !std::isfinite((*scale)[k])) return std::nullopt;
+  }
+  return Preparation{second, *std::move(offset), *std::move(scale)};
+}
+
 }  // namespace
 
-void name_preprocessing(Graph& graph, Weights& weights) {
+void name_preprocessing(Importer& importer) {
+  Graph& graph = importer.graph;
+  Weights& weights = importer.weights;
   const Uses uses(graph);
   for (Node* input : graph.nodes_of("input")) {
     Value x = input->result();
     while (uses.count(x) == 1 && uses.of(x).size() == 1 && uses.of(x)[0]->is("transpose") && is_input(uses.of(x)[0]->result()))
       x = uses.of(x)[0]->result();
-    Node* first = reader(uses, x, {"sub", "add"});
-    if (!first) continue;
-    Node* second = reader(uses, first->result(), {"div", "mul"});
-    if (!second) continue;
-    auto offset = numbers_of(first->operands[1], weights), scale = numbers_of(second->operands[1], weights);
-    if (!offset || !scale || offset->empty() || scale->empty()) continue;
-    if (first->is("add"))
-      for (float& number : *offset) number = -number;
-    if (second->is("mul"))
-      for (float& number : *scale) number = 1 / number;
-    const size_t count = std::max(offset->size(), scale->size());
-    if ((offset->size() != 1 && offset->size() != count) || (scale->size() != 1 && scale->size() != count)) continue;
+    std::optional<Preparation> found = preparation_of(uses, x, weights);
+    if (!found) continue;
+    auto& [last, offset, scale] = *found;
+    const size_t count = offset.size();
     const Dim channels = x.type().shape.empty() ? Dim{} : x.type().shape.back();
     if (count > 1 && channels != Dim{static_cast<int64_t>(count), false}) continue;
-    offset->resize(count, offset->front());
-    scale->resize(count, scale->front());
-    GraphBuilder build = GraphBuilder::before(graph, first);
+    if (x.type().rank() == 4 && *std::min_element(scale.begin(), scale.end()) >= 32)
+      importer.note(fmt::format("the model takes images of numbers up to 255, while those of bnc's data sets reach 1: for these, multiply"
+                                " by 255 in front, `preprocess({} * 255, ...)`", input->results[0].name));
+    GraphBuilder build = GraphBuilder::before(graph, last);
     TensorType type{DType::f32, {}};
     if (count > 1) type.shape.push_back(channels);
     const std::vector<int64_t> dims = concrete(type.shape, 1);
     const Value offsets = build.state(graph.fresh_name("offset"), type, {"zeros", {}}),
                 scales = build.state(graph.fresh_name("scale"), type, {"ones", {}});
-    weights.set(offsets.name(), Weight::owned(dims, std::move(*offset)));
-    weights.set(scales.name(), Weight::owned(dims, std::move(*scale)));
-    graph.replace_all_uses(second->result(), build.value("preprocess", {x, offsets, scales}, {{"method", "given"}}));
+    weights.set(offsets.name(), Weight::owned(dims, std::move(offset)));
+    weights.set(scales.name(), Weight::owned(dims, std::move(scale)));
+    graph.replace_all_uses(last->result(), build.value("preprocess", {x, offsets, scales}, {{"method", "given"}}));
   }
 }
 

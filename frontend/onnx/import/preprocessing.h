@@ -1,12 +1,11 @@
 // Networks that normalize their input themselves.
 #pragma once
 
-#include "ir/graph.h"
-#include "ir/tensor.h"
+#include "frontend/onnx/import/importer.h"
 
 namespace bnc::onnx {
 
-// (x - offset)/scale in front of everything else becomes `preprocess`, with both as its statistics.
-void name_preprocessing(Graph& graph, Weights& weights);
+// (x - offset)/scale, or x*factor + addend, in front of everything else becomes `preprocess`, with both as its statistics.
+void name_preprocessing(Importer& importer);
 
 }  // namespace bnc::onnx

@@ -41,7 +41,16 @@ bool give_as_bias(NodeImport& cx, size_t layer, size_t added) {
 
 void import_add(NodeImport& cx) {
   if (give_as_bias(cx, 0, 1) || give_as_bias(cx, 1, 0)) return;
-  import_binary<&GraphBuilder::add>(cx);
+  // A negative number is rather subtracted.
+  const auto below_zero = [](const Value& value) {
+    const double* number = value.node->is("constant") ? value.node->attribute("value").get_if<double>() : nullptr;
+    return number && *number < 0 ? *number : 0;
+  };
+  cx.elementwise([&](Value a, Value b) {
+    if (below_zero(b) < 0) return cx.build.sub(a, cx.build.constant(-below_zero(b)));
+    if (below_zero(a) < 0) return cx.build.sub(b, cx.build.constant(-below_zero(a)));
+    return cx.build.add(a, b);
+  });
 }
 
 Value minimum(GraphBuilder& build, Value a, Value b) { return build.neg(build.value("maximum", {build.neg(a), build.neg(b)})); }

@@ -40,13 +40,26 @@ void check_image(const NodeImport& cx) {
   if (rank > 4) cx.fail(fmt::format("it has {} spatial dimensions", rank - 2), three_dimensional);
 }
 
+// Zeros that a node before puts around an image belong to the window.
+Value without_zeros_around(Value image, Window& window) {
+  if (!image.node->is("pad") || image.node->attribute("value") != Attribute(0.0)) return image;
+  const IntList &low = image.node->attribute("low").integers(), &high = image.node->attribute("high").integers();
+  if (low.front() || high.front() || low.back() || high.back()) return image;
+  const size_t spatial = window.kernel.size();
+  for (size_t k = 0; k < spatial; ++k) {
+    window.padding[k] += low[k + 1];
+    window.padding[k + spatial] += high[k + 1];
+  }
+  return image.node->operands[0];
+}
+
 void import_conv(NodeImport& cx) {
   check_image(cx);
   Imported &x = cx.operand(0), &weight = cx.operand(1);
   Window window = convolution_window(cx, weight.shape);
   pad_automatically(cx, window);
   const IntList order = x.rank() == 3 ? IntList{2, 1, 0} : IntList{2, 3, 1, 0};   // [M, C, k..] becomes [k.., C, M]
-  const Value image = cx.importer.channels_last(x);
+  const Value image = without_zeros_around(cx.importer.channels_last(x), window);
   const Value taps = cx.importer.parameter(weight, order, {.stem = "weight", .initializer = "he"});
   const Value bias = bias_of(cx, 2, weight.shape[0].factor);
   const char* op = x.rank() == 3 ? "conv1d" : "conv2d";

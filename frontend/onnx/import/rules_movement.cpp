@@ -248,7 +248,8 @@ void import_space_to_depth(NodeImport& cx) {
     cx.fail(fmt::format("{} does not go with blocks of {}", show(x.shape), block));
   const Dim b{block, false}, height{x.shape[2].factor / block, false}, width{x.shape[3].factor / block, false};
   const Value apart = cx.importer.reshape(cx.importer.channels_last(x), {x.shape[0], height, b, width, b, x.shape[1]});
-  const Value value = cx.importer.transpose(apart, {0, 1, 3, 2, 4, 5});
+  const IntList order = cx.text("mode", "DCR") == "CRD" ? IntList{0, 1, 3, 5, 2, 4} : IntList{0, 1, 3, 2, 4, 5};
+  const Value value = cx.importer.transpose(apart, order);
   cx.give(cx.importer.reshape(value, {x.shape[0], height, width, times(cx.node, x.shape[1], block * block)}), channels_last_order(4));
 }
 

@@ -8,6 +8,7 @@
 
 #include "frontend/frontend.h"
 #include "frontend/onnx/import/preprocessing.h"
+#include "frontend/onnx/import/simplify.h"
 #include "frontend/write_source.h"
 
 namespace bnc::onnx {
@@ -76,13 +77,14 @@ std::string train_section(const Graph& graph) {
 OnnxImport written(const OnnxModel& model, Importer& importer) {
   Graph& graph = importer.graph;
   erase_unread(graph, importer.weights);
-  name_preprocessing(graph, importer.weights);
+  name_preprocessing(importer);
+  simplify(graph);
   erase_unread(graph, importer.weights);
   OnnxImport result;
   SourceNames names;
   result.source = write_source(graph, {.comment = comment_of(model), .initializers = false}, &names);
   result.graph = parse_module(make_source(result.source, graph.name + ".bn")).main().clone();
-  result.source += train_section(result.graph);
+  result.source = format_source(make_source(result.source + train_section(result.graph), graph.name + ".bn"));
   std::map<std::string, std::string> before;
   for (const auto& [from, to] : names) before[to] = from;
   for (const auto& node : result.graph.nodes()) {
