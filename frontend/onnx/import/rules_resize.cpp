@@ -181,6 +181,10 @@ void give_resized(NodeImport& cx, const Extents& extents, Sampling sampling, con
     sampling.out = extents.out[static_cast<size_t>(axis)];
     sampling.scale = extents.scales[static_cast<size_t>(axis)];
     if (dim.batch || (sampling.in == sampling.out && sampling.scale == 1)) continue;
+    const double cut_off = sampling.scale * static_cast<double>(sampling.in) - static_cast<double>(sampling.out);
+    if (sampling.transformation == "align_corners" && std::abs(cut_off) > 1e-6)
+      cx.importer.note("a resize with aligned corners makes a fraction of an element; its places follow ONNX's specification, while"
+                       " onnxruntime rounds the size first");
     const auto attributes = as_interpolate(sampling, mode);
     simple &= attributes.has_value() && axis >= 2;
     steps.emplace_back(place_of(axis, x.order), attributes.value_or(AttributeMap{}));
