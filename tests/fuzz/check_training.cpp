@@ -1,4 +1,5 @@
 // What a training step means, apart from how it is compiled.
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -78,6 +79,10 @@ void check_gradients(const Expected& expected) {
   for (const Output& output : expected.graph.outputs) {
     if (output.role != Output::Role::gradient || depends_aside(loss, output.name)) continue;
     const Tensor& gradient = expected.reference.values.at("grad/" + output.name);
+    // Behind a saturated tanh, whose slope is a difference of nearly equal numbers, float64 has too few digits as well.
+    const auto by_size = [](double a, double b) { return std::abs(a) < std::abs(b); };
+    const double largest = std::abs(*std::max_element(gradient.data.begin(), gradient.data.end(), by_size));
+    if (expected.reference.spread.at("grad/" + output.name) > 1e-3 * largest) continue;
     Random random(7, "direction of " + output.name);
     Tensors direction;
     Tensor& along = direction[output.name] = gradient;
