@@ -63,7 +63,7 @@ void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
 
 // Returns the step of the best test; -1 where there was none.
 int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
-  const auto bytes = FileBytes::open(path);
+  const auto bytes = open_file(path);
   int64_t best_step = -1;
   try {
     const Json progress = Json::parse(bytes->bytes().begin(), bytes->bytes().end());
@@ -144,11 +144,11 @@ Checkpoint read_checkpoint(const std::string& out) {
   checkpoint.weights = WeightStore::load(folder / weights_file);
   checkpoint.hidden_state = load_npz(folder / state_file);
   const std::string history_path = folder / history_file;
-  const auto history = FileBytes::open(history_path);
+  const auto history = open_file(history_path);
   checkpoint.history = parse_csv({reinterpret_cast<const char*>(history->bytes().data()), history->bytes().size()}, history_path);
   const std::string distributions_path = folder / distributions_file;
   if (fs::exists(distributions_path, ignored)) {
-    const auto distributions = FileBytes::open(distributions_path);
+    const auto distributions = open_file(distributions_path);
     checkpoint.distributions = parse_distributions(
         {reinterpret_cast<const char*>(distributions->bytes().data()), distributions->bytes().size()}, distributions_path);
   }

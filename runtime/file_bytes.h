@@ -1,32 +1,12 @@
-// The bytes of a file, memory-mapped or read.
+// Files as the readers of formats take them.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-#include <vector>
+#include "ir/file_bytes.h"
 
 namespace bnc {
 
-using Bytes = std::span<const uint8_t>;
-
-// A whole file, mapped where it is a regular one. Throws Error when it cannot be read.
-class FileBytes {
- public:
-  static std::shared_ptr<const FileBytes> open(const std::string& path);
-  ~FileBytes();
-  FileBytes(const FileBytes&) = delete;
-  FileBytes& operator=(const FileBytes&) = delete;
-
-  Bytes bytes() const { return bytes_; }
-
- private:
-  FileBytes() = default;
-  Bytes bytes_;
-  bool mapped_ = false;
-  std::vector<uint8_t> owned_;
-};
+// FileBytes::open, which throws Error.
+std::shared_ptr<const FileBytes> open_file(const std::string& path);
 
 // Error, naming `path`, where its contents are to take more than half of this machine's memory: a small file may claim any amount.
 void check_memory(uint64_t bytes, const std::string& path);

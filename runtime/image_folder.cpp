@@ -13,7 +13,7 @@
 #include "runtime/error.h"
 #include "runtime/image.h"
 #include "runtime/thread_pool.h"
-#include "runtime/utf8.h"
+#include "ir/utf8.h"
 
 namespace bnc {
 
@@ -216,7 +216,7 @@ class ImageFolderReader {
     const int threads = options_.choices.threads;
     for_each_number(files_.size(), threads, [&](size_t k) {
       const std::string path = path_of(files_[k]);
-      headers[k] = read_image_header(FileBytes::open(path)->bytes(), path);
+      headers[k] = read_image_header(open_file(path)->bytes(), path);
     });
     const ImageRule rule = rule_of(headers);
     const size_t bytes = static_cast<size_t>(rule.height * rule.width * rule.channels);
@@ -230,7 +230,7 @@ class ImageFolderReader {
 
   void read_image(size_t k, const ImageRule& rule, uint8_t* to) const {
     const std::string path = path_of(files_[k]);
-    Image image = with_channels(decode_image(FileBytes::open(path)->bytes(), path), rule.channels);
+    Image image = with_channels(decode_image(open_file(path)->bytes(), path), rule.channels);
     if (image.height != rule.height || image.width != rule.width) image = resized(image, rule.height, rule.width);
     const auto channels = static_cast<size_t>(rule.channels), plane = image.pixels.size() / channels;
     if (!planes_) return void(std::copy(image.pixels.begin(), image.pixels.end(), to));

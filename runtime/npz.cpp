@@ -218,7 +218,7 @@ std::string write_npy(const Array& array) {
 
 std::vector<StoredArray> read_npz(const std::string& path) {
   std::vector<StoredArray> arrays;
-  for (const ZipEntry& entry : read_zip(FileBytes::open(path)->bytes(), path)) {
+  for (const ZipEntry& entry : read_zip(open_file(path)->bytes(), path)) {
     if (!entry.name.ends_with(".npy")) fail("{}: `{}` is no .npy array", path, entry.name);
     const std::string name = entry.name.substr(0, entry.name.size() - 4);
     arrays.push_back(parse_npy(name, entry.bytes, fmt::format("{}: array `{}`", path, name)));

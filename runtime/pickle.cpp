@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "runtime/error.h"
-#include "runtime/utf8.h"
+#include "ir/utf8.h"
 
 namespace bnc {
 

@@ -84,7 +84,7 @@ std::vector<float> with_order(std::span<const float> values, size_t columns, con
 
 StateDict StateDict::load(const std::string& path) {
   return at_boundary([&] {
-    const std::shared_ptr<const FileBytes> file = FileBytes::open(path);
+    const std::shared_ptr<const FileBytes> file = open_file(path);
     auto data = std::make_unique<Data>();
     data->path = path;
     if (begins_as_hdf5(file->bytes()))

@@ -8,7 +8,7 @@
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/file_bytes.h"
-#include "runtime/utf8.h"
+#include "ir/utf8.h"
 
 namespace bnc {
 

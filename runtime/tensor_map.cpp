@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/utf8.h"
+#include "ir/utf8.h"
 
 namespace bnc {
 

@@ -14,7 +14,7 @@ WeightStore& WeightStore::operator=(WeightStore&&) noexcept = default;
 WeightStore WeightStore::load(const std::string& path) {
   return at_boundary([&] {
     WeightStore store;
-    *store.data_ = parse_safetensors(FileBytes::open(path), path);
+    *store.data_ = parse_safetensors(open_file(path), path);
     return store;
   });
 }

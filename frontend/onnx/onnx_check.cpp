@@ -9,25 +9,11 @@
 
 #include "frontend/report.h"
 #include "ir/shape_limits.h"
+#include "ir/utf8.h"
 
 namespace bnc {
 
 namespace {
-
-// How many bytes the character at `at` takes; 0 where there is none.
-size_t character_bytes(std::string_view text, size_t at) {
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned first = byte(at);
-  const size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (length > text.size() - at) return 0;
-  for (size_t k = 1; k < length; ++k)
-    if ((byte(at + k) & 0xc0) != 0x80) return 0;
-  const unsigned second = length > 1 ? byte(at + 1) : 0;
-  // Longer than need be, a half of a pair of UTF-16, or beyond the last character.
-  const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
-                     (first == 0xf4 && second > 0x8f);
-  return wrong ? 0 : length;
-}
 
 // Every value has one name and one origin. The views are into the graph.
 class OnnxOrigins {
@@ -137,11 +123,7 @@ std::string onnx_shortened(std::string_view name) {
 std::string onnx_quoted(std::string_view name) { return fmt::format("`{}`", onnx_shortened(name)); }
 
 void check_onnx_text(const OnnxFile& file, std::string_view text, const std::string& what) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t bytes = character_bytes(text, at);
-    if (bytes == 0) fail_onnx(file, fmt::format("{} is no UTF-8 at byte {}", what, at), onnx_damaged);
-    at += bytes;
-  }
+  if (const auto at = first_not_utf8(text)) fail_onnx(file, fmt::format("{} is no UTF-8 at byte {}", what, *at), onnx_damaged);
 }
 
 void check_onnx_name(const OnnxFile& file, std::string_view name, const std::string& what) {

@@ -1,67 +1,21 @@
 #include "frontend/onnx/onnx_files.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "frontend/onnx/onnx_check.h"
 #include "ir/diagnostic.h"
+#include "ir/file_bytes.h"
 
 namespace bnc {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-// The address sanitizer sees a read behind the end of what was allocated, but not of what was mapped.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool map_onnx_files = false;
-#elif defined(__has_feature)
-constexpr bool map_onnx_files = !__has_feature(address_sanitizer);
-#else
-constexpr bool map_onnx_files = true;
-#endif
-
-struct OnnxDescriptor {
-  int value;
-  ~OnnxDescriptor() {
-    if (value >= 0) ::close(value);
-  }
-};
-
-[[noreturn]] void fail_reading_onnx(const std::string& path, int error) {
-  throw CompileError(fmt::format("cannot read `{}`: {}", path, std::strerror(error)));
-}
-
-OnnxBytes onnx_bytes_mapped(const std::string& path, int descriptor, size_t size) {
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (address == MAP_FAILED) fail_reading_onnx(path, errno);
-  std::shared_ptr<const void> owner(address, [size](void* mapped) { ::munmap(mapped, size); });
-  return {{static_cast<const char*>(address), size}, std::move(owner)};
-}
-
-OnnxBytes onnx_bytes_read(const std::string& path, int descriptor) {
-  const auto text = std::make_shared<std::string>();
-  char chunk[65536];
-  while (true) {
-    const ssize_t count = ::read(descriptor, chunk, sizeof chunk);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_reading_onnx(path, errno);
-    if (count == 0) break;
-    text->append(chunk, static_cast<size_t>(count));
-  }
-  text->shrink_to_fit();
-  return {*text, text};
-}
 
 bool lies_inside(const fs::path& folder, const fs::path& path) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
@@ -72,20 +26,19 @@ constexpr const char* external_advice = "external data must lie in the folder of
 }  // namespace
 
 OnnxBytes read_onnx_bytes(const std::string& path) {
-  const OnnxDescriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  struct stat status {};
-  if (descriptor.value < 0 || ::fstat(descriptor.value, &status) != 0) fail_reading_onnx(path, errno);
-  if (S_ISDIR(status.st_mode)) fail_reading_onnx(path, EISDIR);
-  if (map_onnx_files && S_ISREG(status.st_mode) && status.st_size > 0)
-    return onnx_bytes_mapped(path, descriptor.value, static_cast<size_t>(status.st_size));
-  return onnx_bytes_read(path, descriptor.value);
+  try {
+    const std::shared_ptr<const FileBytes> file = FileBytes::open(path);
+    return {{reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()}, file};
+  } catch (const std::system_error& error) {
+    throw CompileError(error.what());
+  }
 }
 
 OnnxExternalData::OnnxExternalData(const OnnxFile& model) {
   const fs::path folder = fs::path(*model).parent_path();
   std::error_code error;
   folder_ = fs::canonical(folder.empty() ? "." : folder, error).string();
-  if (error) fail_reading_onnx(*model, error.value());
+  if (error) throw CompileError(fmt::format("cannot read {}: {}", *model, error.message()));
 }
 
 std::string OnnxExternalData::resolve(const OnnxTensor& tensor, const std::string& location) const {

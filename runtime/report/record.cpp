@@ -95,7 +95,7 @@ void read_json(const Json& json, RunRecord& record) {
 }
 
 std::string text_of(const std::string& path) {
-  const auto file = FileBytes::open(path);
+  const auto file = open_file(path);
   return {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()};
 }
 

@@ -4,7 +4,7 @@
 #include "bnc/bnc.h"
 #include "runtime/dataset.h"
 #include "runtime/table.h"
-#include "runtime/utf8.h"
+#include "ir/utf8.h"
 #include "support/files.h"
 
 using namespace bnc;

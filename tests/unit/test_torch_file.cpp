@@ -29,7 +29,7 @@ std::string sixteen() {
 
 TorchFile read_archive(const TemporaryFolder& folder, const std::string& bytes) {
   const std::string path = folder.write("w.pt", bytes);
-  return parse_torch_file(FileBytes::open(path), path);
+  return parse_torch_file(open_file(path), path);
 }
 
 std::string refusal(const TemporaryFolder& folder, const std::string& bytes) {

@@ -27,10 +27,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const fuzz::Folder folder;
   const std::string path = folder.write("weights.safetensors", {data, size});
   try {
-    const WeightStore::Data read = parse_safetensors(FileBytes::open(path), path);
+    const WeightStore::Data read = parse_safetensors(open_file(path), path);
     const std::string written = write_safetensors(read.weights, read.metadata);
     const std::string copy = folder.write("copy.safetensors", {reinterpret_cast<const uint8_t*>(written.data()), written.size()});
-    const WeightStore::Data again = parse_safetensors(FileBytes::open(copy), copy);
+    const WeightStore::Data again = parse_safetensors(open_file(copy), copy);
     check_equal(read.weights, again.weights);
     fuzz::expect(read.metadata.entries() == again.metadata.entries(), "the metadata survive");
   } catch (const Error& error) {

@@ -48,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     archive = wrapped = write_zip({{"w/data.pkl", std::string(archive)}, {"w/data/0", std::string(64, '\x3e')}, {"w/version", "3\n"}});
   const std::string path = folder.write("w.pt", {reinterpret_cast<const uint8_t*>(archive.data()), archive.size()});
   try {
-    const TorchFile read = parse_torch_file(FileBytes::open(path), path);
+    const TorchFile read = parse_torch_file(open_file(path), path);
     std::set<std::string> names;
     for (const StoredTensor& tensor : read.tensors) {
       fuzz::expect(names.insert(tensor.name).second, "names are unique: " + tensor.name);
