@@ -8,12 +8,12 @@ namespace bnc {
 
 namespace {
 
-struct Section {
+struct KindSection {
   OpCategory category;
   const char* title;
 };
 
-constexpr Section sections[] = {
+constexpr KindSection kind_sections[] = {
     {OpCategory::linear, "Linear layers"},   {OpCategory::pooling, "Pooling"},       {OpCategory::normalization, "Normalization"},
     {OpCategory::activation, "Activations"}, {OpCategory::arithmetic, "Arithmetic"}, {OpCategory::reduction, "Reductions"},
     {OpCategory::shape, "Shapes"},           {OpCategory::random, "Random"},         {OpCategory::loss, "Losses"},
@@ -105,7 +105,7 @@ std::string ops_reference() {
       "# Ops\n\nGenerated from the definitions under `ir/ops/`; `?` marks an operand that may be left out. An axis counts from the end "
       "when\nnegative. Errors cite the numbered constraints. No result may have more than 2^62 elements or the batch size twice in its "
       "shape.\n\n";
-  for (const Section& section : sections) {
+  for (const KindSection& section : kind_sections) {
     out += fmt::format("## {}\n\n", section.title);
     for (const OpDefinition& op : all_ops())
       if (op.category == section.category) describe(op, out);

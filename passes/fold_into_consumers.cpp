@@ -12,7 +12,7 @@ namespace bnc {
 
 namespace {
 
-ConsumerFolding refuse(std::string reason) { return {std::move(reason), {}, {}}; }
+ConsumerFolding cannot_fold(std::string reason) { return {std::move(reason), {}, {}}; }
 
 int rank_of(const Node& node, int operand) { return node.operands[operand].type().rank(); }
 
@@ -21,13 +21,13 @@ ConsumerFolding into_matmul(const FoldScope& scope, Node& node, int operand, int
   const bool is_dense = node.is("dense");
   const bool left_transposed = !is_dense && node.attribute("transpose_left").boolean();
   const int reduced = left_transposed ? rank_of(node, 0) - 2 : rank_of(node, 0) - 1;
-  if (operand != 0) return refuse(fmt::format("it is not the left operand of {}", describe(node)));
+  if (operand != 0) return cannot_fold(fmt::format("it is not the left operand of {}", describe(node)));
   if (!scope.is_constant(node.operands[1]))
-    return refuse(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
-  if (rank_of(node, 1) != 2) return refuse(fmt::format("the right operand of {} is more than one matrix", describe(node)));
-  if (axis != reduced) return refuse(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
+    return cannot_fold(fmt::format("the right operand of {} is computed from the network's input", describe(node)));
+  if (rank_of(node, 1) != 2) return cannot_fold(fmt::format("the right operand of {} is more than one matrix", describe(node)));
+  if (axis != reduced) return cannot_fold(fmt::format("{} sums over axis {}, the channels are on axis {}", describe(node), reduced, axis));
   if (is_dense && node.operands[2] && !scope.is_constant(node.operands[2]))
-    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+    return cannot_fold(fmt::format("the bias of {} is computed from the network's input", describe(node)));
   Node* bias = is_dense ? nullptr : bias_behind(scope, node);
   return {{}, describe(node), [&node, is_dense, bias](Graph& graph, Value x, const Affine& map) {
     GraphBuilder builder = GraphBuilder::before(graph, bias ? bias : &node);
@@ -77,14 +77,14 @@ std::string why_not_behind(const FoldScope& scope, const Node& node, int operand
 }
 
 ConsumerFolding into_scale_shift(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return refuse(std::move(reason));
+  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return cannot_fold(std::move(reason));
   return merge(node, axis,
                [&node](GraphBuilder& builder, const Affine& first) { return compose(builder, first, affine_of(builder, node)); });
 }
 
 // It stays a batch norm, with its own variance and a mean of zero: gamma' = s * gamma, beta' = t * k + c.
 ConsumerFolding into_batch_norm(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return refuse(std::move(reason));
+  if (std::string reason = why_not_behind(scope, node, operand, axis); !reason.empty()) return cannot_fold(std::move(reason));
   return {{}, describe(node), [&node](Graph& graph, Value x, const Affine& map) {
     GraphBuilder builder = GraphBuilder::before(graph, &node);
     std::vector<Value> operands = node.operands;  // x, gamma, beta, mean, variance
@@ -99,10 +99,10 @@ ConsumerFolding into_batch_norm(const FoldScope& scope, Node& node, int operand,
 }
 
 ConsumerFolding into_bias(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (operand != 0) return refuse(fmt::format("it is the bias of {}", describe(node)));
+  if (operand != 0) return cannot_fold(fmt::format("it is the bias of {}", describe(node)));
   if (!scope.is_constant(node.operands[1]))
-    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
-  if (const int own = ops::axis_of(node); own != axis) return refuse(other_axis(node, own, axis));
+    return cannot_fold(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+  if (const int own = ops::axis_of(node); own != axis) return cannot_fold(other_axis(node, own, axis));
   return merge(node, axis, [&node](GraphBuilder& builder, const Affine& first) {
     return Affine{first.scale, builder.add(first.shift, node.operands[1])};
   });
@@ -113,9 +113,9 @@ ConsumerFolding into_arithmetic(const FoldScope& scope, Node& node, int operand,
   const Value other = node.operands[1 - operand];
   const TensorType& type = node.operands[operand].type();
   if (!scope.is_constant(other))
-    return refuse(fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
+    return cannot_fold(fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
   if (!(node.results[0].type == type) || !is_channel_vector(other.type(), type, axis))
-    return refuse(fmt::format("{} joins it with {}, which is not one number for each channel on axis {}", describe(node),
+    return cannot_fold(fmt::format("{} joins it with {}, which is not one number for each channel on axis {}", describe(node),
                               describe(*other.node), axis));
   return merge(node, axis, [&node, other, operand, type, axis](GraphBuilder& builder, const Affine& first) {
     const Value vector = channel_vector(builder, other, type, axis);
@@ -142,7 +142,7 @@ ConsumerFolding through(const FoldScope& scope, Node& node, int operand, int res
 
 ConsumerFolding through_reshape(const FoldScope& scope, Node& node, int operand, int axis) {
   const std::optional<ChannelBlock> block = follow_channels(node.operands[0].type().shape, node.results[0].type.shape, axis);
-  if (!block) return refuse(fmt::format("{} spreads the channels over several axes or merges them with the batch", describe(node)));
+  if (!block) return cannot_fold(fmt::format("{} spreads the channels over several axes or merges them with the batch", describe(node)));
   return through(scope, node, operand, block->axis, [block](GraphBuilder& builder, const Affine& map) {
     return Affine{repeat_channels(builder, map.scale, *block), repeat_channels(builder, map.shift, *block)};
   });
@@ -164,56 +164,56 @@ ConsumerFolding through_slice(const FoldScope& scope, Node& node, int operand, i
 // The mean over other axes than the channels' is a weighted sum with weights that add up to one.
 ConsumerFolding through_mean(const FoldScope& scope, Node& node, int operand, int axis) {
   const int result_axis = reduced_axis(node, axis);
-  if (result_axis < 0) return refuse(fmt::format("{} averages over the channels", describe(node)));
+  if (result_axis < 0) return cannot_fold(fmt::format("{} averages over the channels", describe(node)));
   return through(scope, node, operand, result_axis);
 }
 
 bool is_last(const Node& node, int axis) { return axis == rank_of(node, 0) - 1; }
 
 ConsumerFolding through_average_pool(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (!is_last(node, axis)) return refuse(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
+  if (!is_last(node, axis)) return cannot_fold(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
   if (counts_padding(node))
-    return refuse(fmt::format("{} counts padding as zeros, which the shift would not reach (count_include_pad)", describe(node)));
+    return cannot_fold(fmt::format("{} counts padding as zeros, which the shift would not reach (count_include_pad)", describe(node)));
   return through(scope, node, operand, axis);
 }
 
 ConsumerFolding through_resize(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (!is_last(node, axis)) return refuse(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
+  if (!is_last(node, axis)) return cannot_fold(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
   return through(scope, node, operand, axis);
 }
 
 ConsumerFolding through_pad(const FoldScope&, Node& node, int, int) {
-  return refuse(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node),
+  return cannot_fold(fmt::format("{} surrounds it with {}, which scale and shift would not reach", describe(node),
                             format_number(node.attribute("value").number())));
 }
 
 // max(x * s + t) = max(x) * s + t where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ConsumerFolding through_maximum(const FoldScope& scope, Node& node, int operand, int result_axis) {
   if (const std::string reason = scope.why_not_positive(); !reason.empty())
-    return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+    return cannot_fold(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, operand, result_axis);
 }
 
 ConsumerFolding through_max_pool(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (!is_last(node, axis)) return refuse(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
+  if (!is_last(node, axis)) return cannot_fold(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
   return through_maximum(scope, node, operand, axis);
 }
 
 ConsumerFolding through_reduce_max(const FoldScope& scope, Node& node, int operand, int axis) {
   const int result_axis = reduced_axis(node, axis);
-  if (result_axis < 0) return refuse(fmt::format("{} takes the maximum over the channels", describe(node)));
+  if (result_axis < 0) return cannot_fold(fmt::format("{} takes the maximum over the channels", describe(node)));
   return through_maximum(scope, node, operand, result_axis);
 }
 
 ConsumerFolding through_dropout(const FoldScope& scope, Node& node, int operand, int axis) {
-  if (node.operands[1]) return refuse(fmt::format("{} drops elements: it is not the identity while training", describe(node)));
+  if (node.operands[1]) return cannot_fold(fmt::format("{} drops elements: it is not the identity while training", describe(node)));
   return through(scope, node, operand, axis);
 }
 
 // The other branches of a concatenation along the channels are scaled by one and shifted by zero.
 ConsumerFolding through_concat(const FoldScope& scope, Node& node, int operand, int axis) {
   if (const int own = ops::axis_of(node); own != axis)
-    return refuse(fmt::format("{} joins it along axis {} with values that the scale of its channels, on axis {}, must not touch",
+    return cannot_fold(fmt::format("{} joins it along axis {} with values that the scale of its channels, on axis {}, must not touch",
                               describe(node), own, axis));
   return through(scope, node, operand, axis, [&node, operand, axis](GraphBuilder& builder, const Affine& map) {
     std::vector<Value> scales, shifts;
@@ -258,21 +258,21 @@ const std::map<std::string, ConsumerRule>& consumer_rules() {
 }
 
 ConsumerFolding fold_into_consumers(const FoldScope& scope, Value value, int axis) {
-  if (std::string reason = scope.too_far(); !reason.empty()) return refuse(std::move(reason));
-  if (scope.uses.is_output(value)) return refuse(fmt::format("{} is an output of the network", describe(*value.node)));
+  if (std::string reason = scope.too_far(); !reason.empty()) return cannot_fold(std::move(reason));
+  if (scope.uses.is_output(value)) return cannot_fold(fmt::format("{} is an output of the network", describe(*value.node)));
   std::vector<ConsumerFolding> users;
   std::string place;
   for (Node* user : scope.readers(value)) {
     const auto& operands = user->operands;
-    if (std::count(operands.begin(), operands.end(), value) > 1) return refuse(fmt::format("{} reads it more than once", describe(*user)));
+    if (std::count(operands.begin(), operands.end(), value) > 1) return cannot_fold(fmt::format("{} reads it more than once", describe(*user)));
     const auto rule = consumer_rules().find(user->op->name);
-    if (rule == consumer_rules().end()) return refuse(why_no_rule(*user));
+    if (rule == consumer_rules().end()) return cannot_fold(why_no_rule(*user));
     const int operand = static_cast<int>(std::find(operands.begin(), operands.end(), value) - operands.begin());
     users.push_back(rule->second(scope, *user, operand, axis));
     if (!users.back().refusal.empty()) return users.back();
     place += (place.empty() ? "" : " and ") + users.back().place;
   }
-  if (users.empty()) return refuse("nothing reads it");
+  if (users.empty()) return cannot_fold("nothing reads it");
   return {{}, place, [users](Graph& graph, Value x, const Affine& map) {
     for (const ConsumerFolding& user : users) user.apply(graph, x, map);
   }};

@@ -11,16 +11,16 @@ namespace bnc {
 
 namespace {
 
-ProducerFolding refuse(std::string reason) { return {std::move(reason), {}, {}}; }
+ProducerFolding kept_behind(std::string reason) { return {std::move(reason), {}, {}}; }
 
 int rank_of(const Node& node) { return node.results[0].type.rank(); }
 
 // The columns of the right operand scaled: (x @ w) * s + t = x @ (w * s) + t.
 ProducerFolding into_matmul(const FoldScope& scope, Node& node, int axis) {
   if (axis != rank_of(node) - 1)
-    return refuse(fmt::format("the channels are on axis {}, the columns of {} on axis {}", axis, describe(node), rank_of(node) - 1));
+    return kept_behind(fmt::format("the channels are on axis {}, the columns of {} on axis {}", axis, describe(node), rank_of(node) - 1));
   if (!scope.is_constant(node.operands[1]))
-    return refuse(fmt::format("both operands of {} are computed from the network's input", describe(node)));
+    return kept_behind(fmt::format("both operands of {} are computed from the network's input", describe(node)));
   return {{}, describe(node), [&node, axis](GraphBuilder& builder, const Affine& map) {
     const int rank = node.operands[1].type().rank(), columns = rank - (node.attribute("transpose_right").boolean() ? 2 : 1);
     const Value scaled = builder.mul(node.operands[1], ops::along_axis(builder, map.scale, columns, rank));
@@ -32,10 +32,10 @@ ProducerFolding into_matmul(const FoldScope& scope, Node& node, int axis) {
 // The same with the layer's own bias: b' = b * s + t.
 ProducerFolding into_dense(const FoldScope& scope, Node& node, int axis) {
   if (axis != rank_of(node) - 1)
-    return refuse(fmt::format("the channels are on axis {}, the units of {} on axis {}", axis, describe(node), rank_of(node) - 1));
+    return kept_behind(fmt::format("the channels are on axis {}, the units of {} on axis {}", axis, describe(node), rank_of(node) - 1));
   for (int k : {1, 2})
     if (node.operands[k] && !scope.is_constant(node.operands[k]))
-      return refuse(fmt::format("the {} of {} is computed from the network's input", node.op->operands[k].name, describe(node)));
+      return kept_behind(fmt::format("the {} of {} is computed from the network's input", node.op->operands[k].name, describe(node)));
   return {{}, describe(node), [&node](GraphBuilder& builder, const Affine& map) {
     Value bias = node.operands[2] ? builder.mul(node.operands[2], map.scale) : map.shift;
     if (node.operands[2] && map.shift) bias = builder.add(bias, map.shift);
@@ -47,9 +47,9 @@ ProducerFolding into_dense(const FoldScope& scope, Node& node, int axis) {
 // (x + b) * s + t = x * s + (b * s + t), where x must take up the scale.
 ProducerFolding into_bias(const FoldScope& scope, Node& node, int axis) {
   if (ops::axis_of(node) != axis)
-    return refuse(fmt::format("{} adds along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
+    return kept_behind(fmt::format("{} adds along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
   if (!scope.is_constant(node.operands[1]))
-    return refuse(fmt::format("the bias of {} is computed from the network's input", describe(node)));
+    return kept_behind(fmt::format("the bias of {} is computed from the network's input", describe(node)));
   ProducerFolding inner = fold_into_producer(scope, node.operands[0], axis);
   if (!inner.refusal.empty()) return inner;
   return {{}, inner.place, [&node, inner](GraphBuilder& builder, const Affine& map) {
@@ -63,9 +63,9 @@ ProducerFolding into_bias(const FoldScope& scope, Node& node, int axis) {
 // (x * k + c) * s + t = x * (k * s) + (c * s + t).
 ProducerFolding into_scale_shift(const FoldScope& scope, Node& node, int axis) {
   if (const std::string reason = why_not_affine(scope, node); !reason.empty())
-    return refuse(fmt::format("{} cannot take it up: {}", describe(node), reason));
+    return kept_behind(fmt::format("{} cannot take it up: {}", describe(node), reason));
   if (ops::axis_of(node) != axis)
-    return refuse(fmt::format("{} scales along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
+    return kept_behind(fmt::format("{} scales along axis {}, the channels are on axis {}", describe(node), ops::axis_of(node), axis));
   return {{}, describe(node), [&node](GraphBuilder& builder, const Affine& map) {
     std::vector<Value> operands = node.operands;  // x, scale, shift; or x, gamma, beta, mean, variance
     operands[1] = builder.mul(operands[1], map.scale);
@@ -79,7 +79,7 @@ ProducerFolding into_scale_shift(const FoldScope& scope, Node& node, int axis) {
 ProducerFolding into_mul(const FoldScope& scope, Node& node, int axis) {
   const int constant = scope.is_constant(node.operands[1]) ? 1 : 0, other = 1 - constant;
   if (!scope.is_constant(node.operands[constant]))
-    return refuse(fmt::format("both factors of {} are computed from the network's input", describe(node)));
+    return kept_behind(fmt::format("both factors of {} are computed from the network's input", describe(node)));
   return {{}, describe(node), [&node, axis, constant, other](GraphBuilder& builder, const Affine& map) {
     const Value x = node.operands[other], factor = node.operands[constant];
     const TensorType& type = node.results[0].type;
@@ -108,7 +108,7 @@ ProducerFolding into_sum(const FoldScope& scope, Node& node, int axis) {
       continue;
     }
     if (branch_axis < 0 || !(branch.type().shape[branch_axis] == node.results[0].type.shape[axis]))
-      return refuse(fmt::format("{} repeats {} along the channel axis", describe(node), describe(*branch.node)));
+      return kept_behind(fmt::format("{} repeats {} along the channel axis", describe(node), describe(*branch.node)));
     branches[k] = fold_into_producer(scope, branch, branch_axis);
     if (!branches[k].refusal.empty()) return branches[k];
     place += (place.empty() ? "" : " and ") + branches[k].place;
@@ -146,7 +146,7 @@ ProducerFolding scale_through(const FoldScope& scope, Node& node, int axis) {
 ProducerFolding through_reshape(const FoldScope& scope, Node& node, int axis) {
   const std::optional<ChannelBlock> block = follow_channels(node.results[0].type.shape, node.operands[0].type().shape, axis);
   if (!block)
-    return refuse(
+    return kept_behind(
         fmt::format("{} merges the channels with another axis, so that one scale for each of its operand's is not enough", describe(node)));
   ProducerFolding inner = fold_into_producer(scope, node.operands[0], block->axis);
   if (!inner.refusal.empty()) return inner;
@@ -162,55 +162,55 @@ ProducerFolding through_transpose(const FoldScope& scope, Node& node, int axis) 
 }
 
 ProducerFolding through_slice(const FoldScope& scope, Node& node, int axis) {
-  if (ops::axis_of(node) == axis) return refuse(fmt::format("{} takes some of the channels only", describe(node)));
+  if (ops::axis_of(node) == axis) return kept_behind(fmt::format("{} takes some of the channels only", describe(node)));
   return through(scope, node, axis);
 }
 
 // The mean over other axes than the channels' is a weighted sum with weights that add up to one.
 ProducerFolding through_mean(const FoldScope& scope, Node& node, int axis) {
   const int source = unreduced_axis(node, axis);
-  return source < 0 ? refuse(fmt::format("{} averages over the channels", describe(node))) : through(scope, node, source);
+  return source < 0 ? kept_behind(fmt::format("{} averages over the channels", describe(node))) : through(scope, node, source);
 }
 
 // With padding that counts as zeros it is still linear: the scale passes, the shift stays behind.
 ProducerFolding through_average_pool(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
+  if (axis != rank_of(node) - 1) return kept_behind(fmt::format("{} averages along axis {} of the channels", describe(node), axis));
   return counts_padding(node) ? scale_through(scope, node, axis) : through(scope, node, axis);
 }
 
 ProducerFolding through_resize(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
+  if (axis != rank_of(node) - 1) return kept_behind(fmt::format("{} interpolates along axis {} of the channels", describe(node), axis));
   return through(scope, node, axis);
 }
 
 // Scaled zeros are zeros; the shift stays behind.
 ProducerFolding through_pad(const FoldScope& scope, Node& node, int axis) {
   if (const double value = node.attribute("value").number(); value != 0)
-    return refuse(fmt::format("{} pads with {}, which the scale would change", describe(node), format_number(value)));
+    return kept_behind(fmt::format("{} pads with {}, which the scale would change", describe(node), format_number(value)));
   if (!(node.results[0].type.shape[axis] == node.operands[0].type().shape[axis]))
-    return refuse(fmt::format("{} pads the channels themselves", describe(node)));
+    return kept_behind(fmt::format("{} pads the channels themselves", describe(node)));
   return scale_through(scope, node, axis);
 }
 
 // max(x) * s + t = max(x * s + t) where s > 0; a negative scale would turn it into the minimum (bn-fold-maximum).
 ProducerFolding through_maximum(const FoldScope& scope, Node& node, int source) {
   if (const std::string reason = scope.why_not_positive(); !reason.empty())
-    return refuse(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
+    return kept_behind(fmt::format("{} commutes with positive scales only: {}", describe(node), reason));
   return through(scope, node, source);
 }
 
 ProducerFolding through_max_pool(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return refuse(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
+  if (axis != rank_of(node) - 1) return kept_behind(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
   return through_maximum(scope, node, axis);
 }
 
 ProducerFolding through_reduce_max(const FoldScope& scope, Node& node, int axis) {
   const int source = unreduced_axis(node, axis);
-  return source < 0 ? refuse(fmt::format("{} takes the maximum over the channels", describe(node))) : through_maximum(scope, node, source);
+  return source < 0 ? kept_behind(fmt::format("{} takes the maximum over the channels", describe(node))) : through_maximum(scope, node, source);
 }
 
 ProducerFolding through_dropout(const FoldScope& scope, Node& node, int axis) {
-  if (node.operands[1]) return refuse(fmt::format("{} drops elements: it is not the identity while training", describe(node)));
+  if (node.operands[1]) return kept_behind(fmt::format("{} drops elements: it is not the identity while training", describe(node)));
   return through(scope, node, axis);
 }
 
@@ -257,11 +257,11 @@ const std::map<std::string, ProducerRule>& producer_rules() {
 }
 
 ProducerFolding fold_into_producer(const FoldScope& scope, Value value, int axis) {
-  if (std::string reason = scope.too_far(); !reason.empty()) return refuse(std::move(reason));
-  if (const std::string reason = scope.held_by(value); !reason.empty()) return refuse(reason);
-  if (value.index != 0) return refuse(fmt::format("`{}` is a statistic of {}", value.name(), describe(*value.node)));
+  if (std::string reason = scope.too_far(); !reason.empty()) return kept_behind(std::move(reason));
+  if (const std::string reason = scope.held_by(value); !reason.empty()) return kept_behind(reason);
+  if (value.index != 0) return kept_behind(fmt::format("`{}` is a statistic of {}", value.name(), describe(*value.node)));
   const auto rule = producer_rules().find(value.node->op->name);
-  return rule == producer_rules().end() ? refuse(why_no_rule(*value.node)) : rule->second(scope, *value.node, axis);
+  return rule == producer_rules().end() ? kept_behind(why_no_rule(*value.node)) : rule->second(scope, *value.node, axis);
 }
 
 }  // namespace bnc

@@ -21,7 +21,7 @@ namespace bnc {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char *weights_file = "weights.safetensors", *best_file = "best.safetensors", *state_file = "state.npz",
                      *history_file = "history.csv", *distributions_file = "distributions.csv", *progress_file = "progress.json";
@@ -33,9 +33,9 @@ void synchronize_folder(const fs::path& folder) {
   ::close(descriptor);
 }
 
-Json to_json(const RunningSum& sum) { return {{"loss", sum.loss}, {"right", sum.right}, {"batches", sum.batches}}; }
+OrderedJson to_json(const RunningSum& sum) { return {{"loss", sum.loss}, {"right", sum.right}, {"batches", sum.batches}}; }
 
-RunningSum running_sum(const Json& json) {
+RunningSum running_sum(const OrderedJson& json) {
   return {number(json.at("loss")), number(json.at("right")), whole_number<int64_t>(json.at("batches"))};
 }
 
@@ -45,7 +45,7 @@ void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
   save_npz(folder / state_file, checkpoint.hidden_state);
   write_file(folder / history_file, to_csv(checkpoint.history));
   write_file(folder / distributions_file, to_csv(checkpoint.distributions));
-  const Json progress = {{"network", checkpoint.network},
+  const OrderedJson progress = {{"network", checkpoint.network},
                          {"step", checkpoint.step},
                          {"steps", checkpoint.steps},
                          {"seed", checkpoint.seed},
@@ -54,7 +54,7 @@ void write_contents(const fs::path& folder, const Checkpoint& checkpoint) {
                          {"validate", checkpoint.validate},
                          {"epoch", to_json(checkpoint.epoch)},
                          {"interval", to_json(checkpoint.interval)},
-                         {"best_step", checkpoint.best ? Json(checkpoint.best->row.step) : Json()},
+                         {"best_step", checkpoint.best ? OrderedJson(checkpoint.best->row.step) : OrderedJson()},
                          {"seconds", checkpoint.seconds},
                          {"settings", checkpoint.settings}};
   write_file(folder / progress_file, progress.dump(2) + "\n");
@@ -66,7 +66,7 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
   const auto bytes = open_file(path);
   int64_t best_step = -1;
   try {
-    const Json progress = Json::parse(bytes->bytes().begin(), bytes->bytes().end());
+    const OrderedJson progress = OrderedJson::parse(bytes->bytes().begin(), bytes->bytes().end());
     checkpoint.network = progress.at("network").get<std::string>();
     checkpoint.step = whole_number<int64_t>(progress.at("step"));
     checkpoint.steps = whole_number<int64_t>(progress.at("steps"));
@@ -80,7 +80,7 @@ int64_t read_progress(const std::string& path, Checkpoint& checkpoint) {
     if (progress.contains("settings"))
       checkpoint.settings = progress.at("settings").get<RunSettings>();  // those of older versions have none
     if (!progress.at("best_step").is_null()) best_step = whole_number<int64_t>(progress.at("best_step"));
-  } catch (const Json::exception&) {
+  } catch (const OrderedJson::exception&) {
     fail("{}: damaged: not the progress of a training run", path);
   }
   if (checkpoint.step < 0 || checkpoint.batch < 1) fail("{}: damaged: step {}, batch {}", path, checkpoint.step, checkpoint.batch);

@@ -9,7 +9,7 @@ namespace bnc {
 
 namespace {
 
-constexpr std::string_view header = "step,batch_norm,p5,p15,p50,p85,p95";
+constexpr std::string_view distribution_columns = "step,batch_norm,p5,p15,p50,p85,p95";
 constexpr size_t bins = 40;
 
 double value_at(std::vector<float>& values, double share) {
@@ -40,7 +40,7 @@ Histogram histogram_of(std::vector<float>& values) {
 }
 
 std::string to_csv(const Distributions& distributions) {
-  std::string text = fmt::format("{}\n", header);
+  std::string text = fmt::format("{}\n", distribution_columns);
   for (const DistributionRow& row : distributions) {
     text += fmt::format("{},{}", row.step, row.batch_norm);
     for (const double value : row.values) text += "," + csv_field(value);
@@ -51,7 +51,7 @@ std::string to_csv(const Distributions& distributions) {
 
 Distributions parse_distributions(std::string_view text, const std::string& path) {
   Distributions distributions;
-  read_rows(text, header, "distributions", path, [&](std::string_view line) {
+  read_rows(text, distribution_columns, "distributions", path, [&](std::string_view line) {
     DistributionRow row;
     row.step = csv_number<int64_t>(take_field(line, ','), 0, path);
     row.batch_norm = take_field(line, ',');

@@ -30,7 +30,7 @@ std::vector<Value> computed_values(const Graph& graph) {
 }
 
 // Of values that are handed out at a time: a quarter of the memory that is free.
-int64_t most_bytes() { return std::max<int64_t>(int64_t{256} << 20, ::sysconf(_SC_AVPHYS_PAGES) / 4 * ::sysconf(_SC_PAGESIZE)); }
+int64_t most_state_bytes() { return std::max<int64_t>(int64_t{256} << 20, ::sysconf(_SC_AVPHYS_PAGES) / 4 * ::sysconf(_SC_PAGESIZE)); }
 
 class StepProbe {
  public:
@@ -110,7 +110,7 @@ class StepProbe {
   CompileOptions options_;
   const PendingStep& step_;
   const std::vector<Value> values_;
-  const int64_t limit_ = most_bytes();
+  const int64_t limit_ = most_state_bytes();
 };
 
 }  // namespace

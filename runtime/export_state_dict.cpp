@@ -80,7 +80,7 @@ Place place_of(const Node& node, size_t operand) {
 }
 
 // One value's weights in another order of dimensions.
-Weight permuted(const Weight& weight, const std::vector<int>& order) {
+Weight permuted_weight(const Weight& weight, const std::vector<int>& order) {
   if (std::is_sorted(order.begin(), order.end())) return weight;
   std::vector<int64_t> dims, index(order.size(), 0);
   for (const int axis : order) dims.push_back(weight.dims[static_cast<size_t>(axis)]);
@@ -107,10 +107,10 @@ Weight laid_out(Weight weight, const Layout& layout) {
     for (size_t k = 0; k < split.size(); ++k) order.push_back(static_cast<int>(k));
     std::swap(order[axis], order[axis + 1]);
     weight.dims = split;
-    weight = permuted(weight, order);
+    weight = permuted_weight(weight, order);
     weight.dims = dims;
   }
-  return layout.order.empty() ? weight : permuted(weight, layout.order);
+  return layout.order.empty() ? weight : permuted_weight(weight, layout.order);
 }
 
 // The first node that reads it, and as which operand.

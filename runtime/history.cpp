@@ -9,13 +9,13 @@ namespace bnc {
 
 namespace {
 
-constexpr std::string_view header = "step,epoch,loss,accuracy,test_loss,test_accuracy,rate,seconds", metric_prefix = "test_";
+constexpr std::string_view history_columns = "step,epoch,loss,accuracy,test_loss,test_accuracy,rate,seconds", metric_prefix = "test_";
 
-// The names of the metrics behind the header's usual columns.
+// The names of the metrics behind the usual columns of the header.
 std::vector<std::string> metric_names(std::string_view first_line, const std::string& path) {
   std::vector<std::string> names;
-  if (!first_line.starts_with(header)) fail("{}: not the history of a training run", path);
-  for (std::string_view rest = first_line.substr(std::min(header.size() + 1, first_line.size())); !rest.empty();) {
+  if (!first_line.starts_with(history_columns)) fail("{}: not the history of a training run", path);
+  for (std::string_view rest = first_line.substr(std::min(history_columns.size() + 1, first_line.size())); !rest.empty();) {
     const std::string_view column = take_field(rest, ',');
     if (!column.starts_with(metric_prefix)) fail("{}: not the history of a training run", path);
     names.emplace_back(column.substr(metric_prefix.size()));
@@ -27,7 +27,7 @@ std::vector<std::string> metric_names(std::string_view first_line, const std::st
 
 std::string to_csv(const History& history) {
   const auto tested = std::find_if(history.begin(), history.end(), [](const HistoryRow& row) { return !row.metrics.empty(); });
-  std::string text(header);
+  std::string text(history_columns);
   const size_t metrics = tested == history.end() ? 0 : tested->metrics.size();
   for (size_t k = 0; k < metrics; ++k) text += fmt::format(",{}{}", metric_prefix, tested->metrics[k].first);
   text += "\n";

@@ -9,7 +9,7 @@ namespace bnc {
 
 namespace {
 
-constexpr double most_bytes = 255;
+constexpr double highest_byte = 255;
 // Pixels lie between 0 and 1, and noise added to them does not go far beyond.
 constexpr double room_for_noise = 0.5, rounding = 1e-3;
 // Other bytes may reach this many times as far as those the network was trained on.
@@ -24,7 +24,7 @@ StoredNumbers range_of(std::span<const T> numbers, bool bytes) {
 
 const std::array<float, 256> pixel_values = [] {
   std::array<float, 256> values{};
-  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(static_cast<double>(k) / most_bytes);
+  for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(static_cast<double>(k) / highest_byte);
   return values;
 }();
 
@@ -64,7 +64,7 @@ bool divides_by_255(const StoredNumbers& numbers, const std::optional<InputScale
     if (numbers.highest == 1) refuse(": a byte 1 may mean 1 or 1 / 255");
     return true;
   }
-  if (rule->highest > most_bytes || numbers.highest > most_growth * rule->highest) refuse("");
+  if (rule->highest > highest_byte || numbers.highest > most_growth * rule->highest) refuse("");
   return false;
 }
 

@@ -13,9 +13,9 @@ namespace bnc {
 
 namespace {
 
-using Kind = PickleValue::Kind;
+using PickleKind = PickleValue::Kind;
 
-constexpr size_t most_bytes = 16 << 20;    // a hundred thousand tensors take less
+constexpr size_t most_pickle_bytes = 16 << 20;    // a hundred thousand tensors take less
 constexpr size_t most_objects = 1'000'000, deepest_stack = 100'000;
 
 // The element types of the classes of storages, as safetensors calls them.
@@ -33,7 +33,7 @@ class PickleMachine {
   PickleMachine(Bytes bytes, const std::string& path) : bytes_(bytes), path_(path) {}
 
   Pickle run() {
-    if (bytes_.size() > most_bytes)
+    if (bytes_.size() > most_pickle_bytes)
       fail("{}: its data.pkl takes {} bytes, more than a state dict has\nhelp: save the state dict alone: "
            "`torch.save(model.state_dict(), \"W.pt\")`", path_, bytes_.size());
     while (step()) {
@@ -95,21 +95,21 @@ class PickleMachine {
 
   // The stack.
   void push(PickleValue value) { stack_.push_back(value); }
-  void push_integer(int64_t value, Kind kind = Kind::integer) { push({.kind = kind, .object = 0, .integer = value, .text = {}}); }
-  void push_text(std::string_view value, Kind kind = Kind::text) { push({.kind = kind, .object = 0, .integer = 0, .text = value}); }
-  void push_sequence(Kind kind, Pickle::Items items) {
+  void push_integer(int64_t value, PickleKind kind = PickleKind::integer) { push({.kind = kind, .object = 0, .integer = value, .text = {}}); }
+  void push_text(std::string_view value, PickleKind kind = PickleKind::text) { push({.kind = kind, .object = 0, .integer = 0, .text = value}); }
+  void push_sequence(PickleKind kind, Pickle::Items items) {
     pickle_.sequences.push_back(std::move(items));
     push({.kind = kind, .object = static_cast<uint32_t>(pickle_.sequences.size() - 1), .integer = 0, .text = {}});
   }
   void push_dict() {
     pickle_.dicts.emplace_back();
-    push({.kind = Kind::dict, .object = static_cast<uint32_t>(pickle_.dicts.size() - 1), .integer = 0, .text = {}});
+    push({.kind = PickleKind::dict, .object = static_cast<uint32_t>(pickle_.dicts.size() - 1), .integer = 0, .text = {}});
   }
   PickleValue& top() {
-    if (stack_.empty() || stack_.back().is(Kind::mark)) damaged();
+    if (stack_.empty() || stack_.back().is(PickleKind::mark)) damaged();
     return stack_.back();
   }
-  PickleValue& top(Kind kind) {
+  PickleValue& top(PickleKind kind) {
     if (!top().is(kind)) damaged();
     return top();
   }
@@ -118,7 +118,7 @@ class PickleMachine {
     stack_.pop_back();
     return value;
   }
-  PickleValue pop(Kind kind) {
+  PickleValue pop(PickleKind kind) {
     top(kind);
     return pop();
   }
@@ -126,12 +126,12 @@ class PickleMachine {
     if (count > stack_.size()) damaged();
     Pickle::Items items(stack_.end() - static_cast<ptrdiff_t>(count), stack_.end());
     for (const PickleValue& item : items)
-      if (item.is(Kind::mark)) damaged();
+      if (item.is(PickleKind::mark)) damaged();
     stack_.resize(stack_.size() - count);
     return items;
   }
   Pickle::Items pop_to_mark() {
-    const auto mark = std::find_if(stack_.rbegin(), stack_.rend(), [](const PickleValue& value) { return value.is(Kind::mark); });
+    const auto mark = std::find_if(stack_.rbegin(), stack_.rend(), [](const PickleValue& value) { return value.is(PickleKind::mark); });
     if (mark == stack_.rend()) damaged();
     Pickle::Items items = pop_last(static_cast<size_t>(mark - stack_.rbegin()));
     stack_.pop_back();
@@ -140,11 +140,11 @@ class PickleMachine {
 
   // Values of the right kind.
   const Pickle::Items& items_of(const PickleValue& value) const {
-    if (!value.is(Kind::tuple) && !value.is(Kind::list)) damaged();
+    if (!value.is(PickleKind::tuple) && !value.is(PickleKind::list)) damaged();
     return pickle_.sequences[value.object];
   }
   int64_t integer_of(const PickleValue& value) const {
-    if (!value.is(Kind::integer)) damaged();
+    if (!value.is(PickleKind::integer)) damaged();
     return value.integer;
   }
   std::vector<int64_t> integers_of(const PickleValue& value) const {
@@ -162,17 +162,17 @@ class PickleMachine {
 
   void add_entries(const Pickle::Items& items) {
     if (items.size() % 2 != 0) damaged();
-    Pickle::Entries& entries = pickle_.dicts[top(Kind::dict).object];
+    Pickle::Entries& entries = pickle_.dicts[top(PickleKind::dict).object];
     for (size_t k = 0; k < items.size(); k += 2) entries.emplace_back(items[k], items[k + 1]);
   }
   void add_items(const Pickle::Items& items) {
-    Pickle::Items& list = pickle_.sequences[top(Kind::list).object];
+    Pickle::Items& list = pickle_.sequences[top(PickleKind::list).object];
     list.insert(list.end(), items.begin(), items.end());
   }
 
   void push_global(std::string_view name) {
     if (name != ordered_dict && name != rebuild_tensor && name != rebuild_parameter && !storage_types.contains(name)) refuse(name);
-    push_text(name, Kind::global);
+    push_text(name, PickleKind::global);
   }
   // The name in the table, which outlives what it was put together from.
   void push_global(std::string_view module, std::string_view name) {
@@ -185,23 +185,23 @@ class PickleMachine {
   }
 
   void reduce() {
-    const Pickle::Items arguments = items_of(pop(Kind::tuple));
-    const std::string_view name = pop(Kind::global).text;
+    const Pickle::Items arguments = items_of(pop(PickleKind::tuple));
+    const std::string_view name = pop(PickleKind::global).text;
     if (name == ordered_dict && arguments.empty()) return push_dict();
-    if (name == rebuild_parameter && !arguments.empty() && arguments[0].is(Kind::tensor)) return push(arguments[0]);
-    if (name != rebuild_tensor || arguments.size() < 4 || !arguments[0].is(Kind::storage)) damaged();
+    if (name == rebuild_parameter && !arguments.empty() && arguments[0].is(PickleKind::tensor)) return push(arguments[0]);
+    if (name != rebuild_tensor || arguments.size() < 4 || !arguments[0].is(PickleKind::storage)) damaged();
     pickle_.tensors.push_back({arguments[0].object, integer_of(arguments[1]), integers_of(arguments[2]), integers_of(arguments[3])});
-    push({.kind = Kind::tensor, .object = static_cast<uint32_t>(pickle_.tensors.size() - 1), .integer = 0, .text = {}});
+    push({.kind = PickleKind::tensor, .object = static_cast<uint32_t>(pickle_.tensors.size() - 1), .integer = 0, .text = {}});
   }
 
   // ('storage', class, key, device, number of elements)
   void push_storage() {
-    const Pickle::Items id = items_of(pop(Kind::tuple));
-    if (id.size() < 5 || id[0].text != "storage" || !id[1].is(Kind::global) || !id[2].is(Kind::text)) damaged();
+    const Pickle::Items id = items_of(pop(PickleKind::tuple));
+    if (id.size() < 5 || id[0].text != "storage" || !id[1].is(PickleKind::global) || !id[2].is(PickleKind::text)) damaged();
     const auto type = storage_types.find(id[1].text);
     if (type == storage_types.end()) damaged();
     pickle_.storages.push_back({id[2].text, type->second, integer_of(id[4])});
-    push({.kind = Kind::storage, .object = static_cast<uint32_t>(pickle_.storages.size() - 1), .integer = 0, .text = {}});
+    push({.kind = PickleKind::storage, .object = static_cast<uint32_t>(pickle_.storages.size() - 1), .integer = 0, .text = {}});
   }
 
   bool step();
@@ -216,7 +216,7 @@ bool PickleMachine::step() {
   switch (opcode) {
     case 0x80: if (number(1) > 5) damaged(); return true;                  // PROTO
     case 0x95: take(8); return true;                                       // FRAME
-    case '(': push({.kind = Kind::mark, .object = 0, .integer = 0, .text = {}}); return true;
+    case '(': push({.kind = PickleKind::mark, .object = 0, .integer = 0, .text = {}}); return true;
     case 'q': remember(number(1)); return true;                            // BINPUT
     case 'r': remember(number(4)); return true;                            // LONG_BINPUT
     case 0x94: remember(memo_.size()); return true;                        // MEMOIZE
@@ -228,12 +228,12 @@ bool PickleMachine::step() {
       return true;
     }
     case 0x93: {                                                           // STACK_GLOBAL
-      const std::string_view name = pop(Kind::text).text;
-      push_global(pop(Kind::text).text, name);
+      const std::string_view name = pop(PickleKind::text).text;
+      push_global(pop(PickleKind::text).text, name);
       return true;
     }
     case 'R': reduce(); return true;
-    case 'b': pop(); top(Kind::dict); return true;                         // BUILD: the attributes of an OrderedDict
+    case 'b': pop(); top(PickleKind::dict); return true;                         // BUILD: the attributes of an OrderedDict
     case 'Q': push_storage(); return true;                                 // BINPERSID
     case '.':                                                              // STOP
       pickle_.root = pop();
@@ -249,13 +249,13 @@ bool PickleMachine::step() {
 bool PickleMachine::step_on_numbers(uint8_t opcode) {
   switch (opcode) {
     case 'N': push({}); return true;
-    case 0x88: push_integer(1, Kind::boolean); return true;
-    case 0x89: push_integer(0, Kind::boolean); return true;
+    case 0x88: push_integer(1, PickleKind::boolean); return true;
+    case 0x89: push_integer(0, PickleKind::boolean); return true;
     case 'K': push_integer(static_cast<int64_t>(number(1))); return true;
     case 'M': push_integer(static_cast<int64_t>(number(2))); return true;
     case 'J': push_integer(static_cast<int32_t>(number(4))); return true;
     case 0x8a: push_integer(long_integer(number(1))); return true;          // LONG1
-    case 'G': take(8); push_integer(0, Kind::number); return true;          // BINFLOAT: no number of a state dict but in its tensors
+    case 'G': take(8); push_integer(0, PickleKind::number); return true;          // BINFLOAT: no number of a state dict but in its tensors
     case 'X': push_text(text(number(4))); return true;
     case 0x8c: push_text(text(number(1))); return true;
     case 0x8d: push_text(text(number(8))); return true;
@@ -268,10 +268,10 @@ bool PickleMachine::step_on_numbers(uint8_t opcode) {
 bool PickleMachine::step_on_containers(uint8_t opcode) {
   switch (opcode) {
     case '}': push_dict(); return true;
-    case ']': push_sequence(Kind::list, {}); return true;
-    case ')': push_sequence(Kind::tuple, {}); return true;
-    case 't': push_sequence(Kind::tuple, pop_to_mark()); return true;
-    case 0x85: case 0x86: case 0x87: push_sequence(Kind::tuple, pop_last(opcode - 0x84u)); return true;
+    case ']': push_sequence(PickleKind::list, {}); return true;
+    case ')': push_sequence(PickleKind::tuple, {}); return true;
+    case 't': push_sequence(PickleKind::tuple, pop_to_mark()); return true;
+    case 0x85: case 0x86: case 0x87: push_sequence(PickleKind::tuple, pop_last(opcode - 0x84u)); return true;
     case 'a': add_items(pop_last(1)); return true;
     case 'e': add_items(pop_to_mark()); return true;
     case 's': add_entries(pop_last(2)); return true;

@@ -70,12 +70,12 @@ Graph operand_of(const Graph& network, const Node& layer) {
 }
 
 // A layer that measures, and what computes its operand.
-struct Layer {
+struct AdjustedLayer {
   const Node& node;
   Graph operand;
   Measured measured;
 
-  Layer(const Graph& network, const Node& layer, const std::string& input)
+  AdjustedLayer(const Graph& network, const Node& layer, const std::string& input)
       : node(layer),
         operand(operand_of(network, layer)),
         measured(static_cast<size_t>(element_count(layer.operands[1].type().shape)->factor)) {
@@ -98,7 +98,7 @@ struct Layer {
 void fit_preprocess(const Network& network, const std::string& input, const Dataset& data, BatchShape shape, WeightStore& weights) {
   constexpr int64_t batch_size = 256;
   const Graph& graph = network.data().graph();
-  std::vector<Layer> layers;
+  std::vector<AdjustedLayer> layers;
   for (const auto& node : graph.nodes())
     if (node->is("preprocess") && node->attribute("method").symbol().name != "given") layers.emplace_back(graph, *node, input);
   if (layers.empty()) return;
@@ -110,7 +110,7 @@ void fit_preprocess(const Network& network, const std::string& input, const Data
     std::iota(indices.begin(), indices.end(), first);
     shape.batch = static_cast<int64_t>(indices.size());
     fill_batch(data, indices, shape, batch);
-    for (Layer& layer : layers) {
+    for (AdjustedLayer& layer : layers) {
       Bindings bindings;
       for (const Node* node : layer.operand.nodes_of("input")) {
         const TensorType& type = node->results[0].type;
@@ -120,7 +120,7 @@ void fit_preprocess(const Network& network, const std::string& input, const Data
       layer.measured.add(evaluate(layer.operand, bindings).outputs.at("x").data);
     }
   }
-  for (const Layer& layer : layers) {
+  for (const AdjustedLayer& layer : layers) {
     if (!layer.measured.finite())
       refuse(layer.node, fmt::format("what preprocess is applied to is not finite for all examples of {}", data.data().spec),
              "measure it before it overflows");

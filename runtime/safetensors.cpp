@@ -19,7 +19,7 @@ using Json = nlohmann::json;   // finds a key in logarithmic time, as the ordere
 
 constexpr uint64_t longest_header = 100'000'000;
 
-struct Entry {
+struct TensorEntry {
   std::string name, dtype;
   std::vector<int64_t> dims;
   uint64_t begin = 0, end = 0;
@@ -84,7 +84,7 @@ std::optional<std::vector<int64_t>> integers(const Json& entry, const char* key)
   return list;
 }
 
-Entry parse_entry(const std::string& name, const Json& json, const std::string& path) {
+TensorEntry parse_entry(const std::string& name, const Json& json, const std::string& path) {
   if (!json.is_object()) fail("{}: the header entry of tensor `{}` is no JSON object", path, name);
   const auto dtype = json.find("dtype");
   if (dtype == json.end() || !dtype->is_string()) fail("{}: tensor `{}` has no dtype", path, name);
@@ -108,10 +108,10 @@ Entry parse_entry(const std::string& name, const Json& json, const std::string& 
 }
 
 // Every byte of the data belongs to exactly one tensor.
-void check_layout(const std::vector<Entry>& entries, uint64_t data_bytes, const std::string& path) {
+void check_layout(const std::vector<TensorEntry>& entries, uint64_t data_bytes, const std::string& path) {
   uint64_t position = 0;
-  const Entry* previous = nullptr;
-  for (const Entry& entry : entries) {
+  const TensorEntry* previous = nullptr;
+  for (const TensorEntry& entry : entries) {
     if (entry.begin < position) fail("{}: the data of tensors `{}` and `{}` overlap", path, previous->name, entry.name);
     if (entry.begin > position) fail("{}: {} bytes before tensor `{}` belong to no tensor", path, entry.begin - position, entry.name);
     position = entry.end;
@@ -148,17 +148,17 @@ WeightStore::Data parse_safetensors(const std::shared_ptr<const FileBytes>& file
     fail("{}: truncated: its header takes {} bytes, but {} follow", path, header_bytes, bytes.size() - 8);
 
   const Header header = parse_header(bytes.subspan(8, header_bytes), path);
-  std::vector<Entry> entries;
+  std::vector<TensorEntry> entries;
   for (const std::string& name : header.names) {
     if (name != "__metadata__") entries.push_back(parse_entry(name, header.object.at(name), path));
   }
   std::stable_sort(entries.begin(), entries.end(),
-                   [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+                   [](const TensorEntry& a, const TensorEntry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   const Bytes data = bytes.subspan(8 + header_bytes);
   check_layout(entries, data.size(), path);
 
   WeightStore::Data result{.weights = {}, .metadata = parse_metadata(header.object, path), .others = {}, .path = path};
-  for (const Entry& entry : entries) {
+  for (const TensorEntry& entry : entries) {
     if (entry.dtype != "F32") {
       result.others.push_back({entry.name, entry.dtype, entry.dims, {}, data.subspan(entry.begin, entry.end - entry.begin), file});
       continue;

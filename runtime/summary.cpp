@@ -23,7 +23,7 @@ TensorType at_batch(TensorType type, std::optional<int64_t> batch) {
   return type;
 }
 
-bool is_source(const Node& node) { return node.op->category == OpCategory::source; }
+bool is_graph_source(const Node& node) { return node.op->category == OpCategory::source; }
 
 // The results of a node that something reads or the network returns; the first one where there is none. What a batch norm computes of the
 // batch is read in training only.
@@ -48,7 +48,7 @@ double operations_of(const Node& node, const std::vector<int>& results, const st
     Value& value = values[{operand.node, operand.index}];
     if (operand && !value) {
       auto source = std::make_unique<Node>();
-      if (is_source(*operand.node)) {
+      if (is_graph_source(*operand.node)) {
         source->op = operand.node->op;
         source->attributes = operand.node->attributes;
         source->results = {Result{operand.type(), graph.fresh_name(operand.name())}};
@@ -73,7 +73,7 @@ double operations_of(const Node& node, const std::vector<int>& results, const st
   compilation.run_passes({"canonicalize", "freeze", "decompose", "canonicalize"});
   double operations = 0;
   for (const auto& part : compilation.graph.nodes())
-    if (!is_source(*part)) operations += work_of(*part, batch.value_or(1));
+    if (!is_graph_source(*part)) operations += work_of(*part, batch.value_or(1));
   return operations;
 }
 
@@ -127,7 +127,7 @@ NetworkSummary Network::summarize(std::optional<int64_t> batch) const {
     ParameterCounter counter;
     for (const auto& node : graph.nodes()) {
       if (node->is("input")) summary.inputs.push_back(describe(node->results[0].name, at_batch(node->results[0].type, batch), graph));
-      if (is_source(*node)) continue;
+      if (is_graph_source(*node)) continue;
       const auto block = blocks.find(node.get());
       summary.layers.push_back(summary_layer(*node, block == blocks.end() ? "" : block->second, graph, uses, batch));
       counter.add(*node, summary.layers.back());

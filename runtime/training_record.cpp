@@ -8,27 +8,27 @@ namespace bnc {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json figures_as_json(const std::optional<EvaluationResult>& figures) {
+OrderedJson figures_as_json(const std::optional<EvaluationResult>& figures) {
   if (!figures) return nullptr;
-  Json json = {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}};   // NaN is null
+  OrderedJson json = {{"loss", figures->loss}, {"accuracy", figures->accuracy}, {"count", figures->count}};   // NaN is null
   for (const auto& [name, value] : figures->metrics) json["metrics"][name] = value;
   return json;
 }
 
-std::optional<EvaluationResult> figures_of(const Json& json) {
+std::optional<EvaluationResult> figures_of(const OrderedJson& json) {
   if (json.is_null()) return std::nullopt;
   EvaluationResult figures{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
   if (json.contains("metrics"))
-    for (const auto& [name, value] : json["metrics"].get_ref<const Json::object_t&>()) figures.metrics.emplace_back(name, number(value));
+    for (const auto& [name, value] : json["metrics"].get_ref<const OrderedJson::object_t&>()) figures.metrics.emplace_back(name, number(value));
   return figures;
 }
 
 }  // namespace
 
 std::string TrainingRecord::to_text() const {
-  return Json{{"data", data},
+  return OrderedJson{{"data", data},
               {"test", test},
               {"weights", weights},
               {"validate", validate},
@@ -42,12 +42,12 @@ std::string TrainingRecord::to_text() const {
               {"figures", {{"train", figures_as_json(train)},
                            {"validation", figures_as_json(validation)},
                            {"test", figures_as_json(test_result)}}}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);   // a path need not be UTF-8
+      .dump(-1, ' ', false, OrderedJson::error_handler_t::replace);   // a path need not be UTF-8
 }
 
 std::optional<TrainingRecord> TrainingRecord::parse(const std::string& text) {
   try {
-    const Json json = Json::parse(text);
+    const OrderedJson json = OrderedJson::parse(text);
     TrainingRecord record;
     record.data = json.at("data").get<std::string>();
     record.test = json.at("test").get<std::string>();
@@ -60,12 +60,12 @@ std::optional<TrainingRecord> TrainingRecord::parse(const std::string& text) {
     record.steps = whole_number<int64_t>(json.at("steps"));
     record.epochs = number(json.at("epochs"));
     record.restat = json.at("restat").get<bool>();
-    const Json& figures = json.at("figures");
+    const OrderedJson& figures = json.at("figures");
     record.train = figures_of(figures.at("train"));
     record.validation = figures_of(figures.at("validation"));
     record.test_result = figures_of(figures.at("test"));
     return record;
-  } catch (const Json::exception&) {
+  } catch (const OrderedJson::exception&) {
     return std::nullopt;
   }
 }

@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t usual_batch = 4;                  // of random inputs
 constexpr double most_evaluated_flops = 2e9;        // what the evaluator does in a minute or so
 constexpr size_t most_trials = 200;                 // of sets of probes
-constexpr double least_magnitude = 1e-6;            // below it a difference counts as absolute
+constexpr double least_checked_magnitude = 1e-6;            // below it a difference counts as absolute
 const std::vector<std::string> freezing = {"canonicalize", "freeze"}, folding = {"canonicalize", "freeze", "fold-batch-norm"},
                                folding_weights = {"canonicalize", "freeze", "fold-batch-norm", "canonicalize", "constant-fold"};
 
@@ -116,7 +116,7 @@ class ProbeFinder {
 };
 
 double largest_error(const Tensor& expected, std::span<const float> found) {
-  double difference = 0, magnitude = least_magnitude;
+  double difference = 0, magnitude = least_checked_magnitude;
   for (size_t i = 0; i < found.size(); ++i) {
     const double a = expected.data[i], b = found[i];
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
@@ -129,7 +129,7 @@ double largest_error(const Tensor& expected, std::span<const float> found) {
   return difference / magnitude;
 }
 
-LayerCheck layer_of(const Node& node) {
+LayerCheck checked_layer(const Node& node) {
   LayerCheck check;
   const std::string path = layer_path(node), &name = node.results[0].name;
   check.layer = !path.empty() ? path : is_made_up(name) ? fmt::format("{} {}", node.op->name, name) : name;
@@ -182,12 +182,12 @@ class Verifier {
     };
     size_t place = 0;
     for (const auto& node : network_.graph().nodes()) {
-      if (std::binary_search(places.begin(), places.end(), place)) check(layers, output_name(place), layer_of(*node));
+      if (std::binary_search(places.begin(), places.end(), place)) check(layers, output_name(place), checked_layer(*node));
       ++place;
     }
     for (const Output& output : network_.graph().outputs) {
       if (output.role != Output::Role::output || output.value.type().dtype != DType::f32) continue;
-      LayerCheck layer = layer_of(*output.value.node);
+      LayerCheck layer = checked_layer(*output.value.node);
       layer.layer = "output " + output.name;
       check(whole, output.name, std::move(layer));
     }

@@ -8,7 +8,7 @@ namespace bnc {
 
 namespace {
 
-std::vector<int> channel_axis(const InferContext& cx) {
+std::vector<int> axis_of_channels(const InferContext& cx) {
   const TensorType& x = cx.type(0);
   const int least = cx.op.name == "instance_norm" ? 3 : 2;
   if (x.rank() < least) ops::fail(cx, 2, fmt::format("`x` needs at least {} dimensions, got {}", least, cx.show(x)));
@@ -25,8 +25,8 @@ std::vector<int> axes_to(int end) {
 }
 
 OpDefinition over_pixels(OpDefinition op, const char* x) {
-  op.operands = {ops::tensor_operand("x", x), ops::affine_parameter("gamma", "`f32[C]`, the scale", "ones", channel_axis),
-                 ops::affine_parameter("beta", "`f32[C]`, the shift", "zeros", channel_axis)};
+  op.operands = {ops::tensor_operand("x", x), ops::affine_parameter("gamma", "`f32[C]`, the scale", "ones", axis_of_channels),
+                 ops::affine_parameter("beta", "`f32[C]`, the shift", "zeros", axis_of_channels)};
   op.attributes.push_back(ops::epsilon_attribute());
   op.attributes.push_back(ops::allow_single_attribute());
   op.constraints = {"all operands are f32", std::string("`x` is ") + x + ", of which only the first may be the batch",
@@ -36,7 +36,7 @@ OpDefinition over_pixels(OpDefinition op, const char* x) {
 
 void check(const InferContext& cx) {
   ops::require_f32(cx, 1);
-  ops::check_affine(cx, 3, channel_axis(cx));
+  ops::check_affine(cx, 3, axis_of_channels(cx));
   ops::require_epsilon(cx, 4);
 }
 

@@ -32,7 +32,7 @@ struct Parts {
 };
 
 // dL/dx directly, and through the extremes: dL/dminimum = sum of dy*(y - 1)/range, dL/dmaximum = -sum of dy*y/range.
-std::vector<Value> gradient(GradientContext& cx) {
+std::vector<Value> min_max_gradient(GradientContext& cx) {
   GraphBuilder& b = cx.builder;
   const Parts parts(b, cx.node);
   const std::vector<int> axes = ops::axes_of(cx.node);
@@ -44,7 +44,7 @@ std::vector<Value> gradient(GradientContext& cx) {
   return {b.add(direct, b.add(through_highest, through_lowest))};
 }
 
-std::vector<Tensor> evaluate(const EvaluateContext& cx) {
+std::vector<Tensor> evaluate_min_max(const EvaluateContext& cx) {
   Tensor y = cx.operand(0);
   std::vector<int64_t> kept = y.dims;
   for (int axis : ops::axes_of(cx.node)) kept[axis] = 1;
@@ -88,8 +88,8 @@ OpDefinition min_max_normalize_op() {
             ops::refuse_single_element(cx, 3);
             return std::vector{cx.type(0)};
           },
-      .gradient = gradient,
-      .evaluate = evaluate,
+      .gradient = min_max_gradient,
+      .evaluate = evaluate_min_max,
       .lowering = DecomposeLowering{[](GraphBuilder& b, Node& node) { return std::vector{Parts(b, node).result}; }},
       .example = "min_max_normalize(x, axes=[0])",
       .example_inputs = "x: f32[N, 5]",

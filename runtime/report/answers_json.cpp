@@ -8,9 +8,9 @@ namespace bnc {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json json_of(const Prediction& prediction) {
+OrderedJson json_of(const Prediction& prediction) {
   return {{"example", prediction.example},
           {"truth", prediction.truth},
           {"answer", prediction.answer},
@@ -19,15 +19,15 @@ Json json_of(const Prediction& prediction) {
           {"image", prediction.image}};
 }
 
-Prediction prediction_of(const Json& json) {
+Prediction prediction_of(const OrderedJson& json) {
   return {whole_number<int64_t>(json.at("example")), whole_number<int32_t>(json.at("truth")),
           whole_number<int32_t>(json.at("answer")),  number(json.at("probability")),
           number(json.at("truth_probability")),      json.at("image").get<std::string>()};
 }
 
 // As two lists of numbers.
-Json json_of(const Points& points) {
-  Json xs = Json::array(), ys = Json::array();
+OrderedJson json_of(const Points& points) {
+  OrderedJson xs = OrderedJson::array(), ys = OrderedJson::array();
   for (const auto& [x, y] : points) {
     xs.push_back(x);
     ys.push_back(y);
@@ -35,14 +35,14 @@ Json json_of(const Points& points) {
   return {{"x", xs}, {"y", ys}};
 }
 
-Points points_of(const Json& json) {
-  const Json &xs = json.at("x"), &ys = json.at("y");
+Points points_of(const OrderedJson& json) {
+  const OrderedJson &xs = json.at("x"), &ys = json.at("y");
   Points points;
   for (size_t k = 0; k < std::max(xs.size(), ys.size()); ++k) points.emplace_back(number(xs.at(k)), number(ys.at(k)));
   return points;
 }
 
-Json json_of(const Ranking& ranking) {
+OrderedJson json_of(const Ranking& ranking) {
   return {{"examples", ranking.examples},
           {"auc", ranking.auc},
           {"roc", json_of(ranking.roc)},
@@ -50,15 +50,15 @@ Json json_of(const Ranking& ranking) {
           {"recall", json_of(ranking.recall)}};
 }
 
-Ranking ranking_of(const Json& json) {
+Ranking ranking_of(const OrderedJson& json) {
   return {whole_number<int64_t>(json.at("examples")), number(json.at("auc")), points_of(json.at("roc")), points_of(json.at("precision")),
           points_of(json.at("recall"))};
 }
 
-Json json_of(const ClassAnswers& answers) {
-  Json predictions = Json::array();
+OrderedJson json_of(const ClassAnswers& answers) {
+  OrderedJson predictions = OrderedJson::array();
   for (const Prediction& each : answers.predictions) predictions.push_back(json_of(each));
-  Json confusion = Json::array();   // of [truth, answer, how often]
+  OrderedJson confusion = OrderedJson::array();   // of [truth, answer, how often]
   for (const auto& [pair, count] : answers.confusion) confusion.push_back({pair.first, pair.second, count});
   return {{"classes", answers.classes},
           {"names", answers.names},
@@ -67,27 +67,27 @@ Json json_of(const ClassAnswers& answers) {
           {"confusion", confusion},
           {"unanswered", answers.unanswered},
           {"predictions", predictions},
-          {"ranking", answers.ranking ? json_of(*answers.ranking) : Json()}};
+          {"ranking", answers.ranking ? json_of(*answers.ranking) : OrderedJson()}};
 }
 
-ClassAnswers class_answers_of(const Json& json) {
+ClassAnswers class_answers_of(const OrderedJson& json) {
   ClassAnswers answers{.classes = whole_number<size_t>(json.at("classes")),
                        .names = json.at("names").get<std::vector<std::string>>(),
                        .count = whole_number<int64_t>(json.at("count")),
                        .mistakes = whole_number<int64_t>(json.at("mistakes")),
                        .unanswered = whole_numbers(json.at("unanswered"))};
-  if (answers.unanswered.size() != answers.classes) throw Json::other_error::create(501, "not a number for each class", &json);
-  for (const Json& each : json.at("confusion")) {
+  if (answers.unanswered.size() != answers.classes) throw OrderedJson::other_error::create(501, "not a number for each class", &json);
+  for (const OrderedJson& each : json.at("confusion")) {
     const auto truth = whole_number<size_t>(each.at(0)), answer = whole_number<size_t>(each.at(1));
-    if (std::max(truth, answer) >= answers.classes) throw Json::other_error::create(501, "there is no such class", &json);
+    if (std::max(truth, answer) >= answers.classes) throw OrderedJson::other_error::create(501, "there is no such class", &json);
     answers.confusion[{truth, answer}] = whole_number<int64_t>(each.at(2));
   }
-  for (const Json& each : json.at("predictions")) answers.predictions.push_back(prediction_of(each));
+  for (const OrderedJson& each : json.at("predictions")) answers.predictions.push_back(prediction_of(each));
   if (!json.at("ranking").is_null()) answers.ranking = ranking_of(json.at("ranking"));
   return answers;
 }
 
-Json json_of(const WorstExample& example) {
+OrderedJson json_of(const WorstExample& example) {
   return {{"example", example.example},
           {"truth", example.truth},
           {"prediction", example.prediction},
@@ -95,13 +95,13 @@ Json json_of(const WorstExample& example) {
           {"image", example.image}};
 }
 
-WorstExample worst_example_of(const Json& json) {
+WorstExample worst_example_of(const OrderedJson& json) {
   return {whole_number<int64_t>(json.at("example")), number(json.at("truth")), number(json.at("prediction")), number(json.at("error")),
           json.at("image").get<std::string>()};
 }
 
-Json json_of(const NumberAnswers& answers) {
-  Json worst = Json::array();
+OrderedJson json_of(const NumberAnswers& answers) {
+  OrderedJson worst = OrderedJson::array();
   for (const WorstExample& each : answers.worst) worst.push_back(json_of(each));
   return {{"name", answers.name},
           {"count", answers.count},
@@ -114,7 +114,7 @@ Json json_of(const NumberAnswers& answers) {
           {"worst", worst}};
 }
 
-NumberAnswers number_answers_of(const Json& json) {
+NumberAnswers number_answers_of(const OrderedJson& json) {
   NumberAnswers answers{.name = json.at("name").get<std::string>(),
                         .count = whole_number<int64_t>(json.at("count")),
                         .not_finite = whole_number<int64_t>(json.at("not_finite")),
@@ -123,31 +123,31 @@ NumberAnswers number_answers_of(const Json& json) {
                         .r_squared = number(json.at("r_squared")),
                         .points = points_of(json.at("points")),
                         .residuals = histogram_from(json.at("residuals"))};
-  for (const Json& each : json.at("worst")) answers.worst.push_back(worst_example_of(each));
+  for (const OrderedJson& each : json.at("worst")) answers.worst.push_back(worst_example_of(each));
   return answers;
 }
 
 }  // namespace
 
-Json json_of(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
+OrderedJson json_of(const Histogram& histogram) { return {{"low", histogram.low}, {"high", histogram.high}, {"counts", histogram.counts}}; }
 
-Histogram histogram_from(const Json& json) {
+Histogram histogram_from(const OrderedJson& json) {
   return {number(json.at("low")), number(json.at("high")), whole_numbers(json.at("counts"))};
 }
 
-Json json_of(const OutputAnswers& answers) {
-  Json numbers = Json::array();
+OrderedJson json_of(const OutputAnswers& answers) {
+  OrderedJson numbers = OrderedJson::array();
   for (const NumberAnswers& each : answers.numbers) numbers.push_back(json_of(each));
   return {{"output", answers.output},
           {"target", answers.target},
-          {"classes", answers.classes ? json_of(*answers.classes) : Json()},
+          {"classes", answers.classes ? json_of(*answers.classes) : OrderedJson()},
           {"numbers", numbers}};
 }
 
-OutputAnswers answers_of(const Json& json) {
+OutputAnswers answers_of(const OrderedJson& json) {
   OutputAnswers answers{json.at("output").get<std::string>(), json.at("target").get<std::string>(), {}, {}};
   if (!json.at("classes").is_null()) answers.classes = class_answers_of(json.at("classes"));
-  for (const Json& each : json.at("numbers")) answers.numbers.push_back(number_answers_of(each));
+  for (const OrderedJson& each : json.at("numbers")) answers.numbers.push_back(number_answers_of(each));
   return answers;
 }
 

@@ -47,9 +47,9 @@ std::vector<std::string> wrap(const std::string& text, size_t first, size_t rest
   return lines;
 }
 
-class Layout {
+class DrawingLayout {
  public:
-  explicit Layout(const GraphDrawing& drawing) : drawing_(drawing) {
+  explicit DrawingLayout(const GraphDrawing& drawing) : drawing_(drawing) {
     double y = margin;
     for (const auto& box : drawing.boxes) {
       const double room = box_width - 24, beside_shape = room - 8 - text_character * static_cast<double>(box.shape.size());
@@ -133,6 +133,6 @@ class Layout {
 
 }  // namespace
 
-std::string render_drawing(const GraphDrawing& drawing, const std::string& description) { return Layout(drawing).render(description); }
+std::string render_drawing(const GraphDrawing& drawing, const std::string& description) { return DrawingLayout(drawing).render(description); }
 
 }  // namespace bnc

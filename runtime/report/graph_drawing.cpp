@@ -12,16 +12,16 @@ namespace bnc {
 
 namespace {
 
-using Kind = GraphDrawing::Kind;
+using BoxKind = GraphDrawing::Kind;
 using Box = GraphDrawing::Box;
 
-Kind kind_of(const Node& node) {
+BoxKind kind_of(const Node& node) {
   switch (node.op->category) {
-    case OpCategory::linear: return Kind::contraction;
-    case OpCategory::normalization: return Kind::normalization;
-    case OpCategory::activation: return Kind::activation;
-    case OpCategory::pooling: return Kind::pooling;
-    default: return Kind::other;
+    case OpCategory::linear: return BoxKind::contraction;
+    case OpCategory::normalization: return BoxKind::normalization;
+    case OpCategory::activation: return BoxKind::activation;
+    case OpCategory::pooling: return BoxKind::pooling;
+    default: return BoxKind::other;
   }
 }
 
@@ -87,7 +87,7 @@ class Drawer {
     Box& into = boxes_[box];
     into.ops.push_back(node.op->name);
     into.shape = shape_of(node, graph_.batch_symbol);
-    if (into.kind == Kind::other || kind_of(node) == Kind::contraction) into.kind = kind_of(node);
+    if (into.kind == BoxKind::other || kind_of(node) == BoxKind::contraction) into.kind = kind_of(node);
     if (node.is("input")) into.name = node.results[0].name;
     const std::string path = layer_of(node), block = path.substr(0, path.find('.') == std::string::npos ? 0 : path.find('.'));
     if (into.detail.empty()) into.detail = node.is("input") ? "input" : path;
@@ -138,7 +138,7 @@ GraphDrawing merge(const GraphDrawing& drawing, const std::vector<size_t>& group
     into.name = name(box);
     into.detail = count_ops(into.ops);
     into.shape = box.shape;
-    if (box.kind == Kind::contraction) into.kind = box.kind;
+    if (box.kind == BoxKind::contraction) into.kind = box.kind;
   }
   std::set<std::pair<size_t, size_t>> edges;
   for (const auto& [from, to] : drawing.edges) {

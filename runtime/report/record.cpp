@@ -17,17 +17,17 @@ namespace bnc {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json to_json(const EvaluationResult& result) {
-  Json metrics = Json::object();
+OrderedJson to_json(const EvaluationResult& result) {
+  OrderedJson metrics = OrderedJson::object();
   for (const auto& [name, value] : result.metrics) metrics[name] = value;
   return {{"loss", result.loss}, {"accuracy", result.accuracy}, {"count", result.count}, {"metrics", metrics}};
 }
 
-EvaluationResult evaluation(const Json& json) {
+EvaluationResult evaluation(const OrderedJson& json) {
   EvaluationResult result{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
-  const Json metrics = json.value("metrics", Json::object());
+  const OrderedJson metrics = json.value("metrics", OrderedJson::object());
   for (const auto& [name, value] : metrics.items()) result.metrics.emplace_back(name, number(value));
   return result;
 }
@@ -39,44 +39,44 @@ RunState state_named(const std::string& name) {
   return found == state_names.end() ? RunState::done : static_cast<RunState>(found - state_names.begin());
 }
 
-Json to_json(const RunCall& call) {
+OrderedJson to_json(const RunCall& call) {
   return {{"started", call.started}, {"command", call.command}, {"machine", call.machine},
           {"version", call.version}, {"threads", call.threads}, {"first_step", call.first_step}};
 }
 
-RunCall call_of(const Json& json) {
+RunCall call_of(const OrderedJson& json) {
   return {json.at("started").get<std::string>(), json.at("command").get<std::string>(),      json.at("machine").get<std::string>(),
           json.at("version").get<std::string>(), whole_number<int64_t>(json.at("threads")), whole_number<int64_t>(json.at("first_step"))};
 }
 
-Json to_json(const DivergenceRecord& divergence) {
+OrderedJson to_json(const DivergenceRecord& divergence) {
   return {{"step", divergence.step}, {"tensor", divergence.tensor}, {"place", divergence.place}};
 }
 
-DivergenceRecord divergence_of(const Json& json) {
+DivergenceRecord divergence_of(const OrderedJson& json) {
   return {whole_number<int64_t>(json.at("step")), json.at("tensor").get<std::string>(), json.at("place").get<std::string>()};
 }
 
-Json to_json(const OutputAnswers& answers) { return json_of(answers); }
+OrderedJson to_json(const OutputAnswers& answers) { return json_of(answers); }
 
-Json to_json(const NormalizationHistograms& each) {
+OrderedJson to_json(const NormalizationHistograms& each) {
   return {{"batch_norm", each.batch_norm}, {"before", json_of(each.before)}, {"after", json_of(each.after)}};
 }
 
-template <class T> Json list(const std::vector<T>& values) {
-  Json json = Json::array();
+template <class T> OrderedJson list(const std::vector<T>& values) {
+  OrderedJson json = OrderedJson::array();
   for (const T& value : values) json.push_back(to_json(value));
   return json;
 }
 
 // Records of older versions lack some entries; their predictions, which had another form, are left out.
-void read_json(const Json& json, RunRecord& record) {
-  const auto entries = [&](const char* name) { return json.value(name, Json::array()); };
+void read_json(const OrderedJson& json, RunRecord& record) {
+  const auto entries = [&](const char* name) { return json.value(name, OrderedJson::array()); };
   record.network = json.at("network").get<std::string>();
   record.source_path = json.at("source_path").get<std::string>();
   record.source = json.at("source").get<std::string>();
   record.state = state_named(json.value("state", "done"));
-  for (const Json& each : entries("calls")) record.calls.push_back(call_of(each));
+  for (const OrderedJson& each : entries("calls")) record.calls.push_back(call_of(each));
   if (json.contains("steps")) record.steps = whole_number<int64_t>(json.at("steps"));
   if (json.contains("done")) record.done = whole_number<int64_t>(json.at("done"));
   for (const auto& [name, value] : json.at("settings").items()) record.settings.emplace_back(name, value.get<std::string>());
@@ -86,8 +86,8 @@ void read_json(const Json& json, RunRecord& record) {
   record.test = evaluation(json.at("test"));
   if (json.value("final_set", "") == "validation") std::swap(record.validation, record.test);   // an older version's
   record.answered = json.value("answered", record.answered);
-  for (const Json& each : entries("answers")) record.answers.push_back(answers_of(each));
-  for (const Json& each : json.at("histograms")) {
+  for (const OrderedJson& each : entries("answers")) record.answers.push_back(answers_of(each));
+  for (const OrderedJson& each : json.at("histograms")) {
     record.histograms.push_back(
         {each.at("batch_norm").get<std::string>(), histogram_from(each.at("before")), histogram_from(each.at("after"))});
   }
@@ -104,9 +104,9 @@ std::string text_of(const std::string& path) {
 int64_t steps_done(const RunRecord& run) { return std::max(run.done, run.history.empty() ? 0 : run.history.back().step); }
 
 void write_record(const std::string& folder, const RunRecord& record) {
-  Json settings = Json::object();
+  OrderedJson settings = OrderedJson::object();
   for (const auto& [name, value] : record.settings) settings[name] = value;
-  const Json json = {{"network", record.network},
+  const OrderedJson json = {{"network", record.network},
                      {"source_path", record.source_path},
                      {"source", record.source},
                      {"state", state_names[static_cast<size_t>(record.state)]},
@@ -121,8 +121,8 @@ void write_record(const std::string& folder, const RunRecord& record) {
                      {"answered", record.answered},
                      {"answers", list(record.answers)},
                      {"histograms", list(record.histograms)},
-                     {"divergence", record.divergence ? to_json(*record.divergence) : Json()}};
-  write_file(fs::path(folder) / "report.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+                     {"divergence", record.divergence ? to_json(*record.divergence) : OrderedJson()}};
+  write_file(fs::path(folder) / "report.json", json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
 RunRecord read_record(const std::string& folder) {
@@ -137,8 +137,8 @@ RunRecord read_record(const std::string& folder) {
   if (fs::exists(distributions, ignored)) record.distributions = parse_distributions(text_of(distributions), distributions);
   if (fs::exists(facts, ignored)) {
     try {
-      read_json(Json::parse(text_of(facts)), record);
-    } catch (const Json::exception&) {
+      read_json(OrderedJson::parse(text_of(facts)), record);
+    } catch (const OrderedJson::exception&) {
       fail("{}: damaged: not the record of a training run", facts);
     }
   }
@@ -154,8 +154,8 @@ std::vector<RunCall> calls_of_run(const std::string& folder) {
   RunRecord record;
   if (!fs::exists(facts, ignored)) return {};
   try {
-    read_json(Json::parse(text_of(facts)), record);
-  } catch (const Json::exception&) {
+    read_json(OrderedJson::parse(text_of(facts)), record);
+  } catch (const OrderedJson::exception&) {
     return {};
   }
   return record.calls;

@@ -10,7 +10,7 @@ using namespace bnc;
 
 namespace {
 
-const Dim examples{1, true};
+const Dim batch_of_examples{1, true};
 constexpr const char* every_cpu[] = {"native", "haswell", "x86-64"};
 
 TensorType tensor_of(Shape shape) { return {DType::f32, std::move(shape)}; }
@@ -58,18 +58,18 @@ void check_threads(const Graph& graph, int64_t batch) {
 }  // namespace
 
 TEST_CASE("products of many matrices, of all orientations and odd sizes") {
-  const Shape heads = {examples, {3}}, none;
+  const Shape heads = {batch_of_examples, {3}}, none;
   const std::vector<Sizes> all = {{heads, heads, 5, 7, 9},
                                   {heads, heads, 1, 17, 1},
                                   {heads, heads, 33, 1, 18},
-                                  {{examples}, {examples}, 50, 16, 50},
-                                  {{examples}, {examples}, 17, 200, 33},
+                                  {{batch_of_examples}, {batch_of_examples}, 50, 16, 50},
+                                  {{batch_of_examples}, {batch_of_examples}, 17, 200, 33},
                                   {heads, {{3}}, 4, 5, 16},
                                   {{{3}}, heads, 16, 5, 4},
-                                  {{examples, {1}}, {{1}, {3}}, 6, 3, 5},
-                                  {none, {examples}, 7, 9, 20},
-                                  {{examples, {2}}, none, 7, 9, 20},
-                                  {{{2}, examples}, {{2}, examples}, 3, 4, 5},
+                                  {{batch_of_examples, {1}}, {{1}, {3}}, 6, 3, 5},
+                                  {none, {batch_of_examples}, 7, 9, 20},
+                                  {{batch_of_examples, {2}}, none, 7, 9, 20},
+                                  {{{2}, batch_of_examples}, {{2}, batch_of_examples}, 3, 4, 5},
                                   {{{1}}, {{1}}, 40, 40, 40}};
   for (const Sizes& sizes : all) {
     for (int orientation = 0; orientation < 4; ++orientation) {
@@ -85,7 +85,7 @@ TEST_CASE("products of large matrices are shared among tasks: whole ones, parts 
   for (int64_t rows : {128, 200, 263}) {
     for (int64_t batch : {1, 4}) {
       INFO("rows ", rows, " batch ", batch);
-      const Graph graph = product({{examples, {2}}, {examples, {2}}, rows, 48, 80}, false, true);
+      const Graph graph = product({{batch_of_examples, {2}}, {batch_of_examples, {2}}, rows, 48, 80}, false, true);
       for (const char* cpu : every_cpu) {
         for (bool fixed : {true, false}) {
           test::check_generated(graph, test::random_bindings(graph, batch),
@@ -98,11 +98,11 @@ TEST_CASE("products of large matrices are shared among tasks: whole ones, parts 
 }
 
 TEST_CASE("operands whose lines lie far apart are copied") {
-  test::check_generated_everywhere(product({{examples}, {examples}, 40, 64, 1024}, false, false), 2);
-  test::check_generated_everywhere(product({{examples}, {examples}, 40, 260, 299}, false, false), 2);
+  test::check_generated_everywhere(product({{batch_of_examples}, {batch_of_examples}, 40, 64, 1024}, false, false), 2);
+  test::check_generated_everywhere(product({{batch_of_examples}, {batch_of_examples}, 40, 260, 299}, false, false), 2);
   for (bool transpose_right : {false, true}) {
     for (int64_t rows : {256, 263}) {
-      const Graph graph = product({{examples}, {examples}, rows, 260, 45}, true, transpose_right);
+      const Graph graph = product({{batch_of_examples}, {batch_of_examples}, rows, 260, 45}, true, transpose_right);
       for (int64_t batch : {1, 3}) test::check_generated_everywhere(graph, batch);
       check_threads(graph, 5);
     }
@@ -114,7 +114,7 @@ TEST_CASE("the batch size among the rows, the columns and the sum") {
     for (int orientation = 0; orientation < 4; ++orientation) {
       const bool tl = orientation % 2 == 1, tr = orientation / 2 == 1;
       Dim rows{5}, inner{6}, columns{18};
-      (place == 0 ? rows : place == 1 ? columns : inner) = examples;
+      (place == 0 ? rows : place == 1 ? columns : inner) = batch_of_examples;
       Graph graph;
       graph.name = "product";
       GraphBuilder b(graph);
@@ -154,7 +154,7 @@ TEST_CASE("attention at odd lengths, frozen") {
 
 namespace {
 
-// An encoder block whose norms are batch norms over all positions of all examples.
+// An encoder block whose norms are batch norms over all positions of all batch_of_examples.
 constexpr const char* encoder = R"(
 network encoder(x: f32[N, 11, 20]) {
   h = batch_norm(dense(x, 24, bias=false))
@@ -201,7 +201,7 @@ TEST_CASE("an encoder block with batch norm, frozen and folded") {
 }
 
 TEST_CASE("the first maximum along every axis, with ties") {
-  const Shape shapes[] = {{examples, {5}, {37}}, {examples, {1}, {1}}, {examples, {16}, {3}}, {{4}, examples, {2}}};
+  const Shape shapes[] = {{batch_of_examples, {5}, {37}}, {batch_of_examples, {1}, {1}}, {batch_of_examples, {16}, {3}}, {{4}, batch_of_examples, {2}}};
   for (const Shape& shape : shapes) {
     for (int64_t batch : {1, 3, 130}) {
       Graph graph;
@@ -229,7 +229,7 @@ TEST_CASE("the first NaN is the maximum in generated code too") {
   Graph graph;
   graph.name = "numbers";
   GraphBuilder b(graph);
-  const Value x = b.input("x", tensor_of({examples, {37}}));
+  const Value x = b.input("x", tensor_of({batch_of_examples, {37}}));
   graph.outputs.push_back({Output::Role::output, "columns", b.value("argmax", {x})});
   graph.outputs.push_back({Output::Role::output, "rows", b.value("argmax", {x}, {{"axis", 0}})});
   Bindings bindings = test::random_bindings(graph, 4);

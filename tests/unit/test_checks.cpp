@@ -240,7 +240,7 @@ TEST_CASE("what nobody has written is NaN") {
 
 namespace {
 
-constexpr const char* network_text = R"(
+constexpr const char* checked_network = R"(
 network net(x: f32[N, 6]) {
   return dense(relu(batch_norm(dense(x, 5))), 3)
 }
@@ -254,7 +254,7 @@ train net {
 }  // namespace
 
 TEST_CASE("a session with checks computes the same bits, and refuses to hide a fault") {
-  const Network network = Network::from_text(network_text);
+  const Network network = Network::from_text(checked_network);
   const WeightStore weights = network.initialize(1);
   std::vector<float> values(24);
   for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(k % 7) - 2;

@@ -29,7 +29,7 @@ std::vector<double> value(const OpCase& test) {
   return evaluate(make_graph(test).graph, bindings).outputs.at("y0").data;
 }
 
-Shape shape_of(const OpCase& test) { return make_graph(test).node->results[0].type.shape; }
+Shape result_shape_of(const OpCase& test) { return make_graph(test).node->results[0].type.shape; }
 
 // The only node of that op.
 const Node& only(const Graph& graph, const char* op) {
@@ -73,7 +73,7 @@ TEST_CASE("a bias is added to every pixel") {
 
 TEST_CASE("the sizes of results") {
   auto size = [](int64_t input, int64_t kernel, const AttributeMap& attributes) {
-    const Shape y = shape_of({"conv1d", {f32({N, {input}, {1}}), f32({{kernel}, {1}, {1}}), {}}, attributes});
+    const Shape y = result_shape_of({"conv1d", {f32({N, {input}, {1}}), f32({{kernel}, {1}, {1}}), {}}, attributes});
     REQUIRE(y.size() == 3);
     return y[1].factor;
   };
@@ -86,10 +86,10 @@ TEST_CASE("the sizes of results") {
   CHECK(size(10, 3, {{"padding", "valid"}, {"dilation", L{4}}}) == 2);
   CHECK(size(1, 5, {{"padding", L{4, 0}}}) == 1);
   const TensorType x = f32({N, {5}, {3}, {2}});
-  CHECK(shape_of({"conv2d_transpose", {x, f32({{4}, {4}, {3}, {2}}), {}}, {{"stride", L{2}}}}) == Shape{N, {10}, {6}, {3}});
-  CHECK(shape_of({"conv2d_transpose", {x, f32({{4}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", "valid"}}}) ==
+  CHECK(result_shape_of({"conv2d_transpose", {x, f32({{4}, {4}, {3}, {2}}), {}}, {{"stride", L{2}}}}) == Shape{N, {10}, {6}, {3}});
+  CHECK(result_shape_of({"conv2d_transpose", {x, f32({{4}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", "valid"}}}) ==
         Shape{N, {12}, {7}, {3}});
-  CHECK(shape_of({"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) ==
+  CHECK(result_shape_of({"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) ==
         Shape{N, {10}, {6}, {3}});
 }
 

@@ -34,7 +34,7 @@ void check_round_trip(const Graph& graph) {
 
 Module example(const std::filesystem::path& path) { return parse_module(read_source(path.string())); }
 
-std::vector<std::filesystem::path> examples() {
+std::vector<std::filesystem::path> example_files() {
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples"))
     if (entry.path().extension() == ".bn") paths.push_back(entry.path());
@@ -54,7 +54,7 @@ TEST_CASE("the example of every op survives printing and parsing") {
 // Of large networks, which repeat a few blocks, only what the last pass leaves.
 TEST_CASE("the examples survive printing and parsing after every pass of both pipelines") {
   constexpr size_t large = 300;   // nodes
-  for (const auto& path : examples()) {
+  for (const auto& path : example_files()) {
     CAPTURE(path.string());
     for (const char* name : {"training", "inference"}) {
       Module module = example(path);
@@ -93,7 +93,7 @@ TEST_CASE("names, kernels and constants of the flat form are read as they stand"
 TEST_CASE("damaged files end in an error or a graph, never in anything else") {
   RandomStream random(7, "damage");
   std::vector<std::string> texts;
-  for (const auto& path : examples()) texts.push_back(read_source(path.string())->text);
+  for (const auto& path : example_files()) texts.push_back(read_source(path.string())->text);
   texts.push_back(
       "block b(x, n: integer=3, f=relu) {\n  repeat i in 0..n { x = f(dense(x, i + 1)) * [1, 2.5][i % 2] }\n  if n == 3 and not false { "
       "return x, n } else { return x, -n }\n}\nnetwork f(x: f32[N, 4], k=[1, 2]) {\n  y, n = b(x, n=k[1])\n  a, m: f32[1], v = "

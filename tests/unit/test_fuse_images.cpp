@@ -12,7 +12,7 @@ using namespace bnc;
 
 namespace {
 
-const std::string train_section = "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1, momentum=0.9)";
+const std::string image_training = "loss = softmax_cross_entropy(labels)\n optimizer = sgd(rate=0.1, momentum=0.9)";
 
 struct Fused {
   Graph graph;
@@ -66,7 +66,7 @@ TEST_CASE("a training step of convolutions stores raw results only, and moments 
     h = relu(batch_norm(convolution(x, w1, padding=[1, 1, 1, 1])))
     h = relu(batch_norm(convolution(h, w2, stride=[2, 2])))
     return y = dense(global_average_pool(h), 3)
-  )", train_section);
+  )", image_training);
   const Fused step = fused(module, true, 16);
   INFO(print(step.graph));
   const auto convolutions = nodes_of(step.graph, "convolution"), moments = nodes_of(step.graph, "moments");
@@ -103,7 +103,7 @@ TEST_CASE("the sums of a batch norm's gradient ride in the kernel that computes 
     h = relu(batch_norm(convolution(x, w1, padding=[1, 1, 1, 1])))
     h = relu(batch_norm(convolution(h, w2, padding=[1, 1, 1, 1])))
     return y = dense(global_average_pool(h), 3)
-  )", train_section);
+  )", image_training);
   const Fused step = fused(module, true, 16);
   INFO(print(step.graph));
   const auto gradients = nodes_of(step.graph, "convolution_input_gradient");
@@ -129,7 +129,7 @@ TEST_CASE("a residual join that several read is stored once") {
     h = relu(batch_norm(convolution(h, w2)) + h)
     h = relu(batch_norm(convolution(h, w3)) + h)
     return y = dense(global_average_pool(h), 3)
-  )", train_section);
+  )", image_training);
   const Fused step = fused(module, true, 16);
   INFO(print(step.graph));
   int stored = 0;
@@ -172,7 +172,7 @@ TEST_CASE("training steps of small convolutional networks against the reference"
       h = max_pool(h, kernel=2)
       h = sigmoid(batch_norm(bias(convolution(h, w3, stride=[2, 2]), b3)))
       return y = dense(flatten(h), 3)
-    )", train_section);
+    )", image_training);
     test::check_training(module, batch, 2e-5);
   }
 }
@@ -189,7 +189,7 @@ TEST_CASE("training steps of dense blocks against the reference") {
       h = average_pool(convolution(relu(batch_norm(h)), w3), kernel=[2])
       h = concat(h, convolution(relu(batch_norm(h)), w4, padding=[1, 1, 1, 1]), axis=3)
       return y = dense(global_average_pool(relu(batch_norm(h))), 3)
-    )", train_section);
+    )", image_training);
     test::check_training(module, batch, 2e-5);
   }
 }
@@ -226,7 +226,7 @@ TEST_CASE("training steps of products over pixels against the reference") {
       h = relu(batch_norm(convolution(x, w1)))
       h = relu(batch_norm(convolution(h, w2)) + x)
       return y = dense(global_average_pool(h), 3)
-    )", train_section);
+    )", image_training);
     test::check_training(module, batch, 2e-5);
   }
 }

@@ -15,12 +15,12 @@ namespace {
 // Element `i` of `n`, from a normal number.
 using Data = std::function<double(int64_t i, int64_t n, double normal)>;
 
-struct Case {
+struct MomentsCase {
   const char* name;
   Data data;
 };
 
-const Case cases[] = {
+const MomentsCase hard_cases[] = {
     {"a few zeros, then 1000 and little deviation", [](int64_t i, int64_t, double z) { return i < 8 ? 0 : 1000 + 0.1 * z; }},
     {"little deviation around 1000, then zeros", [](int64_t i, int64_t n, double z) { return i >= n - 8 ? 0 : 1000 + 0.1 * z; }},
     {"one outlier first", [](int64_t i, int64_t, double z) { return i == 0 ? 1e6 : z; }},
@@ -35,7 +35,7 @@ const Case cases[] = {
 };
 
 // Moments of `rows` x `channels`: of an input, or of what a 1 x 1 convolution by the identity makes of it.
-void check(const Case& hard, Shape shape, bool convolved, const char* cpu, bool fixed_batch, int64_t batch) {
+void check(const MomentsCase& hard, Shape shape, bool convolved, const char* cpu, bool fixed_batch, int64_t batch) {
   Graph graph;
   graph.name = "moments";
   GraphBuilder builder(graph);
@@ -76,7 +76,7 @@ void check(const Case& hard, Shape shape, bool convolved, const char* cpu, bool 
 
 TEST_CASE("moments of data in any order and scale") {
   const Dim N{1, true};
-  for (const Case& hard : cases) {
+  for (const MomentsCase& hard : hard_cases) {
     for (const char* cpu : {"native", "haswell", "x86-64"}) {
       check(hard, {N, {28}, {28}, {4}}, true, cpu, true, 16);     // register tiles, many tasks
       check(hard, {N, {28}, {28}, {4}}, false, cpu, true, 16);    // tasks that share the rows

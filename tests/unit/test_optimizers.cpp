@@ -51,7 +51,7 @@ Vector gradient(const std::string& name, size_t size, int t) {
 }
 
 // The loss is linear in the parameters, so that the inputs are the gradients.
-std::string source(const std::string& optimizer) {
+std::string source_with(const std::string& optimizer) {
   return "network net(g: f32[N, 13, 9], k: f32[N, 11]) {\n  parameter w: f32[13, 9] = normal(deviation=0.5)\n  parameter b: f32[11] = "
          "normal(deviation=0.5)\n  l = reduce_sum(w * g) + reduce_sum(b * k)\n  objective l\n  return y = g\n}\ntrain net {\n  loss = "
          "mean_squared_error(unused)\n  optimizer = " +
@@ -72,12 +72,12 @@ void check_near(const Vector& ours, const Vector& expected, double tolerance) {
 // Runs the optimizer beside `rule`: by the reference evaluator, exact but for the rounding of float64, and compiled to 1e-6.
 void check(const std::string& optimizer, const Rule& rule, const Clip& clip = {}) {
   INFO(optimizer);
-  const Module module = parse_module(make_source(source(optimizer)));
+  const Module module = parse_module(make_source(source_with(optimizer)));
   Graph graph = module.main().clone();
   PassContext context;
   context.train = &*module.train;
   run_passes(graph, {"prepare-training", "build-backward", "attach-optimizer"}, context);
-  const Network network = Network::from_text(source(optimizer));
+  const Network network = Network::from_text(source_with(optimizer));
   const WeightStore weights = network.initialize(3);
   CompileOptions options;
   options.mode = Mode::train;
@@ -210,7 +210,7 @@ TEST_CASE("optimizers: without an epsilon, or with one that is 0 as f32, a weigh
 TEST_CASE("optimizers: arguments are judged as f32, in which code computes with them") {
   const auto refusal = [](const std::string& optimizer) {
     try {
-      const Network network = Network::from_text(source(optimizer));
+      const Network network = Network::from_text(source_with(optimizer));
       network.compile({.mode = Mode::train}, network.initialize(1));
     } catch (const Error& error) {
       return std::string(error.what());
@@ -271,7 +271,7 @@ TEST_CASE("optimizers: gradients are clipped by value, by their common norm, or 
 }
 
 TEST_CASE("optimizers: the counts of a run's epochs become steps") {
-  const Module module = parse_module(make_source(source("sgd(rate=step(start=0.5, at=[2, 3], warmup=1, in_epochs))")));
+  const Module module = parse_module(make_source(source_with("sgd(rate=step(start=0.5, at=[2, 3], warmup=1, in_epochs))")));
   Graph graph = module.main().clone();
   PassContext context;
   context.train = &*module.train;

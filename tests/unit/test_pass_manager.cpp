@@ -9,12 +9,12 @@ using namespace bnc;
 
 namespace {
 
-Graph example() { return test::parse_network("x: f32[N, 3]", "return y = relu(dense(x, 2) + 0)").main().clone(); }
+Graph example_network() { return test::parse_network("x: f32[N, 3]", "return y = relu(dense(x, 2) + 0)").main().clone(); }
 
 }  // namespace
 
 TEST_CASE("an unknown pass is refused before any runs") {
-  Graph graph = example();
+  Graph graph = example_network();
   PassContext context;
   const std::string before = print(graph);
   CHECK_THROWS_WITH_AS(run_passes(graph, {"canonicalize", "constantfold"}, context),
@@ -26,7 +26,7 @@ TEST_CASE("an unknown pass is refused before any runs") {
 }
 
 TEST_CASE("callbacks see each pass, and only changes; stop_after stops") {
-  Graph graph = example();
+  Graph graph = example_network();
   PassContext context;
   std::vector<std::string> timed, changed;
   PassOptions options;
@@ -43,7 +43,7 @@ TEST_CASE("callbacks see each pass, and only changes; stop_after stops") {
 }
 
 TEST_CASE("a broken graph is told, unless checking is off") {
-  Graph graph = example();
+  Graph graph = example_network();
   graph.find("y").node->operands[0] = {};
   PassContext context;
   CHECK_THROWS_WITH_AS(run_passes(graph, {"dead-code"}, context), doctest::Contains("operand x is absent"), InternalError);

@@ -14,10 +14,10 @@ using namespace bnc::test;
 
 namespace {
 
-constexpr const char* train_section = "train net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.1)\n  batch = 8\n}\n";
+constexpr const char* population_training = "train net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.1)\n  batch = 8\n}\n";
 
 Network network_of(const std::string& body) {
-  return Network::from_text("network net(x: f32[N, 5]) {\n" + body + "\n}\n" + train_section, "net.bn");
+  return Network::from_text("network net(x: f32[N, 5]) {\n" + body + "\n}\n" + population_training, "net.bn");
 }
 
 // Sorted by label, and each label's points elsewhere, so that batches in order would be unlike one another.
@@ -140,7 +140,7 @@ TEST_CASE("bn-restat: images, any number of threads, frozen and shared statistic
 
   const Network images = Network::from_text(
       std::string("network net(x: f32[N, 6, 5, 2]) {\n  h = batch_norm(conv2d(x, 3))\n  return dense(flatten(relu(h)), 4)\n}\n") +
-          train_section,
+          population_training,
       "net.bn");
   std::vector<float> x(37 * 60);
   RandomStream random(4, "images");
@@ -188,12 +188,12 @@ TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in t
     return network_of(
         fmt::format("h = sigmoid(batch_norm(dense(x, 7){}))\n  h = batch_norm(dense(h, 4){})\n  return dense(h, 3)", first, second));
   };
-  struct Case {
+  struct PopulationCase {
     const char *first, *second;
     int64_t batch;
   };
   for (const auto& [first, second, batch] :
-       {Case{"", "", 8}, Case{", ghost=4", ", ghost=4", 4}, Case{", ghost=4", "", 4}, Case{", ghost=4", ", ghost=2", 2}}) {
+       {PopulationCase{"", "", 8}, PopulationCase{", ghost=4", ", ghost=4", 4}, PopulationCase{", ghost=4", "", 4}, PopulationCase{", ghost=4", ", ghost=2", 2}}) {
     INFO(first << second);
     const Network network = of(first, second);
     const WeightStore weights = network.initialize(1), found = restat(network, weights, {.data = points.path}),

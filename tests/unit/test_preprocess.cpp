@@ -12,7 +12,7 @@ using namespace bnc::test;
 
 namespace {
 
-constexpr int64_t count = 53, height = 2, width = 3, channels = 2, size = height * width * channels;
+constexpr int64_t example_count = 53, height = 2, width = 3, channels = 2, size = height * width * channels;
 
 std::string network_text(const std::string& call, const std::string& input = "x: f32[N, 2, 3, 2]") {
   return "network net(" + input + ") {\n  h = " + call + "\n  return y = dense(flatten(h), 3)\n}\n"
@@ -23,7 +23,7 @@ std::string network_text(const std::string& call, const std::string& input = "x:
 std::vector<float> examples() {
   RandomStream random(4, "examples");
   std::vector<float> x;
-  for (int64_t k = 0; k < count; ++k)
+  for (int64_t k = 0; k < example_count; ++k)
     for (int64_t p = 0; p < size; ++p) x.push_back(p == 5 ? 9 : static_cast<float>(40 + static_cast<double>(p + 1) * random.normal()));
   return x;
 }
@@ -31,8 +31,8 @@ std::vector<float> examples() {
 WeightStore trained(const Network& network, const TemporaryFolder& folder) {
   const std::string path = folder.path("data.npz");
   std::vector<int32_t> y;
-  for (int64_t k = 0; k < count; ++k) y.push_back(static_cast<int32_t>(k % 3));
-  save_npz(path, {{"x", Array({count, height, width, channels}, examples())}, {"y", Array({count}, y)}});
+  for (int64_t k = 0; k < example_count; ++k) y.push_back(static_cast<int32_t>(k % 3));
+  save_npz(path, {{"x", Array({example_count, height, width, channels}, examples())}, {"y", Array({example_count}, y)}});
   TrainOptions options;
   options.data = path;
   options.out = folder.path("run");
@@ -87,7 +87,7 @@ TEST_CASE("a frozen network takes raw input: the statistics fold into its first 
     const Network network = Network::from_text(network_text(call), "net.bn");
     const WeightStore weights = trained(network, folder);
     const std::vector<float> x = examples();
-    const NamedArrays inputs = {{"x", Array({count, height, width, channels}, x)}};
+    const NamedArrays inputs = {{"x", Array({example_count, height, width, channels}, x)}};
     const Array reference = network.evaluate_reference({}, weights, inputs)[0].second;
     Session session = network.compile({}, weights);
     session.bind("x", inputs[0].second);

@@ -13,14 +13,14 @@ using namespace bnc::test;
 
 namespace {
 
-NamedArrays example() {
+NamedArrays example_arrays() {
   return {{"x", Array({2, 3}, std::vector<float>{1, 2, 3, -0.0f, INFINITY, 1e-40f})},
           {"grad/dense_1.weight", Array({3}, std::vector<int32_t>{-1, 0, 2147483647})},
           {"loss", Array({}, std::vector<float>{2.5f})},
           {"empty", Array({0, 5}, std::vector<int32_t>{})}};
 }
 
-std::string load_error(const TemporaryFolder& folder, const std::string& bytes) {
+std::string npz_error(const TemporaryFolder& folder, const std::string& bytes) {
   const std::string path = folder.write("a.npz", bytes);
   return message_of<Error>([&] { load_npz(path); });
 }
@@ -33,7 +33,7 @@ std::string npy(const std::string& header, const std::string& data) {
 }
 
 std::string error_of_array(const TemporaryFolder& folder, const std::string& file) {
-  return load_error(folder, write_zip({{"a.npy", file}}));
+  return npz_error(folder, write_zip({{"a.npy", file}}));
 }
 
 bool run_python(const std::string& program) {
@@ -58,24 +58,24 @@ void check_same(const NamedArrays& a, const NamedArrays& b) {
 
 TEST_CASE("npz: what is written reads back, and the same arrays give the same bytes") {
   const TemporaryFolder folder;
-  save_npz(folder.path("a"), example());
-  check_same(load_npz(folder.path("a")), example());
+  save_npz(folder.path("a"), example_arrays());
+  check_same(load_npz(folder.path("a")), example_arrays());
   save_npz(folder.path("b"), load_npz(folder.path("a")));
   CHECK(read_bytes(folder.path("a")) == read_bytes(folder.path("b")));
 }
 
 TEST_CASE("npz: a file cut short anywhere is refused; a changed byte never crashes the reader") {
   const TemporaryFolder folder;
-  save_npz(folder.path("a"), example());
+  save_npz(folder.path("a"), example_arrays());
   const std::string bytes = read_bytes(folder.path("a"));
   for (size_t length = 0; length < bytes.size(); ++length) {
     CAPTURE(length);
-    CHECK(contains(load_error(folder, bytes.substr(0, length)), "a.npz"));
+    CHECK(contains(npz_error(folder, bytes.substr(0, length)), "a.npz"));
   }
   for (size_t at = 0; at < bytes.size(); ++at) {
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x41);
-    load_error(folder, damaged);
+    npz_error(folder, damaged);
   }
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("npz: a damaged value is found by its checksum") {
   const size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&value), 4));
   REQUIRE(at != std::string::npos);
   bytes[at] ^= 1;
-  CHECK(contains(load_error(folder, bytes), "`x.npy` is damaged: its checksum is wrong"));
+  CHECK(contains(npz_error(folder, bytes), "`x.npy` is damaged: its checksum is wrong"));
 }
 
 // A directory of many entries with the data of one would claim any amount of memory.
@@ -101,7 +101,7 @@ TEST_CASE("npz: entries that share their data are refused") {
   std::string record = one.substr(end);
   record[8] = record[10] = 2;
   record[12] = static_cast<char>(2 * entry.size());
-  CHECK(contains(load_error(folder, one.substr(0, begin) + entry + other + record), "the entries of the zip archive overlap"));
+  CHECK(contains(npz_error(folder, one.substr(0, begin) + entry + other + record), "the entries of the zip archive overlap"));
 }
 
 TEST_CASE("npz: every malformed array has its message") {
@@ -121,7 +121,7 @@ TEST_CASE("npz: every malformed array has its message") {
   CHECK(contains(error("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", four), "not understood"));
   CHECK(contains(error("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }", four), "too large"));
   CHECK(contains(error_of_array(folder, "not an array"), "not a NumPy array"));
-  CHECK(contains(load_error(folder, write_zip({{"readme.txt", "hello"}})), "`readme.txt` is no .npy array"));
+  CHECK(contains(npz_error(folder, write_zip({{"readme.txt", "hello"}})), "`readme.txt` is no .npy array"));
   const int64_t large = int64_t{1} << 31;
   CHECK(contains(error("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }", std::string(reinterpret_cast<const char*>(&large), 8)),
                  "2147483648 at position 0 does not fit in 32 bits"));
@@ -139,7 +139,7 @@ TEST_CASE("npz: column-major arrays come out row-major") {
 
 TEST_CASE("npz: NumPy reads ours, and we read NumPy's in every type, stored and deflated") {
   const TemporaryFolder folder;
-  save_npz(folder.path("ours.npz"), example());
+  save_npz(folder.path("ours.npz"), example_arrays());
   CHECK(run_python(
       fmt::format("import numpy as n; a = n.load(\"{}\"); assert list(a) == [\"x\", \"grad/dense_1.weight\", \"loss\", \"empty\"]; assert "
                   "a[\"x\"].dtype == n.float32; assert a[\"x\"].tolist()[0] == [1, 2, 3]; assert a[\"grad/dense_1.weight\"].tolist() == "
@@ -167,10 +167,10 @@ TEST_CASE("npz: deflated arrays cut short are refused") {
   const TemporaryFolder folder;
   REQUIRE(run_python(fmt::format("import numpy as n; n.savez_compressed(\"{}\", x=n.arange(50))", folder.path("z.npz"))));
   const std::string bytes = read_bytes(folder.path("z.npz"));
-  for (size_t length = 0; length < bytes.size(); ++length) CHECK_FALSE(load_error(folder, bytes.substr(0, length)).empty());
+  for (size_t length = 0; length < bytes.size(); ++length) CHECK_FALSE(npz_error(folder, bytes.substr(0, length)).empty());
   for (size_t at = 0; at < bytes.size(); ++at) {
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
-    load_error(folder, damaged);
+    npz_error(folder, damaged);
   }
 }

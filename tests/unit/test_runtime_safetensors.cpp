@@ -17,12 +17,12 @@ std::string with_header(const std::string& header, const std::string& data = "")
   return bytes + header + data;
 }
 
-std::string load_error(const TemporaryFolder& folder, const std::string& bytes) {
+std::string safetensors_error(const TemporaryFolder& folder, const std::string& bytes) {
   const std::string path = folder.write("w.safetensors", bytes);
   return message_of<Error>([&] { WeightStore::load(path); });
 }
 
-WeightStore example() {
+WeightStore example_store() {
   WeightStore store;
   store.set("dense_1.weight", {2, 3}, {1, -2, 0.5f, std::numeric_limits<float>::denorm_min(), INFINITY, -0.0f});
   store.set("a.bias", {3}, {7, 8, 9});
@@ -35,7 +35,7 @@ WeightStore example() {
 
 TEST_CASE("safetensors: what is written reads back to the same bits, in the same order") {
   const TemporaryFolder folder;
-  const WeightStore store = example();
+  const WeightStore store = example_store();
   store.save(folder.path("w"));
   const WeightStore loaded = WeightStore::load(folder.path("w"));
   CHECK(loaded.names() == store.names());
@@ -52,24 +52,24 @@ TEST_CASE("safetensors: what is written reads back to the same bits, in the same
 
 TEST_CASE("safetensors: a file cut short anywhere is refused, and so is one with a byte more") {
   const TemporaryFolder folder;
-  example().save(folder.path("w"));
+  example_store().save(folder.path("w"));
   const std::string bytes = read_bytes(folder.path("w"));
   for (size_t length = 0; length < bytes.size(); ++length) {
     CAPTURE(length);
-    CHECK(contains(load_error(folder, bytes.substr(0, length)), "w.safetensors"));
+    CHECK(contains(safetensors_error(folder, bytes.substr(0, length)), "w.safetensors"));
   }
-  CHECK(contains(load_error(folder, bytes + "x"), "oversized: 1 bytes behind the last tensor"));
+  CHECK(contains(safetensors_error(folder, bytes + "x"), "oversized: 1 bytes behind the last tensor"));
 }
 
 TEST_CASE("safetensors: a changed byte never crashes the reader") {
   const TemporaryFolder folder;
-  example().save(folder.path("w"));
+  example_store().save(folder.path("w"));
   const std::string bytes = read_bytes(folder.path("w"));
   for (size_t at = 0; at < bytes.size(); ++at) {
     for (const char change : {'\x01', '\x80', '\xff'}) {
       std::string damaged = bytes;
       damaged[at] = static_cast<char>(damaged[at] ^ change);
-      load_error(folder, damaged);
+      safetensors_error(folder, damaged);
     }
   }
 }
@@ -77,7 +77,7 @@ TEST_CASE("safetensors: a changed byte never crashes the reader") {
 TEST_CASE("safetensors: every malformed header has its message") {
   const TemporaryFolder folder;
   const std::string data(16, '\0');
-  const auto error = [&](const std::string& header) { return load_error(folder, with_header(header, data)); };
+  const auto error = [&](const std::string& header) { return safetensors_error(folder, with_header(header, data)); };
   CHECK(contains(error("[1]"), "no JSON object"));
   CHECK(contains(error("{\"a\": nope}"), "no valid JSON at byte"));
   CHECK(contains(error(R"({"a": 3})"), "tensor `a` is no JSON object"));
@@ -107,7 +107,7 @@ TEST_CASE("safetensors: every malformed header has its message") {
   CHECK(contains(error(R"({"a": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}})"),
                  "truncated: its header describes 32 bytes of data, but the file holds 16"));
   CHECK(error(R"({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}})").empty());
-  CHECK(contains(load_error(folder, std::string(8, '\xff')), "claims a header"));
+  CHECK(contains(safetensors_error(folder, std::string(8, '\xff')), "claims a header"));
 }
 
 TEST_CASE("safetensors: data at an odd address and in another order than the header's") {
@@ -129,9 +129,9 @@ TEST_CASE("weights: missing files, unknown names and full disks are told") {
   const TemporaryFolder folder;
   CHECK(contains(message_of<Error>([&] { WeightStore::load(folder.path("nothing")); }), "nothing: No such file"));
   CHECK(contains(message_of<Error>([&] { WeightStore::load(folder.path()); }), "Is a directory"));
-  const WeightStore store = example();
+  const WeightStore store = example_store();
   CHECK(contains(message_of<Error>([&] { store.values("dense_1.wieght"); }), "did you mean `dense_1.weight`?"));
   CHECK(contains(message_of<Error>([&] { store.save("/dev/full"); }), "No space left"));
   CHECK(contains(message_of<Error>([&] { store.save(folder.path("no/folder/w")); }), "cannot write"));
-  CHECK_THROWS_AS(example().set("x", {2, 2}, {1, 2, 3}), Error);
+  CHECK_THROWS_AS(example_store().set("x", {2, 2}, {1, 2, 3}), Error);
 }

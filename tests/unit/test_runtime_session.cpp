@@ -9,7 +9,7 @@ using namespace bnc::test;
 
 namespace {
 
-constexpr const char* source = R"(
+constexpr const char* session_source = R"(
 network mlp(x: f32[N, 7]) {
   h = sigmoid(batch_norm(dense(x, 17)))
   h = relu(batch_norm(dense(h, 5, bias=false)))
@@ -62,7 +62,7 @@ double difference(const Array& a, const Array& b) {
 }
 
 const Network& session_network() {
-  static const Network mlp = Network::from_text(source, "mlp.bn");
+  static const Network mlp = Network::from_text(session_source, "mlp.bn");
   return mlp;
 }
 
@@ -233,7 +233,7 @@ TEST_CASE("the targets of a network are what its loss names and the network does
 }
 
 TEST_CASE("inference on memory of the caller gives the bits of bound arrays") {
-  const Network network = Network::from_text(source);
+  const Network network = Network::from_text(session_source);
   const WeightStore weights = trained_weights(network);
   for (const std::optional<int64_t> batch : {std::optional<int64_t>(6), std::optional<int64_t>()}) {
     CompileOptions options;
@@ -274,7 +274,7 @@ TEST_CASE("inference on memory of the caller gives the bits of bound arrays") {
 }
 
 TEST_CASE("a batch on memory of the caller may be larger than any before") {
-  const Network network = Network::from_text(source);
+  const Network network = Network::from_text(session_source);
   Session session = network.compile({}, trained_weights(network));
   for (const int64_t batch : {2, 300, 7}) {
     const Array x = random_floats({batch, 7}, 4);
@@ -289,7 +289,7 @@ TEST_CASE("a batch on memory of the caller may be larger than any before") {
 }
 
 TEST_CASE("what weights say of their model can be set") {
-  const Network network = Network::from_text(source);
+  const Network network = Network::from_text(session_source);
   WeightStore weights = network.initialize(1);
   weights.set_metadata({{"bnc.classes", "[\"a\",\"b\"]"}, {"origin", "elsewhere"}});
   CHECK(weights.metadata() == std::vector<std::pair<std::string, std::string>>{{"bnc.classes", "[\"a\",\"b\"]"}, {"origin", "elsewhere"}});
