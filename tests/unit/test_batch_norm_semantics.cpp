@@ -36,12 +36,12 @@ bool near(double actual, double expected, double tolerance = 1e-11) {
 }
 
 // A network that is one batch norm over x, and its parts.
-struct Layer {
+struct NormalizationLayer {
   RandomNetwork net;
   Value x;
   Node* node;
 
-  Layer(const char* mode, Shape shape, int axis, int64_t batch, uint64_t seed = 1) : net(seed) {
+  NormalizationLayer(const char* mode, Shape shape, int axis, int64_t batch, uint64_t seed = 1) : net(seed) {
     net.batch_size = batch;
     x = net.input(std::move(shape));
     node = net.batch_norm_node(x, axis, mode);
@@ -56,14 +56,14 @@ struct Layer {
 };
 
 // The layer as a training graph whose prediction is y.
-void prepare(Layer& layer, std::optional<int64_t> batch = {}) {
+void prepare(NormalizationLayer& layer, std::optional<int64_t> batch = {}) {
   layer.net.graph.outputs.resize(1);
   PassContext context = training_context(batch);
   prepare_training(layer.net.graph, context);
   layer.net.bindings["labels"] = Tensor::filled(DType::f32, concrete(layer.x.type().shape, layer.net.batch_size), 0.25);
 }
 
-std::string preparing_fails(Layer& layer, std::optional<int64_t> batch = {}) {
+std::string preparing_fails(NormalizationLayer& layer, std::optional<int64_t> batch = {}) {
   layer.net.graph.outputs.resize(1);
   PassContext context = training_context(batch);
   try {
@@ -80,7 +80,7 @@ TEST_SUITE("batch-norm semantics") {
   TEST_CASE("bn-train: batch mean, biased variance, epsilon inside the root") {
     for (const int axis : {-1, 1, 2}) {
       CAPTURE(axis);
-      Layer layer("train", batched({4, 3, 5}), axis, 7);
+      NormalizationLayer layer("train", batched({4, 3, 5}), axis, 7);
       const auto results = layer.run();
       for (int64_t c = 0; c < layer.channels(); ++c) {
         const auto x = channel_of(layer.value("x"), layer.axis(), c), y = channel_of(results.at("y0"), layer.axis(), c);
@@ -96,7 +96,7 @@ TEST_SUITE("batch-norm semantics") {
 
   TEST_CASE("bn-infer: the stored statistics, and one example alone gives what it gives in a batch") {
     for (const int axis : {-1, 1}) {
-      Layer layer("infer", batched({4, 5}), axis, 6);
+      NormalizationLayer layer("infer", batched({4, 5}), axis, 6);
       const Tensor together = layer.run().at("y0");
       const Tensor x = layer.value("x");
       for (int64_t c = 0; c < layer.channels(); ++c) {
@@ -119,7 +119,7 @@ TEST_SUITE("batch-norm semantics") {
       for (const bool unbiased : {true, false}) {
         CAPTURE(rule);
         CAPTURE(unbiased);
-        Layer layer("train", batched({3, 5}), 1, 4);
+        NormalizationLayer layer("train", batched({3, 5}), 1, 4);
         layer.node->attributes["stats"] = rules[rule];
         layer.node->attributes["unbiased"] = unbiased;
         if (rule > 0) {
@@ -152,14 +152,14 @@ TEST_SUITE("batch-norm semantics") {
   }
 
   TEST_CASE("bn-variance: normalization is biased whatever is stored") {
-    Layer biased("train", batched({5}), -1, 3), unbiased("train", batched({5}), -1, 3);
+    NormalizationLayer biased("train", batched({5}), -1, 3), unbiased("train", batched({5}), -1, 3);
     biased.node->attributes["unbiased"] = false;
     unbiased.node->attributes["unbiased"] = true;
     CHECK(biased.run().at("y0").data == unbiased.run().at("y0").data);
   }
 
   TEST_CASE("bn-restat: one pass with fixed weights gives the plain average over all batches, whatever was stored before") {
-    Layer layer("train", batched({3}), -1, 4);
+    NormalizationLayer layer("train", batched({3}), -1, 4);
     layer.node->attributes["stats"] = Symbol{"cumulative", {}};
     layer.node->operands[5] = GraphBuilder::before(layer.net.graph, layer.node).state("count", {}, Symbol{"zeros", {}});
     layer.net.bindings["count"] = Tensor::filled(DType::f32, {}, 0);
@@ -177,7 +177,7 @@ TEST_SUITE("batch-norm semantics") {
   }
 
   TEST_CASE("bn-backward: the gradients of scale and shift, and both hard terms of that by x") {
-    Layer layer("train", batched({3, 4}), 1, 5);
+    NormalizationLayer layer("train", batched({3, 4}), 1, 5);
     prepare(layer);
     PassContext context = training_context();
     build_backward(layer.net.graph, context);
@@ -203,7 +203,7 @@ TEST_SUITE("batch-norm semantics") {
   }
 
   TEST_CASE("bn-frozen-grad: in inference mode inside training the gradient is the affine one") {
-    Layer layer("infer", batched({3, 4}), 1, 5);
+    NormalizationLayer layer("infer", batched({3, 4}), 1, 5);
     prepare(layer);
     CHECK(layer.node->attribute("mode").symbol().name == "infer");
     CHECK_FALSE(layer.net.graph.output(Output::Role::update, "mean"));
@@ -227,23 +227,23 @@ TEST_SUITE("batch-norm semantics") {
   }
 
   TEST_CASE("bn-one: a single element a channel in training is refused, naming layer and shape") {
-    Layer batch_of_one("train", batched({5}), -1, 1);
+    NormalizationLayer batch_of_one("train", batched({5}), -1, 1);
     const std::string text = preparing_fails(batch_of_one, 1);
     CHECK(text.find("batch_norm") != std::string::npos);
     CHECK(text.find("f32[N, 5]") != std::string::npos);
     CHECK(text.find("allow_single=true") != std::string::npos);
 
-    Layer positions("train", batched({4, 5}), -1, 1);  // four elements a channel
+    NormalizationLayer positions("train", batched({4, 5}), -1, 1);  // four elements a channel
     CHECK(preparing_fails(positions, 1) == "");
-    Layer two("train", batched({5}), -1, 2);
+    NormalizationLayer two("train", batched({5}), -1, 2);
     CHECK(preparing_fails(two, 2) == "");
-    Layer unknown("train", batched({5}), -1, 2);
+    NormalizationLayer unknown("train", batched({5}), -1, 2);
     CHECK(preparing_fails(unknown) == "");
   }
 
   TEST_CASE("bn-one: allowed where the node says so, and finite") {
     for (const bool unbiased : {true, false}) {
-      Layer layer("train", batched({5}), -1, 1);
+      NormalizationLayer layer("train", batched({5}), -1, 1);
       layer.node->attributes["allow_single"] = true;
       layer.node->attributes["unbiased"] = unbiased;
       prepare(layer, 1);
@@ -256,7 +256,7 @@ TEST_SUITE("batch-norm semantics") {
 
 TEST_SUITE("batch-norm traps") {
   TEST_CASE("mean 1e4 and deviation 1: nothing cancels") {
-    Layer layer("train", batched({16, 3}), -1, 33);
+    NormalizationLayer layer("train", batched({16, 3}), -1, 33);
     for (double& element : layer.value("x").data) element = static_cast<float>(1e4 + layer.net.random().normal());
     const auto results = layer.run();
     for (int c = 0; c < 3; ++c) {
@@ -267,7 +267,7 @@ TEST_SUITE("batch-norm traps") {
   }
 
   TEST_CASE("a constant channel: variance exactly 0, output and gradients finite") {
-    Layer layer("train", batched({4, 3}), -1, 5);
+    NormalizationLayer layer("train", batched({4, 3}), -1, 5);
     for (int64_t p = 1; p < layer.value("x").size(); p += 3) layer.value("x").data[p] = 0.1;
     CHECK(layer.run().at("y2").data[1] == 0);
     prepare(layer);
@@ -282,7 +282,7 @@ TEST_SUITE("batch-norm traps") {
   TEST_CASE("gamma of zero and below: output and gradients as the formula says") {
     for (const char* mode : {"train", "infer"})
       for (const double gamma : {0.0, -0.5}) {
-        Layer layer(mode, batched({3}), -1, 5);
+        NormalizationLayer layer(mode, batched({3}), -1, 5);
         for (double& element : layer.value("gamma").data) element = gamma;
         prepare(layer);
         PassContext context = training_context();
@@ -298,7 +298,7 @@ TEST_SUITE("batch-norm traps") {
   }
 
   TEST_CASE("variances from denormal to 1e9") {
-    Layer layer("infer", batched({4}), -1, 3);
+    NormalizationLayer layer("infer", batched({4}), -1, 3);
     layer.value("variance").data = {1e-42, 1e-20, 1e9, 0};
     const auto results = layer.run();
     for (const double y : results.at("y0").data) CHECK(std::isfinite(y));
@@ -306,7 +306,7 @@ TEST_SUITE("batch-norm traps") {
 
   TEST_CASE("NaN and infinity in one channel reach all of it in training, and no other channel") {
     for (const double poison : {static_cast<double>(INFINITY), static_cast<double>(NAN)}) {
-      Layer layer("train", batched({4, 3}), -1, 5);
+      NormalizationLayer layer("train", batched({4, 3}), -1, 5);
       layer.value("x").data[1] = poison;
       const Tensor y = layer.run().at("y0");
       for (const double element : channel_of(y, 2, 1)) CHECK_FALSE(std::isfinite(element));

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "frontend/frontend.h"
+#include "support/places.h"
 
 namespace bnc {
 
@@ -52,7 +53,7 @@ TEST_CASE("a layout stands tight behind what has it") {
 }
 
 TEST_CASE("the examples are in canonical layout") {
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/examples")) {
     if (entry.path().extension() != ".bn") continue;
     CAPTURE(entry.path().string());
     auto source = read_source(entry.path().string());
@@ -61,7 +62,7 @@ TEST_CASE("the examples are in canonical layout") {
 }
 
 TEST_CASE("formatting never changes what a file means") {
-  auto source = read_source(BNC_SOURCE_DIR "/examples/mnist_mlp.bn");
+  auto source = read_source(test::source_folder() + "/examples/mnist_mlp.bn");
   std::string squeezed;
   for (char c : source->text) squeezed += c == '=' || c == '(' ? fmt::format(" {}\t ", c) : std::string(1, c);
   CHECK(format_source(make_source(squeezed)) == source->text);

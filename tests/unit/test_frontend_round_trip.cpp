@@ -8,6 +8,7 @@
 #include "ir/random.h"
 #include "passes/pass.h"
 #include "support/frontend.h"
+#include "support/places.h"
 
 namespace bnc {
 
@@ -36,7 +37,7 @@ Module example(const std::filesystem::path& path) { return parse_module(read_sou
 
 std::vector<std::filesystem::path> example_files() {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples"))
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/examples"))
     if (entry.path().extension() == ".bn") paths.push_back(entry.path());
   return paths;
 }

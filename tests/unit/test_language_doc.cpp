@@ -11,6 +11,7 @@
 #include "frontend/lexer.h"
 #include "ir/print.h"
 #include "ir/verify.h"
+#include "support/places.h"
 
 namespace bnc {
 
@@ -54,13 +55,13 @@ int check_page(const std::string& path) {
 }  // namespace
 
 TEST_CASE("every snippet of the documentation of the language compiles, round-trips and is laid out canonically") {
-  CHECK(check_page(BNC_SOURCE_DIR "/docs/language.md") >= 15);
-  CHECK(check_page(BNC_SOURCE_DIR "/docs/coming-from-pytorch.md") >= 1);
+  CHECK(check_page(test::source_folder() + "/docs/language.md") >= 15);
+  CHECK(check_page(test::source_folder() + "/docs/coming-from-pytorch.md") >= 1);
 }
 
 // What editors highlight is made from this line, too.
 TEST_CASE("docs/language.md lists every keyword") {
-  const std::string page = read_source(BNC_SOURCE_DIR "/docs/language.md")->text;
+  const std::string page = read_source(test::source_folder() + "/docs/language.md")->text;
   std::vector<std::string_view> sorted(keywords.begin(), keywords.end());
   std::sort(sorted.begin(), sorted.end());
   std::string line = "Keywords, which cannot name anything:";

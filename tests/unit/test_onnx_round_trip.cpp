@@ -6,6 +6,7 @@
 #include "frontend/frontend.h"
 #include "ir/evaluate.h"
 #include "ir/print.h"
+#include "support/places.h"
 #include "support/round_trip.h"
 
 namespace bnc {
@@ -32,7 +33,7 @@ void check_round_trip(const Graph& graph, const Weights& weights) {
 }  // namespace
 
 TEST_CASE("onnx: every example is the same network behind an export and an import, trainable and frozen") {
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/examples")) {
     if (entry.path().extension() != ".bn") continue;
     CAPTURE(entry.path().string());
     const Module module = parse_module(read_source(entry.path().string()));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "support/files.h"
+#include "support/places.h"
 
 #define BNC_TARGETS(of) of(bn) of(cifar) of(checkpoint) of(csv) of(idx) of(npz) of(onnx) of(safetensors) of(torch)
 #define BNC_DECLARE(name) extern "C" int fuzz_##name(const uint8_t* data, size_t size);
@@ -36,14 +37,14 @@ TEST_CASE("every parser takes the inputs of its corpus") {
   for (const auto& [name, target] : targets) {
     CAPTURE(name);
     size_t count = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/tests/fuzz/corpora/" + name)) {
+    for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/tests/fuzz/corpora/" + name)) {
       CAPTURE(entry.path().string());
       CHECK_NOTHROW(run(target, test::read_bytes(entry.path().string())));
       ++count;
     }
     CHECK(count >= 12);
   }
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/tests/fuzz/corpora"))
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/tests/fuzz/corpora"))
     CHECK(targets.count(entry.path().filename().string()) == 1);
 }
 

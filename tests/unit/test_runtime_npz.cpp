@@ -7,6 +7,7 @@
 #include "bnc/bnc.h"
 #include "runtime/zip.h"
 #include "support/files.h"
+#include "support/places.h"
 
 using namespace bnc;
 using namespace bnc::test;
@@ -37,7 +38,7 @@ std::string error_of_array(const TemporaryFolder& folder, const std::string& fil
 }
 
 bool run_python(const std::string& program) {
-  return std::system(fmt::format("{} -c '{}'", BNC_PYTHON, program).c_str()) == 0;
+  return std::system(fmt::format("{} -c '{}'", test::python(), program).c_str()) == 0;
 }
 
 void check_same(const NamedArrays& a, const NamedArrays& b) {

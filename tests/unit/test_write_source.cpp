@@ -9,6 +9,7 @@
 #include "ir/graph_hash.h"
 #include "ir/print.h"
 #include "support/frontend.h"
+#include "support/places.h"
 
 namespace bnc {
 
@@ -53,7 +54,7 @@ network resnet20(x: f32[N, 3, 32, 32] layout=nchw) {
 }  // namespace
 
 TEST_CASE("every example is written as the graph that it is, in few lines") {
-  for (const auto& entry : std::filesystem::directory_iterator(BNC_SOURCE_DIR "/examples")) {
+  for (const auto& entry : std::filesystem::directory_iterator(test::source_folder() + "/examples")) {
     if (entry.path().extension() != ".bn") continue;
     CAPTURE(entry.path().string());
     const Module module = parse_module(read_source(entry.path().string()));

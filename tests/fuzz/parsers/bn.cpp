@@ -26,7 +26,7 @@ void check_diagnostics(const CompileError& error) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(bn)(const uint8_t* data, size_t size) {
   const auto source = make_source(std::string(data, data + size), "fuzz.bn");
   Module module;
   try {

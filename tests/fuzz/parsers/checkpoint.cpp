@@ -6,7 +6,7 @@
 #include "runtime/error.h"
 #include "tests/fuzz/parsers/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(checkpoint)(const uint8_t* data, size_t size) {
   static const bnc::fuzz::Folder folder;
   std::filesystem::create_directories(folder.path("checkpoint"));
   std::span<const uint8_t> input(data, size);

@@ -3,7 +3,7 @@
 #include "runtime/error.h"
 #include "tests/fuzz/parsers/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(cifar)(const uint8_t* data, size_t size) {
   static const bnc::fuzz::Folder folder;
   folder.write("data_batch_1.bin", {data, size});
   try {

@@ -3,7 +3,7 @@
 #include "runtime/error.h"
 #include "tests/fuzz/parsers/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(csv)(const uint8_t* data, size_t size) {
   static const bnc::fuzz::Folder folder;
   const std::string path = folder.write("data.csv", {data, size});
   for (const std::string& spec : {path, path + ":test"}) {

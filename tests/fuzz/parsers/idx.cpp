@@ -3,7 +3,7 @@
 #include "runtime/error.h"
 #include "tests/fuzz/parsers/target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(idx)(const uint8_t* data, size_t size) {
   static const bnc::fuzz::Folder folder;
   std::span<const uint8_t> input(data, size);
   folder.write("train-labels-idx1-ubyte", bnc::fuzz::take_part(input));

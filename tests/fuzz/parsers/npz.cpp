@@ -34,7 +34,7 @@ void check_arrays(const fuzz::Folder& folder, const std::string& path) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(npz)(const uint8_t* data, size_t size) {
   static const fuzz::Folder folder;
   std::string_view archive(reinterpret_cast<const char*>(data), size);
   std::string wrapped;

@@ -43,7 +43,7 @@ void check_onnx_order(const OnnxGraph& graph) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(onnx)(const uint8_t* data, size_t size) {
   static const fuzz::Folder folder;
   static const std::string external = folder.write("data", std::vector<uint8_t>(64, 1));
   const std::string path = folder.write("m.onnx", {data, size});

@@ -23,7 +23,7 @@ void check_equal(const Weights& before, const Weights& after) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(safetensors)(const uint8_t* data, size_t size) {
   static const fuzz::Folder folder;
   const std::string path = folder.write("weights.safetensors", {data, size});
   try {

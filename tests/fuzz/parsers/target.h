@@ -8,7 +8,12 @@
 #include <string>
 #include <vector>
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+// The head of the target of a format: what libFuzzer calls in a program of its own, a function `fuzz_<format>` among the unit tests.
+#ifdef BNC_FUZZ_PROGRAM
+#define BNC_FUZZ_TARGET(format) extern "C" int LLVMFuzzerTestOneInput
+#else
+#define BNC_FUZZ_TARGET(format) extern "C" int fuzz_##format
+#endif
 
 namespace bnc::fuzz {
 

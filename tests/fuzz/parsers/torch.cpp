@@ -40,7 +40,7 @@ void check_layers(const std::vector<StoredTensor>& tensors) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+BNC_FUZZ_TARGET(torch)(const uint8_t* data, size_t size) {
   static const fuzz::Folder folder;
   std::string_view archive(reinterpret_cast<const char*>(data), size);
   std::string wrapped;
