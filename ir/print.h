@@ -8,7 +8,7 @@
 namespace bnc {
 
 std::string print(const Graph& graph);
-std::string print(const Module& module);
+std::string print(const bnc::Module& module);
 std::string print(const TrainSection& train);
 
 }  // namespace bnc

@@ -33,7 +33,8 @@ ExportedModel export_onnx(const Network& network, const WeightStore& weights, co
     for (const Diagnostic& warning : check_stored_variances(compilation.graph, compilation.weights))
       if (options.on_warning) options.on_warning(render(warning));
     OnnxExport exported = export_onnx(compilation.graph, compilation.weights, BNC_VERSION);
-    exported.model.metadata = weights.data().metadata.entries();   // classes, columns, the scale of inputs
+    const auto& told = weights.data().metadata.entries();   // classes, columns, the scale of inputs
+    exported.model.metadata.insert(told.begin(), told.end());
     return ExportedModel{write_onnx(exported.model), exported.notes};
   });
 }

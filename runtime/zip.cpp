@@ -11,16 +11,10 @@
 
 namespace bnc {
 
-namespace {
-
-constexpr uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50;
-constexpr uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50;
-constexpr size_t local_bytes = 30, central_bytes = 46, end_bytes = 22, end64_bytes = 56, locator64_bytes = 20;
-
 // Little-endian fields at checked positions.
-class Reader {
+class ZipReader {
  public:
-  Reader(Bytes bytes, const std::string& path) : bytes_(bytes), path_(path) {}
+  ZipReader(Bytes bytes, const std::string& path) : bytes_(bytes), path_(path) {}
 
   Bytes slice(uint64_t position, uint64_t count) const {
     if (position > bytes_.size() || count > bytes_.size() - position) fail("{}: the zip archive is truncated or damaged", path_);
@@ -39,11 +33,17 @@ class Reader {
   const std::string& path_;
 };
 
+namespace {
+
+constexpr uint32_t local_signature = 0x04034b50, central_signature = 0x02014b50, end_signature = 0x06054b50;
+constexpr uint32_t end64_signature = 0x06064b50, locator64_signature = 0x07064b50;
+constexpr size_t local_bytes = 30, central_bytes = 46, end_bytes = 22, end64_bytes = 56, locator64_bytes = 20;
+
 struct Directory {
   uint64_t position = 0, bytes = 0, entries = 0;
 };
 
-Directory find_directory(const Reader& reader, const std::string& path) {
+Directory find_directory(const ZipReader& reader, const std::string& path) {
   const uint64_t size = reader.size();
   const uint64_t lowest = size > end_bytes + 65535 ? size - end_bytes - 65535 : 0;
   for (uint64_t at = size >= end_bytes ? size - end_bytes + 1 : 0; at-- > lowest;) {
@@ -62,7 +62,7 @@ Directory find_directory(const Reader& reader, const std::string& path) {
 
 // Replaces the sizes and offset that do not fit in 32 bits by those of the ZIP64 extra field.
 template <class Entry>
-void read_zip64_extra(const Reader& reader, uint64_t position, uint64_t length, Entry& entry) {
+void read_zip64_extra(const ZipReader& reader, uint64_t position, uint64_t length, Entry& entry) {
   const uint64_t end = position + length;
   while (position + 4 <= end) {
     const uint64_t id = reader.read(position, 2), bytes = reader.read(position + 2, 2);
@@ -159,13 +159,13 @@ class ZipDirectory {
   }
 
   ZipArchive& archive_;
-  Reader reader_;
+  ZipReader reader_;
 };
 
 ZipArchive::ZipArchive(Bytes archive, std::string path) : archive_(archive), path_(std::move(path)) { ZipDirectory(*this).read(); }
 
 ZipData ZipArchive::read(const std::string& name, bool may_lack_checksum) const {
-  const Reader reader(archive_, path_);
+  const ZipReader reader(archive_, path_);
   const Entry& entry = entries_.at(name);
   if (entry.flags & 1) fail("{}: `{}` is encrypted", path_, name);
   reader.slice(entry.local, local_bytes);

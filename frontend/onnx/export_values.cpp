@@ -45,6 +45,12 @@ std::string with_channels_first(std::string_view bytes, const OnnxNumbers& dims,
   return reordered(bytes, split, order);
 }
 
+// The other way around.
+std::string with_channels_last(std::string_view bytes, const OnnxNumbers& dims, int axis, const OnnxNumbers& image) {
+  const int64_t channels = image.back(), pixels = dims[static_cast<size_t>(axis)] / channels;
+  return with_channels_first(bytes, dims, axis, {channels, pixels});
+}
+
 // The permutation that takes a tensor from one order to another.
 AxisOrder permutation_between(const AxisOrder& from, const AxisOrder& to) {
   AxisOrder permutation;
@@ -153,7 +159,26 @@ std::string OnnxExporter::leaf(Value value, LeafForm form) {
     tensor.dims = moved;
   }
   if (form.dims) tensor.dims = *form.dims;
-  return leaves_[key] = keep(std::move(tensor), value.name());
+  const std::string name = keep(std::move(tensor), value.name());
+  if (!value.node->is("constant")) result_.parameters[name] = {value.name(), dims, form.order, form.image_axis, form.image};
+  return leaves_[key] = name;
+}
+
+Weight restored(const OnnxParameter& parameter, const OnnxTensor& initializer) {
+  std::string bytes(initializer.bytes);
+  if (!is_logical(parameter.order)) {
+    OnnxNumbers moved;
+    AxisOrder back(parameter.order.size());
+    for (size_t k = 0; k < back.size(); ++k) {
+      moved.push_back(parameter.dims[static_cast<size_t>(parameter.order[k])]);
+      back[static_cast<size_t>(parameter.order[k])] = static_cast<int>(k);
+    }
+    bytes = reordered(bytes, moved, back);
+  }
+  if (!parameter.image.empty()) bytes = with_channels_last(bytes, parameter.dims, parameter.image_axis, parameter.image);
+  std::vector<float> numbers(bytes.size() / sizeof(float));
+  std::memcpy(numbers.data(), bytes.data(), numbers.size() * sizeof(float));
+  return Weight::owned(parameter.dims, std::move(numbers));
 }
 
 const OnnxExporter::Stored& OnnxExporter::stored(Value value) const {

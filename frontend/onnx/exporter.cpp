@@ -2,20 +2,44 @@
 #include "frontend/onnx/exporter.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
+#include "frontend/onnx/embedded_network.h"
 #include "ir/builder.h"
 #include "ir/diagnostic.h"
+#include "ir/print.h"
 
 namespace bnc {
 
 namespace {
 
-// Ops without a converter become those that they are made of, then what no output of the network reads goes. Inputs stay.
-Graph prepared_for_onnx(const Graph& original) {
+void erase_unread(Graph& graph) {
+  std::unordered_set<const Node*> live;
+  for (const Output& output : graph.outputs) live.insert(output.value.node);
+  std::vector<Node*> dead;
+  for (auto at = graph.nodes().rbegin(); at != graph.nodes().rend(); ++at) {
+    if (!live.contains(at->get())) {
+      if (!(*at)->is("input")) dead.push_back(at->get());
+      continue;
+    }
+    for (const Value& operand : (*at)->operands)
+      if (operand) live.insert(operand.node);
+  }
+  for (Node* node : dead) graph.erase(node);
+}
+
+// What the network returns, and what that is computed from. Inputs stay.
+Graph returned(const Graph& original) {
   Graph graph = original.clone();
   std::erase_if(graph.outputs, [](const Output& output) { return output.role != Output::Role::output; });
+  erase_unread(graph);
+  return graph;
+}
+
+// Ops without a converter become those that they are made of.
+Graph prepared_for_onnx(Graph graph) {
   for (auto at = graph.nodes().begin(); at != graph.nodes().end();) {
     Node* node = at->get();
     const auto* parts = node->op->lowering_as<DecomposeLowering>();
@@ -39,18 +63,7 @@ Graph prepared_for_onnx(const Graph& original) {
     if (nothing_inserted) ++at;
     graph.erase(node);
   }
-  std::unordered_set<const Node*> live;
-  for (const Output& output : graph.outputs) live.insert(output.value.node);
-  std::vector<Node*> dead;
-  for (auto at = graph.nodes().rbegin(); at != graph.nodes().rend(); ++at) {
-    if (!live.contains(at->get())) {
-      if (!(*at)->is("input")) dead.push_back(at->get());
-      continue;
-    }
-    for (const Value& operand : (*at)->operands)
-      if (operand) live.insert(operand.node);
-  }
-  for (Node* node : dead) graph.erase(node);
+  erase_unread(graph);
   return graph;
 }
 
@@ -85,7 +98,7 @@ OnnxConverter find_onnx_converter(std::string_view op) {
 }
 
 OnnxExporter::OnnxExporter(const Graph& graph, const Weights& weights, const std::string& version)
-    : graph_(prepared_for_onnx(graph)), weights_(weights), uses_(graph_) {
+    : graph_(prepared_for_onnx(graph.clone())), weights_(weights), uses_(graph_) {
   OnnxModel& model = result_.model;
   model.file = std::make_shared<const std::string>(graph.name);
   model.ir_version = exported_ir_version;
@@ -200,8 +213,31 @@ void OnnxExporter::apply_renames() {
   std::erase_if(graph.initializers, [&](const OnnxTensor& tensor) { return !read.contains(tensor.name); });
 }
 
+namespace {
+
+// Its text, with the numbers that inference does not read, as the count of a batch norm, for initializers.
+std::string embedded_text(Graph network, const Weights& weights, const OnnxExport& exported) {
+  std::unordered_set<std::string> stored;
+  for (const auto& [initializer, parameter] : exported.parameters) stored.insert(parameter.name);
+  for (const auto& node : network.nodes()) {
+    if (!(node->is("parameter") || node->is("state")) || stored.contains(node->results[0].name)) continue;
+    const Weight* weight = weights.find(node->results[0].name);
+    if (!weight || weight->data.size() != 1 || !std::isfinite(weight->data[0])) continue;
+    Symbol constant{"constant", {{"value", double{weight->data[0]}}}};
+    if (node->is("parameter") && !is_trainable(*node)) constant.arguments.emplace_back("trainable", false);
+    node->attributes["initializer"] = std::move(constant);
+  }
+  return print(network);
+}
+
+}  // namespace
+
 OnnxExport export_onnx(const Graph& graph, const Weights& weights, const std::string& version) {
-  return OnnxExporter(graph, weights, version).run();
+  Graph network = returned(graph);
+  OnnxExport result = OnnxExporter(network, weights, version).run();
+  std::string text = embedded_text(std::move(network), weights, result);
+  if (text.size() <= largest_embedded_network) result.model.metadata[embedded_network_key] = std::move(text);
+  return result;
 }
 
 }  // namespace bnc

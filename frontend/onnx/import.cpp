@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "frontend/onnx/embedded_network.h"
 #include "frontend/onnx/import/node_import.h"
 #include "frontend/onnx/import/refusals.h"
 #include "frontend/onnx/import/written.h"
@@ -328,7 +329,10 @@ OnnxImport attempt(const OnnxModel& model, const OnnxImportOptions& options, boo
 
 }  // namespace onnx
 
-OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options) {
+namespace {
+
+// From the model's nodes.
+OnnxImport read_network(const OnnxModel& model, const OnnxImportOptions& options) {
   const int64_t frozen = options.keep_batch ? 0 : onnx::ModelImport::batch_of_file(model, options);
   std::optional<OnnxImport> result;
   std::string reason;
@@ -348,8 +352,18 @@ OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options)
       result->notes.insert(result->notes.begin(),
                            fmt::format("the batch size stays {}, which the file fixes ({})", frozen, reason));
   }
-  for (const OnnxNode& node : model.graph.nodes) ++result->ops[node.op_type];
   return *std::move(result);
+}
+
+}  // namespace
+
+OnnxImport import_onnx(const OnnxModel& model, const OnnxImportOptions& options) {
+  const bool is_as_written = options.shapes.empty() && options.mean.empty() && options.deviation.empty();
+  const std::optional<EmbeddedNetwork> embedded = is_as_written ? embedded_network(model) : std::nullopt;
+  OnnxImport result = embedded ? onnx::written(model, embedded->graph, embedded->weights) : read_network(model, options);
+  if (embedded) result.notes.push_back("it is the network that bnc wrote the model from, which the file holds");
+  for (const OnnxNode& node : model.graph.nodes) ++result.ops[node.op_type];
+  return result;
 }
 
 }  // namespace bnc

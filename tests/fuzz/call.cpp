@@ -194,7 +194,7 @@ void change_attribute(Call& call, const Limits& limits, Random& random) {
   call.attributes[spec.name] = draw_attribute(spec, call, limits, random);
 }
 
-bool within(const Limits& limits, const Call& call, const std::vector<TensorType>& results) {
+bool call_within(const Limits& limits, const Call& call, const std::vector<TensorType>& results) {
   for (const auto& type : call.operands)
     if (type && !fuzz::within(limits, *type)) return false;
   return std::all_of(results.begin(), results.end(), [&](const TensorType& type) { return fuzz::within(limits, type); });
@@ -215,7 +215,7 @@ void settle_wanted(Call& call, const Pinned& pinned) {
 
 bool is_valid(const Call& call, const Limits& limits) {
   const auto results = results_of(call);
-  return results && within(limits, call, *results);
+  return results && call_within(limits, call, *results);
 }
 
 }  // namespace

@@ -49,13 +49,10 @@ std::vector<std::string> random_order(bool frozen, Random& random) {
   return order;
 }
 
-// The network's meaning when it is frozen (bn-mode): its batch norms normalize with what is stored, and nothing is dropped out.
 Expected frozen(const Case& tried, const Weights& weights = {}) {
-  Expected expected{.graph = tried.graph().clone(), .batch = tried.batch, .what = "frozen"};
+  Expected expected{.graph = with_stored_statistics(tried.graph()), .batch = tried.batch, .what = "frozen"};
   for (const auto& [name, weight] : weights.entries()) expected.bindings[name] = weight.to_tensor();
   std::erase_if(expected.graph.outputs, [](const Output& output) { return output.role != Output::Role::output; });
-  for (Node* node : expected.graph.nodes_of("batch_norm")) node->attributes["mode"] = "infer";
-  for (Node* node : expected.graph.nodes_of("dropout")) node->operands[1] = {};
   bind_sources(expected.graph, tried.batch, tried.values, expected.bindings);
   expected.reference = evaluate_with_spread(expected.graph, expected.bindings, tried.batch, rounds, noise);
   return expected;
@@ -187,6 +184,13 @@ void check_text(const Case& tried) {
 }
 
 }  // namespace
+
+Graph with_stored_statistics(const Graph& graph) {
+  Graph frozen = graph.clone();
+  for (Node* node : frozen.nodes_of("batch_norm")) node->attributes["mode"] = "infer";
+  for (Node* node : frozen.nodes_of("dropout")) node->operands[1] = {};
+  return frozen;
+}
 
 Outcome check(const Case& tried, Extent extent, Focus focus) {
   Outcome outcome;

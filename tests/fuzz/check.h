@@ -16,7 +16,7 @@ struct Outcome {
   int trusted = 0, untrusted = 0;
   bool inferred = false, trained = false;   // what was compared at all
   std::string refused;                      // why the compiler refused to train it
-  bool exported = false, same = false;      // whether it can go to ONNX, and comes back as the same graph
+  bool exported = false, same = false;      // whether it can go to ONNX, and comes back the same by its nodes
   double worst = 0;                         // the largest error, as a share of what is allowed
 };
 

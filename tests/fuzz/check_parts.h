@@ -36,6 +36,8 @@ void check_compiled(const Graph& graph, const std::vector<std::string>& passes, 
 // The same with numbers among the inputs that are not finite: they come out where float64 has them come out, and nowhere else.
 void check_not_finite(const Graph& graph, const std::vector<std::string>& passes, const Variant& variant, const Expected& expected,
                       Random& random);
+// The network's meaning when it is frozen (bn-mode): its batch norms normalize with what is stored, and nothing is dropped out.
+Graph with_stored_statistics(const Graph& graph);
 // What can be said in ONNX is exported, imported and evaluated.
 void check_interchange(const Graph& network, const Weights& weights, const Expected& expected, Outcome& outcome);
 // Compares, and looks more closely before it throws.

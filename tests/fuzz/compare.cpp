@@ -10,13 +10,6 @@ namespace bnc::fuzz {
 
 namespace {
 
-double largest_of(const Tensor& tensor) {
-  double largest = 0;
-  for (const double x : tensor.data)
-    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
-  return largest;
-}
-
 bool is_same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
 }  // namespace

@@ -89,7 +89,7 @@ class Summary {
     for (const auto& [text, count] : refused_) refused += count;
     fmt::print("  {} not trained, being refused with a reason; the largest error is {:.2f} of what is allowed (seed {})\n", refused, worst_,
                worst_seed_);
-    fmt::print("  {} go to ONNX and back, {} of them as the same graph\n", exported_, same_);
+    fmt::print("  {} go to ONNX and back as the same graph, {} of them by their nodes alone\n", exported_, same_);
     if (!settings_.verbose) return;
     for (const auto& [text, count] : refused_) fmt::print("    {} x {}\n", count, text);
   }

@@ -10,6 +10,13 @@
 
 namespace bnc::fuzz {
 
+double largest_of(const Tensor& tensor) {
+  double largest = 0;
+  for (const double x : tensor.data)
+    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
+  return largest;
+}
+
 namespace {
 
 bool is_source(const Node& node) { return node.is("input") || node.is("parameter") || node.is("state"); }
@@ -120,13 +127,6 @@ Tensors handed_out(const Graph& graph, const Values& values) {
   for (const Output& output : graph.outputs)
     result[buffer_name(output)] = values.at(output.value.node)[static_cast<size_t>(output.value.index)];
   return result;
-}
-
-double largest_of(const Tensor& tensor) {
-  double largest = 0;
-  for (const double x : tensor.data)
-    if (std::isfinite(x)) largest = std::max(largest, std::abs(x));
-  return largest;
 }
 
 // Widens each tensor's spread to how far `moved` is from `values`, times `scale`.

@@ -17,6 +17,9 @@ void bind_sources(const Graph& graph, int64_t batch, uint64_t seed, Bindings& bi
 // Of one source.
 Tensor value_of_source(const Graph& graph, const Node& source, int64_t batch, uint64_t seed);
 
+// The largest magnitude among its finite elements.
+double largest_of(const Tensor& tensor);
+
 // All that a graph hands out, in float64, by the name of the buffer it goes to: `output/y`, `loss`, `grad/w`, and parameters and states
 // that are updated by their own.
 Tensors evaluate_handed_out(const Graph& graph, const Bindings& bindings, int64_t batch);

@@ -15,8 +15,8 @@ namespace {
 
 using namespace bnc::test;
 
-void check_round_trip(const Graph& graph, const Weights& weights) {
-  const OnnxImport back = from_onnx_and_back(graph, weights);
+void check_comes_back(const OnnxModel& model, const Graph& graph, const Weights& weights) {
+  const OnnxImport back = import_onnx(model, {.keep_batch = true});
   CAPTURE(print(graph));
   CAPTURE(back.source);
   CHECK(computation(back.graph, back.weights) == computation(graph, weights));
@@ -28,6 +28,14 @@ void check_round_trip(const Graph& graph, const Weights& weights) {
     REQUIRE(now);
     CHECK_MESSAGE(std::equal(old->data.begin(), old->data.end(), now->data.begin(), now->data.end()), before[k]);
   }
+}
+
+// By the network that the model holds, and by its nodes.
+void check_round_trip(const Graph& graph, const Weights& weights) {
+  const OnnxModel model = written_and_read(export_onnx(graph, weights, "test").model);
+  CHECK(embedded_network(model));
+  check_comes_back(model, graph, weights);
+  check_comes_back(without_network(model), graph, weights);
 }
 
 }  // namespace

@@ -80,6 +80,12 @@ OnnxImport written(const OnnxModel& model, Importer& importer) {
   name_preprocessing(importer);
   simplify(graph);
   erase_unread(graph, importer.weights);
+  OnnxImport result = written(model, graph, importer.weights);
+  result.notes = std::move(importer.notes);
+  return result;
+}
+
+OnnxImport written(const OnnxModel& model, const Graph& graph, const Weights& weights) {
   OnnxImport result;
   SourceNames names;
   result.source = write_source(graph, {.comment = comment_of(model), .initializers = false}, &names);
@@ -90,7 +96,7 @@ OnnxImport written(const OnnxModel& model, Importer& importer) {
   for (const auto& node : result.graph.nodes()) {
     if (!node->is("parameter") && !node->is("state")) continue;
     const std::string& name = node->results[0].name;
-    const Weight* weight = importer.weights.find(before.contains(name) ? before.at(name) : name);
+    const Weight* weight = weights.find(before.contains(name) ? before.at(name) : name);
     BNC_CHECK(weight, "an imported parameter has no weight: " + name);
     result.weights.set(name, *weight);
   }
@@ -99,7 +105,6 @@ OnnxImport written(const OnnxModel& model, Importer& importer) {
     result.inputs.emplace_back(model.graph.inputs[next++].name, input->results[0].name);
   for (size_t k = 0; k < result.graph.outputs.size(); ++k)
     result.outputs.emplace_back(model.graph.outputs[k].name, result.graph.outputs[k].name);
-  result.notes = std::move(importer.notes);
   return result;
 }
 

@@ -7,5 +7,7 @@
 namespace bnc::onnx {
 
 OnnxImport written(const OnnxModel& model, Importer& importer);
+// A network that is whole already.
+OnnxImport written(const OnnxModel& model, const Graph& graph, const Weights& weights);
 
 }  // namespace bnc::onnx

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "frontend/onnx/embedded_network.h"
 #include "frontend/onnx/export.h"
 #include "frontend/onnx/import.h"
 #include "frontend/onnx/onnx_writer.h"
@@ -17,9 +18,13 @@
 
 namespace bnc::test {
 
-inline OnnxImport from_onnx_and_back(const Graph& graph, const Weights& weights) {
-  return import_onnx(parse_onnx(write_onnx(export_onnx(graph, weights, "test").model), graph.name + ".onnx"), {.keep_batch = true});
+// The model as another program would have written it, without the network that bnc puts into it.
+inline OnnxModel without_network(OnnxModel model) {
+  model.metadata.erase(embedded_network_key);
+  return model;
 }
+
+inline OnnxModel written_and_read(const OnnxModel& model) { return parse_onnx(write_onnx(model), model.graph.name + ".onnx"); }
 
 // The names of parameters and states in the order in which the outputs need them, operands first.
 inline std::vector<std::string> parameters_in_order(const Graph& graph) {
@@ -44,7 +49,7 @@ inline std::vector<std::string> parameters_in_order(const Graph& graph) {
 }
 
 // What a graph computes, whatever its parameters are called and however its layers are written.
-inline std::string computation(const Graph& graph, Weights weights) {
+inline Graph computed(const Graph& graph, Weights weights) {
   Graph plain = graph.clone();
   std::erase_if(plain.outputs, [](const Output& output) { return output.role != Output::Role::output; });
   PassContext context;
@@ -56,7 +61,9 @@ inline std::string computation(const Graph& graph, Weights weights) {
   SourceNames names;
   int count = 0;
   for (const std::string& name : parameters_in_order(plain)) names[name] = fmt::format("p{}", count++);
-  return graph_hash(renamed(plain, names));
+  return renamed(plain, names);
 }
+
+inline std::string computation(const Graph& graph, const Weights& weights) { return graph_hash(computed(graph, weights)); }
 
 }  // namespace bnc::test
