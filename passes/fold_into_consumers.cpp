@@ -113,7 +113,8 @@ ConsumerFolding into_arithmetic(const FoldScope& scope, Node& node, int operand,
   const Value other = node.operands[1 - operand];
   const TensorType& type = node.operands[operand].type();
   if (!scope.is_constant(other))
-    return cannot_fold(fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
+    return cannot_fold(
+        fmt::format("{} joins it with {}, which is computed from the network's input", describe(node), describe(*other.node)));
   if (!(node.results[0].type == type) || !is_channel_vector(other.type(), type, axis))
     return cannot_fold(fmt::format("{} joins it with {}, which is not one number for each channel on axis {}", describe(node),
                               describe(*other.node), axis));
@@ -264,7 +265,8 @@ ConsumerFolding fold_into_consumers(const FoldScope& scope, Value value, int axi
   std::string place;
   for (Node* user : scope.readers(value)) {
     const auto& operands = user->operands;
-    if (std::count(operands.begin(), operands.end(), value) > 1) return cannot_fold(fmt::format("{} reads it more than once", describe(*user)));
+    if (std::count(operands.begin(), operands.end(), value) > 1)
+      return cannot_fold(fmt::format("{} reads it more than once", describe(*user)));
     const auto rule = consumer_rules().find(user->op->name);
     if (rule == consumer_rules().end()) return cannot_fold(why_no_rule(*user));
     const int operand = static_cast<int>(std::find(operands.begin(), operands.end(), value) - operands.begin());

@@ -200,13 +200,15 @@ ProducerFolding through_maximum(const FoldScope& scope, Node& node, int source) 
 }
 
 ProducerFolding through_max_pool(const FoldScope& scope, Node& node, int axis) {
-  if (axis != rank_of(node) - 1) return kept_behind(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
+  if (axis != rank_of(node) - 1)
+    return kept_behind(fmt::format("{} takes the maximum along axis {} of the channels", describe(node), axis));
   return through_maximum(scope, node, axis);
 }
 
 ProducerFolding through_reduce_max(const FoldScope& scope, Node& node, int axis) {
   const int source = unreduced_axis(node, axis);
-  return source < 0 ? kept_behind(fmt::format("{} takes the maximum over the channels", describe(node))) : through_maximum(scope, node, source);
+  return source < 0 ? kept_behind(fmt::format("{} takes the maximum over the channels", describe(node)))
+                    : through_maximum(scope, node, source);
 }
 
 ProducerFolding through_dropout(const FoldScope& scope, Node& node, int axis) {

@@ -95,8 +95,12 @@ class PickleMachine {
 
   // The stack.
   void push(PickleValue value) { stack_.push_back(value); }
-  void push_integer(int64_t value, PickleKind kind = PickleKind::integer) { push({.kind = kind, .object = 0, .integer = value, .text = {}}); }
-  void push_text(std::string_view value, PickleKind kind = PickleKind::text) { push({.kind = kind, .object = 0, .integer = 0, .text = value}); }
+  void push_integer(int64_t value, PickleKind kind = PickleKind::integer) {
+    push({.kind = kind, .object = 0, .integer = value, .text = {}});
+  }
+  void push_text(std::string_view value, PickleKind kind = PickleKind::text) {
+    push({.kind = kind, .object = 0, .integer = 0, .text = value});
+  }
   void push_sequence(PickleKind kind, Pickle::Items items) {
     pickle_.sequences.push_back(std::move(items));
     push({.kind = kind, .object = static_cast<uint32_t>(pickle_.sequences.size() - 1), .integer = 0, .text = {}});

@@ -21,7 +21,8 @@ std::optional<EvaluationResult> figures_of(const OrderedJson& json) {
   if (json.is_null()) return std::nullopt;
   EvaluationResult figures{number(json.at("loss")), number(json.at("accuracy")), whole_number<int64_t>(json.at("count"))};
   if (json.contains("metrics"))
-    for (const auto& [name, value] : json["metrics"].get_ref<const OrderedJson::object_t&>()) figures.metrics.emplace_back(name, number(value));
+    for (const auto& [name, value] : json["metrics"].get_ref<const OrderedJson::object_t&>())
+      figures.metrics.emplace_back(name, number(value));
   return figures;
 }
 

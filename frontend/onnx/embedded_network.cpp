@@ -105,7 +105,8 @@ class Restoration {
 
   bool take(const OnnxParameter& parameter, const OnnxTensor& tensor) {
     Weight weight = restored(parameter, tensor);
-    if (const Weight* known = weights_.find(parameter.name)) return std::ranges::equal(std::as_bytes(known->data), std::as_bytes(weight.data));
+    if (const Weight* known = weights_.find(parameter.name))
+      return std::ranges::equal(std::as_bytes(known->data), std::as_bytes(weight.data));
     weights_.set(parameter.name, std::move(weight));
     return true;
   }

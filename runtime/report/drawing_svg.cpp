@@ -133,6 +133,8 @@ class DrawingLayout {
 
 }  // namespace
 
-std::string render_drawing(const GraphDrawing& drawing, const std::string& description) { return DrawingLayout(drawing).render(description); }
+std::string render_drawing(const GraphDrawing& drawing, const std::string& description) {
+  return DrawingLayout(drawing).render(description);
+}
 
 }  // namespace bnc

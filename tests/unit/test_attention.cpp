@@ -201,7 +201,8 @@ TEST_CASE("an encoder block with batch norm, frozen and folded") {
 }
 
 TEST_CASE("the first maximum along every axis, with ties") {
-  const Shape shapes[] = {{batch_of_examples, {5}, {37}}, {batch_of_examples, {1}, {1}}, {batch_of_examples, {16}, {3}}, {{4}, batch_of_examples, {2}}};
+  const Shape shapes[] = {
+      {batch_of_examples, {5}, {37}}, {batch_of_examples, {1}, {1}}, {batch_of_examples, {16}, {3}}, {{4}, batch_of_examples, {2}}};
   for (const Shape& shape : shapes) {
     for (int64_t batch : {1, 3, 130}) {
       Graph graph;

@@ -89,7 +89,8 @@ TEST_CASE("the sizes of results") {
   CHECK(result_shape_of({"conv2d_transpose", {x, f32({{4}, {4}, {3}, {2}}), {}}, {{"stride", L{2}}}}) == Shape{N, {10}, {6}, {3}});
   CHECK(result_shape_of({"conv2d_transpose", {x, f32({{4}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", "valid"}}}) ==
         Shape{N, {12}, {7}, {3}});
-  CHECK(result_shape_of({"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) ==
+  CHECK(result_shape_of(
+            {"conv2d_transpose", {x, f32({{3}, {3}, {3}, {2}}), {}}, {{"stride", L{2}}, {"padding", 1}, {"output_padding", L{1}}}}) ==
         Shape{N, {10}, {6}, {3}});
 }
 

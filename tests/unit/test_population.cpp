@@ -14,7 +14,8 @@ using namespace bnc::test;
 
 namespace {
 
-constexpr const char* population_training = "train net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.1)\n  batch = 8\n}\n";
+constexpr const char* population_training =
+    "train net {\n  loss = softmax_cross_entropy(labels)\n  optimizer = sgd(rate=0.1)\n  batch = 8\n}\n";
 
 Network network_of(const std::string& body) {
   return Network::from_text("network net(x: f32[N, 5]) {\n" + body + "\n}\n" + population_training, "net.bn");
@@ -192,8 +193,8 @@ TEST_CASE("bn-restat, bn-ghost: as many examples are normalized together as in t
     const char *first, *second;
     int64_t batch;
   };
-  for (const auto& [first, second, batch] :
-       {PopulationCase{"", "", 8}, PopulationCase{", ghost=4", ", ghost=4", 4}, PopulationCase{", ghost=4", "", 4}, PopulationCase{", ghost=4", ", ghost=2", 2}}) {
+  for (const auto& [first, second, batch] : {PopulationCase{"", "", 8}, PopulationCase{", ghost=4", ", ghost=4", 4},
+                                             PopulationCase{", ghost=4", "", 4}, PopulationCase{", ghost=4", ", ghost=2", 2}}) {
     INFO(first << second);
     const Network network = of(first, second);
     const WeightStore weights = network.initialize(1), found = restat(network, weights, {.data = points.path}),
