@@ -20,8 +20,10 @@ void add_softmax(std::span<const float> row, std::vector<float>& to) {
 // Of two classes, of which the second one has this probability.
 void add_pair(float second, std::vector<float>& to) { to.insert(to.end(), {1 - second, second}); }
 
-// Of classes, by the loss that was taken of them.
-AnswerKind::Scores scores_of(const std::string& loss) {
+// Of classes, by the loss that was taken of them; a softmax of logarithms gives the probabilities back.
+AnswerKind::Scores scores_of(const Objective::Comparison& comparison) {
+  const std::string& loss = comparison.loss;
+  if (comparison.of_logarithm) return AnswerKind::Scores::probabilities;
   if (loss == "binary_cross_entropy_with_logits") return AnswerKind::Scores::logit;   // each class by itself
   for (const char* each : {"softmax_cross_entropy", "softmax_cross_entropy_with_probabilities", "kl_divergence", "multi_class_hinge"})
     if (loss == each) return AnswerKind::Scores::logits;
@@ -80,7 +82,7 @@ AnswerKind answer_kind(const Objective& objective, const Objective::Comparison& 
   const int64_t scores = rule->class_numbers ? rule->width * rule->classes : rule->width;   // that answer the target
   if (kind.width == scores && (rule->class_numbers || one_hot)) {
     kind.classes = rule->classes > 1;
-    kind.scores = scores_of(comparison.loss);
+    kind.scores = scores_of(comparison);
     kind.width = rule->classes;
     kind.ignore = rule->ignore;
   } else if (kind.width == scores && rule->width == 1 && (trained_on_classes || may_be_classes)) {

@@ -34,6 +34,13 @@ std::vector<int64_t> dims_an_example(const TensorType& type) {
   return dims;
 }
 
+// What a constant is added to, which keeps a logarithm finite; else the formula itself.
+const Formula* without_constant(const Formula& formula) {
+  if (!formula.is_call("add")) return &formula;
+  const Formula &left = formula.operands[0], &right = formula.operands[1];
+  return right.is_call("constant") ? &left : left.is_call("constant") ? &right : &formula;
+}
+
 bool is_rows_of_batch(const TensorType& type) { return type.rank() > 0 && type.shape[0] == Dim{1, true}; }
 
 }  // namespace
@@ -150,12 +157,7 @@ Objective::Objective(const Network& network) : section_(*network.data().train())
   find_comparisons(loss);
   const auto accuracy_is_of = std::find_if(comparisons_.begin(), comparisons_.end(),
                                            [&](const Comparison& each) { return !has_targets() || each.target == target_; });
-  if (accuracy_is_of != comparisons_.end()) {
-    loss_op_ = accuracy_is_of->loss;
-    prediction_ = accuracy_is_of->output;
-  } else {
-    prediction_ = step_.output(Output::Role::output)->name;
-  }
+  prediction_ = accuracy_is_of != comparisons_.end() ? accuracy_is_of->output : step_.output(Output::Role::output)->name;
   const TensorType& type = step_.output(Output::Role::output, prediction_)->value.type();
   if (!is_rows_of_batch(type) && has_targets())
     fail("the loss of network `{}` is not over one row an example: its prediction is {}\nhelp: the batch size is the first dimension of "
@@ -188,15 +190,27 @@ void Objective::find_comparisons(const Formula& formula) {
   if (formula.kind != Formula::Kind::call) return;
   for (const Formula& operand : formula.operands) find_comparisons(operand);
   const OpDefinition* op = find_op(formula.name);
-  if (!op->target_type || formula.operands[0].kind == Formula::Kind::call || formula.operands[1].kind != Formula::Kind::name) return;
-  const Comparison found{op->name, name_in(step_, formula.operands[0]), formula.operands[1].name};
+  if (!op->target_type || formula.operands[1].kind != Formula::Kind::name) return;
+  const Formula* compared = &formula.operands[0];
+  const bool of_logarithm = compared->is_call("log");
+  if (of_logarithm) compared = without_constant(compared->operands[0]);
+  const TargetRule* rule = rule_of(formula.operands[1].name);
+  if (compared->kind == Formula::Kind::call || (of_logarithm && !(rule && rule->class_numbers))) return;
+  const Comparison found{op->name, name_in(step_, *compared), formula.operands[1].name, of_logarithm};
   const Output* output = step_.output(Output::Role::output, found.output);
   const auto is_known = [&](const ExampleInput& each) { return each.name() == found.target; };
-  const bool is_target = rule_of(found.target) || std::any_of(inputs_.begin(), inputs_.end(), is_known);
+  const bool is_target = rule || std::any_of(inputs_.begin(), inputs_.end(), is_known);
   const bool is_new = std::none_of(comparisons_.begin(), comparisons_.end(), [&](const Comparison& each) {
     return each.output == found.output && each.target == found.target;
   });
   if (output && is_target && is_new) comparisons_.push_back(found);
+}
+
+Objective::Comparison Objective::comparison() const {
+  const auto found = std::find_if(comparisons_.begin(), comparisons_.end(), [&](const Comparison& each) {
+    return each.output == prediction_ && each.target == target_;
+  });
+  return found != comparisons_.end() ? *found : Comparison{"", prediction_, target_};
 }
 
 const TargetRule* Objective::rule_of(const std::string& target) const {

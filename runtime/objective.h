@@ -58,12 +58,14 @@ class Objective {
   const std::string& prediction() const { return prediction_; }   // the output that the first loss is of, or the first one
   bool has_targets() const { return !fields_.empty(); }
   const TargetRule& targets() const { return fields_.front().rule; }
-  const std::string& loss() const { return loss_op_; }            // the op of the first loss in the formula; may be empty
-  // A loss in the formula that is of an output itself: its op, and the names of the output and of the target or input it is held against.
+  // A loss in the formula that is of an output itself, or of classes and its logarithm: its op, and the names of the output and of the
+  // target or input that it is held against.
   struct Comparison {
     std::string loss, output, target;
+    bool of_logarithm = false;
   };
   const std::vector<Comparison>& comparisons() const { return comparisons_; }   // in order, one for an output and a target
+  Comparison comparison() const;   // of prediction() and target()
   // Of a target; null for an input.
   const TargetRule* rule_of(const std::string& target) const;
   // Which one of the targets it is, from 0, in the order in which data fill them.
@@ -142,7 +144,7 @@ class Objective {
   std::vector<ExampleInput> inputs_;
   std::vector<Field> fields_;
   std::vector<Comparison> comparisons_;
-  std::string target_, prediction_, loss_op_;
+  std::string target_, prediction_;
   int64_t prediction_width_ = 1;      // numbers an example
   int64_t row_width_ = 1;             // numbers a label
   double threshold_ = 0.5;            // of a prediction of one number

@@ -143,7 +143,7 @@ EvaluationResult Objective::result(const Score& score, int64_t count) const {
 }
 
 double Objective::right_answers(std::span<const float> predictions, const Batch& batch, TargetKind kind, int64_t count) const {
-  if (kind == TargetKind::floats || !has_targets() || loss_op_.empty()) return std::nan("");
+  if (kind == TargetKind::floats || !has_targets() || comparison().loss.empty()) return std::nan("");
   const size_t rows = static_cast<size_t>(kind == TargetKind::labels ? count * targets().width : count);
   Answers answers;
   answers.width = kind == TargetKind::number ? 1 : row_width_;

@@ -94,7 +94,7 @@ class Predictor {
     const Output& first = *std::find_if(graph_.outputs.begin(), graph_.outputs.end(),
                                         [](const Output& output) { return output.role == Output::Role::output; });
     if (objective_) {
-      scheme_ = answer_kind(*objective_, {objective_->loss(), objective_->prediction(), objective_->target()}, model_);
+      scheme_ = answer_kind(*objective_, objective_->comparison(), model_);
       scheme_.classes &= is_one_an_example(scheme_);
       for (const Objective::Comparison& each : objective_->comparisons()) {
         AnswerKind kind = answer_kind(*objective_, each, model_);

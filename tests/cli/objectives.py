@@ -138,6 +138,25 @@ def two_class_heads():
     assert refused.returncode == 1 and "is no class that the network was trained on; is it `green`?" in refused.stderr, refused.stderr
 
 
+def probabilities():
+    """A network that returns a softmax, as imported ones do: accuracy, report and predictions are those of its logits."""
+    body = "  h = relu(batch_norm(dense(x, 16, bias=false)))\n"
+    x = floats(400, 3)
+    labels = np.digitize(x[:, 0], [-0.5, 0.5]).astype(np.int64)
+    data = arrays("shares.npz", x=x, labels=labels)
+    logits = model("logits", f"network logits(x: f32[N, 3]) {{\n{body}  return y = dense(h, 3)\n}}", "  loss = softmax_cross_entropy(labels)")
+    shares = model("shares", f"network shares(x: f32[N, 3]) {{\n{body}  return y = softmax(dense(h, 3))\n}}",
+                   "  loss = softmax_cross_entropy(log(y + 1e-07), labels)")
+    figures, weights = train(shares, data, sections=("Confusion",))
+    assert figures["test_accuracy"] > 0.85, figures
+    of_shares, of_logits = evaluate(shares, weights, data), evaluate(logits, weights, data)
+    assert of_shares["accuracy"] == of_logits["accuracy"] > 0.85 and abs(of_shares["loss"] - of_logits["loss"]) < 1e-4, (of_shares, of_logits)
+    answers = [list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", data).stdout)))
+               for path in (shares, logits)]
+    for a, b in zip(*answers):
+        assert a["prediction"] == b["prediction"] and abs(float(a["probability"]) - float(b["probability"])) < 1e-5, (a, b)
+
+
 def siamese():
     path = model("siamese", """block embed(x, first, second) { return matmul(relu(matmul(x, first)), second) }
 network siamese(left: f32[N, 8], right: f32[N, 8]) {
@@ -225,6 +244,6 @@ def balanced_classes():
     assert found[1] > found[0] + 0.1, found
 
 
-for test in (two_heads, two_class_heads, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
+for test in (two_heads, two_class_heads, probabilities, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
     test()
     print(f"ok {test.__name__}")
