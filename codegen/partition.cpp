@@ -1,5 +1,7 @@
 #include "codegen/partition.h"
 
+#include "ir/integers.h"
+
 #include <algorithm>
 #include <numeric>
 #include <unordered_set>
@@ -34,7 +36,7 @@ int64_t instructions(const Stmt& s) {
   if (s->kind != StmtKind::loop || s->loop_kind != loops::LoopKind::unrolled) return count;
   // Bounds that depend on other unrolled loops are not known here.
   int64_t begin = loops::as_integer(s->begin).value_or(0), end = loops::as_integer(s->end).value_or(begin + s->step);
-  return count * std::max<int64_t>(0, (end - begin + s->step - 1) / s->step);
+  return count * std::max<int64_t>(0, divide_up(end - begin, s->step));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class GraphBuilder {
   static GraphBuilder after(Graph& graph, const Node* node);
 
   Graph& graph() { return graph_; }
-  // Nodes made from here on carry this place and this provenance.
+  // Nodes made from here on carry this place.
   void at(const SourceRange& range) { range_ = range; }
   // The results of the next node get names from these stems, as far as they go.
   void named(std::vector<std::string> stems) { stems_ = std::move(stems); }

@@ -46,7 +46,6 @@ class Node {
   std::vector<Result> results;
   SourceRange range;
   int kernel = -1;  // the fused kernel this node belongs to, set by `fuse`; -1 before
-  std::vector<std::string> provenance;  // what became of this node on the way, for `bnc explain`
 
   bool is(const char* op_name) const;
   Value result(int index = 0) { return Value{this, index}; }

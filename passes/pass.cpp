@@ -6,7 +6,7 @@
 
 #include "ir/op.h"
 #include "ir/verify.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/integers.h"
 #include "passes/passes.h"
 
 namespace bnc {
@@ -16,8 +17,6 @@ namespace {
 
 constexpr int64_t alignment = 64;           // bytes: a cache line and the widest vector
 constexpr int64_t thread_alignment = 128;   // bytes: what hardware fetches together, so that threads do not share it
-
-int64_t round_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 constexpr int64_t most = int64_t{1} << 61;  // bytes of an area, so that no sum of two overflows
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include "runtime/dataset.h"
 #include "runtime/evaluator.h"
 #include "runtime/network.h"

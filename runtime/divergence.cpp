@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "ir/op.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include "runtime/finite.h"
 #include "runtime/network.h"
 #include "runtime/session.h"

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "ir/integers.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/session.h"
@@ -34,7 +35,7 @@ std::optional<EvaluationResult> evaluate_session(Session& session, const Objecti
   const BatchShape shape = objective.fit(data, batch_size);
   const auto start = std::chrono::steady_clock::now();
   Progress progress;
-  progress.steps = (data.count() + batch_size - 1) / batch_size;
+  progress.steps = divide_up(data.count(), batch_size);
   Objective::Score total = objective.no_score();
   Batch batch;
   std::vector<int64_t> indices;

@@ -2,7 +2,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
 #include "runtime/reference.h"

@@ -3,7 +3,7 @@
 
 #include "frontend/onnx/export.h"
 #include "frontend/onnx/onnx_writer.h"
-#include "passes/check_variances.h"
+#include "passes/graph/check_variances.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
 #include "runtime/weight_store.h"

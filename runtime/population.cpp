@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ir/builder.h"
+#include "ir/integers.h"
 #include "ir/ops/common.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
@@ -83,7 +84,7 @@ struct ProbedNetwork {
 
 // Batches as even as they can be, and none of a single example, so that none is too small to be normalized by itself.
 std::vector<int64_t> batch_sizes(int64_t count, int64_t batch) {
-  const int64_t needed = (count + batch - 1) / batch, batches = batch == 1 ? count : std::clamp<int64_t>(count / 2, 1, needed);
+  const int64_t needed = divide_up(count, batch), batches = batch == 1 ? count : std::clamp<int64_t>(count / 2, 1, needed);
   std::vector<int64_t> sizes(static_cast<size_t>(batches), count / batches);
   for (int64_t k = 0; k < count % batches; ++k) ++sizes[static_cast<size_t>(k)];
   return sizes;

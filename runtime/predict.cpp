@@ -3,6 +3,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "ir/integers.h"
 #include "runtime/answer_kind.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
@@ -46,7 +47,7 @@ class Predictor {
     const auto start = std::chrono::steady_clock::now();
     const int64_t all = data_.count(), batch = std::min(options_.batch, all);
     Progress progress;
-    progress.steps = (all + batch - 1) / batch;
+    progress.steps = divide_up(all, batch);
     for (int64_t first = 0; first < all; first += batch) {
       const int64_t count = std::min(batch, all - first);
       run_batch(first, count);

@@ -7,7 +7,7 @@
 
 #include "ir/evaluate.h"
 #include "ir/op.h"
-#include "passes/single_element.h"
+#include "passes/graph/single_element.h"
 #include "runtime/error.h"
 #include "runtime/reference.h"
 #include "runtime/weight_store.h"

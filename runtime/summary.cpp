@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "frontend/frontend.h"
-#include "passes/kernel_plan.h"
-#include "passes/rewrite.h"
+#include "passes/schedule/kernel_plan.h"
+#include "passes/graph/rewrite.h"
 #include "runtime/error.h"
 #include "runtime/network.h"
 

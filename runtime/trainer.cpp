@@ -4,7 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "passes/schedule.h"
+#include "ir/integers.h"
+#include "passes/optimizers/learning_rate.h"
 #include "runtime/class_weights.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
@@ -294,7 +295,7 @@ void Trainer::report_progress(const std::string& activity, double share) {
   progress.step = state_.step;
   progress.steps = steps_;
   progress.epoch = epoch();
-  progress.epochs = (steps_ + steps_an_epoch_ - 1) / steps_an_epoch_;
+  progress.epochs = divide_up(steps_, steps_an_epoch_);
   progress.loss = mean_loss(state_.epoch);
   progress.accuracy = state_.epoch.right / static_cast<double>(state_.epoch.batches * batch_);
   progress.rate = rate_of(state_.step);
@@ -304,7 +305,7 @@ void Trainer::report_progress(const std::string& activity, double share) {
     const double seconds_a_test = tests_ > 0 ? times_.tests / static_cast<double>(tests_) : 0;
     progress.examples_per_second = static_cast<double>(batch_) / seconds_a_step;
     progress.seconds_left = static_cast<double>(left) * seconds_a_step +
-                            static_cast<double>((left + test_interval_ - 1) / test_interval_) * seconds_a_test;
+                            static_cast<double>(divide_up(left, test_interval_)) * seconds_a_test;
   }
   const auto tested = std::find_if(state_.history.rbegin(), state_.history.rend(), [](const HistoryRow& row) { return row.tested; });
   if (tested != state_.history.rend()) {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "passes/schedule.h"
+#include "passes/optimizers/learning_rate.h"
 #include "runtime/dataset.h"
 #include "runtime/error.h"
 #include "runtime/model_identity.h"

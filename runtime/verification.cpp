@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "ir/op.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 #include "runtime/error.h"
 #include "runtime/reference.h"
 #include "runtime/session.h"

@@ -1,6 +1,7 @@
 // Where the windows of a pooling lie, for reference and lowering.
 #pragma once
 
+#include "ir/integers.h"
 #include "ir/ops/window.h"
 
 namespace bnc::ops {
@@ -30,7 +31,7 @@ struct CoveringWindow {
   loops::Expr local;  // the number of the element within it
   loops::Expr valid;  // whether there is such a window; absent where there always is
 };
-inline int64_t covering_windows(const PoolAxis& axis) { return (axis.kernel + axis.stride - 1) / axis.stride; }
+inline int64_t covering_windows(const PoolAxis& axis) { return divide_up(axis.kernel, axis.stride); }
 CoveringWindow covering_window(const PoolAxis& axis, const loops::Expr& i, int64_t j);
 
 // Calls visit(o, pooled, at, local) for every element of every window that is one of x: the window's index and position in

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ir/integers.h"
 #include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 
@@ -313,7 +314,7 @@ Tile choose_tile(const Lowering& lowering, std::optional<int64_t> rows, std::opt
   const TargetDescription& target = lowering.target;
   const int64_t row_count = rows.value_or(1 << 20);
   const int64_t spare = target.vector_registers >= 32 ? 3 : 1;   // broadcasts in flight
-  const int64_t vector_count = columns ? std::max<int64_t>(1, (*columns + target.float_lanes() - 1) / target.float_lanes()) : 1;
+  const int64_t vector_count = columns ? std::max<int64_t>(1, divide_up(*columns, target.float_lanes())) : 1;
   Tile best;
   double best_cycles = std::numeric_limits<double>::infinity();
   for (int64_t v = std::min(vector_count, least); v <= std::min(vector_count, most); ++v) {

@@ -3,6 +3,7 @@
 //
 // What the copy waits for, the products do not, and of a core that adds and compares beside its multiply-adds they take little.
 // Where windows overlap nothing is gained (docs/performance.md, "Batch norm around a convolution").
+#include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
 
 namespace bnc::lower {
@@ -38,9 +39,9 @@ void RowContraction::stage_ahead(const TileShape& tile, const Place& place, cons
   const int64_t tiles = plan_.rows_per_task / tile.rows(), vectors = window_.vectors(lowering_.target.float_lanes()),
                 all_tiles = panel_count(part_) * tiles, all = all_tiles * steps.count;
   BNC_CHECK(plan_.rows_per_task % tile.rows() == 0, "a chunk of uneven tiles staged ahead");
-  int64_t each = (vectors + all - 1) / all;
+  int64_t each = divide_up(vectors, all);
   while (vectors % each != 0) ++each;
-  const int64_t shares = vectors / each, stretches = (shares + all_tiles - 1) / all_tiles, without = steps.count - stretches;
+  const int64_t shares = vectors / each, stretches = divide_up(shares, all_tiles), without = steps.count - stretches;
   Expr tile_number = column_ / Expr(width_) * Expr(tiles);
   if (tiles > 1) tile_number = tile_number + (place.result - ranges_.row_begin) / Expr(tile.rows());
   const std::string name = lowering_.fresh("number");

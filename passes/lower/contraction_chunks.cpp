@@ -1,4 +1,5 @@
 // What a task copies of the left operand at a time: chunks of its rows, whose windows stay near the first cache.
+#include "ir/integers.h"
 #include "passes/lower/contraction_space.h"
 
 namespace bnc::lower {

@@ -1,4 +1,5 @@
 // The loops around the register tile: what a task owns, blocks, panels, rows.
+#include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
 
 #include <algorithm>
@@ -22,7 +23,7 @@ RowContraction::RowContraction(Lowering& lowering, const Stage& stage, const Ran
       left_strides_(row_major(form_.left)) {
   flat_ = std::all_of(stage.roots.begin() + 1, stage.roots.end(),
                       [&](const Node* root) { return operands_read_flat_rows(lowering, *root); });
-  panels_ = ranges.columns ? (*ranges.columns + width_ - 1) / width_ : plan.columns_per_task / width_;
+  panels_ = ranges.columns ? divide_up(*ranges.columns, width_) : plan.columns_per_task / width_;
   result_rows_ = row_major(form_.result);
   for (int64_t& stride : result_rows_) stride /= *lowering.fixed(form_.result.back());
 }
@@ -95,7 +96,7 @@ void RowContraction::find_spans(std::vector<Stmt>& out) {
 Span RowContraction::slice_of(const Dim& dim, std::vector<Stmt>& out) const {
   const int64_t block = plan_.blocked_reduction == 1 ? plan_.reduction_block : 1, slices = plan_.slices;
   if (const auto all = lowering_.fixed(dim)) {
-    const int64_t length = ((*all + block - 1) / block + slices - 1) / slices * block;
+    const int64_t length = divide_up(divide_up(*all, block), slices) * block;
     const Expr begin = slice_ * Expr(length);
     if (length * slices == *all) return {begin, Expr(length), length};
     return {begin, lowering_.bind("count", loops::binary(loops::BinaryOp::minimum, Expr(length), Expr(*all) - begin), out), length};
@@ -186,7 +187,7 @@ Expr RowContraction::all_partial_rows() const {
 
 int64_t RowContraction::panels_of(size_t p) const {
   return form_.parts[p].space.back() == form_.result.back() ? panels_
-                                                            : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_;
+                                                            : divide_up(*lowering_.fixed(form_.parts[p].space.back()), width_);
 }
 
 // Where the current panel's sums begin.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/integers.h"
 #include "passes/lower/elements.h"
 
 namespace bnc::lower {
@@ -46,7 +47,7 @@ class RightPacking {
     return count;
   }
   int64_t columns(size_t p) const { return *lowering_.fixed(form_.parts[p].space.back()); }
-  int64_t panels(size_t p) const { return (columns(p) + width_ - 1) / width_; }
+  int64_t panels(size_t p) const { return divide_up(columns(p), width_); }
 
   // A constant is packed now, into another one.
   int constant(int source) {

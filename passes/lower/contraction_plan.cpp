@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/integers.h"
 #include "passes/lower/contraction_space.h"
 #include "passes/lower/contraction_pack.h"
 

@@ -1,5 +1,6 @@
 // Prefetching: during the arithmetic of a tile, the lines that it, the next tile and the next task will use, each about once, so
 // that arithmetic hides the memory. What was measured: docs/performance.md, "Prefetching".
+#include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
 
 #include <algorithm>
@@ -8,7 +9,7 @@ namespace bnc::lower {
 
 constexpr int64_t cache_line = 16;   // elements
 
-static int64_t lines_of(int64_t elements) { return (elements + cache_line - 1) / cache_line; }
+static int64_t lines_of(int64_t elements) { return divide_up(elements, cache_line); }
 
 static void append_new(std::vector<int>& all, const std::vector<int>& more) {
   for (int id : more) {
@@ -64,7 +65,7 @@ RowContraction::Steps RowContraction::steps_of(const ReductionLoops& reduction, 
 // Of so many things, each step has its share in turn; where there are fewer than steps, some steps in a row have the same.
 RowContraction::Share RowContraction::Steps::share(int64_t things) const {
   if (things >= count) {
-    const int64_t each = (things + count - 1) / count;
+    const int64_t each = divide_up(things, count);
     return {number * Expr(each), each};
   }
   if (things <= 0 || count % things == 0) return {number / Expr(count / std::max<int64_t>(things, 1)), 1};
@@ -143,7 +144,7 @@ void RowContraction::prefetch_staging(const TileShape& tile, const Place& place,
   const int64_t a_row = distance_to_next() / plan_.rows_per_task, panels = panel_count(part_);
   if (a_row == 0) return;
   const Expr rows_before = column_ / Expr(width_) * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin);
-  const Share lines = steps.share(lines_of((tile.rows() * a_row + panels - 1) / panels));
+  const Share lines = steps.share(lines_of(divide_up(tile.rows() * a_row, panels)));
   const Expr begin = first_place().source + Expr(distance_to_next()) + rows_before * Expr(a_row) / Expr(panels) +
                      lines.first * Expr(cache_line);
   for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, lines.count, far(), out);

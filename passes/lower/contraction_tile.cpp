@@ -1,4 +1,5 @@
 // The register tile, and what is computed from its sums.
+#include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
 
 #include <algorithm>

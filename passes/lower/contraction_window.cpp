@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ir/integers.h"
 #include "passes/lower/elements.h"
 
 namespace bnc::lower {
@@ -139,7 +140,7 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
   for (size_t d = rank; d-- > 1;) {
     window.stride[d - 1] = window.stride[d] * window.extent[d];
     if (d != rank - 1) continue;
-    if (vectors) window.stride[d - 1] = (window.stride[d - 1] + lanes - 1) / lanes * lanes;
+    if (vectors) window.stride[d - 1] = round_up(window.stride[d - 1], lanes);
     if (window.stride[d - 1] % conflicting_stride == 0) window.stride[d - 1] += cache_line;
   }
   int64_t apart = 1;   // columns in the window

@@ -1,5 +1,7 @@
 #include "passes/lower/lowering.h"
 
+#include "ir/integers.h"
+
 #include <fmt/format.h>
 
 namespace bnc::lower {
@@ -144,7 +146,7 @@ static std::vector<ColumnRun> unbroken_runs(const Lowering& lowering, const Rang
     }
     if (rest > 0) add(begin, begin + Expr(rest), 1, 1, rest > 1, false);
   } else if (rest > 0) {
-    const int64_t tail_vectors = (rest + lanes - 1) / lanes;
+    const int64_t tail_vectors = divide_up(rest, lanes);
     add(begin, begin + Expr(rest), static_cast<int>(tail_vectors), lanes, false, rest % lanes != 0);
   }
   return runs;

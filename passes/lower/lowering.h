@@ -11,9 +11,9 @@
 
 #include "ir/loops.h"
 #include "ir/op.h"
-#include "passes/kernel_plan.h"
+#include "passes/schedule/kernel_plan.h"
 #include "passes/pass.h"
-#include "passes/recompute.h"
+#include "passes/schedule/recompute.h"
 
 namespace bnc::lower {
 
@@ -24,7 +24,6 @@ inline void append(std::vector<Stmt>& out, std::vector<Stmt> more) {
   out.insert(out.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Identity of a value, usable as a key.
 struct ValueHash {
@@ -55,7 +54,7 @@ class Lowering {
   loops::Program program;
   std::unordered_map<Value, int, ValueHash> buffers;                      // where a stored value is read
   std::unordered_map<Value, std::vector<int>, ValueHash> also_stored_to;  // further buffers it is written to
-  std::unordered_map<const Node*, int> inlined;                           // nodes computed where they are read -> 1
+  std::unordered_set<const Node*> inlined;                               // nodes computed where they are read
   // Contractions whose sums lie in slices: to be added up where they are read.
   struct Slices {
     int sums;         // buffer: of each slice the elements of the result

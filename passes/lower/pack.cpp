@@ -5,6 +5,7 @@
 // ways or pages, and is needed where the columns of the right operand do not lie side by side.
 #include <algorithm>
 
+#include "ir/integers.h"
 #include "passes/lower/contraction.h"
 #include "passes/lower/elements.h"
 
@@ -125,7 +126,7 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   const auto columns = lowering.fixed(space.back());
   const int64_t rows = product(lowering, row_shape).value_or(1), depth = product(lowering, operand.contraction.reduction).value_or(64);
   if (!columns) return packing;
-  const int64_t width = static_cast<int64_t>(tile.vectors) * lowering.target.float_lanes(), panels = (*columns + width - 1) / width;
+  const int64_t width = static_cast<int64_t>(tile.vectors) * lowering.target.float_lanes(), panels = divide_up(*columns, width);
 
   const bool adjacent = columns_adjacent(operand);
   const bool large = depth * *columns * 4 >= lowering.target.l2_bytes / 2 || (*columns * 4 % 4096 == 0 && depth >= 64);
@@ -141,7 +142,7 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   }
   const auto row_count = product(lowering, row_shape);
   if (rows_start_on_tiles && row_count && node.operands[0].node->kernel != node.kernel && panels >= 4 && depth >= 512) {
-    const int64_t blocks = (*row_count + tile.rows - 1) / tile.rows;
+    const int64_t blocks = divide_up(*row_count, tile.rows);
     packing.left = lowering.arena_buffer(node.results[0].name + ".left",
                                          times(lowering, operand.contraction.reduction, blocks * tile.rows));
     const std::string task = lowering.fresh("block");

@@ -9,6 +9,7 @@
 // in scratch, each block's sum by itself, and a pass over those finishes them.
 #pragma once
 
+#include "ir/integers.h"
 #include "passes/lower/contraction_window.h"
 #include "passes/lower/elements.h"
 #include "passes/lower/tall_reduction.h"
@@ -61,7 +62,7 @@ class RowContraction {
   int64_t panel_elements(size_t p) const;
   // Panels of a group: staged those of the task, packed all.
   int64_t panel_count(size_t p) const {
-    return plan_.stage_right ? panels_of(p) : (*lowering_.fixed(form_.parts[p].space.back()) + width_ - 1) / width_;
+    return plan_.stage_right ? panels_of(p) : divide_up(*lowering_.fixed(form_.parts[p].space.back()), width_);
   }
   int64_t packed_depth(const FormPart& part) const;
   Expr first_column() const { return part().space.back() == form_.result.back() ? ranges_.column_begin : Expr(0); }

@@ -24,7 +24,7 @@ class StageMaker {
 
   std::vector<Stage> run() {
     for (auto it = nodes_.rbegin(); it != nodes_.rend(); ++it) {
-      if (is_inline(**it)) lowering_.inlined[*it] = 1;
+      if (is_inline(**it)) lowering_.inlined.insert(*it);
     }
     store_what_is_large();
     for (Node* node : nodes_) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/integers.h"
 #include "passes/lower/contraction_form.h"
 
 namespace bnc::lower {
@@ -28,14 +29,14 @@ TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t blo
       stage_(stage),
       whole_(ranges_of(lowering, stage.space(), Region{})),
       block_rows_(block_rows),
-      blocks_((whole_.rows.value_or(0) + block_rows - 1) / block_rows),
+      blocks_(divide_up(whole_.rows.value_or(0), block_rows)),
       stride_(blocks_ | 1) {
   BNC_CHECK(whole_.rows && whole_.columns, "a reduction shared among tasks over an unknown number of rows or columns");
   const int64_t lanes = lowering.target.float_lanes();
   for (Node* root : stage.roots) {
     for (const std::string& name : names(*root)) {
       partial_[{root, name}] = lowering.arena_buffer(root->results[0].name + "." + name,
-                                                     Dim{stride_ * ((*whole_.columns + lanes - 1) / lanes * lanes)});
+                                                     Dim{stride_ * round_up(*whole_.columns, lanes)});
     }
   }
 }
@@ -53,7 +54,7 @@ loops::Kernel TallReduction::merge_kernel() {
   const ColumnRun run = vector_run();
   loops::Kernel kernel;
   kernel.name = lowering_.fresh(stage_.roots.front()->results[0].name + "_merge");
-  kernel.tasks = (*whole_.columns + run.lanes - 1) / run.lanes;
+  kernel.tasks = divide_up(*whole_.columns, run.lanes);
   kernel.task_variable = lowering_.fresh("task");
   const Expr column = loops::variable(kernel.task_variable) * Expr(run.lanes);
   std::vector<Stmt> out;

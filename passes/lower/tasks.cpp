@@ -1,5 +1,7 @@
 #include "passes/lower/tasks.h"
 
+#include "ir/integers.h"
+
 #include <algorithm>
 
 namespace bnc::lower {
@@ -83,7 +85,7 @@ class Chooser {
   // How many vectors wide a task's panel of columns is: the register tile's width, narrow enough for two tasks at least.
   int64_t panel_vectors() const {
     const int lanes = lowering_.target.float_lanes();
-    const int64_t vectors = (tasks_.columns + lanes - 1) / lanes;
+    const int64_t vectors = divide_up(tasks_.columns, lanes);
     const int64_t most = partition_ == Partition::columns ? std::max<int64_t>(1, (vectors + 1) / 2) : 7;
     const auto heaviest = std::max_element(kernel_.stages.begin(), kernel_.stages.end(),
                                            [](const Stage& a, const Stage& b) { return work_of_stage(a) < work_of_stage(b); });
@@ -151,8 +153,8 @@ class Chooser {
     const int64_t scale = unit_rows(head);
     const auto units = lowering_.fixed(tasks_.units);
     const int64_t wanted = units ? std::max<int64_t>(*units * scale / 8, 1) : few;
-    const int64_t rows = std::max<int64_t>(1, (std::min(wanted, few) + tile - 1) / tile) * tile;
-    return (rows + scale - 1) / scale;
+    const int64_t rows = std::max<int64_t>(1, divide_up(std::min(wanted, few), tile)) * tile;
+    return divide_up(rows, scale);
   }
 
   Lowering& lowering_;

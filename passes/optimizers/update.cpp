@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include "passes/optimizers/optimizer.h"
-#include "passes/rewrite.h"
-#include "passes/schedule.h"
-#include "passes/step_counter.h"
+#include "passes/graph/rewrite.h"
+#include "passes/optimizers/learning_rate.h"
+#include "passes/optimizers/step_counter.h"
 
 namespace bnc {
 

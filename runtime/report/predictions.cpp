@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/integers.h"
 #include "runtime/dataset.h"
 #include "runtime/png.h"
 #include "runtime/report/collectors.h"
@@ -32,8 +33,8 @@ std::string image_of(const Dataset& data, int64_t example) {
   const std::vector<int64_t>& dims = data.example_dims();
   const bool is_image = dims.size() == 3 && (dims[2] == 1 || dims[2] == 3);
   if (!is_image) return "";
-  const int64_t step = (std::max(dims[0], dims[1]) + most_pixels - 1) / most_pixels, rows = (dims[0] + step - 1) / step,
-                columns = (dims[1] + step - 1) / step;
+  const int64_t step = divide_up(std::max(dims[0], dims[1]), most_pixels), rows = divide_up(dims[0], step),
+                columns = divide_up(dims[1], step);
   const std::vector<uint8_t> all = bytes_of(data.data(), example);
   std::vector<uint8_t> pixels;
   for (int64_t row = 0; row < rows; ++row) {

@@ -8,8 +8,8 @@
 #include "ir/op.h"
 #include "ir/print.h"
 #include "ir/verify.h"
-#include "passes/check_variances.h"
-#include "passes/single_element.h"
+#include "passes/graph/check_variances.h"
+#include "passes/graph/single_element.h"
 #include "tests/fuzz/check_parts.h"
 #include "tests/fuzz/children.h"
 

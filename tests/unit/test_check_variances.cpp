@@ -1,6 +1,6 @@
 // Stored variances below zero (bn-stored-variance): refused or set to zero, never silently used.
 #include "support/random_network.h"
-#include "passes/check_variances.h"
+#include "passes/graph/check_variances.h"
 
 using namespace bnc;
 using namespace bnc::test;

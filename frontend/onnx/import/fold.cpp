@@ -10,6 +10,7 @@
 #include "frontend/onnx/import/fold_numbers.h"
 #include "frontend/onnx/import/known.h"
 #include "frontend/onnx/import/shapes.h"
+#include "ir/integers.h"
 #include "ir/shape_limits.h"
 #include "ir/tensor.h"
 

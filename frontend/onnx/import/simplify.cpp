@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/builder.h"
+#include "ir/integers.h"
 
 namespace bnc::onnx {
 
@@ -226,7 +227,7 @@ bool pads_same(const Node& node) {
   for (size_t k = 0; k < spatial; ++k) {
     const int64_t size = image[k + 1].factor, stride = setting_along(node, "stride", k);
     const int64_t span = (weight[k].factor - 1) * setting_along(node, "dilation", k) + 1;
-    const int64_t total = std::max<int64_t>(0, ((size + stride - 1) / stride - 1) * stride + span - size);
+    const int64_t total = std::max<int64_t>(0, (divide_up(size, stride) - 1) * stride + span - size);
     if (transposed && (span != stride || given[2 * k] || given[2 * k + 1] || setting_along(node, "output_padding", k))) return false;
     if (!transposed && (given[2 * k] != total / 2 || given[2 * k + 1] != total - total / 2)) return false;
   }

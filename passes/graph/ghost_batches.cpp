@@ -1,4 +1,4 @@
-#include "passes/ghost_batches.h"
+#include "passes/graph/ghost_batches.h"
 
 #include <algorithm>
 #include <numeric>

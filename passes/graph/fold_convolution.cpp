@@ -4,9 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "ir/integers.h"
 #include "ir/ops/convolution_form.h"
-#include "passes/channels.h"
-#include "passes/fold_rules.h"
+#include "passes/graph/channels.h"
+#include "passes/graph/fold_rules.h"
 
 namespace bnc {
 
@@ -40,11 +41,10 @@ struct Border {
 };
 
 Border border_of(const ops::Window& window) {
-  const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t output = window.output();
-  const int64_t before = std::min(output, ceil_div(window.before, window.stride));
+  const int64_t before = std::min(output, divide_up(window.before, window.stride));
   const int64_t room = window.input + window.before - (window.span() - 1);   // the first place at which the window ends behind the image
-  const int64_t behind = output - std::clamp<int64_t>(ceil_div(std::max<int64_t>(room, 0), window.stride), 0, output);
+  const int64_t behind = output - std::clamp<int64_t>(divide_up(std::max<int64_t>(room, 0), window.stride), 0, output);
   if (before + behind >= output) return {std::min(before, output - 1), output, window.input};
   const int64_t count = before + 1 + behind;
   return {before, count, window.input - window.stride * (output - count)};

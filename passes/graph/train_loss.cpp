@@ -1,4 +1,4 @@
-#include "passes/train_loss.h"
+#include "passes/graph/train_loss.h"
 
 #include <fmt/format.h>
 

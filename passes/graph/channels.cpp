@@ -1,10 +1,10 @@
-#include "passes/channels.h"
+#include "passes/graph/channels.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

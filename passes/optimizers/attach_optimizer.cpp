@@ -3,7 +3,7 @@
 
 #include "passes/optimizers/optimizer.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

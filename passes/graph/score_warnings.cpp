@@ -1,4 +1,4 @@
-#include "passes/score_warnings.h"
+#include "passes/graph/score_warnings.h"
 
 #include <fmt/format.h>
 

@@ -4,7 +4,7 @@
 
 #include "ir/ops/common.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

@@ -1,7 +1,8 @@
-#include "passes/kernel_plan.h"
+#include "passes/schedule/kernel_plan.h"
 
 #include <algorithm>
 
+#include "ir/integers.h"
 #include "passes/lower/contraction.h"
 
 namespace bnc {
@@ -204,7 +205,7 @@ void KernelPlan::add(Node* node) {
 // What one of two threads does alone when the panels of columns do not divide evenly.
 double KernelPlan::idle_work(const Node& contraction) const {
   const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(nominal_batch)),
-                vectors = (columns + lanes_ - 1) / lanes_;
+                vectors = divide_up(columns, lanes_);
   return work_of(contraction, batch_) * (static_cast<double>((vectors + 1) / 2) / static_cast<double>(vectors) - 0.5);
 }
 

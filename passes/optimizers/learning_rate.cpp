@@ -1,4 +1,4 @@
-#include "passes/schedule.h"
+#include "passes/optimizers/learning_rate.h"
 
 #include <algorithm>
 #include <fmt/format.h>

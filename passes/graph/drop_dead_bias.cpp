@@ -1,13 +1,13 @@
 // drop-dead-bias: a training batch norm subtracts the batch's mean, and with it any bias in front (bn-dead-bias). So does the instance
-// norm that ghost batches become (passes/ghost_batches.h).
+// norm that ghost batches become (passes/graph/ghost_batches.h).
 #include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "ir/ops/common.h"
-#include "passes/channels.h"
-#include "passes/fold_rules.h"
+#include "passes/graph/channels.h"
+#include "passes/graph/fold_rules.h"
 #include "passes/passes.h"
 
 namespace bnc {

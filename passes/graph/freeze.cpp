@@ -2,8 +2,8 @@
 
 #include "ir/ops/common.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
-#include "passes/single_element.h"
+#include "passes/graph/rewrite.h"
+#include "passes/graph/single_element.h"
 
 namespace bnc {
 

@@ -1,4 +1,4 @@
-#include "passes/fold_rules.h"
+#include "passes/graph/fold_rules.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 
 #include "ir/evaluate.h"
 #include "ir/ops/pooling.h"
-#include "passes/channels.h"
+#include "passes/graph/channels.h"
 
 namespace bnc {
 

@@ -15,7 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "passes/access.h"
+#include "passes/schedule/access.h"
 
 namespace bnc {
 
@@ -52,7 +52,6 @@ class KernelPlan {
   bool contains(const Node* node) const { return members_.count(node) != 0; }
   bool empty() const { return nodes_.empty(); }
   const std::vector<Node*>& nodes() const { return nodes_; }
-  double work() const { return work_; }
 
   // Whether a task that reads an operand this way reads only what it owns itself, however the kernel is going to be split.
   bool stays_in_task(const Access& access) const;

@@ -1,9 +1,9 @@
-#include "passes/single_element.h"
+#include "passes/graph/single_element.h"
 
 #include <fmt/format.h>
 
 #include "ir/ops/statistics.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

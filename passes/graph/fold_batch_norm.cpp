@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "ir/ops/common.h"
-#include "passes/check_variances.h"
-#include "passes/fold_rules.h"
+#include "passes/graph/check_variances.h"
+#include "passes/graph/fold_rules.h"
 #include "passes/passes.h"
 
 namespace bnc {

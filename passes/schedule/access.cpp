@@ -1,4 +1,4 @@
-#include "passes/access.h"
+#include "passes/schedule/access.h"
 
 #include <fmt/format.h>
 

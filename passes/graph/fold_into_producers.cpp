@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include "ir/ops/common.h"
-#include "passes/channels.h"
-#include "passes/fold_rules.h"
+#include "passes/graph/channels.h"
+#include "passes/graph/fold_rules.h"
 
 namespace bnc {
 

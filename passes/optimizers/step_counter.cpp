@@ -1,4 +1,4 @@
-#include "passes/step_counter.h"
+#include "passes/optimizers/step_counter.h"
 
 #include "ir/builder.h"
 

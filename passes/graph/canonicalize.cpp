@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "ir/ops/common.h"
-#include "passes/channels.h"
+#include "passes/graph/channels.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

@@ -1,11 +1,11 @@
-#include "passes/recompute.h"
+#include "passes/schedule/recompute.h"
 
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 
 #include "ir/builder.h"
-#include "passes/kernel_plan.h"
+#include "passes/schedule/kernel_plan.h"
 
 namespace bnc {
 namespace {

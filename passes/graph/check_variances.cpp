@@ -1,4 +1,4 @@
-#include "passes/check_variances.h"
+#include "passes/graph/check_variances.h"
 
 #include <algorithm>
 

@@ -1,12 +1,13 @@
 // lower-to-loops: one loop nest a kernel.
 //
 // Each kernel of the fused graph becomes stages (passes/lower/stages.cpp), its work is split into tasks as its plan says
-// (passes/kernel_plan.h), and each stage's loops run over the part a task owns.
+// (passes/schedule/kernel_plan.h), and each stage's loops run over the part a task owns.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
+#include "ir/integers.h"
 #include "passes/lower/elements.h"
 #include "passes/lower/tall_reduction.h"
 #include "passes/lower/tasks.h"
@@ -275,7 +276,7 @@ class Driver {
       });
       if (!reads_tile) continue;
       const int64_t width = planned->second.tile.vectors * lowering_.target.float_lanes();
-      reduction.use_tiles((planned->second.columns_per_task + width - 1) / width * width);
+      reduction.use_tiles(round_up(planned->second.columns_per_task, width));
       riders.insert(stage);
     }
     return riders;

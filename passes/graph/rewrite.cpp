@@ -1,4 +1,4 @@
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 #include <algorithm>
 #include <cctype>

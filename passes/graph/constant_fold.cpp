@@ -8,7 +8,7 @@
 #include "ir/evaluate_weights.h"
 #include "ir/ops/common.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
+#include "passes/graph/rewrite.h"
 
 namespace bnc {
 
@@ -132,7 +132,6 @@ class Folder {
     if (evaluator_) cx_.weights->set(name, evaluator_->rounded(value));
     const Value folded =
         GraphBuilder::before(graph_, value.node).parameter(name, value.type(), Symbol{"zeros", {{"trainable", false}}}, false);
-    folded.node->provenance = value.node->provenance;
     note_origins(*folded.node);
     return folded;
   }

@@ -9,9 +9,9 @@
 #include <unordered_set>
 
 #include "ir/builder.h"
-#include "passes/kernel_plan.h"
+#include "passes/schedule/kernel_plan.h"
 #include "passes/passes.h"
-#include "passes/recompute.h"
+#include "passes/schedule/recompute.h"
 
 namespace bnc {
 namespace {

@@ -4,13 +4,13 @@
 #include <unordered_map>
 
 #include "ir/ops/common.h"
-#include "passes/ghost_batches.h"
+#include "passes/graph/ghost_batches.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
-#include "passes/score_warnings.h"
-#include "passes/single_element.h"
-#include "passes/step_counter.h"
-#include "passes/train_loss.h"
+#include "passes/graph/rewrite.h"
+#include "passes/graph/score_warnings.h"
+#include "passes/graph/single_element.h"
+#include "passes/optimizers/step_counter.h"
+#include "passes/graph/train_loss.h"
 
 namespace bnc {
 
