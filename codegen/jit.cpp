@@ -76,7 +76,7 @@ struct CompiledPart {
 // One part of a program as an object file; each call has an LLVM context of its own.
 CompiledPart compile_part(const loops::Program& program, const TargetDescription& target, const ModuleOptions& options, bool quick) {
   CompiledPart part;
-  Stopwatch watch;
+  LapTimer watch;
   llvm::LLVMContext context;
   auto machine = make_target_machine(target, /*position_independent=*/true, quick);
   auto module = build_module(context, program, target, *machine, options);
@@ -95,7 +95,7 @@ class JitProgram : public CompiledProgram {
     auto tell = [&](const char* stage, double milliseconds) {
       if (jit_options.on_time) jit_options.on_time(stage, milliseconds);
     };
-    Stopwatch watch;
+    LapTimer watch;
     loops::verify(program);
     loops::verify_placement(program);
     tell("verify loops", watch.lap());

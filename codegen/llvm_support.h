@@ -61,7 +61,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 std::string emit_file(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type, int64_t expected_bytes = 0);
 
 // Milliseconds since it was made, or since the last lap.
-class Stopwatch {
+class LapTimer {
  public:
   double lap() {
     const Clock::time_point now = Clock::now();

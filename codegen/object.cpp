@@ -56,7 +56,7 @@ struct Compilation {
     auto tell = [&](const char* stage, double milliseconds) {
       if (on_time) on_time(stage, milliseconds);
     };
-    Stopwatch watch;
+    LapTimer watch;
     loops::verify(program);
     loops::verify_placement(program);
     tell("verify loops", watch.lap());
@@ -122,7 +122,7 @@ std::string emit_object(const loops::Program& program, const TargetDescription& 
   ConstantBlock block = plan_constants(program, functions);
   block.large = block.bytes >= object.large_constants;
   Compilation compilation(program, target, &object, functions, &block, object.on_time);
-  Stopwatch watch;
+  LapTimer watch;
   std::string bytes = emit_file(*compilation.module, *compilation.machine, llvm::CodeGenFileType::ObjectFile, block.bytes + room_for_code);
   if (object.on_time) object.on_time("generate machine code", watch.lap());
   if (block.bytes == 0) return bytes;

@@ -46,7 +46,7 @@ class OpCall {
 
  private:
   // What the caller said of one operand.
-  struct Slot {
+  struct OperandSlot {
     std::vector<Value> values;             // several for the variadic operand
     std::optional<Symbol> initializer;
     bool absent = false;
@@ -124,7 +124,7 @@ class OpCall {
       fail_at(argument.value->range,
               fmt::format("`{}` takes {}, but more tensors are given", op_.name, counted(op_.operands.size(), "operand")), takes());
     }
-    Slot& slot = slots_[next_operand_];
+    OperandSlot& slot = slots_[next_operand_];
     slot.argument = &argument;
     slot.values.push_back(value);
     if (!op_.operands[next_operand_].variadic) ++next_operand_;
@@ -173,7 +173,7 @@ class OpCall {
 
   void keyword_operand(int index, const Argument& argument) {
     const OperandSpec& spec = op_.operands[index];
-    Slot& slot = slots_[index];
+    OperandSlot& slot = slots_[index];
     if (slot.given()) twice(argument, slot.argument->value->range);
     slot.argument = &argument;
     const Strings initializers = spec.parameter ? find_op("parameter")->attribute("initializer")->choices : Strings{};
@@ -249,7 +249,7 @@ class OpCall {
     }
     for (size_t k = 0; k < op_.operands.size(); ++k) {
       const OperandSpec& spec = op_.operands[k];
-      const Slot& slot = slots_[k];
+      const OperandSlot& slot = slots_[k];
       if (!slot.values.empty()) operands_.insert(operands_.end(), slot.values.begin(), slot.values.end());
       else operands_.push_back(spec.parameter && !slot.absent ? make(spec, slot) : Value{});
     }
@@ -262,7 +262,7 @@ class OpCall {
     return InferContext(op_, operands, attributes_, call_.range, elaborator_.graph_.batch_symbol);
   }
 
-  Value make(const OperandSpec& spec, const Slot& slot) {
+  Value make(const OperandSpec& spec, const OperandSlot& slot) {
     std::vector<Value> before = operands_;
     before.resize(op_.operands.size());
     const ParameterRule& rule = *spec.parameter;
@@ -309,7 +309,7 @@ class OpCall {
   Elaborator& elaborator_;
   const OpDefinition& op_;
   const Expression& call_;
-  std::vector<Slot> slots_;
+  std::vector<OperandSlot> slots_;
   std::vector<Value> operands_;
   AttributeMap attributes_;
   std::map<std::string, SourceRange> places_;  // where each attribute and keyword was given

@@ -21,8 +21,8 @@ double milliseconds(Clock::duration duration) { return std::chrono::duration<dou
 // Every input filled with random data: floats in [0, 1), class numbers below `classes`.
 void fill_inputs(Session& session, int64_t classes) {
   RandomStream random(1, "bench");
-  for (const Slot& slot : session.data().slots) {
-    if (slot.kind != Slot::Kind::input) continue;
+  for (const ArgumentSlot& slot : session.data().slots) {
+    if (slot.kind != ArgumentSlot::Kind::input) continue;
     if (slot.type.dtype == DType::f32) {
       for (float& value : session.input_floats(slot.name)) value = static_cast<float>(random.uniform());
     } else {

@@ -18,7 +18,7 @@ void run_examples(Session& session, const Objective& objective, const Dataset& d
   fill_batch(data, indices, shape, batch);
   inside.set_batch(count);
   for (const auto& [name, numbers] : objective.bindings(batch, shape.targets)) {
-    Slot* input = inside.find(name, Slot::Kind::input);
+    ArgumentSlot* input = inside.find(name, ArgumentSlot::Kind::input);
     if (!input) continue;   // inference has no targets
     std::memcpy(input->pointer, numbers, static_cast<size_t>(count) * input->memory.bytes() / static_cast<size_t>(inside.capacity));
     input->batch = count;

@@ -155,7 +155,7 @@ class Predictor {
     inside.set_batch(count);
     fill_batch(data_, indices_, {.batch = count, .targets = TargetKind::floats}, batch_);
     for (size_t k = 0; k < inputs_.size(); ++k) {
-      Slot& input = inside.input(inputs_[k]);
+      ArgumentSlot& input = inside.input(inputs_[k]);
       const AlignedVector<float>& numbers = k == 0 ? batch_.x : batch_.others[k - 1].floats;
       std::copy(numbers.begin(), numbers.end(), input.floats());
       input.batch = count;

@@ -106,7 +106,7 @@ Session::Data::Data(const Network::Data& network, const CompileOptions& options,
   make_slots(program, compilation.graph);
   if (options.mode == Mode::infer) order_slots(network.graph());
   if (options.mode == Mode::train)
-    for (Slot& slot : slots) slot.ignored = ignored_labels(network, slot.name);
+    for (ArgumentSlot& slot : slots) slot.ignored = ignored_labels(network, slot.name);
   if (fixed_batch) set_batch(*fixed_batch);
   else refusal_of_one = refusal_of_one_example(network.graph());
   fill_slots(compilation.graph, compilation.context.weights ? compilation.weights : weights);
@@ -127,10 +127,10 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
     if (output.role != Output::Role::update)
       outputs.emplace(is_output ? "output/" + output.name : is_gradient ? "grad/" + output.name : "loss", &output);
   }
-  for (Slot& slot : slots) {
+  for (ArgumentSlot& slot : slots) {
     if (const auto found = sources.find(slot.name); found != sources.end()) {
       const Node& source = *found->second;
-      slot.kind = source.is("input") ? Slot::Kind::input : source.is("parameter") ? Slot::Kind::parameter : Slot::Kind::state;
+      slot.kind = source.is("input") ? ArgumentSlot::Kind::input : source.is("parameter") ? ArgumentSlot::Kind::parameter : ArgumentSlot::Kind::state;
       slot.type = source.results[0].type;
       if (source.is("input")) slot.classes = label_classes(graph, &source);
     } else {
@@ -138,8 +138,8 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
       BNC_CHECK(output != outputs.end(), "the argument buffer " + slot.name + " is nothing the graph hands out");
       slot.type = output->second->value.type();
     }
-    (slot.kind == Slot::Kind::result ? results_ : others_).emplace(slot.name, &slot);
-    if (!elements_of(slot.type).batch) slot.batch = slot.kind == Slot::Kind::input ? 0 : -1;
+    (slot.kind == ArgumentSlot::Kind::result ? results_ : others_).emplace(slot.name, &slot);
+    if (!elements_of(slot.type).batch) slot.batch = slot.kind == ArgumentSlot::Kind::input ? 0 : -1;
   }
   arguments.resize(slots.size());
   allocate(1, false);
@@ -156,7 +156,7 @@ void Session::Data::allocate(int64_t wanted, bool by_batch) {
   }
   std::vector<AlignedBuffer> memory = AlignedBuffer::together(sizes);
   for (size_t i = 0; i < chosen.size(); ++i) {
-    Slot& slot = slots[chosen[i]];
+    ArgumentSlot& slot = slots[chosen[i]];
     if (slot.memory.bytes() > 0) std::memcpy(memory[i].get(), slot.memory.get(), slot.memory.bytes());
     slot.memory = std::move(memory[i]);
     slot.pointer = arguments[chosen[i]] = slot.memory.get();
@@ -165,8 +165,8 @@ void Session::Data::allocate(int64_t wanted, bool by_batch) {
 
 void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
   const std::unordered_map<std::string, const Node*> sources = sources_of(graph);
-  for (Slot& slot : slots) {
-    if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
+  for (ArgumentSlot& slot : slots) {
+    if (slot.kind != ArgumentSlot::Kind::parameter && slot.kind != ArgumentSlot::Kind::state) continue;
     if (const Weight* weight = values.find(slot.name)) {
       BNC_CHECK(weight->data.size_bytes() == slot.memory.bytes(), slot.name);
       std::copy(weight->data.begin(), weight->data.end(), slot.floats());
@@ -182,7 +182,7 @@ void Session::Data::fill_slots(const Graph& graph, const Weights& values) {
 }
 
 void Session::Data::order_slots(const Graph& written) {
-  const auto position = [&](const Slot* slot) {
+  const auto position = [&](const ArgumentSlot* slot) {
     BNC_CHECK(slot != nullptr, "inputs and outputs are arguments of the code");
     return static_cast<size_t>(slot - slots.data());
   };
@@ -208,40 +208,40 @@ void Session::Data::reserve_workspace(int64_t wanted) {
   workspace_capacity = wanted;
 }
 
-Slot* Session::Data::named(const std::string& buffer, bool is_result) const {
+ArgumentSlot* Session::Data::named(const std::string& buffer, bool is_result) const {
   const auto& slots_by_name = is_result ? results_ : others_;
   const auto found = slots_by_name.find(buffer);
   return found == slots_by_name.end() ? nullptr : found->second;
 }
 
-Slot* Session::Data::find(const std::string& name, Slot::Kind kind) {
-  Slot* slot = named(name, kind == Slot::Kind::result);
+ArgumentSlot* Session::Data::find(const std::string& name, ArgumentSlot::Kind kind) {
+  ArgumentSlot* slot = named(name, kind == ArgumentSlot::Kind::result);
   return slot && slot->kind == kind ? slot : nullptr;
 }
 
-Slot& Session::Data::input(const std::string& name) {
-  if (Slot* slot = find(name, Slot::Kind::input)) {
+ArgumentSlot& Session::Data::input(const std::string& name) {
+  if (ArgumentSlot* slot = find(name, ArgumentSlot::Kind::input)) {
     slot->pointer = arguments[static_cast<size_t>(slot - slots.data())] = slot->memory.get();
     return *slot;
   }
   std::vector<std::string> names;
-  for (const Slot& slot : slots) {
-    if (slot.kind == Slot::Kind::input) names.push_back(slot.name);
+  for (const ArgumentSlot& slot : slots) {
+    if (slot.kind == ArgumentSlot::Kind::input) names.push_back(slot.name);
   }
   fail("network `{}` has no input `{}`\nhelp: {}", network_name, name, did_you_mean(name, names));
 }
 
-const Slot* Session::Data::result(const std::string& name) const {
-  if (const Slot* output = named("output/" + name, true)) return output;
+const ArgumentSlot* Session::Data::result(const std::string& name) const {
+  if (const ArgumentSlot* output = named("output/" + name, true)) return output;
   if (name == "loss" || name.starts_with("grad/")) return named(name, true);
   if (mode != Mode::train || !name.starts_with("state/")) return nullptr;
   const std::string state = name.substr(6);
-  const Slot* slot = named(state, false);
-  return slot && slot->kind == Slot::Kind::state && weights.find(state) ? slot : nullptr;   // one of the network's, not of a pass
+  const ArgumentSlot* slot = named(state, false);
+  return slot && slot->kind == ArgumentSlot::Kind::state && weights.find(state) ? slot : nullptr;   // one of the network's, not of a pass
 }
 
 void Session::Data::lend(const std::string& name, const void* memory) {
-  Slot& slot = input(name);
+  ArgumentSlot& slot = input(name);
   BNC_CHECK(fixed_batch.has_value());
   slot.batch = *fixed_batch;
   slot.pointer = arguments[static_cast<size_t>(&slot - slots.data())] = const_cast<void*>(memory);
@@ -267,9 +267,9 @@ std::vector<double> Session::Data::time_kernels() {
 }
 
 void Session::Data::prepare_run() {
-  const Slot* first = nullptr;
-  for (const Slot& slot : slots) {
-    if (slot.kind != Slot::Kind::input) continue;
+  const ArgumentSlot* first = nullptr;
+  for (const ArgumentSlot& slot : slots) {
+    if (slot.kind != ArgumentSlot::Kind::input) continue;
     if (slot.batch == 0) fail("input `{}` of network `{}` has not been bound", slot.name, network_name);
     if (slot.batch < 0) continue;
     if (first && first->batch != slot.batch) {
@@ -281,8 +281,8 @@ void Session::Data::prepare_run() {
   if (examples == 1 && !refusal_of_one.empty()) throw Error(refusal_of_one);
   set_batch(examples);
   if (!poison) return;
-  for (Slot& slot : slots) {
-    if (slot.kind == Slot::Kind::result) codegen::fill_with_poison(slot.pointer, elements_of(slot.type).at(batch), 4);
+  for (ArgumentSlot& slot : slots) {
+    if (slot.kind == ArgumentSlot::Kind::result) codegen::fill_with_poison(slot.pointer, elements_of(slot.type).at(batch), 4);
   }
 }
 

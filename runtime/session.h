@@ -20,7 +20,7 @@
 namespace bnc {
 
 // One argument of the generated code.
-struct Slot {
+struct ArgumentSlot {
   enum class Kind { input, parameter, state, result };
   Kind kind = Kind::result;
   std::string name;      // of the buffer: `x`, `dense_1.weight`, `output/y`, `loss`, `grad/dense_1.weight`
@@ -40,15 +40,15 @@ struct Session::Data {
   Data(const Network::Data& network, const CompileOptions& options, const WeightStore& initial, bool fold);
 
   void set_batch(int64_t batch);
-  Slot* find(const std::string& name, Slot::Kind kind);
+  ArgumentSlot* find(const std::string& name, ArgumentSlot::Kind kind);
   // The input of that name, reading its own memory again if it was lent another. Error with a suggestion for an unknown name.
-  Slot& input(const std::string& name);
+  ArgumentSlot& input(const std::string& name);
   // A parameter or state, if it is in memory.
-  const Slot* weight(const std::string& name) const {
-    const Slot* slot = named(name, false);
-    return slot && slot->kind != Slot::Kind::input ? slot : nullptr;
+  const ArgumentSlot* weight(const std::string& name) const {
+    const ArgumentSlot* slot = named(name, false);
+    return slot && slot->kind != ArgumentSlot::Kind::input ? slot : nullptr;
   }
-  const Slot* result(const std::string& name) const;   // by its public name; null where there is none
+  const ArgumentSlot* result(const std::string& name) const;   // by its public name; null where there is none
   // Makes the step read an input from memory of the caller, aligned to 64 bytes, until it is lent or bound another. Fixed batch size only.
   void lend(const std::string& input, const void* memory);
   void run();
@@ -58,16 +58,16 @@ struct Session::Data {
   std::vector<double> time_kernels();
   // The first parameter or statistic, in network order, or else state of the optimizer that holds NaN or infinity; null where all are
   // finite.
-  const Slot* first_not_finite() const;
+  const ArgumentSlot* first_not_finite() const;
   // Error where an input that holds labels has one of no class.
-  void check_labels(const Slot& slot, std::span<const int32_t> labels) const;
+  void check_labels(const ArgumentSlot& slot, std::span<const int32_t> labels) const;
 
   Mode mode;
   std::string network_name, batch_symbol;
   std::optional<int64_t> fixed_batch;
   int64_t batch = 0;                     // for which the buffers are large enough and the next run is
   int64_t capacity = 0, workspace_capacity = 0;   // the batch size that the slots' own memory, and the workspace, have room for
-  std::vector<Slot> slots;               // in argument order
+  std::vector<ArgumentSlot> slots;               // in argument order
   std::vector<void*> arguments, lent;     // of run(), and of the last run on memory of the caller
   std::vector<size_t> input_slots, output_slots;   // of the network's inputs and outputs, in order
   int64_t workspace_bytes = 0, workspace_bytes_per_example = 0;   // the arena and all threads' scratch
@@ -87,12 +87,12 @@ struct Session::Data {
   void prepare_run();
   void reserve_workspace(int64_t wanted);
   void order_slots(const Graph& written);
-  Slot* named(const std::string& buffer, bool is_result) const;
+  ArgumentSlot* named(const std::string& buffer, bool is_result) const;
   void make_slots(const loops::Program& program, const Graph& graph);
   void allocate(int64_t wanted, bool by_batch);
   void fill_slots(const Graph& graph, const Weights& values);
 
-  std::unordered_map<std::string, Slot*> results_, others_;   // slots by name
+  std::unordered_map<std::string, ArgumentSlot*> results_, others_;   // slots by name
 };
 
 // A session whose batch norms and biases are not folded into the weights, so that restore() may change them.

@@ -36,7 +36,7 @@ void Session::Data::run_on(int64_t examples, std::span<const void* const> inputs
   };
   std::vector<Stretch> read;
   for (size_t k = 0; k < inputs.size(); ++k) {
-    const Slot& slot = slots[input_slots[k]];
+    const ArgumentSlot& slot = slots[input_slots[k]];
     const Stretch stretch = read.emplace_back(lend(input_slots[k], inputs[k]));
     if (slot.classes > 0) check_labels(slot, {static_cast<const int32_t*>(inputs[k]), stretch.bytes / 4});
   }

@@ -36,8 +36,8 @@ Array array_of(const TensorType& type, int64_t batch, const void* memory) {
   return Array(dims, std::vector<float>(values, values + size));
 }
 
-Slot& fixed_input(Session::Data& data, const std::string& name, DType dtype) {
-  Slot& slot = data.input(name);
+ArgumentSlot& fixed_input(Session::Data& data, const std::string& name, DType dtype) {
+  ArgumentSlot& slot = data.input(name);
   if (!data.fixed_batch) fail("input `{}` can be written in place only with a fixed batch size", name);
   if (slot.type.dtype != dtype) fail("input `{}` is {}, not {}", name, to_string(slot.type, data.batch_symbol), to_string(dtype));
   const bool has_batch = std::any_of(slot.type.shape.begin(), slot.type.shape.end(), [](const Dim& dim) { return dim.batch; });
@@ -47,7 +47,7 @@ Slot& fixed_input(Session::Data& data, const std::string& name, DType dtype) {
 
 }  // namespace
 
-void Session::Data::check_labels(const Slot& slot, std::span<const int32_t> labels) const {
+void Session::Data::check_labels(const ArgumentSlot& slot, std::span<const int32_t> labels) const {
   if (slot.classes == 0) return;
   for (size_t k = 0; k < labels.size(); ++k) {
     const bool is_ignored = std::find(slot.ignored.begin(), slot.ignored.end(), labels[k]) != slot.ignored.end();
@@ -58,7 +58,7 @@ void Session::Data::check_labels(const Slot& slot, std::span<const int32_t> labe
 
 void Session::bind(const std::string& name, const Array& value) {
   at_boundary([&] {
-    Slot& slot = data_->input(name);
+    ArgumentSlot& slot = data_->input(name);
     const std::string given = show(value.dims(), value.is_float() ? "f32" : "i32"), type = to_string(slot.type, data_->batch_symbol);
     if (value.is_float() != (slot.type.dtype == DType::f32)) fail("input `{}` is {}, but the array bound to it is {}", name, type, given);
     const int64_t batch = batch_of(slot.type, value.dims());
@@ -77,12 +77,12 @@ void Session::bind(const std::string& name, const Array& value) {
 }
 
 std::span<float> Session::input_floats(const std::string& name) {
-  const Slot& slot = fixed_input(*data_, name, DType::f32);
+  const ArgumentSlot& slot = fixed_input(*data_, name, DType::f32);
   return {slot.floats(), slot.memory.bytes() / sizeof(float)};
 }
 
 std::span<int32_t> Session::input_integers(const std::string& name) {
-  const Slot& slot = fixed_input(*data_, name, DType::i32);
+  const ArgumentSlot& slot = fixed_input(*data_, name, DType::i32);
   return {slot.integers(), slot.memory.bytes() / sizeof(int32_t)};
 }
 
@@ -96,13 +96,13 @@ void Session::run(int64_t examples, std::span<const void* const> inputs, std::sp
 
 std::vector<std::string> Session::readable() const {
   std::vector<std::string> names;
-  for (const Slot& slot : data_->slots) {
-    if (slot.name.starts_with("output/") && slot.kind == Slot::Kind::result) names.push_back(slot.name.substr(7));
+  for (const ArgumentSlot& slot : data_->slots) {
+    if (slot.name.starts_with("output/") && slot.kind == ArgumentSlot::Kind::result) names.push_back(slot.name.substr(7));
   }
   if (data_->mode == Mode::infer) return names;
   names.insert(names.begin(), "loss");
-  for (const Slot& slot : data_->slots) {
-    if (slot.name.starts_with("grad/") && slot.kind == Slot::Kind::result) names.push_back(slot.name);
+  for (const ArgumentSlot& slot : data_->slots) {
+    if (slot.name.starts_with("grad/") && slot.kind == ArgumentSlot::Kind::result) names.push_back(slot.name);
   }
   for (const auto& [name, type] : data_->gradient_types) {
     if (!data_->result("grad/" + name)) names.push_back("grad/" + name);
@@ -115,7 +115,7 @@ std::vector<std::string> Session::readable() const {
 
 Array Session::read(const std::string& name) const {
   return at_boundary([&] {
-    if (const Slot* slot = data_->result(name)) return array_of(slot->type, data_->batch, slot->pointer);
+    if (const ArgumentSlot* slot = data_->result(name)) return array_of(slot->type, data_->batch, slot->pointer);
     // A tensor that training leaves alone because the loss does not depend on it: a bias in front of a batch norm.
     if (name.starts_with("grad/")) {
       if (const auto found = data_->gradient_types.find(name.substr(5)); found != data_->gradient_types.end()) {
@@ -128,7 +128,7 @@ Array Session::read(const std::string& name) const {
 }
 
 std::span<const float> Session::view(const std::string& name) const {
-  const Slot* slot = data_->result(name);
+  const ArgumentSlot* slot = data_->result(name);
   if (!slot) fail("nothing named `{}` can be read from network `{}`\nhelp: {}", name, data_->network_name, did_you_mean(name, readable()));
   if (slot->type.dtype != DType::f32) fail("`{}` is {}, not f32", name, to_string(slot->type, data_->batch_symbol));
   return {slot->floats(), static_cast<size_t>(element_count(concrete(slot->type.shape, data_->batch)))};
@@ -139,7 +139,7 @@ WeightStore Session::weights() const {
     Weights weights;
     for (const std::string& name : data_->weight_order) {
       const Weight& given = *data_->weights.find(name);
-      const Slot* slot = data_->weight(name);
+      const ArgumentSlot* slot = data_->weight(name);
       if (!slot) weights.set(name, given);
       else weights.set(name, Weight::owned(given.dims, std::vector<float>(slot->floats(), slot->floats() + given.data.size())));
     }
@@ -149,18 +149,18 @@ WeightStore Session::weights() const {
 
 namespace {
 
-bool is_hidden(const Session::Data& data, const Slot& slot) { return slot.kind == Slot::Kind::state && !data.weights.find(slot.name); }
+bool is_hidden(const Session::Data& data, const ArgumentSlot& slot) { return slot.kind == ArgumentSlot::Kind::state && !data.weights.find(slot.name); }
 
 }  // namespace
 
-const Slot* Session::Data::first_not_finite() const {
-  const auto is_bad = [](const Slot& slot) {
-    const bool kept = slot.kind == Slot::Kind::parameter || slot.kind == Slot::Kind::state;
+const ArgumentSlot* Session::Data::first_not_finite() const {
+  const auto is_bad = [](const ArgumentSlot& slot) {
+    const bool kept = slot.kind == ArgumentSlot::Kind::parameter || slot.kind == ArgumentSlot::Kind::state;
     return kept && slot.type.dtype == DType::f32 && !all_finite({slot.floats(), slot.memory.bytes() / sizeof(float)});
   };
-  const Slot* hidden = nullptr;
-  std::map<std::string, const Slot*> weights_found;
-  for (const Slot& slot : slots) {
+  const ArgumentSlot* hidden = nullptr;
+  std::map<std::string, const ArgumentSlot*> weights_found;
+  for (const ArgumentSlot& slot : slots) {
     if (!is_bad(slot)) continue;
     if (!is_hidden(*this, slot)) weights_found.emplace(slot.name, &slot);
     else if (!hidden) hidden = &slot;
@@ -173,7 +173,7 @@ const Slot* Session::Data::first_not_finite() const {
 NamedArrays Session::hidden_state() const {
   return at_boundary([&] {
     NamedArrays arrays;
-    for (const Slot& slot : data_->slots) {
+    for (const ArgumentSlot& slot : data_->slots) {
       if (is_hidden(*data_, slot)) arrays.emplace_back(slot.name, array_of(slot.type, 1, slot.pointer));
     }
     return arrays;
@@ -188,8 +188,8 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
     if (data_->embedded) fail("the weights of frozen network `{}` were folded into its code: compile it again", data_->network_name);
     std::unordered_map<std::string, const Array*> hidden;
     for (const auto& [name, array] : hidden_state) hidden.emplace(name, &array);
-    for (Slot& slot : data_->slots) {
-      if (slot.kind != Slot::Kind::parameter && slot.kind != Slot::Kind::state) continue;
+    for (ArgumentSlot& slot : data_->slots) {
+      if (slot.kind != ArgumentSlot::Kind::parameter && slot.kind != ArgumentSlot::Kind::state) continue;
       if (!is_hidden(*data_, slot)) {
         const Weight* weight = weights.data().weights.find(slot.name);
         if (!weight || weight->data.size_bytes() != slot.memory.bytes())
@@ -206,7 +206,7 @@ void Session::restore(const WeightStore& weights, const NamedArrays& hidden_stat
       else std::copy(value.integers().begin(), value.integers().end(), slot.integers());
     }
     for (const auto& [name, value] : hidden_state) {
-      const Slot* slot = data_->find(name, Slot::Kind::state);
+      const ArgumentSlot* slot = data_->find(name, ArgumentSlot::Kind::state);
       if (!slot || !is_hidden(*data_, *slot))
         fail("the state to restore has `{}`, which network `{}` does not\n{}", name, data_->network_name, same_optimizer);
     }

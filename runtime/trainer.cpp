@@ -179,10 +179,10 @@ bool Trainer::run_steps() {
     write_page_now_and_then();
     const Batch* batch = nullptr;
     {
-      const Stopwatch watch(times_.waiting);
+      const ScopedTimer watch(times_.waiting);
       batch = &loader.next();
     }
-    const Stopwatch watch(times_.steps);
+    const ScopedTimer watch(times_.steps);
     step(*batch);
   }
 }
@@ -241,7 +241,7 @@ bool Trainer::finish_interval() {
 }
 
 std::optional<EvaluationResult> Trainer::test() {
-  const Stopwatch watch(times_.tests);
+  const ScopedTimer watch(times_.tests);
   ++tests_;
   tester_weights_ = session_->weights();
   tester_->restore(tester_weights_, {});
@@ -324,7 +324,7 @@ std::function<void(const Progress&)> Trainer::progress_of(const std::string& act
 }
 
 void Trainer::save_checkpoint() {
-  const Stopwatch watch(times_.checkpoints);
+  const ScopedTimer watch(times_.checkpoints);
   keep_state();
   state_.weights.data().metadata.training = training_record(state_.step);
   state_.seconds = seconds();

@@ -126,11 +126,11 @@ class Trainer {
 };
 
 // Adds the time until it goes out of scope to `seconds`.
-class Stopwatch {
+class ScopedTimer {
  public:
-  explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
-  Stopwatch(const Stopwatch&) = delete;
+  explicit ScopedTimer(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~ScopedTimer() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  ScopedTimer(const ScopedTimer&) = delete;
 
  private:
   double& seconds_;

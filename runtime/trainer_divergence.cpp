@@ -80,7 +80,7 @@ Trainer::Diverged Trainer::find_divergence(int64_t last) {
     const NamedArrays hidden_before = session_->hidden_state();
     const Batch& batch = loader.next();
     const double loss = loss_of_step(batch);
-    const Slot* slot = session_->data().first_not_finite();
+    const ArgumentSlot* slot = session_->data().first_not_finite();
     if (std::isfinite(loss) && !slot && step < last) continue;
 
     Diverged diverged{{.step = step, .tensor = "loss"}};

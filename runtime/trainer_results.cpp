@@ -97,7 +97,7 @@ bool Trainer::test_finally(const WeightStore& weights, TrainResult& result, RunR
 }
 
 std::optional<EvaluationResult> Trainer::test_frozen(Session& frozen, const WeightStore& weights, const Dataset& data, RunRecord* record) {
-  const Stopwatch watch(times_.tests);
+  const ScopedTimer watch(times_.tests);
   EvaluationHooks hooks = test_hooks();
   std::vector<std::unique_ptr<AnswerCollector>> collectors;   // one for each comparison
   if (record) {

@@ -10,9 +10,9 @@ namespace {
 // The work of a stage's contraction at a nominal batch size.
 double work_of_stage(const Stage& stage) { return stage.kind == Stage::Kind::contract ? work_of(*stage.roots.front(), 32) : 0; }
 
-class Chooser {
+class TaskChooser {
  public:
-  Chooser(Lowering& lowering, const FusedKernel& kernel) : lowering_(lowering), kernel_(kernel), partition_(kernel.plan.partition()) {}
+  TaskChooser(Lowering& lowering, const FusedKernel& kernel) : lowering_(lowering), kernel_(kernel), partition_(kernel.plan.partition()) {}
 
   Tasks run() {
     tasks_.by_columns = partition_ == Partition::columns || partition_ == Partition::tiles;
@@ -183,7 +183,7 @@ Expr Tasks::column_task(const Lowering& lowering, Expr task) const {
   return rows_outside ? task % column_tasks() : task / row_tasks(lowering);
 }
 
-Tasks choose_tasks(Lowering& lowering, const FusedKernel& kernel) { return Chooser(lowering, kernel).run(); }
+Tasks choose_tasks(Lowering& lowering, const FusedKernel& kernel) { return TaskChooser(lowering, kernel).run(); }
 
 std::vector<Stmt> split_rows(const Lowering& lowering, const Tasks& tasks, Expr task, const RegionBody& body) {
   if (!tasks.by_rows) return body(Region{});

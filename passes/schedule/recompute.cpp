@@ -40,9 +40,9 @@ std::unordered_map<const Node*, int> scalar_costs(const Graph& graph) {
   return costs;
 }
 
-class Chooser {
+class RecomputeChooser {
  public:
-  Chooser(const Graph& graph, const PassContext& context)
+  RecomputeChooser(const Graph& graph, const PassContext& context)
       : graph_(graph), batch_(context.batch), uses_(graph), scalar_costs_(scalar_costs(graph)) {}
 
   std::unordered_set<const Node*> run() {
@@ -218,7 +218,7 @@ std::unordered_set<const Node*> long_scalars(const Graph& graph) {
 }
 
 std::unordered_set<const Node*> recompute(Graph& graph, const PassContext& context) {
-  std::unordered_set<const Node*> chosen = Chooser(graph, context).run();
+  std::unordered_set<const Node*> chosen = RecomputeChooser(graph, context).run();
   copy_for_readers(graph, chosen);
   return chosen;
 }
