@@ -130,7 +130,9 @@ void Session::Data::make_slots(const loops::Program& program, const Graph& graph
   for (ArgumentSlot& slot : slots) {
     if (const auto found = sources.find(slot.name); found != sources.end()) {
       const Node& source = *found->second;
-      slot.kind = source.is("input") ? ArgumentSlot::Kind::input : source.is("parameter") ? ArgumentSlot::Kind::parameter : ArgumentSlot::Kind::state;
+      slot.kind = source.is("input")       ? ArgumentSlot::Kind::input
+                  : source.is("parameter") ? ArgumentSlot::Kind::parameter
+                                           : ArgumentSlot::Kind::state;
       slot.type = source.results[0].type;
       if (source.is("input")) slot.classes = label_classes(graph, &source);
     } else {

@@ -149,7 +149,9 @@ WeightStore Session::weights() const {
 
 namespace {
 
-bool is_hidden(const Session::Data& data, const ArgumentSlot& slot) { return slot.kind == ArgumentSlot::Kind::state && !data.weights.find(slot.name); }
+bool is_hidden(const Session::Data& data, const ArgumentSlot& slot) {
+  return slot.kind == ArgumentSlot::Kind::state && !data.weights.find(slot.name);
+}
 
 }  // namespace
 
