@@ -152,8 +152,8 @@ void KernelEmitter::emit_conditional(const StmtNode& s) {
 void KernelEmitter::emit_prefetch(const StmtNode& s) {
   llvm::Type* type = memory_type(context_.program.buffers[s.buffer].scalar);
   llvm::Value* pointer = builder_.CreateGEP(type, locations_.at(s.buffer).pointer, emit(resolve(s.index)));
-  constexpr int all_caches = 3, second_cache = 2, data = 1;
-  const int caches = s.prefetch == loops::Prefetch::second_cache ? second_cache : all_caches;
+  constexpr int into_all_caches = 3, into_l2 = 2, data = 1;
+  const int caches = s.prefetch == loops::Prefetch::l2 ? into_l2 : into_all_caches;
   builder_.CreateIntrinsic(
       llvm::Intrinsic::prefetch, {pointer->getType()},
       {pointer, builder_.getInt32(s.prefetch == loops::Prefetch::store), builder_.getInt32(caches), builder_.getInt32(data)});

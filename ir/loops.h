@@ -161,7 +161,7 @@ enum class LoopKind : uint8_t { serial, unrolled };
 
 // Into which cache, by when a line is used: of the first, what is asked for long before has been displaced. For a store: the
 // line will be written.
-enum class Prefetch : uint8_t { first_cache, second_cache, store };
+enum class Prefetch : uint8_t { l1, l2, store };
 
 // How often the condition of a conditional holds; `rare` branches are laid out aside.
 enum class Frequency : uint8_t { unknown, rare };
@@ -176,7 +176,7 @@ struct StmtNode {
   Expr index, value,
       predicate;  // store and write_register: target[index] = value (where predicate holds); let: value; conditional: predicate
   int buffer = -1;               // store, prefetch
-  Prefetch prefetch = Prefetch::first_cache;
+  Prefetch prefetch = Prefetch::l1;
   bool streamed = false;         // store: past the caches
   Type type;                     // declare_registers: the type of one element
   int64_t count = 0;             // declare_registers: how many

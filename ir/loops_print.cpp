@@ -24,8 +24,8 @@ std::string name_of(Type type) { return type.lanes == 1 ? name_of(type.scalar) :
 
 const char* name_of(Prefetch what) {
   switch (what) {
-    case Prefetch::first_cache: return "prefetch";
-    case Prefetch::second_cache: return "prefetch to second cache";
+    case Prefetch::l1: return "prefetch";
+    case Prefetch::l2: return "prefetch to second cache";
     case Prefetch::store: return "prefetch for store";
   }
   return "?";

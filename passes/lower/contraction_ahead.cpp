@@ -5,13 +5,14 @@
 // Where windows overlap nothing is gained (docs/performance.md, "Batch norm around a convolution").
 #include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 
 std::vector<Stmt> RowContraction::stage_chunk() {
   std::vector<Stmt> out;
   find_spans(out);
-  window_ = window_of(form_, space_, reduction_, lowering_.target.float_lanes());
+  window_ = window_of(form_, space_, reduction_, lowering_.target);
   copy_window(out);
   return out;
 }
@@ -56,7 +57,6 @@ void RowContraction::stage_ahead(const TileShape& tile, const Place& place, cons
 
 // One vector of a pixel's channels.
 void RowContraction::stage_vector(const Expr& number, std::vector<Stmt>& out) {
-  constexpr int64_t lead = 512;   // elements: what is copied comes from memory
   const int lanes = lowering_.target.float_lanes();
   const size_t channel = form_.left.size() - 1;
   const Expr a_pixel = window_.extent[channel] / lanes, c = lowering_.bind("channel", number % a_pixel * Expr(lanes), out);
@@ -75,7 +75,7 @@ void RowContraction::stage_vector(const Expr& number, std::vector<Stmt>& out) {
   row = lowering_.bind("row", row, out);
   if (plan_.prefetch_left) {
     for (int buffer : sources_of(left_))
-      prefetch_lines(buffer, row * lowering_.extent(form_.left[channel]) + c + Expr(lead), 1, loops::Prefetch::first_cache, out);
+      prefetch_lines(buffer, row * lowering_.extent(form_.left[channel]) + c + Expr(cost::prefetch_distance), 1, loops::Prefetch::l1, out);
   }
   Elements elements(lowering_, out, {});
   Expr x = elements.value(left_, flat_index(lowering_, left_.type().shape, reads_flat_rows(lowering_, left_), row,

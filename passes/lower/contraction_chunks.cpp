@@ -1,6 +1,7 @@
 // What a task copies of the left operand at a time: chunks of its rows, whose windows stay near the first cache.
 #include "ir/integers.h"
 #include "passes/lower/contraction_space.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 namespace {
@@ -23,10 +24,9 @@ class Chunks : ContractionSpace {
   // the way there overlaps with the products around it. Full tiles, and in every task the same. Small chunks are best, but for results
   // that are stored past the caches, where each chunk's first stores wait (docs/performance.md). Large weights come anew.
   void choose_at_a_time() {
-    constexpr double least_products = 1 << 14;   // vectors: a chunk has a beginning and an end
     const bool streamed = lowering_.exceeds_caches(form_.result);
     auto is_enough = [&](int64_t rows) {
-      return !streamed && !large_weights_ && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= least_products;
+      return !streamed && !large_weights_ && static_cast<double>(rows) * elements_of(form_.right) / lanes_ >= cost::least_chunk_products;
     };
     const int64_t all = staged_elements(plan_), room = (large_weights_ ? 2 : 1) * lowering_.target.l1_bytes / 4;
     for_each_chunk(plan_.split_dimension, [&](const ContractionPlan& tried) {
@@ -44,11 +44,10 @@ class Chunks : ContractionSpace {
   }
 
   // Chunks each copied among the products of the one before: the smallest that leave time for it. Not where weights would have to
-  // come from beyond the second cache for each; and with fewer registers than this the tile leaves none.
+  // come from beyond the second cache for each; and where the tile leaves no registers.
   bool choose_ahead() {
-    constexpr int registers = 32;
-    if (lowering_.target.vector_registers < registers || plan_.columns_per_task != columns_ || extent(form_.left.back()) % lanes_ != 0 ||
-        large_weights_)
+    if (lowering_.target.vector_registers < cost::least_registers_ahead || plan_.columns_per_task != columns_ ||
+        extent(form_.left.back()) % lanes_ != 0 || large_weights_)
       return false;
     return for_each_chunk(0, [&](const ContractionPlan& chunk) {
       ContractionPlan tried = chunk;
@@ -78,7 +77,6 @@ class Chunks : ContractionSpace {
 
   // Whether the window has no edges, all tiles are alike, and their stretches have few of the window's vectors each.
   bool leaves_time(const ContractionPlan& plan) {
-    constexpr int64_t few = 4;
     const FormPart& part = form_.parts.front();
     make_spans(plan.chunk());
     const Window window = this->window();
@@ -88,33 +86,32 @@ class Chunks : ContractionSpace {
       sum.push_back({reduction_[0][j].count, reduction_[0][j].most, window.reduction_stride(part, j)});
     const int64_t stretch = stretch_of(merged_reduction(std::move(sum))),
                   tiles = plan.rows_per_chunk / plan.tile.rows * divide_up(columns_, plan.tile.vectors * lanes_);
-    return stretch > 1 && window.vectors(lanes_) <= few * tiles * lower::elements_of(reduction_[0]) / stretch;
+    return stretch > 1 && window.vectors(lanes_) <= cost::most_vectors_a_stretch * tiles * lower::elements_of(reduction_[0]) / stretch;
   }
 
   // Lets the tasks own several chunks, as nothing hides the copy of their first one, and leaves enough tasks. Where there are plenty
   // they own more: each leaves parts of the moments, which another processor's task may have to fetch.
   bool make_tasks(ContractionPlan& plan) const {
-    constexpr int64_t least_chunks = 4, enough_tasks = 16, plenty = 96;
     double rows = 1;
     for (size_t d = 0; d < row_dims_; ++d) rows *= static_cast<double>(extent(form_.result[d]));
     auto may_own = [&](int split, int64_t block, int64_t tasks) {
       const int64_t own = block * inner_rows(split);
       return own % plan.rows_per_chunk == 0 && (split != plan.chunk_dimension || block % plan.chunk_block == 0) &&
-             own >= least_chunks * plan.rows_per_chunk && static_cast<double>(own * tasks) <= rows;
+             own >= cost::least_chunks_a_task * plan.rows_per_chunk && static_cast<double>(own * tasks) <= rows;
     };
     auto take = [&](int split, int64_t block) {
       plan.split_dimension = split, plan.split_block = block, plan.rows_per_task = block * inner_rows(split);
     };
     if (may_own(plan.split_dimension, plan.split_block, 1) && plan.split_dimension <= plan.chunk_dimension) {
       const int split = plan.split_dimension;
-      for (int64_t block : blocks_of(split, 2 * rows_of_task)) {
-        if (block > plan.split_block && may_own(split, block, plenty)) take(split, block);
+      for (int64_t block : blocks_of(split, 2 * cost::most_task_rows)) {
+        if (block > plan.split_block && may_own(split, block, cost::plenty_of_tasks)) take(split, block);
       }
       return true;
     }
     for (int split = plan.chunk_dimension; split >= 0; --split) {
       for (int64_t block : blocks_of(split)) {
-        if (!may_own(split, block, enough_tasks)) continue;
+        if (!may_own(split, block, cost::enough_tasks)) continue;
         take(split, block);
         return true;
       }

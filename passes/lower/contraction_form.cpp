@@ -95,11 +95,11 @@ bool ContractionForm::reads_outside(const Lowering& lowering) const {
   return false;
 }
 
-bool ContractionForm::conflicting_rows() const {
+bool ContractionForm::conflicting_rows(const TargetDescription& target) const {
   const FormPart& part = parts.front();
   if (part.columns() == 0) return false;
   const int64_t stride = part.left.flat_space(row_major(left), part.columns() - 1);
-  return stride > 1 && stride % conflicting_stride == 0;
+  return stride > 1 && target.is_conflicting_stride(stride);
 }
 
 ContractionForm form_of(const Node& node) {
@@ -148,7 +148,6 @@ bool is_batched_product(const Node& node) {
 }
 
 bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
-  constexpr int64_t many = 4096, images = 16;
   if (!node.op->lowering_as<ContractLowering>()) return false;
   const Shape& result = node.results[0].type.shape;
   if (!node.is("matmul")) return true;
@@ -171,8 +170,9 @@ bool is_row_contraction(const Node& node, std::optional<int64_t> batch) {
   };
   const Shape rows(result.begin(), result.end() - 1);
   const Dim depth = node.attribute("transpose_left").boolean() ? node.operands[0].type().shape[0] : last_dim(node.operands[0].type().shape);
-  if (rows.front().batch && (an_example(rows) >= images || count(rows) >= many)) return true;
-  return depth.batch && node.operands[1].type().shape.front().batch && (depth.factor >= images || count({depth}) >= many);
+  if (rows.front().batch && (an_example(rows) >= cost::least_example_rows || count(rows) >= cost::many_rows)) return true;
+  return depth.batch && node.operands[1].type().shape.front().batch &&
+         (depth.factor >= cost::least_example_rows || count({depth}) >= cost::many_rows);
 }
 
 bool operands_read_flat_rows(const Lowering& lowering, const Node& node) {

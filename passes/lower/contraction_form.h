@@ -6,9 +6,6 @@
 
 namespace bnc::lower {
 
-// Elements: pixels as far apart as a multiple of this share few ways of the first cache.
-inline constexpr int64_t conflicting_stride = 512;
-
 // index[d] = offset[d] + sum over j of space[d][j]*i[j] + sum over j of reduction[d][j]*k[j]
 struct AffineIndex {
   std::vector<int64_t> offset;
@@ -41,7 +38,7 @@ struct ContractionForm {
   // Whether some index of the left operand lies outside of it.
   bool reads_outside(const Lowering& lowering) const;
   // Whether rows of left, so far apart, keep each other out of the first cache.
-  bool conflicting_rows() const;
+  bool conflicting_rows(const TargetDescription& target) const;
 };
 
 ContractionForm form_of(const Node& node);

@@ -8,15 +8,10 @@
 #include "ir/integers.h"
 #include "passes/lower/contraction_space.h"
 #include "passes/lower/contraction_pack.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 namespace {
-
-constexpr int64_t most_tile_rows = 28;
-constexpr int64_t block_pixels = 128;     // of a reduction over pixels: its panel stays in the first cache, its window in the second
-constexpr double copy_bytes_a_cycle = 16, panel_bytes_a_cycle = 8, memory_bytes_a_cycle = 4;
-constexpr double task_cycles = 2000;      // of starting a task
-constexpr double asking = 1.04;           // what tiles at an edge of left lose where they ask whether it is there
 
 // Cycles of one reduction step of a tile: multiply-adds, or loads and broadcasts, or the latency of the accumulators'
 // chains, whichever is longest; and a little for each load that misses the first cache, as the panel's mostly do: more where
@@ -39,12 +34,12 @@ class Planner : ContractionSpace {
   ContractionPlan run() {
     decide_staging();
     const bool skips = !plan_.long_reduction && !vectors_of_left_ && form_.parts.size() == 1 && form_.reads_outside(lowering_);
-    for (int64_t lines = 1; lines <= most_tile_rows; ++lines) needed_share_.push_back(skips ? needed_share(lines) : 1);
+    for (int64_t lines = 1; lines <= cost::most_tile_rows; ++lines) needed_share_.push_back(skips ? needed_share(lines) : 1);
     double best = std::numeric_limits<double>::infinity();
     ContractionPlan chosen;
     try_splits(best, chosen);
     if (plan_.stage_left && can_guard_channels()) {
-      best /= asking;
+      best /= cost::guarded_edge;
       plan_.stage_left = false;
       plan_.guard_left = true;
       try_splits(best, chosen);
@@ -70,7 +65,8 @@ class Planner : ContractionSpace {
     const bool direct = plan_.long_reduction && stored && can_read_both();
     plan_.stage_right = plan_.long_reduction && !direct;
     plan_.stage_left = !plan_.guard_left && !direct &&
-                       (!stored || plan_.long_reduction || vectors_of_left_ || form_.reads_outside(lowering_) || form_.conflicting_rows());
+                       (!stored || plan_.long_reduction || vectors_of_left_ || form_.reads_outside(lowering_) ||
+                        form_.conflicting_rows(lowering_.target));
     plan_.taps = taps();
     plan_.prefetch_left = is_large(form_.left);
     // Of weights, which other layers' displace before they are read again, also smaller ones.
@@ -87,31 +83,31 @@ class Planner : ContractionSpace {
            !vectors_of_left_ && !form_.reads_outside(lowering_) && part.right.flat_space(row_major(form_.right), part.columns()) == 1;
   }
 
-  // Depthwise there are as many loads as products: a copy of the window costs more than asking at its edges.
+  // Depthwise there are as many loads as products: a copy of the window costs more than tests at its edges.
   bool can_guard() const {
     const FormPart& part = form_.parts.front();
     const auto strides = row_major(form_.left);
     return vectors_of_left_ && form_.parts.size() == 1 && lowering_.target.masked_memory &&
-           part.left.flat_space(strides, part.columns()) == 1 && strides[strides.size() - 2] % conflicting_stride != 0;
+           part.left.flat_space(strides, part.columns()) == 1 && !lowering_.target.is_conflicting_stride(strides[strides.size() - 2]);
   }
 
-  // Elsewhere one question is enough for all channels of a position.
+  // Elsewhere one test is enough for all channels of a position.
   bool can_guard_channels() const {
-    constexpr int64_t enough = 32;
     const FormPart& part = form_.parts.front();
     const auto channel = part.reduction.size() - 1;
     if (channel == 0) return false;
     // Pixels of a single channel lie side by side too.
     for (size_t d = 0; d + 1 < form_.left.size(); ++d) if (part.left.reduction[d][channel] != 0) return false;
     return is_stored(lowering_, viewed(lowering_, node_.operands[0])) && !plan_.long_reduction && !vectors_of_left_ &&
-           form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows() &&
-           part.left.flat_reduction(row_major(form_.left), channel) == 1 && lowering_.fixed(part.reduction[channel]).value_or(0) >= enough;
+           form_.parts.size() == 1 && form_.groups(0) == 1 && form_.reads_outside(lowering_) && !form_.conflicting_rows(lowering_.target) &&
+           part.left.flat_reduction(row_major(form_.left), channel) == 1 &&
+           lowering_.fixed(part.reduction[channel]).value_or(0) >= cost::least_guarded_channels;
   }
 
   int taps() const {
-    constexpr int64_t most_taps = 5;
     const Shape& reduction = form_.parts.front().reduction;
-    if (!vectors_of_left_ || form_.parts.size() > 1 || reduction.empty() || extent(reduction.back()) > most_taps) return 1;
+    if (!vectors_of_left_ || form_.parts.size() > 1 || reduction.empty() || extent(reduction.back()) > cost::most_taps_in_registers)
+      return 1;
     return static_cast<int>(extent(reduction.back()));
   }
 
@@ -145,8 +141,8 @@ class Planner : ContractionSpace {
         const int64_t count = extent(part.reduction[j]);
         inner /= std::max<int64_t>(count, 1);
         plan.blocked_reduction = static_cast<int>(j) + 1;
-        if (inner > block_pixels) continue;
-        plan.reduction_block = even_block(count, std::max<int64_t>(1, block_pixels / std::max<int64_t>(inner, 1)));
+        if (inner > cost::block_pixels) continue;
+        plan.reduction_block = even_block(count, std::max<int64_t>(1, cost::block_pixels / std::max<int64_t>(inner, 1)));
         if (j == 0 && lowering_.fixed(part.reduction[0]) && plan.reduction_block >= count) plan.blocked_reduction = 0;
         return;
       }
@@ -193,12 +189,12 @@ class Planner : ContractionSpace {
       return (r + plan.taps) * v + (plan.taps > 1 ? plan.taps * v : vectors_of_left_ || v > 1 ? spare : 1) <= target.vector_registers;
     };
     for (int64_t v = 1; v <= std::min<int64_t>(vectors, 7); ++v) {
-      for (int64_t r = 1; r <= std::min(inner, most_tile_rows) && fits(r, v); ++r) {
+      for (int64_t r = 1; r <= std::min(inner, cost::most_tile_rows) && fits(r, v); ++r) {
         const double cycles = static_cast<double>(inner / r) * column_cycles(r, v, columns) +
                               (inner % r ? column_cycles(inner % r, v, columns) : 0);
         consider(r, 1, v, static_cast<double>(outer) * cycles, inner % r != 0);
       }
-      for (int64_t l = 2; rows.back().fixed() && l <= lines && l * inner <= most_tile_rows && fits(l * inner, v); ++l) {
+      for (int64_t l = 2; rows.back().fixed() && l <= lines && l * inner <= cost::most_tile_rows && fits(l * inner, v); ++l) {
         const double cycles = static_cast<double>(lines / l) * column_cycles(l * inner, v, columns) +
                               (lines % l ? column_cycles(lines % l * inner, v, columns) : 0);
         consider(inner, l, v, static_cast<double>(outer / lines) * cycles, lines % l != 0);
@@ -266,10 +262,10 @@ class Planner : ContractionSpace {
       copies = copies * repeats + panel_bytes * 2;
     } else {
       // Read in place, both operands come once from beyond the caches.
-      panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / copy_bytes_a_cycle
-                                   : panel_bytes / panel_bytes_a_cycle;
+      panels = plan.long_reduction ? depth_of(heavy) * static_cast<double>(plan.rows_per_task + columns) * 4 / cost::copy_bytes_a_cycle
+                                   : panel_bytes / cost::panel_bytes_a_cycle;
     }
-    const double of_task = compute * slowdown_of_rest(plan) + copies / copy_bytes_a_cycle + panels;
+    const double of_task = compute * slowdown_of_rest(plan) + copies / cost::copy_bytes_a_cycle + panels;
     double slowdown = 1;
     if (plan.stage_left && window.elements * 4 > l2 / 3) slowdown *= window.elements * 4 > l2 ? 1.5 : 1.1;
     double tasks = static_cast<double>(column_tasks);
@@ -290,7 +286,7 @@ class Planner : ContractionSpace {
     if (!plan.stage_left && 4 * walked > static_cast<double>(l2) / 2) slowdown *= 1.1;
     for (int64_t slices : slice_counts()) {
       plan.slices = slices;
-      const double share = share_of_slice(plan), cycles = (of_task * share + task_cycles) * slowdown;
+      const double share = share_of_slice(plan), cycles = (of_task * share + cost::task_cycles) * slowdown;
       if (share == 0) continue;
       // The mean over a few numbers of threads.
       double total = merge_cycles(plan);
@@ -321,7 +317,7 @@ class Planner : ContractionSpace {
   // Of fetching lines for the slices' sums, storing them and reading them again, by four numbers of threads.
   double merge_cycles(const ContractionPlan& plan) const {
     if (plan.slices == 1) return 0;
-    return 4 * (static_cast<double>(plan.slices) * elements_of(form_.result) * 12 / memory_bytes_a_cycle + 4 * task_cycles);
+    return 4 * (static_cast<double>(plan.slices) * elements_of(form_.result) * 12 / cost::memory_bytes_a_cycle + 4 * cost::task_cycles);
   }
 
   void allocate(ContractionPlan& plan) {

@@ -2,14 +2,14 @@
 // that arithmetic hides the memory. What was measured: docs/performance.md, "Prefetching".
 #include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
+#include "passes/schedule/cost.h"
 
 #include <algorithm>
 
 namespace bnc::lower {
 
-constexpr int64_t cache_line = 16;   // elements
 
-static int64_t lines_of(int64_t elements) { return divide_up(elements, cache_line); }
+int64_t RowContraction::lines_of(int64_t elements) const { return divide_up(elements, cache_line()); }
 
 static void append_new(std::vector<int>& all, const std::vector<int>& more) {
   for (int id : more) {
@@ -42,9 +42,8 @@ void RowContraction::prefetch(const TileShape& tile, const Place& place, const R
 // A prefetch and its address take instructions that each step of a long sum would feel: the innermost loop is cut into
 // stretches that ask once for as much.
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction) {
-  constexpr int64_t long_sum = 64;
   const auto innermost = loops::as_integer(reduction.back().count);
-  return innermost && *innermost >= long_sum && *innermost % most_stretch == 0 ? most_stretch : 1;
+  return innermost && *innermost >= cost::least_stretched_sum && *innermost % cost::most_stretch == 0 ? cost::most_stretch : 1;
 }
 
 // The stretches of a tile's sum, numbered through its loops from the `first` on.
@@ -94,7 +93,7 @@ void RowContraction::prefetch_result(const TileShape& tile, const Place& place, 
   }
   if (part().left_has_columns()) return;
   for (int buffer : read_beside()) {
-    for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, loops::Prefetch::first_cache, out);
+    for (const auto& [begin, count] : ahead) prefetch_lines(buffer, begin, count, loops::Prefetch::l1, out);
   }
 }
 
@@ -112,12 +111,12 @@ std::vector<int> RowContraction::read_beside() {
 // memory; the first element, counted from the first that the next task touches.
 RowContraction::Share RowContraction::share_of_task(const TileShape& tile, const Place& place, const Steps& steps) const {
   const Share share = steps.share(tile.rows() * lines_of(int64_t{run_.vectors} * run_.lanes));
-  return {column_ * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin + share.first) * Expr(cache_line), share.count};
+  return {column_ * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin + share.first) * Expr(cache_line()), share.count};
 }
 
 // Into the second cache, where the CPU takes notice.
 loops::Prefetch RowContraction::far() const {
-  return lowering_.target.second_cache_prefetch ? loops::Prefetch::second_cache : loops::Prefetch::first_cache;
+  return lowering_.target.prefetches_to_l2 ? loops::Prefetch::l2 : loops::Prefetch::l1;
 }
 
 // What the next task's window has beyond this one's: never into the first cache, where it would displace what this task reads.
@@ -135,7 +134,7 @@ void RowContraction::prefetch_window(const TileShape& tile, const Place& place, 
   }
   const Share share = share_of_task(tile, place, steps);
   for (int buffer : sources_of(left_))
-    prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::second_cache,
+    prefetch_lines(buffer, end + share.first * Expr(distance / results), share.count * distance / results, loops::Prefetch::l2,
                    out);
 }
 
@@ -146,7 +145,7 @@ void RowContraction::prefetch_staging(const TileShape& tile, const Place& place,
   const Expr rows_before = column_ / Expr(width_) * Expr(plan_.rows_per_task) + (place.result - ranges_.row_begin);
   const Share lines = steps.share(lines_of(divide_up(tile.rows() * a_row, panels)));
   const Expr begin = first_place().source + Expr(distance_to_next()) + rows_before * Expr(a_row) / Expr(panels) +
-                     lines.first * Expr(cache_line);
+                     lines.first * Expr(cache_line());
   for (int buffer : sources_of(left_)) prefetch_lines(buffer, begin, lines.count, far(), out);
 }
 
@@ -156,7 +155,7 @@ void RowContraction::prefetch_panel(const TileShape& tile, const Place& place, c
   for (const Span& span : reduction_[part_]) elements *= span.most;
   const Share lines = steps.share(lines_of(tile.rows() * elements / plan_.rows_per_task));
   const Expr begin = (place.result - ranges_.row_begin) * Expr(elements) / Expr(plan_.rows_per_task);
-  prefetch_lines(right_buffer(), right_first() + Expr(elements) + begin + lines.first * Expr(cache_line), lines.count, far(), out);
+  prefetch_lines(right_buffer(), right_first() + Expr(elements) + begin + lines.first * Expr(cache_line()), lines.count, far(), out);
 }
 
 // What the next tile reads: as the first cache does not hold what a task reads again for each panel of columns, this is due
@@ -172,13 +171,13 @@ void RowContraction::prefetch_tile(const TileShape& tile, Expr begin, const Redu
   if (step == 1) {
     const Share lines = steps_of(reduction, first).share(lines_of(elements));
     for (int buffer : buffers)
-      prefetch_lines(buffer, begin + lines.first * Expr(cache_line), lines.count, loops::Prefetch::first_cache, out);
+      prefetch_lines(buffer, begin + lines.first * Expr(cache_line()), lines.count, loops::Prefetch::l1, out);
     return;
   }
   for (int64_t s = 0; s < reduction.stretch; ++s) {
     for (int buffer : buffers)
       prefetch_lines(buffer, begin + (loops::variable(reduction.stretch_name) * Expr(reduction.stretch) + Expr(s)) * Expr(step), 1,
-                     loops::Prefetch::first_cache, out);
+                     loops::Prefetch::l1, out);
   }
 }
 
@@ -210,10 +209,9 @@ void RowContraction::prefetch_right(const ReductionLoops& reduction, std::vector
   for (int buffer : sources_of(right_)) prefetch_lines(buffer, begin, 1, far(), out);
 }
 
-void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out) {
-  constexpr int64_t most_lines = 1024;   // as much as a first cache holds: what is farther on, as in a window with wide gaps, is of no use
-  if (lines > most_lines) return;
-  for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line), what));
+void RowContraction::prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out) const {
+  if (lines > cost::most_prefetched_lines) return;
+  for (int64_t line = 0; line < lines; ++line) out.push_back(loops::prefetch(buffer, begin + Expr(line * cache_line()), what));
 }
 
 // The buffers of a value's shape that are read for it; none for what the tile itself computes.

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "passes/lower/contraction_window.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 
-inline constexpr int64_t rows_of_task = 768;   // at most, where there are enough of them
 
 class ContractionSpace {
  public:
@@ -18,10 +18,10 @@ class ContractionSpace {
   // The rows of one step along a dimension of the result.
   int64_t inner_rows(int split) const;
   // How much of a dimension of the result a task may own: of so many rows, where one step has not more.
-  std::vector<int64_t> blocks_of(int split, int64_t most_rows = rows_of_task) const;
+  std::vector<int64_t> blocks_of(int split, int64_t most_rows = cost::most_task_rows) const;
   // The spans of a task, or of one block of its reduction, all as long as they get; the window of left that goes with them.
   void make_spans(const ContractionPlan& plan);
-  Window window() const { return window_of(form_, space_, reduction_, lanes_); }
+  Window window() const { return window_of(form_, space_, reduction_, lowering_.target); }
   std::vector<RowDimension> rows_of(size_t p, const ContractionPlan& plan, const Window& window) const;
   // The share of the products that tiles of so many lines have to compute: kernel lines beyond left's edge are left out where
   // they are for all lines of a tile (RowContraction::guard_of).

@@ -5,7 +5,7 @@ namespace bnc::lower {
 
 void RowContraction::stage_left(std::vector<Stmt>& out) {
   if (!plan_.stage_left && !plan_.guard_left) return;
-  window_ = window_of(form_, space_, reduction_, lowering_.target.float_lanes());
+  window_ = window_of(form_, space_, reduction_, lowering_.target);
   if (plan_.guard_left) {   // read where it lies: the window only tells where the edges are
     guarded_ = window_.edges();
     return;

@@ -1,6 +1,7 @@
 // The register tile, and what is computed from its sums.
 #include "ir/integers.h"
 #include "passes/lower/row_contraction.h"
+#include "passes/schedule/cost.h"
 
 #include <algorithm>
 
@@ -151,7 +152,7 @@ void RowContraction::choose_parts(ReductionLoops& loops) const {
   const int64_t all = loops.dimensions[d - 1].most, most = std::max<int64_t>(1, longest_sum / inner),
                 steps = divide_up(all, divide_up(all, most));
   loops.parted = d - 1;
-  loops.part_steps = inner == 1 ? divide_up(steps, most_stretch) * most_stretch : steps;
+  loops.part_steps = inner == 1 ? divide_up(steps, cost::most_stretch) * cost::most_stretch : steps;
 }
 
 void RowContraction::results(const TileShape& tile, const Place& place, const std::string& acc, std::vector<Stmt>& out) {

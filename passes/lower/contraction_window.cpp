@@ -5,6 +5,7 @@
 
 #include "ir/integers.h"
 #include "passes/lower/elements.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 
@@ -98,7 +99,8 @@ static bool stays_inside(const ContractionForm& form, const FormPart& part, cons
   return known && last < extent.factor;
 }
 
-Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes) {
+Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction,
+                 const TargetDescription& target) {
   const size_t rank = form.left.size();
   Window window;
   window.first.assign(rank, INT64_MAX);
@@ -136,16 +138,15 @@ Window window_of(const ContractionForm& form, const std::vector<Spans>& space, c
     window.step[d] = d + 1 == rank ? 1 : std::max<int64_t>(window.step[d], 1);
     window.extent[d] = (window.extent[d] - 1) / window.step[d] + 1;
   }
-  constexpr int64_t cache_line = 16;
   for (size_t d = rank; d-- > 1;) {
     window.stride[d - 1] = window.stride[d] * window.extent[d];
     if (d != rank - 1) continue;
-    if (vectors) window.stride[d - 1] = round_up(window.stride[d - 1], lanes);
-    if (window.stride[d - 1] % conflicting_stride == 0) window.stride[d - 1] += cache_line;
+    if (vectors) window.stride[d - 1] = round_up(window.stride[d - 1], target.float_lanes());
+    if (target.is_conflicting_stride(window.stride[d - 1])) window.stride[d - 1] += target.cache_line_floats();
   }
   int64_t apart = 1;   // columns in the window
   for (const FormPart& part : form.parts) if (part.left_has_columns()) apart = std::max(apart, window.space_stride(part, part.columns()));
-  window.elements = window.stride[0] * window.extent[0] + 8 * lanes * apart;
+  window.elements = window.stride[0] * window.extent[0] + 8 * target.float_lanes() * apart;
   return window;
 }
 
@@ -309,9 +310,8 @@ class Staging {
 
   // What is read displaces lines of a large window from the first cache, and stores go there in their order: each is fetched ahead.
   void fetch(const Expr& place, std::vector<Stmt>& out) {
-    constexpr int64_t lead = 512;   // elements, chosen by measurement: docs/performance.md
     if (4 * window_.elements > lowering_.target.l1_bytes / 4)
-      out.push_back(loops::prefetch(buffer_, place + Expr(lead), loops::Prefetch::store));
+      out.push_back(loops::prefetch(buffer_, place + Expr(cost::prefetch_distance), loops::Prefetch::store));
   }
 
   // Element by element: vectors of channels outside, so that what depends on the channel alone is computed once a line.

@@ -47,7 +47,8 @@ struct Window {
 // How far dimension j of the space or the reduction, with these slopes, steps along each of these dimensions.
 std::vector<int64_t> steps_along(const std::vector<size_t>& dimensions, const std::vector<std::vector<int64_t>>& slopes, size_t j);
 // `space` and `reduction`: the spans of each part.
-Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction, int lanes);
+Window window_of(const ContractionForm& form, const std::vector<Spans>& space, const std::vector<Spans>& reduction,
+                 const TargetDescription& target);
 
 // A row dimension of the loops, outermost first; neighbours that are evenly spaced everywhere are one.
 struct RowDimension {
@@ -71,8 +72,7 @@ struct ReductionDimension {
 };
 // One dimension at least, of one step where all are.
 std::vector<ReductionDimension> merged_reduction(std::vector<ReductionDimension> dimensions);
-// How many steps of the innermost loop of such a sum go together between what is asked for ahead: so many, or one.
-inline constexpr int64_t most_stretch = 8;
+// How many steps of the innermost loop of such a sum go together between prefetches: cost::most_stretch, or one.
 int64_t stretch_of(const std::vector<ReductionDimension>& reduction);
 
 // Appends loops that fill the window, from element `begin` of the buffer on, with the operand's elements, zero outside of it,

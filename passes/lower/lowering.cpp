@@ -14,9 +14,8 @@ std::optional<int64_t> Lowering::fixed(const Dim& dim) const {
 
 // Below a vector of a whole line such stores would write lines in parts.
 bool Lowering::exceeds_caches(const Shape& shape) const {
-  constexpr int whole_line = 64;
   const auto elements = fixed(*element_count(shape));
-  return target.vector_bytes >= whole_line && elements && 4 * *elements > target.cached_bytes;
+  return target.vector_bytes >= target.cache_line_bytes && elements && 4 * *elements > target.cached_bytes;
 }
 
 Dim Lowering::resolve(const Dim& dim) const {

@@ -3,12 +3,9 @@
 
 #include "passes/lower/contraction_form.h"
 #include "passes/lower/elements.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
-
-// Rows are taken in blocks: within a block the columns run outside, so that what depends on the channel alone (scale,
-// shift, the reciprocal root of the variance) is computed once a block, and the block's lines stay in the first cache.
-constexpr int64_t row_block = 64;
 
 // Whether computing the node reads a number for each example (and column), the same for all its pixels.
 static bool reads_by_example(const Lowering& lowering, const Node& node) {
@@ -68,12 +65,12 @@ std::vector<Stmt> lower_map(Lowering& lowering, const Stage& stage, const Region
     return result;
   };
   auto blocks = [&](Expr first, Expr begin, Expr end, std::optional<int64_t> count) {
-    if (count && *count <= row_block) return rows(first, begin, end, count);
+    if (count && *count <= cost::row_block) return rows(first, begin, end, count);
     const std::string name = lowering.fresh("block");
     const Expr block = loops::variable(name);
     return std::vector{
-        loops::loop(name, begin, end, row_block,
-                    rows(first, block, loops::binary(loops::BinaryOp::minimum, block + Expr(row_block), end), std::nullopt))};
+        loops::loop(name, begin, end, cost::row_block,
+                    rows(first, block, loops::binary(loops::BinaryOp::minimum, block + Expr(cost::row_block), end), std::nullopt))};
   };
   if (!example) return blocks(Expr(0), ranges.row_begin, ranges.row_end, ranges.rows);
   const std::string name = lowering.fresh("example");

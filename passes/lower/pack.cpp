@@ -78,8 +78,8 @@ std::vector<Stmt> copy_panel(const Operand& operand, int buffer, Expr outer, int
 // Each task copies what it is about to use: columns that do not lie side by side, and what a sum would walk through in steps so long
 // that the first pages it comes by are forgotten before the next tile needs them again.
 Packing pack_batched(Operand& operand, Packing packing, bool adjacent) {
-  constexpr int64_t remembered_bytes = 64 * 4096;   // pages whose addresses a core has at hand
   Lowering& lowering = operand.lowering;
+  const int64_t page = lowering.target.page_bytes, remembered_bytes = lowering.target.tlb_pages * page;
   const Shape& space = operand.node.results[0].type.shape;
   const auto columns = lowering.fixed(space.back()), rows = lowering.fixed(space[space.size() - 2]),
              depth = product(lowering, operand.contraction.reduction);
@@ -92,7 +92,7 @@ Packing pack_batched(Operand& operand, Packing packing, bool adjacent) {
   };
   const int64_t tile_rows = packing.tile.rows;
   const bool far = columns && rows && *rows >= 4 * tile_rows && *depth >= 64 &&
-                   (*columns * 4 % 4096 == 0 || *depth * *columns * 4 > remembered_bytes);
+                   (*columns * 4 % page == 0 || *depth * *columns * 4 > remembered_bytes);
   if (!adjacent || far) packing.panel = scratch(".panel", *depth * packing.tile.vectors * lowering.target.float_lanes());
   if (operand.node.attribute("transpose_left").boolean() && rows && *depth * *rows * 4 > remembered_bytes) {
     const int64_t most = std::clamp<int64_t>(lowering.target.l2_bytes / 2 / (4 * *depth), tile_rows, std::max<int64_t>(tile_rows, 128));
@@ -129,7 +129,8 @@ Packing pack_operands(Lowering& lowering, const Node& node, Tile tile, bool rows
   const int64_t width = static_cast<int64_t>(tile.vectors) * lowering.target.float_lanes(), panels = divide_up(*columns, width);
 
   const bool adjacent = columns_adjacent(operand);
-  const bool large = depth * *columns * 4 >= lowering.target.l2_bytes / 2 || (*columns * 4 % 4096 == 0 && depth >= 64);
+  const bool large = depth * *columns * 4 >= lowering.target.l2_bytes / 2 ||
+                     (*columns * 4 % lowering.target.page_bytes == 0 && depth >= 64);
   if (node.operands[1].node->kernel != node.kernel && (!adjacent || (large && rows >= 16 * tile.rows))) {
     packing.right = lowering.arena_buffer(node.results[0].name + ".right", times(lowering, operand.contraction.reduction, panels * width));
     const std::string task = lowering.fresh("panel");

@@ -3,6 +3,7 @@
 
 #include "passes/lower/contraction_form.h"
 #include "passes/lower/reducer.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 namespace {
@@ -25,7 +26,8 @@ std::vector<Stmt> reduce_rows(Lowering& lowering, const Stage& stage, const Regi
   const std::string kept = lowering.fresh("kept");
   const Expr position = first_axis > 0 ? loops::variable(kept) : Expr(0), first_row = first_axis > 0 ? position * inner_rows : Expr(0);
   std::vector<Stmt> out;
-  for (const ColumnRun& run : column_runs(lowering, ranges_of(lowering, space, panel), reduction_vectors, column_breaks(lowering, stage))) {
+  for (const ColumnRun& run :
+       column_runs(lowering, ranges_of(lowering, space, panel), cost::reduction_vectors, column_breaks(lowering, stage))) {
     out.push_back(over_columns(lowering, run, [&](Expr column) {
       std::vector<Stmt> body;
       auto place = [&](int v) { return column + Expr(static_cast<int64_t>(v) * run.lanes); };

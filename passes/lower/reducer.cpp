@@ -1,5 +1,7 @@
 #include "passes/lower/reducer.h"
 
+#include "passes/schedule/cost.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -50,7 +52,7 @@ void Reducer::run(const Nodes& nodes, std::vector<Stmt>& out) {
   Nodes sums, moments;
   for (Node* node : nodes) (is_moments(*node) ? moments : sums).push_back(node);
   if (!moments.empty()) find_pivots(moments, out);
-  if (part_.fixed && *part_.fixed <= reduction_chunk) {
+  if (part_.fixed && *part_.fixed <= cost::reduction_chunk) {
     if (!sums.empty()) combine_into("total", sums, part_.begin, part_.end, out);
     if (!moments.empty()) moments_of_one_chunk(moments, out);
     return;
@@ -58,11 +60,11 @@ void Reducer::run(const Nodes& nodes, std::vector<Stmt>& out) {
   for (Node* node : nodes)
     declare(*node, is_moments(*node) ? std::vector<std::string>{"mean", "variance"} : std::vector<std::string>{"total"}, out);
   const std::string first = lowering_.fresh("chunk");
-  const Expr begin = loops::variable(first), end = loops::binary(BinaryOp::minimum, begin + Expr(reduction_chunk), part_.end);
+  const Expr begin = loops::variable(first), end = loops::binary(BinaryOp::minimum, begin + Expr(cost::reduction_chunk), part_.end);
   std::vector<Stmt> body;
   if (!sums.empty()) sum_chunk(sums, begin, end, body);
   if (!moments.empty()) moments_chunk(moments, begin, end, body);
-  out.push_back(loops::loop(first, part_.begin, part_.end, reduction_chunk, std::move(body)));
+  out.push_back(loops::loop(first, part_.begin, part_.end, cost::reduction_chunk, std::move(body)));
 }
 
 Expr Reducer::result(const Node& node, int vector, int which) const {
@@ -125,7 +127,7 @@ void Reducer::sum_chunk(const Nodes& nodes, Expr begin, Expr end, std::vector<St
 
 // The mean of the part's first chunk, to rounding; the first element itself where the channel is constant.
 void Reducer::find_pivots(const Nodes& nodes, std::vector<Stmt>& out) {
-  const Expr end = loops::binary(BinaryOp::minimum, part_.begin + Expr(reduction_chunk), part_.end);
+  const Expr end = loops::binary(BinaryOp::minimum, part_.begin + Expr(cost::reduction_chunk), part_.end);
   each(nodes, [&](const Node& node, int v) { pivots_[{&node, v}] = lowering_.bind("first", element_(node, part_.begin, v, out), out); });
   sum_distances(nodes, part_.begin, end, out);
   const Expr inverse = lowering_.bind("inverse_count", loops::real(1) / as_float(end - part_.begin), out);

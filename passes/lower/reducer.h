@@ -9,8 +9,6 @@
 
 namespace bnc::lower {
 
-constexpr int64_t reduction_chunk = 128;  // elements added up one after another
-constexpr int reduction_vectors = 2;      // side by side; more hide more of the additions' latency, and make more code
 
 const ReduceLowering& reduction_of(const Node& node);
 bool is_moments(const Node& node);

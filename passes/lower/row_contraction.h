@@ -182,7 +182,9 @@ class RowContraction {
                      int64_t RowDimension::* across, const std::vector<int>& buffers, std::vector<Stmt>& out);
   void prefetch_left_block(const TileShape& tile, const Place& place, const ReductionLoops& reduction, std::vector<Stmt>& out);
   void prefetch_right(const ReductionLoops& reduction, std::vector<Stmt>& out);
-  static void prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out);
+  void prefetch_lines(int buffer, const Expr& begin, int64_t lines, loops::Prefetch what, std::vector<Stmt>& out) const;
+  int64_t cache_line() const { return lowering_.target.cache_line_floats(); }
+  int64_t lines_of(int64_t elements) const;
   std::vector<int> sources_of(Value value);
   std::vector<int> sources_of_operands(const Node& node, const Shape& shape);
   std::vector<int> read_beside();

@@ -2,14 +2,10 @@
 #include <algorithm>
 
 #include "passes/lower/lowering.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 namespace {
-
-constexpr int cheap = 2;            // recomputing costs no more than loading
-constexpr int most_repeated = 64;   // operations of what is computed several times: more is stored, or work would double with each level
-// What may ride in the epilogue of a register tile, which repeats it for each accumulator: less of it with a function of many instructions.
-constexpr int epilogue_limit = 20, epilogue_limit_with_function = 12, function_cost = 10;
 
 struct Dependence {
   const Node* node;
@@ -43,9 +39,9 @@ class StageMaker {
     for (const Node* reader : readers) {
       if (!members_.count(reader)) return false;
       if (reader->op->lowering_as<ContractLowering>()) return readers.size() == 1 && is_prologue(node, *reader);
-      if (element->cost > cheap && !shape.empty() && is_repeated(node, *reader)) return false;
+      if (element->cost > cost::cheap_as_a_load && !shape.empty() && is_repeated(node, *reader)) return false;
     }
-    return readers.size() == 1 || element->cost <= cheap || shape.empty();
+    return readers.size() == 1 || element->cost <= cost::cheap_as_a_load || shape.empty();
   }
 
   // What is read several times and takes many operations, with all that is inlined into it, is stored; so is then an operand of
@@ -70,7 +66,7 @@ class StageMaker {
         whole.reads_stored |= inner != expressions.end() ? inner->second.reads_stored : members_.count(operand.node) > 0;
       }
       whole.cost = std::max<int64_t>(node->op->lowering_as<ElementLowering>()->cost, taps) + inlined;
-      if ((reads_of(*node) > 1 && whole.cost > most_repeated) || (whole.reads_stored && is_read_by_product(*node)))
+      if ((reads_of(*node) > 1 && whole.cost > cost::most_repeated_cost) || (whole.reads_stored && is_read_by_product(*node)))
         lowering_.inlined.erase(node);
       else expressions[node] = whole;
     }
@@ -96,10 +92,9 @@ class StageMaker {
 
   // Whether a reader reads elements again and again: windows that overlap, or what is broadcast.
   bool is_repeated(Node& node, const Node& reader) const {
-    constexpr int about_once = 3;
     const int k = static_cast<int>(std::find(reader.operands.begin(), reader.operands.end(), node.result()) - reader.operands.begin());
     const Access& access = lowering_.accesses.of(reader, k);
-    if (iteration_shape(reader) == node.results[0].type.shape) return access.times > about_once;
+    if (iteration_shape(reader) == node.results[0].type.shape) return access.times > cost::about_once;
     return !reads_about_once(reader, k, access);
   }
 
@@ -173,7 +168,7 @@ class StageMaker {
 
   bool rides_in_epilogue(const Node& node) const {
     const Cost cost = cost_of(node);
-    return cost.total <= (cost.most >= function_cost ? epilogue_limit_with_function : epilogue_limit);
+    return cost.total <= (cost.most >= cost::function_cost ? cost::most_epilogue_cost_with_function : cost::most_epilogue_cost);
   }
 
   bool joins(const Stage& stage, const Node& node) const {

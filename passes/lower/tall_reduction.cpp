@@ -4,10 +4,10 @@
 
 #include "ir/integers.h"
 #include "passes/lower/contraction_form.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc::lower {
 
-constexpr int tall_vectors = 4;   // side by side: one chain of additions alone would wait for itself
 constexpr double few = 4;         // deviations: a mean of so many is as good as 0, squares about 0 lose 17 times the error of rounding
 constexpr double most_lost = 32;  // times that error: more than a first tile that is like the others costs, and below 1e-5 in all
 
@@ -44,7 +44,7 @@ TallReduction::TallReduction(Lowering& lowering, const Stage& stage, int64_t blo
 std::vector<Stmt> TallReduction::partial(const Region& region, Expr block) {
   const Ranges ranges = ranges_of(lowering_, stage_.space(), region);
   std::vector<Stmt> out;
-  for (const ColumnRun& run : column_runs(lowering_, ranges, tall_vectors)) {
+  for (const ColumnRun& run : column_runs(lowering_, ranges, cost::tall_vectors)) {
     out.push_back(over_columns(lowering_, run, [&](Expr column) { return reduce_block(run, column, block, ranges, stage_.roots, {}); }));
   }
   return out;

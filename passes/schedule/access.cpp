@@ -1,5 +1,7 @@
 #include "passes/schedule/access.h"
 
+#include "passes/schedule/cost.h"
+
 #include <fmt/format.h>
 
 namespace bnc {
@@ -112,12 +114,11 @@ Access access_of(const Node& node, int k) {
 }
 
 bool reads_about_once(const Node& reader, int k, const Access& access) {
-  constexpr int64_t about_once = 3;   // as 3x3 windows that overlap by one line
   const Shape &space = iteration_shape(reader), &shape = reader.operands[k].type().shape;
   if (shape == space && access.pointwise) return true;
   const auto elements = element_count(shape), reads = element_count(space);
   if (!access.same_column || shape.size() < 3 || !elements || !reads || elements->batch != reads->batch) return false;
-  return access.times * reads->factor <= about_once * elements->factor;
+  return access.times * reads->factor <= cost::about_once * elements->factor;
 }
 
 const Access& Accesses::of(const Node& node, int k) {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "ir/builder.h"
+#include "passes/schedule/cost.h"
 #include "passes/schedule/kernel_plan.h"
 #include "passes/passes.h"
 #include "passes/schedule/recompute.h"
@@ -16,8 +17,6 @@
 namespace bnc {
 namespace {
 
-constexpr size_t most_nodes = 384;   // of a kernel, which is one function: making it takes more than linear time, and stack
-constexpr size_t most_tried = 256;   // nodes that read nothing of a kernel but might be computed beside it
 
 bool is_source(const Node& node) { return node.op->lowering_as<SourceLowering>() != nullptr; }
 
@@ -249,7 +248,7 @@ class Scheduler {
   // tried again: a kernel only ever gets narrower.
   Node* pick(const KernelPlan& kernel) {
     if (kernel.empty()) return ready_.begin()->second;
-    if (in_kernel_ >= most_nodes) return nullptr;
+    if (in_kernel_ >= cost::most_kernel_nodes) return nullptr;
     for (auto it = fed_.begin(); it != fed_.end();) {
       bool narrows = false;
       if (!kernel.fits(*it->second, work_with_group(*it->second), &narrows)) it = fed_.erase(it);
@@ -267,7 +266,7 @@ class Scheduler {
 
   // One more of those that are ready but read nothing of the kernel, in their order; the end where enough were tried.
   std::map<size_t, Node*>::iterator next_unrelated(const KernelPlan& kernel) {
-    while (tried_ < most_tried) {
+    while (tried_ < cost::most_kernel_candidates) {
       const auto next = ready_.lower_bound(first_untried_);
       if (next == ready_.end()) break;
       first_untried_ = next->first + 1;

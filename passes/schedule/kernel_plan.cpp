@@ -4,14 +4,10 @@
 
 #include "ir/integers.h"
 #include "passes/lower/contraction.h"
+#include "passes/schedule/cost.h"
 
 namespace bnc {
 namespace {
-
-constexpr double small_work = 4e5;     // operations that one task does about as fast as several tasks and their barrier
-constexpr double single_work = 1e5;    // operations not worth more than one task
-constexpr double barrier_work = 2e5;   // operations in the time that a barrier takes
-constexpr int64_t nominal_batch = 32;  // stands in for a batch size that is not known
 
 double elements(const Shape& shape, int64_t batch) {
   double count = 1;
@@ -57,18 +53,17 @@ bool reduces_rows(const Node& node) {
 }
 
 bool has_many_rows(const Node& node, std::optional<int64_t> batch) {
-  constexpr double many = 4096;
   const Shape& space = iteration_shape(node);
   if (node.op->lowering_as<ElementLowering>()) return space.size() > 2 && space.front().batch;
   if (node.op->lowering_as<ContractLowering>()) return lower::is_row_contraction(node, batch);
   if (!reduces_rows(node)) return false;
   const Shape rows = row_dims(space);
   const bool known = batch || !has_batch(space);   // partial results lie in buffers of a known size
-  return known && (rows.size() > 1 || elements(rows, batch.value_or(1)) >= many);
+  return known && (rows.size() > 1 || elements(rows, batch.value_or(1)) >= static_cast<double>(cost::many_rows));
 }
 
 double work_of(const Node& node, std::optional<int64_t> fixed_batch) {
-  const int64_t batch = fixed_batch.value_or(nominal_batch);
+  const int64_t batch = fixed_batch.value_or(cost::nominal_batch);
   const double space = elements(iteration_shape(node), batch);
   if (const auto* element = node.op->lowering_as<ElementLowering>()) return space * element->cost;
   if (const auto* reduce = node.op->lowering_as<ReduceLowering>()) return space * (reduce->kind == ReduceLowering::Kind::moments ? 5 : 1);
@@ -146,20 +141,19 @@ Shape KernelPlan::units_with(const Node& node) const {
 
 // Whether units so large would leave threads idle, or what a task hands on would not stay in its cache.
 bool KernelPlan::too_coarse(const Shape& units, const Node& node) const {
-  constexpr double few_units = 8, many_rows = 1024, most_read = 1 << 16;
   const double count = elements(units, batch_.value_or(1));
   if (const bool contracts = node.op->lowering_as<ContractLowering>() != nullptr; contracts && has_many_rows(node, batch_)) {
     // A task copies what it reads, of whole images for example.
     const bool several_rows = units.size() < row_dims(iteration_shape(node)).size();
     return (shaped_ && units != units_) ||
-           (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > most_read * count);
+           (several_rows && elements(node.operands[0].type().shape, batch_.value_or(1)) > cost::most_unit_elements * count);
   }
   if (!shaped_ || units == units_ || (units_.size() == 1 && row_dims(iteration_shape(node)).size() == 1)) return false;
   // What batched products hand to one another stays in the cache while a task owns rows of few of them.
   if (batched_ || node.op->lowering_as<ContractLowering>()) return true;
   const double now = elements(units_, batch_.value_or(1));
   const double rows = elements(row_dims(iteration_shape(*nodes_.front())), batch_.value_or(1));
-  return (count < few_units && now > count) || rows / count > many_rows;
+  return (count < cost::few_units && now > count) || rows / count > cost::most_unit_rows;
 }
 
 bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
@@ -174,10 +168,11 @@ bool KernelPlan::fits(const Node& node, double work, bool* narrows) const {
   *narrows = (by_columns_ && !columns) || (by_rows_ && !rows) || (rows && shaped_ && units != units_);
   if (!rows && (many_rows_ || has_many_rows(node, batch_))) return false;
   // A product that could be split both ways stays out of a kernel where panels of columns would leave a thread idle.
-  if (columns && !rows && contracts && idle_work(node) > barrier_work) return false;
+  if (columns && !rows && contracts && idle_work(node) > cost::barrier_work) return false;
   // Nor does one come into a kernel of a single row, which is a single task: by itself it is split by panels.
-  if (rows && !columns && contracts && batch_ && elements(units, *batch_) == 1 && work / 2 - idle_work(node) > barrier_work) return false;
-  return columns || rows || work_ + work <= small_work;
+  if (rows && !columns && contracts && batch_ && elements(units, *batch_) == 1 && work / 2 - idle_work(node) > cost::barrier_work)
+    return false;
+  return columns || rows || work_ + work <= cost::small_work;
 }
 
 void KernelPlan::add(Node* node) {
@@ -204,7 +199,7 @@ void KernelPlan::add(Node* node) {
 
 // What one of two threads does alone when the panels of columns do not divide evenly.
 double KernelPlan::idle_work(const Node& contraction) const {
-  const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(nominal_batch)),
+  const int64_t columns = last_dim(iteration_shape(contraction)).at(batch_.value_or(cost::nominal_batch)),
                 vectors = divide_up(columns, lanes_);
   return work_of(contraction, batch_) * (static_cast<double>((vectors + 1) / 2) / static_cast<double>(vectors) - 0.5);
 }
@@ -222,7 +217,7 @@ bool KernelPlan::stays_in_task(const Access& access) const {
 }
 
 Partition KernelPlan::partition() const {
-  if ((!by_columns_ && !by_rows_) || work_ <= single_work) return Partition::single;
+  if ((!by_columns_ && !by_rows_) || work_ <= cost::single_work) return Partition::single;
   if (by_columns_ && by_rows_) return many_rows_ && !contracts_ ? Partition::rows : Partition::tiles;
   return by_columns_ ? Partition::columns : Partition::rows;
 }

@@ -5,27 +5,20 @@
 #include <unordered_map>
 
 #include "ir/builder.h"
+#include "passes/schedule/cost.h"
 #include "passes/schedule/kernel_plan.h"
 
 namespace bnc {
 namespace {
 
-constexpr int most_cost = 32;            // operations of a chain
-constexpr int most_scalar_cost = 24;     // of scalar arithmetic that is read several times
-constexpr int most_single_cost = 1024;   // of scalar arithmetic that is read once
-constexpr size_t most_reads = 2;         // stored tensors that it reads
-constexpr double most_readers = 3;       // of a chain that reads two
-constexpr double hiding_work = 512;      // operations of a product for each element it reads: more, and reading takes no time
-
 // Whether a value is large: one element a row of an image or of a tall matrix, for each of its columns.
 bool has_large_shape(const TensorType& type, std::optional<int64_t> batch) {
-  constexpr int64_t many_rows = 4096;
   const Shape& shape = type.shape;
   if (shape.size() < 2 || !shape.front().batch || type.dtype != DType::f32) return false;
-  return shape.size() > 2 || (batch && shape.front().at(*batch) >= many_rows);
+  return shape.size() > 2 || (batch && shape.front().at(*batch) >= cost::many_rows);
 }
 
-// Of scalars, with all that they are computed from but for what a step does once; at most one more than most_single_cost.
+// Of scalars, with all that they are computed from but for what a step does once; at most one more than what such may take.
 std::unordered_map<const Node*, int> scalar_costs(const Graph& graph) {
   std::unordered_map<const Node*, int> costs;
   for (const auto& node : graph.nodes()) {
@@ -33,7 +26,8 @@ std::unordered_map<const Node*, int> scalar_costs(const Graph& graph) {
     int cost = node->op->lowering_as<ElementLowering>()->cost;
     for (const Value operand : node->operands) {
       const auto found = costs.find(operand.node);
-      if (found != costs.end() && found->second <= most_single_cost) cost = std::min(cost + found->second, most_single_cost + 1);
+      if (found != costs.end() && found->second <= cost::most_single_scalar_cost)
+        cost = std::min(cost + found->second, cost::most_single_scalar_cost + 1);
     }
     costs[node.get()] = cost;
   }
@@ -98,7 +92,8 @@ class RecomputeChooser {
     const auto& readers = uses_.of(node.result());
     const bool is_read_once = readers.size() == 1 &&
                               std::count(readers.front()->operands.begin(), readers.front()->operands.end(), node.result()) == 1;
-    if (!uses_.is_output(node.result()) && !readers.empty() && cost <= (is_read_once ? most_single_cost : most_scalar_cost))
+    if (!uses_.is_output(node.result()) && !readers.empty() &&
+        cost <= (is_read_once ? cost::most_single_scalar_cost : cost::most_scalar_cost))
       chosen_.insert(&node);
   }
 
@@ -121,7 +116,8 @@ class RecomputeChooser {
     for (Node* reader : distinct(uses_.of(node.result()))) {
       auto further = readers_.find(reader);
       if (reader->op->lowering_as<ContractLowering>() && size) {
-        const bool hides = work_of(*reader, batch_) >= hiding_work * static_cast<double>(size->at(batch_.value_or(32)));
+        const bool hides = work_of(*reader, batch_) >=
+                           cost::hiding_work * static_cast<double>(size->at(batch_.value_or(cost::nominal_batch)));
         count += hides ? 0 : 1;
       } else {
         count += further != readers_.end() && is_candidate(*reader) ? std::max(1.0, further->second) : 1;
@@ -157,7 +153,8 @@ class RecomputeChooser {
       return read.node->op->lowering_as<ContractLowering>() || read.node->op->lowering_as<ElementLowering>();
     };
     if (std::any_of(chain.alone.begin(), chain.alone.end(), replaces)) return;
-    if (chain.cost > most_cost || chain.reads.size() > most_reads || (chain.reads.size() == most_reads && readers_[&node] > most_readers))
+    if (chain.cost > cost::most_chain_cost || chain.reads.size() > cost::most_chain_reads ||
+        (chain.reads.size() == cost::most_chain_reads && readers_[&node] > cost::most_chain_readers))
       return;
     chosen_.insert(&node);
     chains_[&node] = std::move(chain);
@@ -213,7 +210,7 @@ void copy_for_readers(Graph& graph, std::unordered_set<const Node*>& chosen) {
 std::unordered_set<const Node*> long_scalars(const Graph& graph) {
   std::unordered_set<const Node*> found;
   for (const auto& [node, cost] : scalar_costs(graph))
-    if (cost > most_single_cost) found.insert(node);
+    if (cost > cost::most_single_scalar_cost) found.insert(node);
   return found;
 }
 

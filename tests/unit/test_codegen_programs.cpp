@@ -154,7 +154,7 @@ TEST_CASE("a prefetch goes into the caches that it names") {
   program.kernels = {{.name = "fetch",
                       .tasks = 1,
                       .task_variable = "task",
-                      .body = block({prefetch(0, 4096, Prefetch::second_cache), prefetch(0, 8192, Prefetch::first_cache),
+                      .body = block({prefetch(0, 4096, Prefetch::l2), prefetch(0, 8192, Prefetch::l1),
                                      store(1, 0, load(0, Scalar::f32, 0))}),
                       .reads = {0},
                       .writes = {1}}};

@@ -215,12 +215,12 @@ network f(x: f32[N, 9, 7, 36], weight: f32[1, 1, 36, 36], joined: f32[N, 9, 7, 3
 
 // Depthwise it does not: there each line would displace one that the task reads.
 TEST_CASE("what is used much later comes into all caches of a CPU that may take no notice otherwise") {
-  const char* second_cache = "prefetch to second cache";
+  const char* l2 = "prefetch to second cache";
   const Graph strided = convolution_graph({64, 32, 32, 96, 96, 3, 3, {2, 2}, {1, 1, 1, 1}}, "convolution"),
               depthwise = convolution_graph({32, 56, 56, 144, 144, 3, 3, {1, 1}, {1, 1, 1, 1}, {1, 1}, 144}, "convolution");
-  CHECK(lowered_text(strided, 64, "sapphirerapids").find(second_cache) != std::string::npos);
-  CHECK(lowered_text(strided, 64, "znver4").find(second_cache) == std::string::npos);
-  for (const char* cpu : {"sapphirerapids", "znver4"}) CHECK(lowered_text(depthwise, 32, cpu).find(second_cache) != std::string::npos);
+  CHECK(lowered_text(strided, 64, "sapphirerapids").find(l2) != std::string::npos);
+  CHECK(lowered_text(strided, 64, "znver4").find(l2) == std::string::npos);
+  for (const char* cpu : {"sapphirerapids", "znver4"}) CHECK(lowered_text(depthwise, 32, cpu).find(l2) != std::string::npos);
 }
 
 // A copy of the window would cost more: every place asks for its edges, tiles at an edge for each row. What lies outside counts as
