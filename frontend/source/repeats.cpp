@@ -1,7 +1,9 @@
 #include "frontend/source/repeats.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
+#include <unordered_map>
 
 #include "frontend/source/arguments.h"
 #include "frontend/source/rewrite.h"
@@ -30,6 +32,7 @@ class Search {
  public:
   explicit Search(Program& program) : program_(program), sequences_(sequences_of(program)) {
     for (const Function& function : program.functions) uses_.push_back(count_uses(function));
+    for (const Sequence& sequence : sequences_) places_.push_back(places_in(*sequence.pieces));
   }
 
   // Makes the block or loop that shortens the program most; false where there is none.
@@ -45,6 +48,21 @@ class Search {
   }
 
  private:
+  // Of a value: the piece of the sequence whose first result it is, and the first one that reads it.
+  static constexpr size_t nowhere = std::numeric_limits<size_t>::max();
+  struct Places {
+    size_t made = nowhere, read = nowhere;
+  };
+  using PlacesOfValues = std::unordered_map<ValueId, Places>;
+  static PlacesOfValues places_in(const std::vector<Piece>& pieces) {
+    PlacesOfValues places;
+    for (size_t k = 0; k < pieces.size(); ++k) {
+      visit_values(pieces[k], [&](ValueId value) { places[value].read = std::min(places[value].read, k); }, [](ValueId) {});
+      if (!pieces[k].results.empty()) places[pieces[k].results[0]].made = k;
+    }
+    return places;
+  }
+
   Piece* begin(const Window& window) const { return sequences_[window.sequence].pieces->data() + window.begin; }
   Piece* end(const Window& window) const { return begin(window) + window.length; }
   int function(const Window& window) const { return sequences_[window.sequence].function; }
@@ -62,11 +80,9 @@ class Search {
     if (first.kind != Piece::Kind::op || first.operands.empty() || first.operands[0].values.empty()) return false;
     const ValueId read = first.operands[0].values[0];
     if (uses_[function(window)][read] != 1) return false;
-    const std::vector<Piece>& pieces = *sequences_[window.sequence].pieces;
-    const auto made = std::find_if(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(window.begin), [&](const Piece& piece) {
-      return !piece.results.empty() && piece.results[0] == read;
-    });
-    return made != pieces.begin() + static_cast<std::ptrdiff_t>(window.begin) && continues(*made, *first.op);
+    const auto found = places_[static_cast<size_t>(window.sequence)].find(read);
+    return found != places_[static_cast<size_t>(window.sequence)].end() && found->second.made < window.begin &&
+           continues((*sequences_[window.sequence].pieces)[found->second.made], *first.op);
   }
 
   // Sums and activations belong to what is before them, and a batch norm to the layer before it.
@@ -77,12 +93,10 @@ class Search {
 
   // Whether what reads the window's result next would belong to it.
   bool is_cut_short(const Window& window) const {
-    const std::vector<Piece>& pieces = *sequences_[window.sequence].pieces;
-    const ValueId given = (end(window) - 1)->results[0];
-    for (size_t k = window.begin + window.length; k < pieces.size(); ++k)
-      if (uses_within(&pieces[k], &pieces[k] + 1, given) > 0)
-        return pieces[k].kind == Piece::Kind::op && continues(*(end(window) - 1), *pieces[k].op);
-    return false;
+    const auto found = places_[static_cast<size_t>(window.sequence)].find((end(window) - 1)->results[0]);
+    if (found == places_[static_cast<size_t>(window.sequence)].end() || found->second.read == nowhere) return false;
+    const Piece& next = (*sequences_[window.sequence].pieces)[found->second.read];
+    return next.kind == Piece::Kind::op && continues(*(end(window) - 1), *next.op);
   }
 
   static double burden(const Arguments& arguments) {
@@ -190,6 +204,7 @@ class Search {
   Program& program_;
   std::vector<Sequence> sequences_;
   std::vector<std::vector<int>> uses_;
+  std::vector<PlacesOfValues> places_;   // of each sequence
   Candidate best_;
 };
 

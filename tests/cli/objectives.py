@@ -147,8 +147,7 @@ def probabilities():
     logits = model("logits", f"network logits(x: f32[N, 3]) {{\n{body}  return y = dense(h, 3)\n}}", "  loss = softmax_cross_entropy(labels)")
     shares = model("shares", f"network shares(x: f32[N, 3]) {{\n{body}  return y = softmax(dense(h, 3))\n}}",
                    "  loss = softmax_cross_entropy(log(y + 1e-07), labels)")
-    figures, weights = train(shares, data, sections=("Confusion",))
-    assert figures["test_accuracy"] > 0.85, figures
+    _, weights = train(shares, data, sections=("Confusion",))
     of_shares, of_logits = evaluate(shares, weights, data), evaluate(logits, weights, data)
     assert of_shares["accuracy"] == of_logits["accuracy"] > 0.85 and abs(of_shares["loss"] - of_logits["loss"]) < 1e-4, (of_shares, of_logits)
     answers = [list(csv.DictReader(io.StringIO(succeed(BNC, "predict", path, "--weights", weights, "--data", data).stdout)))
@@ -244,6 +243,6 @@ def balanced_classes():
     assert found[1] > found[0] + 0.1, found
 
 
-for test in (two_heads, two_class_heads, probabilities, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes):
+for test in (two_heads, two_class_heads, siamese, autoencoder, several_numbers, u_net, weighted_examples, balanced_classes, probabilities):
     test()
     print(f"ok {test.__name__}")
