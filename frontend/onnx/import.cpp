@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -273,6 +274,7 @@ class ModelImport {
     std::optional<Known> known = fold(node, operands, model_.opset());
     if (!known) return false;
     importer_.charge(known->size());
+    importer_.computes_not_finite |= std::any_of(known->numbers.begin(), known->numbers.end(), [](double x) { return !std::isfinite(x); });
     importer_.values[node.outputs[0]] = importer_.imported(std::move(*known));
     return true;
   }

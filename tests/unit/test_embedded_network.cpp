@@ -28,7 +28,7 @@ struct HeldNetwork {
 TEST_CASE("onnx: a network comes back with ops that ONNX does not have") {
   const HeldNetwork net;
   const OnnxImport back = import_onnx(net.model);
-  CHECK(test::computation(back.graph, back.weights) == test::computation(net.graph, net.weights));
+  CHECK(test::written_hash(back.graph) == test::written_hash(net.graph));
   CHECK(back.graph.nodes_of("standardize").size() == 1);
   CHECK(back.notes == std::vector<std::string>{"it is the network that bnc wrote the model from, which the file holds"});
   for (const auto& [name, weight] : net.weights.entries())

@@ -56,6 +56,8 @@ class Importer {
   GraphBuilder build;
   Weights weights;
   std::vector<std::string> notes;
+  // Whether a constant that the model computes has an infinity or what is not a number, as the logarithm of a negative one.
+  bool computes_not_finite = false;
   // The batch size that the file says, where the network is to take any instead; else 0.
   int64_t frozen_batch = 0;
 

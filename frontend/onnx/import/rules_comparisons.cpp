@@ -74,7 +74,7 @@ void import_where(NodeImport& cx) {
     when = cx.shared_operand(0);
     otherwise = cx.importer.imported(contrary(cx, cx.importer.in_order(*when, when->order)), when->order);
   }
-  const bool by_product = cx.known(0) && is_finite(cx.known(1)) && is_finite(cx.known(2));
+  const bool by_product = cx.known(0) && is_finite(cx.known(1)) && is_finite(cx.known(2)) && !cx.importer.computes_not_finite;
   const auto chosen = [&](Value value, Value truth) {
     if (by_product) return cx.build.mul(value, truth);
     const auto both = broadcast(value.type().shape, truth.type().shape);

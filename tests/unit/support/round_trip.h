@@ -48,8 +48,16 @@ inline std::vector<std::string> parameters_in_order(const Graph& graph) {
   return names;
 }
 
+// A graph as it is written, whatever its parameters are called.
+inline std::string written_hash(const Graph& graph) {
+  SourceNames names;
+  int count = 0;
+  for (const std::string& name : parameters_in_order(graph)) names[name] = fmt::format("p{}", count++);
+  return graph_hash(renamed(graph, names));
+}
+
 // What a graph computes, whatever its parameters are called and however its layers are written.
-inline Graph computed(const Graph& graph, Weights weights) {
+inline std::string computation(const Graph& graph, Weights weights) {
   Graph plain = graph.clone();
   std::erase_if(plain.outputs, [](const Output& output) { return output.role != Output::Role::output; });
   PassContext context;
@@ -58,12 +66,7 @@ inline Graph computed(const Graph& graph, Weights weights) {
   for (Node* node : plain.nodes_of("batch_norm")) node->attributes["mode"] = "auto";
   run_passes(plain, {"canonicalize", "constant-fold", "common-subexpressions", "dead-code", "decompose", "canonicalize", "constant-fold",
                      "common-subexpressions", "dead-code"}, context);
-  SourceNames names;
-  int count = 0;
-  for (const std::string& name : parameters_in_order(plain)) names[name] = fmt::format("p{}", count++);
-  return renamed(plain, names);
+  return written_hash(plain);
 }
-
-inline std::string computation(const Graph& graph, const Weights& weights) { return graph_hash(computed(graph, weights)); }
 
 }  // namespace bnc::test
