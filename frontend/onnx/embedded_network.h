@@ -11,7 +11,7 @@
 namespace bnc {
 
 // The key among a model's metadata; its value is the network's text (ir/print.h).
-inline constexpr const char* embedded_network_key = "bnc.network";
+inline constexpr const char* embedded_network_key = "bnc.source";
 
 // A longer one, of many numbers, is not held.
 inline constexpr size_t largest_embedded_network = size_t{1} << 20;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "frontend/onnx/embedded_network.h"
+#include "frontend/onnx/unread.h"
 #include "ir/builder.h"
 #include "ir/diagnostic.h"
 #include "ir/print.h"
@@ -14,21 +15,6 @@
 namespace bnc {
 
 namespace {
-
-void erase_unread(Graph& graph) {
-  std::unordered_set<const Node*> live;
-  for (const Output& output : graph.outputs) live.insert(output.value.node);
-  std::vector<Node*> dead;
-  for (auto at = graph.nodes().rbegin(); at != graph.nodes().rend(); ++at) {
-    if (!live.contains(at->get())) {
-      if (!(*at)->is("input")) dead.push_back(at->get());
-      continue;
-    }
-    for (const Value& operand : (*at)->operands)
-      if (operand) live.insert(operand.node);
-  }
-  for (Node* node : dead) graph.erase(node);
-}
 
 // What the network returns, and what that is computed from. Inputs stay.
 Graph returned(const Graph& original) {

@@ -2,8 +2,8 @@
 #include <unordered_set>
 
 #include "ir/op.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

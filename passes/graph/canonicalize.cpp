@@ -2,8 +2,8 @@
 
 #include "ir/ops/common.h"
 #include "passes/graph/channels.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

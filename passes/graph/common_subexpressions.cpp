@@ -3,8 +3,8 @@
 #include <unordered_map>
 
 #include "ir/op.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

@@ -7,8 +7,8 @@
 #include "ir/evaluate.h"
 #include "ir/evaluate_weights.h"
 #include "ir/ops/common.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "ir/ops/common.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

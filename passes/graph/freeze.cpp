@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "ir/ops/common.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 #include "passes/graph/single_element.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

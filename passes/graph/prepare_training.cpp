@@ -5,12 +5,12 @@
 
 #include "ir/ops/common.h"
 #include "passes/graph/ghost_batches.h"
-#include "passes/passes.h"
 #include "passes/graph/rewrite.h"
 #include "passes/graph/score_warnings.h"
 #include "passes/graph/single_element.h"
-#include "passes/optimizers/step_counter.h"
 #include "passes/graph/train_loss.h"
+#include "passes/optimizers/step_counter.h"
+#include "passes/passes.h"
 
 namespace bnc {
 

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "ir/integers.h"
-#include "passes/lower/contraction_space.h"
 #include "passes/lower/contraction_pack.h"
+#include "passes/lower/contraction_space.h"
 #include "passes/schedule/cost.h"
 
 namespace bnc::lower {

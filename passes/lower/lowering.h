@@ -11,8 +11,8 @@
 
 #include "ir/loops.h"
 #include "ir/op.h"
-#include "passes/schedule/kernel_plan.h"
 #include "passes/pass.h"
+#include "passes/schedule/kernel_plan.h"
 #include "passes/schedule/recompute.h"
 
 namespace bnc::lower {

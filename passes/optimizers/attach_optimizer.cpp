@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "passes/graph/rewrite.h"
 #include "passes/optimizers/optimizer.h"
 #include "passes/passes.h"
-#include "passes/graph/rewrite.h"
 
 namespace bnc {
 

@@ -1,9 +1,9 @@
 // What the updates of all optimizers are built with.
 #include <fmt/format.h>
 
-#include "passes/optimizers/optimizer.h"
 #include "passes/graph/rewrite.h"
 #include "passes/optimizers/learning_rate.h"
+#include "passes/optimizers/optimizer.h"
 #include "passes/optimizers/step_counter.h"
 
 namespace bnc {

@@ -9,9 +9,9 @@
 #include <unordered_set>
 
 #include "ir/builder.h"
+#include "passes/passes.h"
 #include "passes/schedule/cost.h"
 #include "passes/schedule/kernel_plan.h"
-#include "passes/passes.h"
 #include "passes/schedule/recompute.h"
 
 namespace bnc {

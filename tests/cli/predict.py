@@ -153,8 +153,25 @@ def arrays():
     print("ok     arrays, with targets and without")
 
 
+def through_onnx():
+    """What is known of the data goes with a model of ONNX: it comes back with the names of classes, columns and their rules."""
+    model = network("travellers", 4, 3, "softmax_cross_entropy(labels)")
+    header = ["width", "height", "region", "kind"]
+    data = table("travellers.csv", header, flowers(150))
+    weights = train(model, data, "--target", "kind")
+    onnx, back, back_weights = HERE / "travellers.onnx", HERE / "back.bn", HERE / "back.safetensors"
+    succeed(BNC, "export", model, "--weights", weights, "-o", onnx)
+    succeed(BNC, "import", onnx, "-o", back, "--weights", back_weights)
+    found, expected = (predictions(m, "--weights", w, "--data", data) for m, w in ((back, back_weights), (model, weights)))
+    assert found[0] == expected[0] == ["prediction", "probability", *KINDS], found[0]
+    for a, b in zip(found[1:], expected[1:]):
+        assert a[0] == b[0] and np.allclose([float(x) for x in a[1:]], [float(x) for x in b[1:]], atol=1e-5), (a, b)
+    print("ok     names of classes and columns through ONNX")
+
+
 def main():
     classes()
+    through_onnx()
     numbers()
     two_classes()
     arrays()

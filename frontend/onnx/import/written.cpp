@@ -2,40 +2,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "frontend/frontend.h"
 #include "frontend/onnx/import/preprocessing.h"
 #include "frontend/onnx/import/simplify.h"
+#include "frontend/onnx/unread.h"
 #include "frontend/write_source.h"
 
 namespace bnc::onnx {
 
 namespace {
-
-// What nothing reads: layers that got a bias, reshapes that met others, the other branch of a fold.
-void erase_unread(Graph& graph, Weights& weights) {
-  std::set<const Node*> read;
-  std::vector<const Node*> open;
-  for (const Output& output : graph.outputs) open.push_back(output.value.node);
-  while (!open.empty()) {
-    const Node* node = open.back();
-    open.pop_back();
-    if (!read.insert(node).second) continue;
-    for (const Value& operand : node->operands)
-      if (operand) open.push_back(operand.node);
-  }
-  for (auto node = graph.nodes().end(); node != graph.nodes().begin();) {
-    --node;
-    if (read.contains(node->get()) || (*node)->is("input")) continue;
-    weights.erase((*node)->results[0].name);
-    Node* unread = node->get();
-    ++node;
-    graph.erase(unread);
-  }
-}
 
 std::string comment_of(const OnnxModel& model) {
   const std::string file = std::filesystem::path(*model.file).filename().string();
@@ -76,10 +54,11 @@ std::string train_section(const Graph& graph) {
 
 OnnxImport written(const OnnxModel& model, Importer& importer) {
   Graph& graph = importer.graph;
-  erase_unread(graph, importer.weights);
+  // What nothing reads: layers that got a bias, reshapes that met others, the other branch of a fold.
+  erase_unread(graph, &importer.weights);
   name_preprocessing(importer);
   simplify(graph);
-  erase_unread(graph, importer.weights);
+  erase_unread(graph, &importer.weights);
   OnnxImport result = written(model, graph, importer.weights);
   result.notes = std::move(importer.notes);
   return result;
