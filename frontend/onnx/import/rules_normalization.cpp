@@ -99,7 +99,8 @@ void import_batch_norm(NodeImport& cx) {
   if (flat) cx.importer.canonical(x);
   // An image of one pixel is a row.
   if (x.rank() > 2 && std::all_of(x.shape.begin() + 2, x.shape.end(), [](const Dim& dim) { return dim.is_one(); })) {
-    const Value row = normalized(cx.importer.reshape(cx.importer.in_order(x, x.order), {x.shape[0], x.shape[1]}));
+    const IntList order = place_of(0, x.order) < place_of(1, x.order) ? x.order : identity_order(x.rank());
+    const Value row = normalized(cx.importer.reshape(cx.importer.in_order(x, order), {x.shape[0], x.shape[1]}));
     return cx.give(cx.importer.reshape(row, x.shape));
   }
   const int64_t axis = place_of(1, x.order);
