@@ -15,19 +15,6 @@ namespace {
 
 using namespace bnc::test;
 
-// Of networks with more, which are made of the same layers, code under sanitizers takes minutes.
-#ifdef __SANITIZE_ADDRESS__
-constexpr int64_t most_weights = 5'000'000;
-#else
-constexpr int64_t most_weights = INT64_MAX;
-#endif
-
-int64_t count_of_weights(const Graph& graph) {
-  int64_t count = 0;
-  for (const Node* node : graph.nodes_of("parameter")) count += element_count(concrete(node->results[0].type.shape, 1));
-  return count;
-}
-
 void check_comes_back(const OnnxModel& model, const Graph& graph, const Weights& weights) {
   const OnnxImport back = import_onnx(model, {.keep_batch = true});
   CAPTURE(print(graph));
@@ -58,7 +45,6 @@ TEST_CASE("onnx: every example is the same network behind an export and an impor
     if (entry.path().extension() != ".bn") continue;
     CAPTURE(entry.path().string());
     const Module module = parse_module(read_source(entry.path().string()));
-    if (count_of_weights(module.main()) > most_weights) continue;
     Weights weights = initial_weights(module.main(), 1);
     check_round_trip(module.main(), weights);
     Graph frozen = module.main().clone();
